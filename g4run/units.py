@@ -1,0 +1,32 @@
+"""Bytes, tokens and seconds as text. GB is 10^9 bytes, GiB is 2^30."""
+
+GIB = 1 << 30
+MIB = 1 << 20
+
+
+def render_bytes(size_bytes: float) -> str:
+    """Decimal size with one digit, as file managers and the Hub show it: 3106738272 -> '3.1 GB'."""
+    for unit, factor in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size_bytes >= factor:
+            return f"{size_bytes / factor:.1f} {unit}"
+    return f"{size_bytes:.0f} B"
+
+
+def render_seconds(seconds: float) -> str:
+    """Duration in the unit that suits it: 0.13 -> '130ms', 4.2 -> '4.20s', 75 -> '1m15s'."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f}ms"
+    if seconds < 60:
+        return f"{seconds:.2f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}m{rest:02d}s"
+
+
+def render_count(count: int) -> str:
+    """Large count with a thousands separator: 131072 -> '131,072'."""
+    return f"{count:,}"
+
+
+def render_rate(tokens_per_second: float) -> str:
+    """Speed with two digits after the point: 20.128 -> '20.13 tokens/s'."""
+    return f"{tokens_per_second:.2f} tokens/s"
