@@ -1,0 +1,1 @@
+"""The Gemma 4 conversation format: messages, rendering, parsing; pure, without engine or I/O."""

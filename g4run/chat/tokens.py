@@ -1,0 +1,52 @@
+"""The texts of Gemma 4's structural tokens, as its vocabulary spells them."""
+
+from typing import Final
+
+BOS: Final = "<bos>"
+TURN_OPEN: Final = "<|turn>"
+TURN_CLOSE: Final = "<turn|>"
+CHANNEL_OPEN: Final = "<|channel>"
+CHANNEL_CLOSE: Final = "<channel|>"
+THINK: Final = "<|think|>"
+TOOL_OPEN: Final = "<|tool>"
+TOOL_CLOSE: Final = "<tool|>"
+TOOL_CALL_OPEN: Final = "<|tool_call>"
+TOOL_CALL_CLOSE: Final = "<tool_call|>"
+TOOL_RESPONSE_OPEN: Final = "<|tool_response>"
+TOOL_RESPONSE_CLOSE: Final = "<tool_response|>"
+QUOTE: Final = '<|"|>'
+IMAGE: Final = "<|image|>"
+AUDIO: Final = "<|audio|>"
+VIDEO: Final = "<|video|>"
+
+CONTROL_TEXTS: Final = (
+    BOS,
+    "<eos>",
+    "<pad>",
+    "<unk>",
+    "<mask>",
+    TURN_OPEN,
+    TURN_CLOSE,
+    CHANNEL_OPEN,
+    CHANNEL_CLOSE,
+    THINK,
+    TOOL_OPEN,
+    TOOL_CLOSE,
+    TOOL_CALL_OPEN,
+    TOOL_CALL_CLOSE,
+    TOOL_RESPONSE_OPEN,
+    TOOL_RESPONSE_CLOSE,
+    QUOTE,
+    IMAGE,
+    AUDIO,
+    VIDEO,
+    "<|image>",
+    "<image|>",
+    "<|audio>",
+    "<audio|>",
+)
+"""Every text that must not become one token when a person, a tool or a model supplied it.
+
+Gemma's vocabulary marks some of them USER_DEFINED (both channel tags, both call tags, both response tags and the
+quote): llama.cpp turns these into tokens even with special parsing off, so who tokenizes text has to break them up.
+"""

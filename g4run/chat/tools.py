@@ -1,0 +1,102 @@
+"""Tool calls as a model writes them, to values: strict where the text is right, mending where it is not."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from g4run.chat.messages import JsonValue, ToolCall
+from g4run.chat.tokens import QUOTE
+from g4run.chat.value_reader import NotUnderstood, ValueReader, decode_object
+
+_HEAD: Final = re.compile(
+    r"""\s*+(?P<call>call\s*+:)?+\s*+(?P<quote><\|"\|>|["'])?(?P<name>[^\s{}()\[\],"'<>]+)(?(quote)(?P=quote))\s*+"""
+)
+_BETWEEN_CALLS: Final = re.compile(r"[\s,;{}\[\]]*+")
+_NEXT_CALL: Final = re.compile(_BETWEEN_CALLS.pattern + r"call\s*+:")
+_CLOSERS: Final = re.compile(r"[\s;}\]]*+")
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedCalls:
+    """What stood between two call tags.
+
+    `rest` is what follows the calls and is none; `is_complete` says that nothing had to be closed at the end.
+    """
+
+    calls: tuple[ToolCall, ...]
+    rest: str = ""
+    is_complete: bool = True
+
+
+def parse_calls(text: str) -> ParsedCalls | None:
+    """Read `call:NAME{…}`, once or several times; None where that is not what the text holds.
+
+    Understood as well: JSON objects with "name" and "arguments", arguments that are one JSON string, a missing
+    `call:`, and everything that ValueReader mends.
+    """
+    reader = ValueReader(text)
+    try:
+        calls = [_read_call(reader, is_first=True)]
+        while _NEXT_CALL.match(text, reader.position):
+            reader.skip(_BETWEEN_CALLS)
+            calls.append(_read_call(reader, is_first=False))
+        reader.skip(_CLOSERS)
+        if reader.starts_with(","):  # the arguments go on, so what was read of them is not what the model meant
+            raise NotUnderstood
+    except NotUnderstood:
+        return None
+    return ParsedCalls(tuple(calls), text[reader.position :], reader.is_complete)
+
+
+def parse_value(text: str) -> JsonValue:
+    """Read one value in Gemma's notation, mending what is broken; a value that makes no sense stays a string."""
+    try:
+        return ValueReader(text).read_value()
+    except NotUnderstood:
+        return text
+
+
+def _read_call(reader: ValueReader, *, is_first: bool) -> ToolCall:
+    reader.skip_space()
+    if is_first and reader.starts_with("{"):
+        return _read_json_call(reader)
+    head = _HEAD.match(reader.text, reader.position)
+    if head is None:
+        raise NotUnderstood
+    reader.position = head.end()
+    name = head["name"].rstrip(":")
+    if not name or not (head["call"] or reader.starts_with("{")):
+        raise NotUnderstood
+    return ToolCall(name, _read_arguments(reader))
+
+
+def _read_arguments(reader: ValueReader) -> Mapping[str, JsonValue]:
+    if reader.position >= len(reader.text):
+        return {}
+    if reader.starts_with(QUOTE) or reader.starts_with('"'):
+        return _as_arguments(reader.read_value())
+    return reader.read_object()
+
+
+def _read_json_call(reader: ValueReader) -> ToolCall:
+    """Read the shape that other models and OpenAI use."""
+    wire = reader.read_object()
+    function = wire.get("function")
+    if isinstance(function, Mapping):
+        wire = dict(function)
+    name = wire.get("name")
+    if not isinstance(name, str) or not name:
+        raise NotUnderstood
+    return ToolCall(name, _as_arguments(wire.get("arguments", wire.get("parameters"))))
+
+
+def _as_arguments(value: JsonValue) -> Mapping[str, JsonValue]:
+    match value:
+        case None:
+            return {}
+        case str():
+            return decode_object(value)
+        case Mapping():
+            return value
+    raise NotUnderstood

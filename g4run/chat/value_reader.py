@@ -1,0 +1,226 @@
+"""A reader of Gemma's notation for values that mends what models are known to break.
+
+Written as the model should, a value reads back as it was. Beyond that it reads JSON, keys and strings without quotes,
+quotes that are not escaped or not closed, missing and surplus brackets and commas. Time grows linearly with the text.
+"""
+
+import re
+from typing import Final
+
+from g4run.chat.messages import MAX_DEPTH, JsonValue
+from g4run.chat.tokens import QUOTE
+
+_SPACE: Final = re.compile(r"\s*+")
+_SEPARATORS: Final = re.compile(r"[\s,]*+")
+_BARE_KEY: Final = re.compile(r"(?:(?!<\|\"\|>)[^:{}\[\],])*+")
+_BARE_TEXT: Final = re.compile(r"(?:(?!<\|\"\|>)[^,}\]])*+")
+_LITERAL: Final = re.compile(r"(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|[tT]rue|[fF]alse|null|None)(?=\s*(?:[,}\]]|\Z))")
+_LITERALS: Final[dict[str, JsonValue]] = {
+    "true": True,
+    "True": True,
+    "false": False,
+    "False": False,
+    "null": None,
+    "None": None,
+}
+_MEMBER_FOLLOWS: Final = re.compile(r"[\s,]*+(?:[}\]]|\Z|[\"']|<\|\"\|>|[^\s:{}\[\],][^:{}\[\],\n]{0,80}:(?!//))")
+_ESCAPE: Final = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
+_ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", '"': '"', "'": "'", "/": "/", "\\": "\\"}
+
+
+class NotUnderstood(Exception):
+    """The text is no value, even with good will; a signal to the caller that never leaves this package."""
+
+
+class ValueReader:
+    """Reads values one after the other from `position` on; `is_complete` falls when the text ends inside one."""
+
+    def __init__(self, text: str, *, is_decoded: bool = False) -> None:
+        self.text = text
+        self.position = 0
+        self.is_complete = True
+        self._is_decoded = is_decoded  # the text was itself a string, so strings in it are not read once more
+        self._depth = 0
+        self._open_lists = 0
+
+    def skip(self, pattern: re.Pattern[str]) -> str:
+        """Go behind what matches a pattern here, and return it."""
+        found = pattern.match(self.text, self.position)
+        if found is None:
+            return ""
+        self.position = found.end()
+        return found[0]
+
+    def skip_space(self) -> None:
+        """Go to the next character that is not white space."""
+        self.skip(_SPACE)
+
+    def starts_with(self, prefix: str) -> bool:
+        """Whether the text goes on with `prefix`."""
+        return self.text.startswith(prefix, self.position)
+
+    def read_value(self) -> JsonValue:
+        """Read the value that comes next; raises NotUnderstood where nesting is too deep or makes no sense."""
+        self.skip_space()
+        if self.starts_with(QUOTE):
+            return self._read_quoted()
+        match self._peek():
+            case "{":
+                return self.read_object()
+            case "[":
+                return self._read_list()
+            case '"' | "'" as mark:
+                return self._read_string(mark, r"[,}\]]|\Z")
+        return self._read_bare()
+
+    def read_object(self) -> dict[str, JsonValue]:
+        """Read members up to the closing brace; the opening one may be missing."""
+        self._enter()
+        if self._peek() == "{":
+            self.position += 1
+        members: dict[str, JsonValue] = {}
+        while not self._at_end_of_object():
+            if self._peek() == "{":
+                members |= self.read_object()
+            else:
+                self._read_member(members)
+        self._depth -= 1
+        return members
+
+    def _at_end_of_object(self) -> bool:
+        while True:
+            self.skip(_SEPARATORS)
+            mark = self._peek()
+            if not mark:
+                self.is_complete = False
+                return True
+            if mark == "]" and not self._open_lists:
+                self.position += 1
+                continue
+            if mark == "}":
+                self.position += 1
+            return mark in "}]"
+
+    def _read_member(self, members: dict[str, JsonValue]) -> None:
+        is_quoted = self.starts_with(QUOTE) or self._peek() in "\"'"
+        key = self._read_key()
+        self.skip_space()
+        if self._peek() == ":":
+            self.position += 1
+            members[key] = self.read_value()
+        elif is_quoted and not self._is_decoded:
+            members |= decode_object(key)
+        else:
+            raise NotUnderstood
+
+    def _read_key(self) -> str:
+        if self.starts_with(QUOTE):
+            return self._read_quoted()
+        mark = self._peek()
+        if mark in "\"'":
+            return self._read_string(mark, r"[:}]|\Z")
+        return self.skip(_BARE_KEY).strip()
+
+    def _read_list(self) -> list[JsonValue]:
+        self._enter()
+        self._open_lists += 1
+        self.position += 1
+        items: list[JsonValue] = []
+        while True:
+            self.skip(_SEPARATORS)
+            mark = self._peek()
+            if mark and mark not in "]}":
+                items.append(self.read_value())
+                continue
+            self.is_complete = self.is_complete and bool(mark)
+            self.position += mark == "]"
+            self._depth -= 1
+            self._open_lists -= 1
+            return items
+
+    def _read_quoted(self) -> str:
+        """Read a string between quote tokens; nothing inside it is special."""
+        start = self.position + len(QUOTE)
+        end = self.text.find(QUOTE, start)
+        if end < 0:
+            return self._read_unclosed(start)
+        self.position = end + len(QUOTE)
+        return self.text[start:end]
+
+    def _read_string(self, mark: str, follower: str) -> str:
+        """Read a string between ASCII quotes; a quote that nothing fitting follows belongs to the string."""
+        start = self.position + 1
+        closing = re.compile(rf"(?:[^\\{mark}]++|\\.|{mark}(?!\s*(?:{follower})))*+{mark}", re.DOTALL)
+        found = closing.match(self.text, start)
+        if found is None:
+            return self._read_unclosed(start)
+        self.position = found.end()
+        return unescape(self.text[start : found.end() - 1])
+
+    def _read_unclosed(self, start: int) -> str:
+        """Read to the end of the text, less the brackets that close what is open."""
+        self.is_complete = False
+        self.position = len(self.text)
+        content = self.text[start:].rstrip()
+        for _ in range(self._depth):
+            content = content[:-1].rstrip() if content.endswith(("}", "]")) else content
+        return content
+
+    def _read_bare(self) -> JsonValue:
+        literal = _LITERAL.match(self.text, self.position)
+        if literal:
+            self.position = literal.end()
+            return _read_literal(literal[1])
+        start = self.position
+        while True:
+            self.skip(_BARE_TEXT)
+            end = self.position
+            if self.starts_with(QUOTE):
+                self.position += len(QUOTE)
+                break
+            if self._peek() != "," or self._open_lists or _MEMBER_FOLLOWS.match(self.text, end):
+                break
+            self.skip(_SEPARATORS)
+        return self.text[start:end].strip() or None
+
+    def _enter(self) -> None:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise NotUnderstood
+
+    def _peek(self) -> str:
+        return self.text[self.position : self.position + 1]
+
+
+def decode_object(text: str) -> dict[str, JsonValue]:
+    """Read arguments that were given as a string; raises NotUnderstood where it holds no object."""
+    reader = ValueReader(text, is_decoded=True)
+    reader.skip_space()
+    if not text.strip():
+        return {}
+    if not reader.starts_with("{"):
+        raise NotUnderstood
+    return reader.read_object()
+
+
+def unescape(text: str) -> str:
+    """Undo JSON's escapes; unknown ones stay as they are, and half a surrogate pair becomes U+FFFD."""
+    if "\\" not in text:
+        return text
+    plain = _ESCAPE.sub(_unescape_one, text)
+    return plain.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _unescape_one(escape: re.Match[str]) -> str:
+    code = escape[1]
+    return chr(int(code[1:], 16)) if len(code) > 1 else _ESCAPES.get(code, escape[0])
+
+
+def _read_literal(text: str) -> JsonValue:
+    if text in _LITERALS:
+        return _LITERALS[text]
+    try:
+        number = float(text) if any(mark in text for mark in ".eE") else int(text)
+    except ValueError:  # int() refuses more than 4,300 digits
+        return text
+    return text if number in (float("inf"), float("-inf")) else number

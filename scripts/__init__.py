@@ -1,0 +1,1 @@
+"""Scripts that developers and tests run; nothing here is installed."""

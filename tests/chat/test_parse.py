@@ -1,0 +1,365 @@
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from g4run.chat import tokens
+from g4run.chat.messages import Conversation, JsonValue, Message, Role, TextPart, ToolCall
+from g4run.chat.openai_shape import parse_conversation
+from g4run.chat.parse import Ended, EndReason, Event, ResponseParser, TextDelta, ThinkingDelta, ToolCallEvent
+from g4run.chat.render import PromptFormat, render, strip_thoughts
+
+GOLDENS = sorted((Path(__file__).parent.parent / "golden" / "prompts").glob("*.json"))
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What a model writes, and what that means."""
+
+    name: str
+    written: str
+    text: str = ""
+    thinking: str = ""
+    calls: tuple[ToolCall, ...] = ()
+    reason: EndReason = EndReason.INPUT
+    opens_thought: bool = False
+    is_cut: bool = False
+
+
+def call(name: str, **arguments: JsonValue) -> ToolCall:
+    return ToolCall(name, arguments)
+
+
+def called(inside: str) -> str:
+    """A text between call tags, `~` standing for the quote token."""
+    return f"<|tool_call>{inside.replace('~', tokens.QUOTE)}<tool_call|>"
+
+
+PARIS = call("get_weather", city="Paris")
+TURN, TOOL_RESPONSE = EndReason.TURN, EndReason.TOOL_RESPONSE
+CASES = (
+    Case("nothing", ""),
+    Case("text", "Hello!", "Hello!"),
+    Case("markup", "if a <b> or <|x|> or x <", "if a <b> or <|x|> or x <"),
+    Case("space_around", " \n Hello \n", "Hello \n"),
+    Case("space_only", " \n\t "),
+    Case("turn_closed", "Hello!<turn|>\n<|turn>user\nMore", "Hello!", reason=TURN),
+    Case("turn_opened", "Hello!\n<|turn>user\nMore", "Hello!\n", reason=TURN),
+    Case("turn_repeated", "<|turn>model\nHello!", "Hello!"),
+    Case("turn_repeated_with_thought", "\n<|turn>model\n<|channel>thought\nHm.\n<channel|>Hello!", "Hello!", "Hm."),
+    Case("turn_of_the_user", "<|turn>user\nHello!", reason=TURN),
+    Case("turn_without_name", "<|turn>", ""),
+    Case("response_opened", "Hello!<|tool_response>response:f{}", "Hello!", reason=TOOL_RESPONSE),
+    Case("quote_in_text", 'a <|"|> b', 'a <|"|> b'),
+    Case("beginning_of_a_tag", "a <|channel", "a <|channel"),
+    Case("beginnings_of_tags", "<<|<|turn<turn|<|channe>", "<<|<|turn<turn|<|channe>"),
+    # thoughts
+    Case("thought", "<|channel>thought\nHm.\n<channel|>Yes.", "Yes.", "Hm."),
+    Case("thought_of_lines", "<|channel>thought\n\na\n\nb\n\n<channel|>Yes.", "Yes.", "\na\n\nb\n"),
+    Case("thought_without_newline", "<|channel>thought\nHm.<channel|>\n\nYes.", "Yes.", "Hm."),
+    Case("thought_empty", "<|channel>thought\n<channel|>Yes.", "Yes."),
+    Case("thought_blank", "<|channel>thought\n\n<channel|>Yes.", "Yes."),
+    Case("thought_without_line", "<|channel>thought<channel|>Yes.", "Yes."),
+    Case("thought_unnamed", "<|channel>\nHm.\n<channel|>Yes.", "Yes.", "Hm."),
+    Case("channels_empty", "<|channel><channel|><|channel><channel|>Yes.", "Yes."),
+    Case("channel_opened_twice", "<|channel><|channel>thought\nHm.<channel|>Yes.", "Yes.", "Hm."),
+    Case("thought_unclosed", "<|channel>thought\nHm.\n", "", "Hm."),
+    Case("thought_cut", "<|channel>thought\nHm", "", "Hm", is_cut=True),
+    Case("thought_name_cut", "<|channel>thou", "", "thou"),
+    Case("thought_ended_by_turn", "<|channel>thought\nHm.\n<turn|>", "", "Hm.", reason=TURN),
+    Case("thought_ended_by_call", "<|channel>thought\nHm.\n" + called("call:f{}"), "", "Hm.", (call("f"),)),
+    Case("thoughts", "<|channel>thought\na\n<channel|><|channel>thought\nb\n<channel|>Yes.", "Yes.", "a\nb"),
+    Case("thoughts_nested", "<|channel>thought\na\n<|channel>thought\nb<channel|>Yes.<channel|>", "Yes.", "a\nb"),
+    Case("thought_after_text", "Wait.\n<|channel>thought\nHm.<channel|>\nYes.", "Wait.\n\nYes.", "Hm."),
+    Case("thought_on_the_name's_line", "<|channel>thought I do.<channel|>Yes.", "Yes.", "thought I do."),
+    Case("thought_that_begins_like_the_name", "<|channel>thoughtful\nx<channel|>Yes.", "Yes.", "thoughtful\nx"),
+    Case("thought_named_otherwise", "<|channel>Analysis\nHm.<channel|>Yes.", "Yes.", "Hm."),
+    Case("channel_of_the_answer", "<|channel>thought\nHm.<channel|><|channel>final\nYes.<channel|>", "Yes.", "Hm."),
+    Case("channel_unknown", "<|channel>plan\na\n<channel|>Yes.", "Yes.", "plan\na"),
+    Case("thought_opened_by_prompt", "Hm.\n<channel|>Yes.", "Yes.", "Hm.", opens_thought=True),
+    Case(
+        "thought_opened_by_prompt_and_model", "<|channel>thought\nHm.<channel|>Yes.", "Yes.", "Hm.", opens_thought=True
+    ),
+    Case("thought_opened_by_prompt_only", "Hm.", "", "Hm.", opens_thought=True),
+    # surplus tags
+    Case("surplus_channel_close", "<channel|>a<channel|>b<channel|>", "ab"),
+    Case("surplus_call_close", "a<tool_call|>b<tool_call|>", "ab"),
+    Case("surplus_response_close", "<tool_response|>Yes.", "Yes."),
+    Case("surplus_call_close_in_thought", "<|channel>thought\na<tool_call|>b<channel|>c", "c", "ab"),
+    # calls
+    Case("call", called("call:get_weather{city:~Paris~}"), "", "", (PARIS,)),
+    Case("call_after_text", "Let me see.\n" + called("call:f{}"), "Let me see.\n", "", (call("f"),)),
+    Case("call_after_thought", "<|channel>thought\nHm.\n<channel|>" + called("call:f{}"), "", "Hm.", (call("f"),)),
+    Case("call_then_text", called("call:f{}") + "\nDone.", "Done.", "", (call("f"),)),
+    Case("text_call_text", "a" + called("call:f{}") + "\nb", "a\nb", "", (call("f"),)),
+    Case("call_then_response", called("call:f{}") + "<|tool_response>x", calls=(call("f"),), reason=TOOL_RESPONSE),
+    Case("call_then_turn", called("call:f{}") + "<turn|>", calls=(call("f"),), reason=TURN),
+    Case("calls", called("call:f{a:1}") + "\n" + called("call:f{a:1}"), calls=(call("f", a=1), call("f", a=1))),
+    Case("calls_between_one_pair", called("call:f{a:1}\ncall:g{}"), calls=(call("f", a=1), call("g"))),
+    Case(
+        "call_values",
+        called("call:f{s:~a~,e:~~,i:-1,r:2.5,x:1e+20,t:true,f:false,n:null,l:[1,[~a~,{}],[]],o:{b:{c:~d~}}}"),
+        calls=(
+            call(
+                "f",
+                s="a",
+                e="",
+                i=-1,
+                r=2.5,
+                x=1e20,
+                t=True,
+                f=False,
+                n=None,
+                l=[1, ["a", {}], []],
+                o={"b": {"c": "d"}},
+            ),
+        ),
+    ),
+    Case("call_string_of_anything", called('call:f{a:~{[,:"\\n\n~}'), calls=(call("f", a='{[,:"\\n\n'),)),
+    Case("call_string_of_tags", called("call:f{a:~<tool_call|><turn|>~}"), calls=(call("f", a="<tool_call|><turn|>"),)),
+    Case("call_keys", called("call:f{a-b:1,c.d:2,e f:3}"), calls=(ToolCall("f", {"a-b": 1, "c.d": 2, "e f": 3}),)),
+    Case("call_keys_quoted", called("call:f{~a~:1,\"b\":2,'c':3}"), calls=(call("f", a=1, b=2, c=3),)),
+    Case("call_name_of_signs", called("call:mcp.a-b/c:d{}"), calls=(call("mcp.a-b/c:d"),)),
+    Case("call_name_quoted", called("call:~f~{a:1}"), calls=(call("f", a=1),)),
+    Case("call_with_space", called(" call: f { a : 1 ,\n b : ~x~ } "), calls=(call("f", a=1, b="x"),)),
+    Case("call_without_call", called("f{a:1}"), calls=(call("f", a=1),)),
+    Case(
+        "call_in_json",
+        called('call:f{"a": "x \\"y\\" \\u00e9\\n", "b": [1, null]}'),
+        calls=(call("f", a='x "y" é\n', b=[1, None]),),
+    ),
+    Case("call_all_json", called('{"name": "f", "arguments": {"a": 1}}'), calls=(call("f", a=1),)),
+    Case(
+        "call_all_json_text",
+        called('{"function": {"name": "f", "arguments": "{\\"a\\": 1}"}}'),
+        calls=(call("f", a=1),),
+    ),
+    Case("call_arguments_as_string", called('call:f{~{"a": 1}~}'), calls=(call("f", a=1),)),
+    Case("call_arguments_as_json_string", called('call:f{"{\\"a\\": 1}"}'), calls=(call("f", a=1),)),
+    Case("call_arguments_as_bare_string", called('call:f"{\\"a\\": 1}"'), calls=(call("f", a=1),)),
+    Case("call_arguments_twice_braced", called('call:f{{"a": 1}}'), calls=(call("f", a=1),)),
+    Case("call_without_arguments", called("call:f"), calls=(call("f"),)),
+    Case("call_without_braces", called("call:f a:1, b:~x~"), calls=(call("f", a=1, b="x"),)),
+    Case("call_without_closing_brace", called("call:f{a:{b:1"), calls=(call("f", a={"b": 1}),)),
+    Case("call_with_surplus_brace", called("call:f{a:1}}]"), calls=(call("f", a=1),)),
+    Case("call_with_wrong_bracket", called("call:f{a:[1,2}"), calls=(call("f", a=[1, 2]),)),
+    Case("call_that_goes_on", called("call:f{a:[1,2},b:3]}"), "<|tool_call>call:f{a:[1,2},b:3]}<tool_call|>"),
+    Case("calls_without_space", called("call:f{}call:g{}"), calls=(call("f"), call("g"))),
+    Case("calls_with_comma", called("call:f{},call:g{}"), calls=(call("f"), call("g"))),
+    Case("call_with_surplus_commas", called("call:f{,a:[1,,2,],,}"), calls=(call("f", a=[1, 2]),)),
+    Case(
+        "call_of_words",
+        called("call:f{a:Paris, France,b:new york,c:}"),
+        calls=(call("f", a="Paris, France", b="new york", c=None),),
+    ),
+    Case("call_of_an_address", called("call:f{a:https://x.org/y}"), calls=(call("f", a="https://x.org/y"),)),
+    Case("call_string_of_quotes", called('call:f{a:"print("x")"}'), calls=(call("f", a='print("x")'),)),
+    Case("call_quote_unclosed", called("call:f{a:{b:~x}}"), calls=(call("f", a={"b": "x"}),)),
+    Case("call_quote_unopened", called("call:f{a:x~,b:1}"), calls=(call("f", a="x", b=1),)),
+    Case(
+        "call_quote_unclosed_before_another",
+        called("call:f{a:~x}") + called("call:g{b:~y~}") + "Done.",
+        "Done.",
+        calls=(call("f", a="x"), call("g", b="y")),
+    ),
+    Case("call_followed_by_words", called("call:f{a:1} I said."), "I said.", calls=(call("f", a=1),)),
+    Case("call_tag_missing", "<|tool_call>call:f{a:1}", calls=(call("f", a=1),)),
+    Case(
+        "call_tag_missing_before_call",
+        "<|tool_call>call:f{a:1}" + called("call:g{}"),
+        calls=(call("f", a=1), call("g")),
+    ),
+    Case("call_tag_missing_before_turn", "<|tool_call>call:f{a:1}<turn|>x", calls=(call("f", a=1),), reason=TURN),
+    Case("call_tag_missing_before_thought", "<|tool_call>call:f{}<|channel>thought\nHm.", "", "Hm.", (call("f"),)),
+    Case("call_opened_twice", "<|tool_call>" + called("call:f{}"), calls=(call("f"),)),
+    Case("call_in_response_tag", "<|tool_call>call:f{}<tool_response|><tool_call|>", calls=(call("f"),)),
+    Case("call_of_nothing", called("") + "Yes.", "Yes."),
+    Case("call_of_prose", "a" + called("I will call it."), "a<|tool_call>I will call it.<tool_call|>"),
+    Case("call_without_key", called("call:f{Paris}"), "<|tool_call>call:f{Paris}<tool_call|>"),
+    Case("call_of_a_list", called("call:f[1]"), "<|tool_call>call:f[1]<tool_call|>"),
+    Case("call_nested_too_deep", called("call:f{a:" + "[" * 99), "<|tool_call>call:f{a:" + "[" * 99 + "<tool_call|>"),
+    Case("call_unfinished", '<|tool_call>call:f{a:<|"|>x', calls=(call("f", a="x"),)),
+    Case("call_cut_in_string", '<|tool_call>call:f{a:<|"|>x', '<|tool_call>call:f{a:<|"|>x', is_cut=True),
+    Case("call_cut_in_braces", "<|tool_call>call:f{a:1", "<|tool_call>call:f{a:1", is_cut=True),
+    Case("call_cut_behind_braces", "<|tool_call>call:f{a:1}<tool_c", "<tool_c", "", (call("f", a=1),), is_cut=True),
+)
+
+
+def parse_pieces(pieces: Iterable[str], *, opens_thought: bool = False, is_cut: bool = False) -> list[Event]:
+    """The events of an answer in pieces, neighbouring deltas of one kind joined."""
+    parser = ResponseParser(opens_thought=opens_thought)
+    events: list[Event] = []
+    for event in [event for piece in pieces for event in parser.feed(piece)] + parser.finish(is_cut=is_cut):
+        match events[-1:], event:
+            case [TextDelta(before)], TextDelta(text):
+                events[-1] = TextDelta(before + text)
+            case [ThinkingDelta(before)], ThinkingDelta(text):
+                events[-1] = ThinkingDelta(before + text)
+            case _:
+                events.append(event)
+    return events
+
+
+def parse_whole(text: str) -> list[Event]:
+    return parse_pieces([text])
+
+
+def text_of(events: list[Event]) -> str:
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
+
+
+def thinking_of(events: list[Event]) -> str:
+    return "".join(event.text for event in events if isinstance(event, ThinkingDelta))
+
+
+def calls_of(events: list[Event]) -> tuple[ToolCall, ...]:
+    return tuple(event.call for event in events if isinstance(event, ToolCallEvent))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_whole(case: Case) -> None:
+    events = parse_pieces([case.written], opens_thought=case.opens_thought, is_cut=case.is_cut)
+    assert text_of(events) == case.text
+    assert thinking_of(events) == case.thinking
+    assert calls_of(events) == case.calls
+    assert [event for event in events if isinstance(event, Ended)] == events[-1:] == [Ended(case.reason)]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_in_pieces(case: Case) -> None:
+    def parse(*pieces: str) -> list[Event]:
+        return parse_pieces(pieces, opens_thought=case.opens_thought, is_cut=case.is_cut)
+
+    whole = parse(case.written)
+    assert parse(*case.written) == whole
+    for position in range(len(case.written)):
+        assert parse(case.written[:position], case.written[position:]) == whole
+
+
+@pytest.mark.parametrize("path", GOLDENS, ids=lambda path: path.stem)
+def test_what_the_reference_writes_for_a_model_is_read_back(path: Path) -> None:
+    conversation = parse_conversation(json.loads(path.read_text(encoding="utf-8"))["conversation"])
+    for message in conversation.messages:
+        if message.role is Role.ASSISTANT and not message.media and not message.tool_responses:
+            check_round_trip(message)
+
+
+def check_round_trip(message: Message) -> None:
+    """Hold that a message, written as the model should write it, gives the same message, however it is cut."""
+    prompt = render(Conversation((message,)), PromptFormat.SMALL, thinking=False, add_generation_prompt=False)
+    written = prompt.text.removeprefix(tokens.BOS)
+    events = parse_whole(written)
+    assert parse_pieces(written) == events
+    for position in range(len(written)):
+        assert parse_pieces([written[:position], written[position:]]) == events
+    supplied = message.thinking + "".join(str(call.arguments) for call in message.tool_calls)
+    if any(control in supplied for control in tokens.CONTROL_TEXTS):
+        return  # the notation cannot tell such text from tags
+    assert thinking_of(events) == message.thinking
+    assert text_of(events) == "".join(
+        strip_thoughts(part.text) for part in message.content if isinstance(part, TextPart)
+    )
+    assert calls_of(events) == tuple(ToolCall(call.name, call.arguments) for call in message.tool_calls)
+
+
+SOUP = st.sampled_from(
+    (
+        *tokens.CONTROL_TEXTS,
+        *(
+            "thought\n",
+            "final\n",
+            "model\n",
+            "call:",
+            "f",
+            "{",
+            "}",
+            "[",
+            "]",
+            ":",
+            ",",
+            "a",
+            "1",
+            '"',
+            "'",
+            "\\",
+            " ",
+            "\n",
+        ),
+        *("<", "<|", "|>", ">", "é", "\ud800"),
+    )
+)
+
+
+@given(st.lists(SOUP, max_size=30), st.data(), st.booleans(), st.booleans())
+@settings(deadline=None, max_examples=300)
+def test_no_text_fails_and_no_cut_matters(
+    words: list[str], data: st.DataObject, opens_thought: bool, is_cut: bool
+) -> None:
+    text = "".join(words)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6)))
+    pieces = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    whole = parse_pieces([text], opens_thought=opens_thought, is_cut=is_cut)
+    assert parse_pieces(pieces, opens_thought=opens_thought, is_cut=is_cut) == whole
+    assert parse_pieces(text, opens_thought=opens_thought, is_cut=is_cut) == whole
+    assert isinstance(whole[-1], Ended)
+
+
+def test_text_is_given_as_soon_as_it_cannot_be_a_tag() -> None:
+    parser = ResponseParser()
+    fed = ["Hel", "lo <", "b> <|", "chan", "x", "<|channel>th", "ought\nH", "m.\n", "\n<chan", "nel|>Y", "es"]
+    assert [parser.feed(piece) for piece in fed] == [
+        [TextDelta("Hel")],
+        [TextDelta("lo ")],
+        [TextDelta("<b> ")],
+        [],
+        [TextDelta("<|chanx")],
+        [],
+        [ThinkingDelta("H")],
+        [ThinkingDelta("m.")],
+        [ThinkingDelta("\n")],
+        [TextDelta("Y")],
+        [TextDelta("es")],
+    ]
+
+
+def test_a_call_is_given_at_its_closing_tag() -> None:
+    parser = ResponseParser()
+    assert parser.feed("<|tool_call>call:f{a:1}") == []
+    assert parser.feed("<tool_call|>") == [ToolCallEvent(call("f", a=1))]
+
+
+def test_nothing_comes_after_the_end() -> None:
+    parser = ResponseParser()
+    assert parser.feed("a<turn|>b") == [TextDelta("a"), Ended(EndReason.TURN)]
+    assert parser.feed("c") == []
+    assert parser.finish() == []
+
+
+def test_a_long_answer_in_single_characters() -> None:
+    thought, answer = "Hm. <\n" * 10_000, "Yes. <|\n" * 10_000
+    events = parse_pieces(f"<|channel>thought\n{thought}\n<channel|>{answer}")
+    assert events == [ThinkingDelta(thought), TextDelta(answer), Ended(EndReason.INPUT)]
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "[" * 50_000,
+        '"' * 50_000,
+        "x," * 25_000,
+        "{" * 50_000,
+        "' " * 25_000,
+        "a:1 " * 12_000,
+        '{"' * 25_000,
+        "{'{\"" * 12_000,
+    ],
+)
+def test_a_long_call_that_makes_no_sense(inside: str) -> None:
+    text = "<|tool_call>call:f{a:" + inside
+    events = parse_pieces(text)
+    assert isinstance(events[-1], Ended)
+    assert calls_of(events) or text_of(events) == text
