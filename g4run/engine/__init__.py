@@ -1,0 +1,1 @@
+"""Tokens in, tokens out: the llama.cpp engine in a process of its own."""

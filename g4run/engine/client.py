@@ -1,0 +1,278 @@
+"""The program's end of the engine: starts its process, loads a model, submits requests, streams tokens.
+
+One thread reads the worker's reports and hands each to the request that waits for it. When the worker dies, every
+waiting request fails with WorkerDied, and the next one starts a fresh worker with the same model.
+"""
+
+import contextlib
+import itertools
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, TypeAlias
+
+from g4run.engine.log import failure_reason, new_log_path, read_from
+from g4run.engine.parameters import GenerationParameters, LoadParameters
+from g4run.engine.protocol import (
+    Cancel,
+    Command,
+    Failed,
+    Finished,
+    Load,
+    Loaded,
+    LoadProgress,
+    LoadRefused,
+    Report,
+    Sampled,
+    Step,
+    Submit,
+    read_report,
+    write_message,
+)
+from g4run.errors import DoesNotFit, G4RunError, LoadFailed, WorkerDied
+
+_EXIT_SECONDS = 2.0  # how long a closed worker may take before it is killed
+
+
+class _Process:
+    """One worker process and the requests that wait for it."""
+
+    def __init__(self, log_path: Path) -> None:
+        self.log_path = log_path
+        self._popen = _start(log_path)
+        assert self._popen.stdin is not None and self._popen.stdout is not None
+        self._stdin: BinaryIO = self._popen.stdin  # type: ignore[assignment] # Popen types it IO[bytes]
+        self._writing = threading.Lock()
+        self._waiting: dict[int, _Reports] = {}
+        self.loading: _Reports = queue.SimpleQueue()
+        self._death: WorkerDied | None = None
+        self._lock = threading.Lock()
+        self._is_closing = False
+        threading.Thread(target=self._read_reports, args=(self._popen.stdout,), daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        """Process id of the worker."""
+        return self._popen.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can take commands."""
+        return self._death is None
+
+    def send(self, command: Command) -> None:
+        """Send a command; a worker that is gone is told by its reports, not here."""
+        with self._writing, contextlib.suppress(OSError, ValueError):  # gone, or closed by us
+            write_message(self._stdin, command)
+
+    def await_reports(self, request_id: int) -> "_Reports":
+        """Queue on which the reports of a request arrive; at the end WorkerDied, should that be so."""
+        reports: _Reports = queue.SimpleQueue()
+        with self._lock:
+            self._waiting[request_id] = reports
+            if self._death is not None:
+                reports.put(self._death)
+        return reports
+
+    def forget(self, request_id: int) -> None:
+        """No more reports of this request are wanted."""
+        with self._lock:
+            self._waiting.pop(request_id, None)
+
+    def close(self) -> None:
+        """End the process: it goes by itself when its stdin ends, else it is killed."""
+        self._is_closing = True
+        with self._writing, contextlib.suppress(OSError, ValueError):  # gone, or closed by us
+            self._stdin.close()
+        try:
+            self._popen.wait(_EXIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._popen.kill()
+            self._popen.wait()
+
+    def _read_reports(self, stream: BinaryIO) -> None:
+        while (report := read_report(stream)) is not None:
+            self._dispatch(report)
+        stream.close()
+        death = _describe_death(self._popen.wait(), self.log_path, self._is_closing)
+        with self._lock:
+            self._death = death
+            for reports in (self.loading, *self._waiting.values()):
+                reports.put(death)
+
+    def _dispatch(self, report: Report) -> None:
+        if isinstance(report, Step):
+            for sampled in report.sampled:
+                self._put(sampled.request_id, Step([sampled]))
+        elif isinstance(report, Finished | Failed):
+            self._put(report.request_id, report)
+        else:
+            self.loading.put(report)
+
+    def _put(self, request_id: int, report: Report) -> None:
+        with self._lock:
+            reports = self._waiting.get(request_id)
+        if reports is not None:
+            reports.put(report)
+
+
+class _CancelWanted:
+    """Stands among a request's reports where somebody wanted it cancelled."""
+
+
+_Reports: TypeAlias = "queue.SimpleQueue[Report | WorkerDied | _CancelWanted]"
+
+
+class Generation:
+    """Tokens of one request, as they come. Iterate to the end; then `finished` says how it went."""
+
+    def __init__(self, process: _Process, request_id: int) -> None:
+        self._process = process
+        self._request_id = request_id
+        self._reports: _Reports = process.await_reports(request_id)
+        self.finished: Finished | None = None
+
+    def __iter__(self) -> Iterator[Sampled]:
+        """Yield tokens. Raises WorkerDied, DoesNotFit (prompt too long), or G4RunError."""
+        try:
+            while self.finished is None:
+                report = self._reports.get()
+                if isinstance(report, Step):
+                    yield from report.sampled
+                elif isinstance(report, Finished):
+                    self.finished = report
+                elif isinstance(report, Failed):
+                    raise _error_of(report)
+                elif isinstance(report, _CancelWanted):
+                    self._process.send(Cancel(self._request_id))
+                elif isinstance(report, WorkerDied):
+                    raise report
+        finally:
+            if self.finished is None:
+                self._process.send(Cancel(self._request_id))
+            self._process.forget(self._request_id)
+
+    def cancel(self) -> None:
+        """Ask the worker to stop; the iteration goes on to what it has sent before it did.
+
+        From any thread, and from a signal handler: a SimpleQueue is reentrant, and the iterating thread does the rest.
+        """
+        self._reports.put(_CancelWanted())
+
+
+class Engine:
+    """A model in a worker process. Safe to use from several threads, one Generation each."""
+
+    def __init__(self, parameters: LoadParameters, log_directory: Path) -> None:
+        self._parameters = parameters
+        self._log_directory = log_directory
+        self._process: _Process | None = None
+        self._request_ids = itertools.count(1)
+        self._lock = threading.Lock()
+        self.loaded: Loaded | None = None
+
+    @property
+    def log_path(self) -> Path | None:
+        """Log of the present worker, if one was started."""
+        return self._process.log_path if self._process else None
+
+    @property
+    def worker_pid(self) -> int | None:
+        """Process id of the present worker, if one was started."""
+        return self._process.pid if self._process else None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether there is a worker that can take a request."""
+        return self._process is not None and self._process.is_alive
+
+    def load(self, on_progress: Callable[[float], None] | None = None) -> Loaded:
+        """Start a worker and load the model, unless that was done. Raises LoadFailed, WorkerDied."""
+        with self._lock:
+            if self._process is not None and self._process.is_alive and self.loaded is not None:
+                return self.loaded
+            self._close_process()
+            self._process = _Process(new_log_path(self._log_directory))
+            try:
+                self.loaded = self._load(self._process, on_progress or (lambda _fraction: None))
+            except BaseException:  # also Ctrl-C: a half-loaded worker is of no use
+                self._close_process()
+                raise
+            return self.loaded
+
+    def generate(self, tokens: list[int], parameters: GenerationParameters) -> Generation:
+        """Submit a request; loads the model first if there is no live worker. Raises LoadFailed, WorkerDied."""
+        self.load()
+        process = self._process
+        assert process is not None
+        request_id = next(self._request_ids)
+        generation = Generation(process, request_id)
+        process.send(Submit(request_id, tokens, parameters))
+        return generation
+
+    def close(self) -> None:
+        """End the worker; its memory, the GPU's too, is free when this returns."""
+        with self._lock:
+            self._close_process()
+
+    def _close_process(self) -> None:
+        self.loaded = None
+        if self._process is not None:
+            self._process.close()
+
+    def _load(self, process: _Process, on_progress: Callable[[float], None]) -> Loaded:
+        process.send(Load(self._parameters))
+        while True:
+            report = process.loading.get()
+            if isinstance(report, LoadProgress):
+                on_progress(report.fraction)
+            elif isinstance(report, Loaded):
+                return report
+            elif isinstance(report, LoadRefused):
+                raise LoadFailed(f"llama.cpp did not load the model: {report.reason}", f"see {process.log_path}")
+            elif isinstance(report, WorkerDied):
+                raise LoadFailed(f"{report.message} while it loaded the model", report.hint)
+
+
+def _error_of(failed: Failed) -> G4RunError:
+    if failed.code == DoesNotFit.code:
+        return DoesNotFit(failed.reason, "give a larger --ctx, or a shorter prompt")
+    return G4RunError(failed.reason)
+
+
+def _start(log_path: Path) -> "subprocess.Popen[bytes]":
+    environment = os.environ | {"GGML_NO_BACKTRACE": "1"}  # a failed assertion would start a debugger for seconds
+    flags = 0
+    if sys.platform == "win32":
+        flags = subprocess.CREATE_NEW_PROCESS_GROUP
+    with log_path.open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "g4run.engine.worker", str(log_path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=environment,
+            creationflags=flags,
+            start_new_session=sys.platform != "win32",  # Ctrl-C in the terminal is ours to handle, not the worker's
+        )
+
+
+def _describe_death(return_code: int, log_path: Path, is_closing: bool) -> WorkerDied:
+    if is_closing:
+        return WorkerDied("the engine was closed")
+    reason = failure_reason(read_from(log_path)) if return_code in (-signal.SIGABRT, 3) else ""
+    if return_code < 0:
+        name = signal.Signals(-return_code).name
+        cause = f"the engine was ended by signal {-return_code} ({name})"
+        if name == "SIGKILL":
+            cause += ", perhaps by the system for want of memory"
+    else:
+        cause = f"the engine ended unexpectedly with code {return_code}"
+    return WorkerDied(
+        f"{cause}: {reason}" if reason else cause, f"see {log_path}; the next request starts a new engine"
+    )

@@ -1,0 +1,56 @@
+"""What the engine is told: how to load a model, and how to sample from it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class KvType(StrEnum):
+    """Number format of the key-value cache, by llama.cpp's names."""
+
+    F16 = "f16"
+    Q8_0 = "q8_0"
+    Q4_0 = "q4_0"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadParameters:
+    """One model and its context, as llama.cpp is to load them.
+
+    Lengths are in tokens. `context_length` is shared by all sequences (unified cache). `micro_batch` bounds the tokens
+    of one decode call, and with it how long a cancelled request can go on. `gpu_layers` of -1 offloads whatever the
+    installed build can.
+    """
+
+    model_path: str
+    context_length: int
+    threads: int
+    sequences: int = 1
+    micro_batch: int = 512
+    gpu_layers: int = -1
+    kv_type: KvType = KvType.F16
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingParameters:
+    """How the next token is drawn; the defaults are Google's for Gemma 4 (`general.sampling.*` in its GGUF files).
+
+    A `temperature` of 0 takes the most likely token. `top_k` of 0, `top_p` of 1 and `min_p` of 0 switch a filter off.
+    """
+
+    temperature: float = 1.0
+    top_k: int = 64
+    top_p: float = 0.95
+    min_p: float = 0.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationParameters:
+    """One request: how many tokens at most (None: until the context is full), sampling, and logprobs.
+
+    `logprobs` is None for none, else how many alternatives to report beside each token (0 to 20).
+    """
+
+    max_tokens: int | None = None
+    sampling: SamplingParameters = SamplingParameters()
+    logprobs: int | None = None

@@ -1,0 +1,142 @@
+"""The messages between the program and its engine process, and their frames on a pipe.
+
+A frame is a length (4 bytes, little endian) and a msgpack document. Every message about a request carries its
+`request_id`, which the client chose; messages about tokens carry the `sequence_id` that the scheduler gave it.
+"""
+
+import struct
+from collections.abc import Callable
+from typing import BinaryIO, TypeVar
+
+import msgspec
+
+from g4run.engine.parameters import GenerationParameters, LoadParameters
+
+Message = TypeVar("Message")
+
+_LENGTH = struct.Struct("<I")
+MAX_FRAME_BYTES = 64 << 20  # a prompt of 262,144 tokens is 1.3 MB; anything near this is not one of our frames
+
+
+class Load(msgspec.Struct, tag=True, frozen=True):
+    """Load this model; answered by LoadProgress, then Loaded or LoadRefused."""
+
+    parameters: LoadParameters
+
+
+class Submit(msgspec.Struct, tag=True, frozen=True):
+    """Generate after these tokens; answered by Step messages, then Finished or Failed."""
+
+    request_id: int
+    tokens: list[int]
+    parameters: GenerationParameters
+
+
+class Cancel(msgspec.Struct, tag=True, frozen=True):
+    """Stop a request before its next micro-batch; answered by Finished, unless it has ended already."""
+
+    request_id: int
+
+
+class LoadProgress(msgspec.Struct, tag=True, frozen=True):
+    """Share of the weights that is loaded, 0 to 1."""
+
+    fraction: float
+
+
+class Loaded(msgspec.Struct, tag=True, frozen=True):
+    """The model is ready. `parameter_count` and `context_length` are llama.cpp's own figures."""
+
+    context_length: int
+    parameter_count: int
+    description: str
+    seconds: float
+
+
+class LoadRefused(msgspec.Struct, tag=True, frozen=True):
+    """llama.cpp did not load the model; the reason is its last error line."""
+
+    reason: str
+
+
+class Alternative(msgspec.Struct, frozen=True, array_like=True):
+    """A token and its natural-log probability."""
+
+    token: int
+    logprob: float
+
+
+class Sampled(msgspec.Struct, frozen=True, array_like=True):
+    """One token drawn for one sequence. `logprob` is None unless the request asked."""
+
+    request_id: int
+    sequence_id: int
+    token: int
+    logprob: float | None = None
+    alternatives: list[Alternative] = []
+
+
+class Step(msgspec.Struct, tag=True, frozen=True):
+    """All tokens drawn after one decode call."""
+
+    sampled: list[Sampled]
+
+
+class Finished(msgspec.Struct, tag=True, frozen=True):
+    """A request ended: 'stop' (the model's own end token), 'length' or 'cancelled'.
+
+    `prompt_seconds` runs from the first decode to the first token, `generation_seconds` from there to the last one.
+    `generated_tokens` counts the end token too.
+    """
+
+    request_id: int
+    sequence_id: int
+    reason: str
+    prompt_tokens: int
+    generated_tokens: int
+    prompt_seconds: float
+    generation_seconds: float
+
+
+class Failed(msgspec.Struct, tag=True, frozen=True):
+    """A request could not be served; others go on. `code` is that of the error it becomes."""
+
+    request_id: int
+    code: str
+    reason: str
+
+
+Command = Load | Submit | Cancel
+Report = LoadProgress | Loaded | LoadRefused | Step | Finished | Failed
+
+_encoder = msgspec.msgpack.Encoder()
+_command_decoder: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
+_report_decoder: msgspec.msgpack.Decoder[Report] = msgspec.msgpack.Decoder(Report)
+
+
+def write_message(stream: BinaryIO, message: Command | Report) -> None:
+    """Write one frame and flush it. Raises OSError when the other end is gone."""
+    body = _encoder.encode(message)
+    stream.write(_LENGTH.pack(len(body)) + body)
+    stream.flush()
+
+
+def read_command(stream: BinaryIO) -> Command | None:
+    """The next command, or None at the end of the stream."""
+    return _read(stream, _command_decoder.decode)
+
+
+def read_report(stream: BinaryIO) -> Report | None:
+    """The next report, or None at the end of the stream (also in the middle of a frame: the worker died)."""
+    return _read(stream, _report_decoder.decode)
+
+
+def _read(stream: BinaryIO, decode: Callable[[bytes], Message]) -> Message | None:
+    prefix = stream.read(_LENGTH.size)
+    if len(prefix) < _LENGTH.size:
+        return None
+    (length,) = _LENGTH.unpack(prefix)
+    if length > MAX_FRAME_BYTES:
+        return None
+    body = stream.read(length)
+    return decode(body) if len(body) == length else None

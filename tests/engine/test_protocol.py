@@ -1,0 +1,68 @@
+import io
+
+import msgspec
+import pytest
+
+from g4run.engine.parameters import GenerationParameters, KvType, LoadParameters, SamplingParameters
+from g4run.engine.protocol import (
+    MAX_FRAME_BYTES,
+    Alternative,
+    Cancel,
+    Command,
+    Failed,
+    Finished,
+    Load,
+    Loaded,
+    LoadProgress,
+    LoadRefused,
+    Report,
+    Sampled,
+    Step,
+    Submit,
+    read_command,
+    read_report,
+    write_message,
+)
+
+COMMANDS: tuple[Command, ...] = (
+    Load(LoadParameters("/models/ä.gguf", 4096, 2, sequences=4, kv_type=KvType.Q8_0)),
+    Submit(7, [2, 105, 262143], GenerationParameters(12, SamplingParameters(0.7, 40, 0.9, 0.05, 99), logprobs=3)),
+    Submit(8, [], GenerationParameters()),
+    Cancel(7),
+)
+REPORTS: tuple[Report, ...] = (
+    LoadProgress(0.25),
+    Loaded(4096, 4_647_450_147, "gemma4 E2B", 1.5),
+    LoadRefused("wrong shape"),
+    Step([Sampled(1, 0, 106), Sampled(2, 1, 5, -0.5, [Alternative(5, -0.5), Alternative(6, -1.0)])]),
+    Finished(1, 0, "stop", 10, 5, 0.1, 0.4),
+    Failed(2, "does_not_fit", "too long"),
+)
+
+
+def test_commands_and_reports_arrive_as_they_were_sent() -> None:
+    stream = io.BytesIO()
+    for message in (*COMMANDS, *REPORTS):
+        write_message(stream, message)
+    stream.seek(0)
+    assert tuple(read_command(stream) for _ in COMMANDS) == COMMANDS
+    assert tuple(read_report(stream) for _ in REPORTS) == REPORTS
+    assert read_report(stream) is None
+
+
+@pytest.mark.parametrize("message", COMMANDS, ids=lambda message: type(message).__name__)
+def test_a_frame_cut_anywhere_is_the_end(message: Command) -> None:
+    stream = io.BytesIO()
+    write_message(stream, message)
+    whole = stream.getvalue()
+    for length in range(len(whole)):
+        assert read_command(io.BytesIO(whole[:length])) is None
+
+
+def test_a_length_that_is_none_of_ours_is_the_end() -> None:
+    assert read_report(io.BytesIO((MAX_FRAME_BYTES + 1).to_bytes(4, "little") + b"x" * 100)) is None
+
+
+def test_what_is_no_message_is_an_error() -> None:
+    with pytest.raises(msgspec.DecodeError):
+        read_report(io.BytesIO(b"\x01\x00\x00\x00\xc1"))
