@@ -1,0 +1,39 @@
+"""How a model file is to be loaded on this machine."""
+
+from dataclasses import dataclass
+
+from g4run.engine.parameters import LoadParameters
+from g4run.errors import UsageError
+from g4run.hardware.processors import inspect_processors
+from g4run.models.library import ModelFile
+from g4run.settings import Settings
+from g4run.units import render_count
+
+DEFAULT_CONTEXT_LENGTH = 8192  # what most conversations stay within; at E2B's shape 60 MiB of cache, at 31B's 1.8 GiB
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """What a person fixed; None leaves the choice to the program. Lengths in tokens."""
+
+    context_length: int | None = None
+
+
+def plan_load(model: ModelFile, settings: Settings, options: LoadOptions) -> LoadParameters:
+    """Parameters for loading `model` here. Raises UsageError for a context longer than the model was trained for."""
+    return LoadParameters(
+        model_path=str(model.path),
+        context_length=_choose_context_length(model, settings, options),
+        threads=settings.threads or inspect_processors().threads,
+    )
+
+
+def _choose_context_length(model: ModelFile, settings: Settings, options: LoadOptions) -> int:
+    trained = model.architecture.context_length
+    if options.context_length is not None and options.context_length > trained:
+        raise UsageError(
+            f"{model.name} was trained for a context of {render_count(trained)} tokens, "
+            f"not {render_count(options.context_length)}",
+            f"--ctx {trained}",
+        )
+    return options.context_length or min(settings.context_length or DEFAULT_CONTEXT_LENGTH, trained)

@@ -1,0 +1,120 @@
+"""Decode speed beside llama-bench, and peak memory beside llama-server, on one file in alternating pairs.
+
+    python scripts/shapes.py e2b Q4_K_M e2b.gguf --fill random
+    python -m tests.benchmarks.decode e2b.gguf --tools DIRECTORY [--pairs 5] [--tokens 64] [--threads 2]
+
+DIRECTORY holds llama-bench and llama-server, built from llama-cpp-python's source distribution.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from g4run.chat.messages import Conversation, Message, Role
+from g4run.chat.render import PromptFormat, render
+from g4run.chat.tokens import CONTROL_TEXTS
+from g4run.engine.parameters import SamplingParameters
+from g4run.engine.text import Vocabulary
+from g4run.models.library import resolve
+from g4run.runtime.answer import AnswerOptions
+from g4run.runtime.model import ChatModel, LoadOptions
+from g4run.runtime.prompt import tokenize_prompt
+from g4run.settings import read_settings
+from tests.benchmarks.llama_server import llama_server, peak_memory_bytes
+
+PROMPT = "Tell me a story about a lighthouse."
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What both sides run with."""
+
+    model: Path
+    tools: Path
+    tokens: int
+    threads: int
+    context_length: int
+
+
+def main() -> None:
+    """Measure, and print every pair, the medians and the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--tools", type=Path, required=True)
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--tokens", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--context", type=int, default=4096)
+    given = parser.parse_args()
+    setup = Setup(given.model, given.tools, given.tokens, given.threads, given.context)
+    pairs = [_pair(setup, number) for number in range(given.pairs)]
+    ours, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
+    ratio = statistics.median(our / their for our, their in pairs)
+    sys.stdout.write(f"decode: g4run {ours:.2f}, llama-bench {theirs:.2f} tokens/s; median ratio {ratio:.3f}\n")
+    memory, server_memory = _our_peak(setup), _server_peak(setup)
+    sys.stdout.write(
+        f"peak memory: worker {memory / 2**20:.0f} MiB, llama-server {server_memory / 2**20:.0f} MiB; "
+        f"ratio {memory / server_memory:.3f}\n"
+    )
+
+
+def _pair(setup: Setup, number: int) -> tuple[float, float]:
+    """Both speeds, in tokens per second; who comes first alternates."""
+    if number % 2:
+        theirs = _bench_speed(setup)
+        ours = _our_speed(setup)
+    else:
+        ours = _our_speed(setup)
+        theirs = _bench_speed(setup)
+    sys.stdout.write(f"pair {number + 1}: g4run {ours:.2f}, llama-bench {theirs:.2f}, ratio {ours / theirs:.3f}\n")
+    sys.stdout.flush()
+    return ours, theirs
+
+
+def _our_speed(setup: Setup) -> float:
+    command = [sys.executable, "-m", "g4run", "run", str(setup.model), PROMPT, "--json", "--temperature", "0"]
+    limits = ["--max-tokens", str(setup.tokens + 1), "--ctx", str(setup.context_length)]
+    environment = os.environ | {"G4RUN_THREADS": str(setup.threads)}
+    done = subprocess.run([*command, *limits], capture_output=True, check=True, env=environment)
+    answer = json.loads(done.stdout)
+    if answer["usage"]["completion_tokens"] != setup.tokens + 1:
+        raise RuntimeError("the model ended by itself; take another --seed of the weights")
+    return float(answer["timings"]["generation_tokens_per_second"])
+
+
+def _bench_speed(setup: Setup) -> float:
+    command = [str(setup.tools / "llama-bench"), "-m", str(setup.model), "-fa", "1", "-t", str(setup.threads)]
+    done = subprocess.run(
+        [*command, "-p", "0", "-n", str(setup.tokens), "-r", "1", "-o", "json"], capture_output=True, check=True
+    )
+    return float(json.loads(done.stdout)[0]["avg_ts"])
+
+
+def _our_peak(setup: Setup) -> int:
+    options = AnswerOptions(sampling=SamplingParameters(temperature=0), max_tokens=setup.tokens)
+    settings = read_settings(os.environ | {"G4RUN_THREADS": str(setup.threads)})
+    with ChatModel.open(resolve(str(setup.model)), settings, LoadOptions(setup.context_length)) as model:
+        for _ in model.answer(Conversation((Message.of(Role.USER, PROMPT),)), options):
+            pass
+        assert model.engine_pid is not None
+        return peak_memory_bytes(model.engine_pid)
+
+
+def _server_peak(setup: Setup) -> int:
+    vocabulary = Vocabulary(setup.model, CONTROL_TEXTS)
+    conversation = Conversation((Message.of(Role.USER, PROMPT),))
+    tokens = tokenize_prompt(render(conversation, PromptFormat.SMALL, thinking=False), vocabulary)
+    with llama_server(
+        setup.tools / "llama-server", setup.model, context_length=setup.context_length, threads=setup.threads
+    ) as server:
+        server.complete(tokens, setup.tokens)
+        return server.peak_memory_bytes()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""A loaded model as the program uses it: the built-in one, in its real engine."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from g4run.chat.messages import Conversation, Message, Role
+from g4run.chat.parse import TextDelta, ThinkingDelta
+from g4run.engine.parameters import SamplingParameters
+from g4run.errors import DoesNotFit, WorkerDied
+from g4run.models.library import resolve
+from g4run.runtime.answer import Answer, AnswerOptions, FinishReason
+from g4run.runtime.model import ChatModel, LoadOptions
+from g4run.settings import read_settings
+
+GREEDY = AnswerOptions(sampling=SamplingParameters(temperature=0))
+HELLO = Conversation((Message.of(Role.USER, "Hello!"),))
+ENDLESS = AnswerOptions(sampling=SamplingParameters(temperature=1e6, top_k=0, top_p=1), seed=8)  # a dice: 525 draws
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChatModel]:
+    home = tmp_path_factory.mktemp("home")
+    with ChatModel.open(resolve("demo"), read_settings({"G4RUN_HOME": str(home)}), LoadOptions()) as model:
+        yield model
+
+
+def answer(model: ChatModel, options: AnswerOptions, conversation: Conversation = HELLO) -> Answer:
+    answering = model.answer(conversation, options)
+    for _ in answering:
+        pass
+    return answering.result
+
+
+def test_the_events_joined_are_the_answer(model: ChatModel) -> None:
+    answering = model.answer(HELLO, replace(GREEDY, thinking=True))
+    events = list(answering)
+    result = answering.result
+    assert "".join(event.text for event in events if isinstance(event, TextDelta)) == result.content
+    assert "".join(event.text for event in events if isinstance(event, ThinkingDelta)) == result.thinking
+    assert result.content
+    assert result.finish_reason is FinishReason.STOP
+
+
+def test_greedy_answers_are_the_same_to_the_byte(model: ChatModel) -> None:
+    first, second = answer(model, GREEDY), answer(model, GREEDY)
+    assert first.content == second.content
+    assert first.seed != second.seed  # drawn anew, and told
+
+
+def test_a_stop_string_cuts_the_answer_and_says_stop(model: ChatModel) -> None:
+    whole = answer(model, GREEDY).content
+    stop = whole[6:9]
+    cut = answer(model, replace(GREEDY, stop=(stop,)))
+    assert cut.content == whole[: whole.index(stop)]
+    assert cut.finish_reason is FinishReason.STOP
+
+
+def test_max_tokens_cuts_the_answer_and_says_length(model: ChatModel) -> None:
+    whole, cut = answer(model, GREEDY), answer(model, replace(GREEDY, max_tokens=2))
+    assert whole.content.startswith(cut.content)
+    assert (cut.finish_reason, cut.usage.completion_tokens) == (FinishReason.LENGTH, 2)
+
+
+def test_a_seed_repeats_a_hot_answer(model: ChatModel) -> None:
+    hot = AnswerOptions(sampling=SamplingParameters(temperature=5, top_k=0, top_p=1), max_tokens=30)
+    first, again, other = (answer(model, replace(hot, seed=seed)) for seed in (11, 11, 12))
+    assert (first.content, first.seed) == (again.content, 11)
+    assert first.content != other.content
+
+
+def test_usage_counts_the_prompt_and_the_end_token(model: ChatModel) -> None:
+    result = answer(model, replace(GREEDY, logprobs=0))
+    assert result.usage.prompt_tokens == model.count_tokens(HELLO)
+    assert result.logprobs is not None
+    assert result.usage.completion_tokens == len(result.logprobs)
+    assert "".join(each.text for each in result.logprobs) == result.content + "<turn|>"
+
+
+def test_loading_is_in_the_first_answers_timings_only(model: ChatModel) -> None:
+    with ChatModel.open(resolve("demo"), read_settings(), LoadOptions(512)) as fresh:
+        first, second = answer(fresh, GREEDY).timings, answer(fresh, GREEDY).timings
+    assert first.load_seconds == fresh.load_seconds > 0
+    assert first.total_seconds > first.load_seconds + first.prompt_seconds
+    assert second.load_seconds == 0
+    assert first.generation_tokens_per_second > 0
+
+
+def test_a_cancelled_answer_keeps_what_came(model: ChatModel) -> None:
+    answering = model.answer(HELLO, ENDLESS)
+    for number, _ in enumerate(answering):
+        if number == 3:
+            answering.cancel()
+    assert answering.result.finish_reason is FinishReason.CANCELLED
+    assert answering.result.content
+
+
+def test_a_prompt_beyond_the_context_is_said_with_its_length(model: ChatModel) -> None:
+    long = Conversation((Message.of(Role.USER, "word " * 5000),))
+    with pytest.raises(DoesNotFit, match=r"the prompt has [\d,]+ tokens, and the context holds 4,096 with the answer"):
+        answer(model, GREEDY, long)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to kill with")
+def test_a_killed_engine_fails_the_answer_and_the_next_one_comes(model: ChatModel) -> None:
+    before = answer(model, GREEDY).content
+    answering = model.answer(HELLO, ENDLESS)
+    with pytest.raises(WorkerDied, match="SIGKILL"):
+        for number, _ in enumerate(answering):
+            if number == 3 and model.engine_pid is not None:
+                os.kill(model.engine_pid, signal.SIGKILL)
+    assert answer(model, GREEDY).content == before
+
+
+def test_every_event_before_a_failure_was_given(model: ChatModel) -> None:
+    answering = model.answer(HELLO, GREEDY)
+    with pytest.raises(RuntimeError, match="the answer has not ended"):
+        _ = answering.result
+    list(answering)
