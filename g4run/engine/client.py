@@ -246,7 +246,10 @@ def _error_of(failed: Failed) -> G4RunError:
 
 
 def _start(log_path: Path) -> "subprocess.Popen[bytes]":
-    environment = os.environ | {"GGML_NO_BACKTRACE": "1"}  # a failed assertion would start a debugger for seconds
+    environment = os.environ | {
+        "GGML_NO_BACKTRACE": "1",  # a failed assertion would start a debugger for seconds
+        "OPENBLAS_NUM_THREADS": "1",  # numpy only draws tokens here; its threads would take the cores from ggml's
+    }
     flags = 0
     if sys.platform == "win32":
         flags = subprocess.CREATE_NEW_PROCESS_GROUP
