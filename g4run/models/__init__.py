@@ -1,0 +1,1 @@
+"""What a model is, where it comes from, and where it lies on disk."""
