@@ -1,0 +1,22 @@
+"""The program's entry point."""
+
+import sys
+
+from g4run import __version__
+
+
+def main() -> int:
+    """Run the program with the process's arguments and return its exit code."""
+    if sys.argv[1:] in (["--version"], ["-V"]):
+        print(f"g4run {__version__}")
+        return 0
+    try:
+        from g4run.cli.app import run_command_line
+
+        return run_command_line(sys.argv[1:])
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

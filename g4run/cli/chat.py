@@ -1,0 +1,108 @@
+"""`g4run chat`: a conversation in the terminal, or line by line in a pipe."""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from g4run.cli import options as given
+from g4run.cli.conversation import repair_text
+from g4run.cli.loading import open_model
+from g4run.cli.output import Output, Task
+from g4run.cli.streaming import Display
+from g4run.cli.views import render_greeting
+from g4run.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from g4run.runtime.answer import AnswerOptions
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A command line of `g4run chat`, its numbers checked."""
+
+    model: str
+    system: str | None
+    options: "AnswerOptions"
+    context_length: int | None
+    hides_thinking: bool
+    is_verbose: bool
+
+
+def chat(
+    model: Annotated[str, typer.Argument(metavar="[MODEL]", help="'demo', or the path of a GGUF file.")] = "demo",
+    system: given.System = None,
+    temperature: given.Temperature = None,
+    top_p: given.TopP = None,
+    top_k: given.TopK = None,
+    min_p: given.MinP = None,
+    seed: given.Seed = None,
+    max_tokens: given.MaxTokens = None,
+    context_length: given.ContextLength = None,
+    stop: given.Stop = None,
+    think: given.Think = False,
+    hide_thinking: given.HideThinking = False,
+    verbose: given.Verbose = False,
+) -> Task:
+    """Talk to a model; without MODEL, to the built-in one.
+
+    In a pipe, each line of stdin is a message, or each block between lines of \"\"\".
+    """
+    options = given.make_answer_options(
+        thinking=think,
+        temperature=temperature,
+        top_p=top_p,
+        top_k=top_k,
+        min_p=min_p,
+        seed=seed,
+        max_tokens=max_tokens,
+        stop=stop,
+    )
+    request = ChatRequest(
+        model=model,
+        system=None if system is None else repair_text(system),
+        options=options,
+        context_length=given.check_context_length(context_length),
+        hides_thinking=hide_thinking,
+        is_verbose=verbose,
+    )
+    return partial(execute, request)
+
+
+def execute(request: ChatRequest, output: Output) -> int:
+    """Talk until the person leaves or the pipe ends."""
+    from g4run.cli.repl.loop import converse
+    from g4run.cli.repl.session import ChatSession
+    from g4run.models.library import resolve
+
+    settings = read_settings()
+    file = resolve(request.model)
+    display = Display(request.hides_thinking, faint=settings.colour, verbose=request.is_verbose)
+    is_interactive = _is_interactive(output)
+    with open_model(file, settings, request.context_length, output.notes) as model:
+        if is_interactive:
+            output.notes.write(render_greeting(file.name, model.context_length))
+        session = ChatSession(model, request.options, request.system, output, display)
+        converse(session, _messages(settings, output, is_interactive), output, is_interactive=is_interactive)
+    return 0
+
+
+def _is_interactive(output: Output) -> bool:
+    return sys.stdin is not None and sys.stdin.isatty() and output.answer.is_terminal
+
+
+def _messages(settings: Settings, output: Output, is_interactive: bool) -> Iterable[str]:
+    """Where the person's messages come from."""
+    if is_interactive:
+        from g4run.cli.repl.terminal import read_from_terminal
+
+        return read_from_terminal(settings.data_directory / "chat-history", output.notes)
+    from g4run.cli.repl.blocks import read_messages
+
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8-sig", errors="replace")
+    return read_messages(sys.stdin or ())

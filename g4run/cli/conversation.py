@@ -1,0 +1,97 @@
+"""What a person typed, piped or saved, as one conversation."""
+
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from g4run.errors import UsageError
+
+if TYPE_CHECKING:
+    from g4run.chat.messages import Conversation
+
+_NO_PROMPT_HINT = 'g4run run {model} "your prompt", or g4run chat {model}'
+
+
+def read_conversation(
+    model: str, words: Sequence[str], messages_file: str | None, system: str | None
+) -> "Conversation":
+    """Read the prompt from the arguments and stdin, or whole messages from a file. Raises UsageError."""
+    if messages_file is None:
+        return _one_question(_read_prompt(model, words), system)
+    if words:
+        raise UsageError("--messages and a prompt exclude each other", "put the prompt into the file, or leave one out")
+    text = _read_stdin() if messages_file == "-" else _read_file(Path(messages_file))
+    return _with_system(parse_messages_file(text or "", messages_file), system)
+
+
+def parse_messages_file(text: str, name: str) -> "Conversation":
+    """Read a file of OpenAI's shape. Raises UsageError that names the file and the place."""
+    from g4run.chat.openai_shape import parse_conversation
+
+    try:
+        value = json.loads(text)
+        json.dumps(value, ensure_ascii=False).encode()
+        return parse_conversation(value)
+    except json.JSONDecodeError as error:
+        message = f"{name} is not JSON: {error.msg.lower()} at line {error.lineno}, column {error.colno}"
+        raise UsageError(message) from None
+    except RecursionError:
+        raise UsageError(f"{name} nests too deeply") from None
+    except UnicodeEncodeError:
+        raise UsageError(f"{name} holds half of a surrogate pair (\\ud800 to \\udfff)") from None
+    except UsageError as error:
+        raise UsageError(f"{name}: {error.message}", error.hint) from None
+
+
+def repair_text(text: str) -> str:
+    """Replace bytes of the command line or of stdin that were not UTF-8, so that the text can be tokenized."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _one_question(prompt: str, system: str | None) -> "Conversation":
+    from g4run.chat.messages import Conversation, Message, Role
+
+    return _with_system(Conversation((Message.of(Role.USER, prompt),)), system)
+
+
+def _with_system(conversation: "Conversation", system: str | None) -> "Conversation":
+    from g4run.chat.messages import Message, Role
+
+    if system is None:
+        return conversation
+    if any(message.role is Role.SYSTEM for message in conversation.messages):
+        raise UsageError("--system was given, but the messages have a system message already", "leave one of them out")
+    opening = Message.of(Role.SYSTEM, repair_text(system))
+    return replace(conversation, messages=(opening, *conversation.messages))
+
+
+def _read_prompt(model: str, words: Sequence[str]) -> str:
+    """Join what was piped and what was typed, in this order, with a blank line between them."""
+    piped = _read_stdin()
+    typed = repair_text(" ".join(words))
+    if piped is None and not words:
+        raise UsageError("there is no prompt", _NO_PROMPT_HINT.format(model=shlex.quote(model)))
+    prompt = "\n\n".join(part for part in ((piped or "").strip("\n"), typed) if part.strip())
+    if not prompt:
+        raise UsageError("the prompt is empty", _NO_PROMPT_HINT.format(model=shlex.quote(model)))
+    return prompt
+
+
+def _read_stdin() -> str | None:
+    """All of stdin, or None where a person sits before it or it is closed."""
+    if sys.stdin is None or sys.stdin.isatty():
+        return None
+    return sys.stdin.buffer.read().decode("utf-8-sig", "replace").replace("\r\n", "\n")
+
+
+def _read_file(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not UTF-8 text") from None

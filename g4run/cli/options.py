@@ -1,0 +1,122 @@
+"""The options that `run` and `chat` share, and the checks of their values."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from g4run.engine.parameters import SamplingParameters
+from g4run.errors import UsageError
+
+if TYPE_CHECKING:
+    from g4run.runtime.answer import AnswerOptions
+
+_DEFAULTS = SamplingParameters()
+_LARGEST_INT = 2**31 - 1  # llama.cpp counts in 32-bit signed integers
+_LARGEST_SEED = 2**32 - 2  # 2^32 - 1 is LLAMA_DEFAULT_SEED, which draws one (llama.h)
+
+System = Annotated[str | None, typer.Option("--system", metavar="TEXT", help="The system message.")]
+Temperature = Annotated[
+    float | None,
+    typer.Option(metavar="NUMBER", help=f"0 takes the likeliest token; default {_DEFAULTS.temperature}."),
+]
+TopP = Annotated[
+    float | None,
+    typer.Option(metavar="NUMBER", help=f"Draw from this share of the likeliest tokens; default {_DEFAULTS.top_p}."),
+]
+TopK = Annotated[
+    int | None,
+    typer.Option(metavar="COUNT", help=f"Draw from this many tokens, 0 from all; default {_DEFAULTS.top_k}."),
+]
+MinP = Annotated[
+    float | None,
+    typer.Option(
+        metavar="NUMBER", help=f"Leave out tokens below this share of the likeliest; default {_DEFAULTS.min_p}."
+    ),
+]
+Seed = Annotated[
+    int | None, typer.Option(metavar="NUMBER", help="The same seed draws the same answer; default random.")
+]
+MaxTokens = Annotated[int | None, typer.Option(metavar="COUNT", help="Stop after this many tokens.")]
+ContextLength = Annotated[
+    int | None, typer.Option("--ctx", metavar="COUNT", help="Context length in tokens; default G4RUN_CONTEXT or 8192.")
+]
+Stop = Annotated[list[str] | None, typer.Option(metavar="TEXT", help="Stop before this text; repeatable.")]
+Think = Annotated[bool, typer.Option("--think/--no-think", help="Think before answering.")]
+HideThinking = Annotated[bool, typer.Option("--hide-thinking", help="Think, but do not show it.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Print counts and speeds to stderr afterwards.")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """What a number must be, in words and as a check, and one that would do."""
+
+    words: str
+    accepts: Callable[[float], bool]
+    example: str
+
+
+_RULES = {
+    "--temperature": _Rule("0 or more", lambda value: 0 <= value < math.inf, "1.0"),
+    "--top-p": _Rule("above 0 and at most 1", lambda value: 0 < value <= 1, "0.95"),
+    "--top-k": _Rule("0 or more", lambda value: value >= 0, "64"),
+    "--min-p": _Rule("between 0 and 1", lambda value: 0 <= value <= 1, "0.05"),
+    "--seed": _Rule(f"between 0 and {_LARGEST_SEED}", lambda value: 0 <= value <= _LARGEST_SEED, "42"),
+    "--max-tokens": _Rule("1 or more", lambda value: value >= 1, "500"),
+    "--ctx": _Rule("1 or more", lambda value: value >= 1, "8192"),
+}
+
+
+def make_answer_options(
+    *,
+    thinking: bool,
+    temperature: float | None,
+    top_p: float | None,
+    top_k: int | None,
+    min_p: float | None,
+    seed: int | None,
+    max_tokens: int | None,
+    stop: list[str] | None,
+) -> "AnswerOptions":
+    """Check the values as typed and make them one; None takes the default. Raises UsageError."""
+    from g4run.runtime.answer import AnswerOptions
+
+    if any(not text for text in stop or ()):
+        raise UsageError("--stop must not be empty", "leave --stop out to end where the model does")
+    return AnswerOptions(
+        thinking=thinking,
+        sampling=SamplingParameters(
+            temperature=_or_default(_check("--temperature", temperature), _DEFAULTS.temperature),
+            top_k=_or_default(_check("--top-k", top_k), _DEFAULTS.top_k),
+            top_p=_or_default(_check("--top-p", top_p), _DEFAULTS.top_p),
+            min_p=_or_default(_check("--min-p", min_p), _DEFAULTS.min_p),
+        ),
+        seed=_check("--seed", seed),
+        max_tokens=_check("--max-tokens", max_tokens),
+        stop=tuple(stop or ()),
+    )
+
+
+def check_context_length(context_length: int | None) -> int | None:
+    """Check the value of --ctx as typed. Raises UsageError."""
+    return _check("--ctx", context_length)
+
+
+_Number = TypeVar("_Number", int, float)
+
+
+def _check(option: str, value: _Number | None) -> _Number | None:
+    rule = _RULES[option]
+    if value is None:
+        return None
+    if not rule.accepts(value):
+        raise UsageError(f"{option} must be {rule.words}, not {value}", f"{option} {rule.example}")
+    if isinstance(value, int) and option != "--seed" and value > _LARGEST_INT:
+        raise UsageError(f"{option} must be at most {_LARGEST_INT}, not {value}", f"{option} {rule.example}")
+    return value
+
+
+def _or_default(value: _Number | None, default: _Number) -> _Number:
+    return default if value is None else value

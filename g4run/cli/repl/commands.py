@@ -1,0 +1,69 @@
+"""The commands of the chat: what begins with a slash."""
+
+import difflib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from g4run.cli.output import Output
+from g4run.cli.repl.session import ChatSession
+from g4run.errors import UsageError
+
+_COMMAND: Final = re.compile(r"/[A-Za-z?]*(?=\s|$)")
+
+_OTHER_HELP: Final = '''
+Enter sends the message. """ begins and ends one of several lines.
+Ctrl-C stops the answer.
+'''
+
+
+@dataclass(frozen=True, slots=True)
+class SlashCommand:
+    """One command; its action says whether the chat goes on."""
+
+    names: tuple[str, ...]
+    summary: str
+    action: Callable[[ChatSession, Output], bool]
+
+
+def is_command(text: str) -> bool:
+    """Whether a line is meant as a command: "/help" is one, "/home/me/photo.png" is not."""
+    return _COMMAND.match(text.strip()) is not None
+
+
+def run_command(text: str, session: ChatSession, output: Output) -> bool:
+    """Run a command and say whether the chat goes on. Raises UsageError on an unknown one."""
+    name, *rest = text.split()
+    command = next((command for command in COMMANDS if name in command.names), None)
+    if command is None:
+        nearest = difflib.get_close_matches(name, [name for command in COMMANDS for name in command.names], 1, 0.7)
+        raise UsageError(f"there is no command {name}", *(nearest or ["/help"]))
+    if rest:
+        raise UsageError(f"{name} takes nothing after it", name)
+    return command.action(session, output)
+
+
+def _help(session: ChatSession, output: Output) -> bool:
+    rows = [(", ".join(command.names), command.summary) for command in COMMANDS]
+    width = max(len(names) for names, _ in rows)
+    lines = "".join(f"{names:<{width}}  {summary}\n" for names, summary in rows)
+    output.notes.write(lines + _OTHER_HELP)
+    return True
+
+
+def _clear(session: ChatSession, output: Output) -> bool:
+    session.clear()
+    output.notes.write("The conversation is forgotten.\n")
+    return True
+
+
+def _bye(session: ChatSession, output: Output) -> bool:
+    return False
+
+
+COMMANDS: Final = (
+    SlashCommand(("/help", "/?"), "list these commands", _help),
+    SlashCommand(("/clear",), "forget the conversation so far", _clear),
+    SlashCommand(("/bye", "/exit"), "leave; so does Ctrl-D", _bye),
+)

@@ -1,0 +1,39 @@
+"""A conversation that grows by one question and one answer at a time."""
+
+from g4run.chat.messages import Conversation, Message, Role
+from g4run.cli.output import Output
+from g4run.cli.streaming import Display, show_answer, show_outcome
+from g4run.runtime.answer import Answer, AnswerOptions
+from g4run.runtime.model import ChatModel
+
+
+class ChatSession:
+    """The turns so far, and the model that answers the next one."""
+
+    def __init__(
+        self, model: ChatModel, options: AnswerOptions, system: str | None, output: Output, display: Display
+    ) -> None:
+        self._model = model
+        self._options = options
+        self._opening = () if system is None else (Message.of(Role.SYSTEM, system),)
+        self._turns: tuple[Message, ...] = ()
+        self._output = output
+        self._display = display
+
+    def ask(self, text: str) -> Answer:
+        """Show the answer to a question, and remember both; a question without an answer is forgotten.
+
+        Raises what the model raises; the conversation then stands as before the question.
+        """
+        question = Message.of(Role.USER, text)
+        conversation = Conversation((*self._opening, *self._turns, question))
+        answer = show_answer(self._model.answer(conversation, self._options), self._output, self._display)
+        show_outcome(answer, self._options, self._output, self._display)
+        if answer.content:
+            reply = Message.of(Role.ASSISTANT, answer.content)
+            self._turns = (*self._turns, question, reply)
+        return answer
+
+    def clear(self) -> None:
+        """Forget the conversation, but not the system message."""
+        self._turns = ()

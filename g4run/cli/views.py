@@ -1,0 +1,109 @@
+"""Values as the text that a person reads, and as the JSON that a program reads."""
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from g4run.errors import G4RunError
+from g4run.units import render_count, render_rate, render_seconds
+
+if TYPE_CHECKING:
+    from g4run.chat.messages import MediaPart, ToolCall
+    from g4run.chat.render import Prompt
+    from g4run.runtime.answer import Answer, Timings
+
+_LONGEST_SOURCE = 50  # columns; a data URI has millions
+
+
+def render_error(error: G4RunError) -> str:
+    """Write a failure as one sentence, and the hint on a line of its own."""
+    hint = f"Hint: {error.hint}\n" if error.hint else ""
+    return f"Error: {error.message}\n{hint}"
+
+
+def error_value(error: G4RunError) -> dict[str, object]:
+    """Give a failure as the object that stands in the answer's place."""
+    return {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
+
+
+def answer_value(model: str, answer: "Answer", *, hide_thinking: bool) -> dict[str, object]:
+    """Give a whole answer; tool calls in OpenAI's shape, thinking null where it was to be hidden."""
+    from g4run.chat.openai_shape import render_call
+
+    usage = answer.usage
+    return {
+        "model": model,
+        "content": answer.content,
+        "thinking": None if hide_thinking else answer.thinking,
+        "tool_calls": [render_call(call) for call in answer.tool_calls],
+        "finish_reason": answer.finish_reason.value,
+        "usage": {**asdict(usage), "total_tokens": usage.prompt_tokens + usage.completion_tokens},
+        "timings": {name: round(value, 6) for name, value in asdict(answer.timings).items()},
+        "seed": answer.seed,
+    }
+
+
+def prompt_value(model: str, prompt: "Prompt") -> dict[str, object]:
+    """Give a rendered prompt whole and in pieces, so that a person's `<|turn>` differs from the template's."""
+    from g4run.chat.render import ControlPiece, MediaPiece
+
+    def piece_kind(piece: object) -> str:
+        if isinstance(piece, MediaPiece):
+            return piece.kind
+        return "control" if isinstance(piece, ControlPiece) else "text"
+
+    return {
+        "model": model,
+        "prompt": prompt.text,
+        "pieces": [{"kind": piece_kind(piece), "text": piece.text} for piece in prompt.pieces],
+        "media": [{"kind": piece.kind, "source": media_source(piece.source)} for piece in prompt.media],
+    }
+
+
+def media_source(part: "MediaPart") -> str:
+    """Name where a medium comes from; base64 data is cut after what tells its kind."""
+    source = part.source
+    return source if len(source) <= _LONGEST_SOURCE else f"{source[: _LONGEST_SOURCE - 3]}..."
+
+
+def render_media_slots(prompt: "Prompt") -> str:
+    """Name what goes into each media slot, in order."""
+    lines = (
+        f"slot {number}: {piece.kind}, {media_source(piece.source)}" for number, piece in enumerate(prompt.media, 1)
+    )
+    return "".join(f"{line}\n" for line in lines)
+
+
+def render_tool_call(call: "ToolCall") -> str:
+    """Write a call as a person would: get_weather({"city": "Paris"})."""
+    return f"{call.name}({json.dumps(call.arguments, ensure_ascii=False, default=dict)})"
+
+
+def render_timings(answer: "Answer") -> str:
+    """Write counts and speeds in the eight lines that people compare between runners."""
+    timings: Timings = answer.timings
+    lines = (
+        ("total duration", render_seconds(timings.total_seconds)),
+        ("load duration", render_seconds(timings.load_seconds)),
+        ("prompt eval count", f"{answer.usage.prompt_tokens} token(s)"),
+        ("prompt eval duration", render_seconds(timings.prompt_seconds)),
+        ("prompt eval rate", render_rate(timings.prompt_tokens_per_second)),
+        ("eval count", f"{answer.usage.completion_tokens} token(s)"),
+        ("eval duration", render_seconds(timings.generation_seconds)),
+        ("eval rate", render_rate(timings.generation_tokens_per_second)),
+    )
+    return "".join(f"{label + ':':<22}{value}\n" for label, value in lines)
+
+
+def render_length_note(answer: "Answer", *, max_tokens: int | None) -> str:
+    """Say why an answer ends in the middle."""
+    completion_tokens = answer.usage.completion_tokens
+    if max_tokens is not None and completion_tokens >= max_tokens:
+        return f"Note: the answer was cut at {render_count(max_tokens)} tokens (--max-tokens)\n"
+    total = render_count(answer.usage.prompt_tokens + completion_tokens)
+    return f"Note: the answer was cut, the context of {total} tokens is full (--ctx)\n"
+
+
+def render_greeting(model: str, context_length: int) -> str:
+    """Say what is loaded, and where the chat's commands are."""
+    return f"{model} is ready, with a context of {render_count(context_length)} tokens; /help lists the commands.\n\n"

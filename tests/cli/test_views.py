@@ -1,0 +1,117 @@
+from g4run.chat.messages import AudioPart, Conversation, ImagePart, Message, Role, ToolCall
+from g4run.chat.render import PromptFormat, render
+from g4run.cli.views import (
+    answer_value,
+    error_value,
+    prompt_value,
+    render_error,
+    render_greeting,
+    render_length_note,
+    render_media_slots,
+    render_timings,
+    render_tool_call,
+)
+from g4run.errors import ModelNotFound, WorkerDied
+from g4run.runtime.answer import Answer, FinishReason, Timings, Usage
+
+CALL = ToolCall("get_weather", {"city": "Köln", "days": 2})
+
+ANSWER = Answer(
+    content="It rains.",
+    thinking="I look.",
+    tool_calls=(CALL,),
+    finish_reason=FinishReason.TOOL_CALLS,
+    usage=Usage(prompt_tokens=26, completion_tokens=298),
+    timings=Timings(1.1, 0.13, 2.9, 4.2, 200.0, 102.76),
+    seed=42,
+)
+
+
+def test_an_error_is_a_sentence_and_a_hint() -> None:
+    error = ModelNotFound("there is no model x", "g4run run demo")
+    assert render_error(error) == "Error: there is no model x\nHint: g4run run demo\n"
+    assert render_error(WorkerDied("it died")) == "Error: it died\n"
+    assert error_value(error) == {
+        "error": {"code": "model_not_found", "message": "there is no model x", "hint": "g4run run demo"}
+    }
+
+
+def test_an_answer_as_json() -> None:
+    assert answer_value("demo", ANSWER, hide_thinking=False) == {
+        "model": "demo",
+        "content": "It rains.",
+        "thinking": "I look.",
+        "tool_calls": [
+            {
+                "id": "",
+                "type": "function",
+                "function": {"name": "get_weather", "arguments": '{"city": "Köln", "days": 2}'},
+            }
+        ],
+        "finish_reason": "tool_calls",
+        "usage": {"prompt_tokens": 26, "completion_tokens": 298, "total_tokens": 324},
+        "timings": {
+            "load_seconds": 1.1,
+            "prompt_seconds": 0.13,
+            "generation_seconds": 2.9,
+            "total_seconds": 4.2,
+            "prompt_tokens_per_second": 200.0,
+            "generation_tokens_per_second": 102.76,
+        },
+        "seed": 42,
+    }
+    assert answer_value("demo", ANSWER, hide_thinking=True)["thinking"] is None
+
+
+def test_timings_are_eight_lines() -> None:
+    assert render_timings(ANSWER) == (
+        "total duration:       4.20s\n"
+        "load duration:        1.10s\n"
+        "prompt eval count:    26 token(s)\n"
+        "prompt eval duration: 130ms\n"
+        "prompt eval rate:     200.00 tokens/s\n"
+        "eval count:           298 token(s)\n"
+        "eval duration:        2.90s\n"
+        "eval rate:            102.76 tokens/s\n"
+    )
+
+
+def test_an_answer_that_was_cut_says_by_what() -> None:
+    assert render_length_note(ANSWER, max_tokens=298) == "Note: the answer was cut at 298 tokens (--max-tokens)\n"
+    full = "Note: the answer was cut, the context of 324 tokens is full (--ctx)\n"
+    assert render_length_note(ANSWER, max_tokens=None) == full
+    assert render_length_note(ANSWER, max_tokens=500) == full
+
+
+def test_a_tool_call_and_a_greeting() -> None:
+    assert render_tool_call(CALL) == 'get_weather({"city": "Köln", "days": 2})'
+    assert (
+        render_greeting("demo", 8192) == "demo is ready, with a context of 8,192 tokens; /help lists the commands.\n\n"
+    )
+
+
+def test_a_prompt_in_pieces_tells_whose_words_are_whose() -> None:
+    message = Message.of(Role.USER, "<|turn>?", ImagePart("cat.png"), AudioPart("data:audio/wav;base64," + "A" * 99))
+    prompt = render(Conversation((message,)), PromptFormat.SMALL, thinking=False)
+    assert prompt_value("demo", prompt) == {
+        "model": "demo",
+        "prompt": "<bos><|turn>user\n<|turn>?<|image|><|audio|><turn|>\n<|turn>model\n",
+        "pieces": [
+            {"kind": "control", "text": "<bos>"},
+            {"kind": "control", "text": "<|turn>"},
+            {"kind": "text", "text": "user\n<|turn>?"},
+            {"kind": "image", "text": "<|image|>"},
+            {"kind": "audio", "text": "<|audio|>"},
+            {"kind": "control", "text": "<turn|>"},
+            {"kind": "text", "text": "\n"},
+            {"kind": "control", "text": "<|turn>"},
+            {"kind": "text", "text": "model\n"},
+        ],
+        "media": [
+            {"kind": "image", "source": "cat.png"},
+            {"kind": "audio", "source": "data:audio/wav;base64,AAAAAAAAAAAAAAAAAAAAAAAAA..."},
+        ],
+    }
+    assert render_media_slots(prompt) == (
+        "slot 1: image, cat.png\nslot 2: audio, data:audio/wav;base64,AAAAAAAAAAAAAAAAAAAAAAAAA...\n"
+    )
