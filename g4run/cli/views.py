@@ -100,8 +100,8 @@ def render_length_note(answer: "Answer", *, max_tokens: int | None) -> str:
     completion_tokens = answer.usage.completion_tokens
     if max_tokens is not None and completion_tokens >= max_tokens:
         return f"Note: the answer was cut at {render_count(max_tokens)} tokens (--max-tokens)\n"
-    total = render_count(answer.usage.prompt_tokens + completion_tokens)
-    return f"Note: the answer was cut, the context of {total} tokens is full (--ctx)\n"
+    length = render_count(answer.usage.prompt_tokens + completion_tokens - 1)  # the last token needs no place in it
+    return f"Note: the answer was cut: the context of {length} tokens is full (--ctx)\n"
 
 
 def render_greeting(model: str, context_length: int) -> str:

@@ -120,6 +120,11 @@ class GgufHeader:
         """How many weights the tensors hold, as llama.cpp counts them."""
         return sum(tensor.elements for tensor in self.tensors)
 
+    @property
+    def weights_bytes(self) -> int:
+        """What the tensors take up together."""
+        return sum(tensor.size_bytes for tensor in self.tensors)
+
 
 def read_header(path: Path) -> GgufHeader:
     """Read the header of a file; an error names the file. Raises OSError where it cannot be read."""

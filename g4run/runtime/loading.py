@@ -10,6 +10,9 @@ from g4run.settings import Settings
 from g4run.units import render_count
 
 DEFAULT_CONTEXT_LENGTH = 8192  # what most conversations stay within; at E2B's shape 60 MiB of cache, at 31B's 1.8 GiB
+# Threads meet after every operation; over weights this small (the built-in model's are 3 MB) the meeting takes longer
+# than the work, and on busy cores, where one thread waits for the other to be given its core, twenty times as long.
+ONE_THREAD_BYTES = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +27,14 @@ def plan_load(model: ModelFile, settings: Settings, options: LoadOptions) -> Loa
     return LoadParameters(
         model_path=str(model.path),
         context_length=_choose_context_length(model, settings, options),
-        threads=settings.threads or inspect_processors().threads,
+        threads=settings.threads or _choose_threads(model),
     )
+
+
+def _choose_threads(model: ModelFile) -> int:
+    if model.header.weights_bytes < ONE_THREAD_BYTES:
+        return 1
+    return inspect_processors().threads
 
 
 def _choose_context_length(model: ModelFile, settings: Settings, options: LoadOptions) -> int:

@@ -1,6 +1,6 @@
 """Decode speed beside llama-bench, and peak memory beside llama-server, on one file in alternating pairs.
 
-    python scripts/shapes.py e2b Q4_K_M e2b.gguf --fill random
+    python -m scripts.shapes e2b Q4_K_M e2b.gguf --fill random
     python -m tests.benchmarks.decode e2b.gguf --tools DIRECTORY [--pairs 5] [--tokens 64] [--threads 2]
 
 DIRECTORY holds llama-bench and llama-server, built from llama-cpp-python's source distribution.

@@ -78,7 +78,7 @@ def test_timings_are_eight_lines() -> None:
 
 def test_an_answer_that_was_cut_says_by_what() -> None:
     assert render_length_note(ANSWER, max_tokens=298) == "Note: the answer was cut at 298 tokens (--max-tokens)\n"
-    full = "Note: the answer was cut, the context of 324 tokens is full (--ctx)\n"
+    full = "Note: the answer was cut: the context of 323 tokens is full (--ctx)\n"
     assert render_length_note(ANSWER, max_tokens=None) == full
     assert render_length_note(ANSWER, max_tokens=500) == full
 

@@ -210,7 +210,7 @@ def test_what_llama_cpp_refuses_is_said_in_its_words(tmp_path: Path) -> None:
 
 def test_an_assertion_in_the_library_is_told_as_what_it_is(tmp_path: Path) -> None:
     """Six layers of which four share: no global layer owns a cache, on which llama-kv-cache.cpp asserts."""
-    from scripts.shapes import int_value  # noqa: PLC0415
+    from scripts.shapes.metadata import int_value  # noqa: PLC0415
 
     file = gemma4_file().having("gemma4.attention.shared_kv_layers", int_value(4))
     engine = Engine(LoadParameters(str(file.write(tmp_path / "a.gguf")), context_length=256, threads=1), tmp_path)

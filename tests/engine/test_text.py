@@ -8,7 +8,7 @@ from g4run.chat.tokens import CONTROL_TEXTS
 from g4run.engine.text import Detokenizer, StopStrings, Vocabulary
 from g4run.errors import LoadFailed
 from g4run.models.library import resolve
-from scripts.shapes import string
+from scripts.shapes.metadata import string
 from tests.fakes.gguf_files import gemma4_file
 
 

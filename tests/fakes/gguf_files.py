@@ -4,19 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from scripts.shapes import (
-    MIXES,
-    Fill,
-    Shape,
-    Tensor,
-    header_bytes,
-    int_value,
-    metadata,
-    quantized_tensors,
-    synthetic_vocabulary,
-    text_value,
-    write_gguf,
-)
+from scripts.shapes.metadata import int_value, metadata, text_value
+from scripts.shapes.mixes import MIXES, quantized_tensors
+from scripts.shapes.sizes import Shape
+from scripts.shapes.tensors import Tensor
+from scripts.shapes.vocabulary import synthetic_vocabulary
+from scripts.shapes.writer import Fill, header_bytes, write_gguf
 
 VOCABULARY_SIZE = 1536
 

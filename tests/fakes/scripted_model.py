@@ -3,12 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from g4run.runtime.model import AnswerEvent, Answering, ChatModel
-
 from g4run.chat.messages import Conversation
 from g4run.chat.parse import TextDelta, ThinkingDelta, ToolCallEvent
 from g4run.errors import G4RunError
 from g4run.runtime.answer import Answer, AnswerOptions, FinishReason, Timings, Usage
+from g4run.runtime.model import AnswerEvent, Answering, ChatModel
 
 
 @dataclass(frozen=True, slots=True)

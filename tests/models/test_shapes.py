@@ -6,7 +6,11 @@ import pytest
 from g4run.models.architecture import inspect_architecture
 from g4run.models.gguf import read_header
 from g4run.models.loadable import check_loadable
-from scripts.shapes import MIXES, SHAPES, RandomWeights, Tensor, quantized_tensors, write_shape
+from scripts.shapes.mixes import MIXES, quantized_tensors
+from scripts.shapes.sizes import SHAPES
+from scripts.shapes.tensors import Tensor
+from scripts.shapes.weights import RandomWeights
+from scripts.shapes.writer import write_shape
 from tests.fakes.gguf_files import EXPERTS, LARGE, SMALL, gemma4_file
 from tests.models import llama_process
 

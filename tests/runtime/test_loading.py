@@ -1,11 +1,14 @@
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from g4run.errors import UsageError
+from g4run.hardware.processors import inspect_processors
 from g4run.models.library import ModelFile, resolve
 from g4run.runtime.loading import LoadOptions, plan_load
 from g4run.settings import Settings, read_settings
+from scripts.shapes.writer import write_shape
 
 
 @pytest.fixture
@@ -39,6 +42,14 @@ def test_an_option_beyond_the_trained_context_is_refused(model: ModelFile) -> No
     assert caught.value.hint == "--ctx 4096"
 
 
-def test_threads_are_the_machines_or_the_environments(model: ModelFile) -> None:
-    assert plan_load(model, settings(), LoadOptions()).threads >= 1
+def test_threads_are_the_environments_or_the_machines(tmp_path: Path, model: ModelFile) -> None:
+    path = tmp_path / "e2b.gguf"
+    write_shape("e2b", "Q4_0", path)
+    large = resolve(str(path))
+    assert plan_load(large, settings(), LoadOptions()).threads == inspect_processors().threads
+    assert plan_load(large, settings(threads=7), LoadOptions()).threads == 7
+
+
+def test_a_tiny_model_gets_one_thread(model: ModelFile) -> None:
+    assert plan_load(model, settings(), LoadOptions()).threads == 1
     assert plan_load(model, settings(threads=7), LoadOptions()).threads == 7

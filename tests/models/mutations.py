@@ -1,0 +1,46 @@
+"""Changes to valid Gemma 4 files, and what we say about those that they break."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from g4run.errors import InvalidModelFile
+from g4run.models.gguf import parse_header
+from g4run.models.loadable import check_loadable
+from scripts.shapes.metadata import texts_value
+from scripts.shapes.tensors import Tensor
+from tests.fakes.gguf_files import EXPERTS, LARGE, SMALL, GgufFile, gemma4_file, token_texts
+
+S, L, X = gemma4_file(SMALL), gemma4_file(LARGE), gemma4_file(EXPERTS)
+ATTENTION, TOKENIZER = "gemma4.attention.", "tokenizer.ggml."
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """A broken file, and a part of what we say about it."""
+
+    file: GgufFile
+    message: str
+
+
+def with_tokens(change: dict[int, str]) -> GgufFile:
+    texts = token_texts()
+    for index, text in change.items():
+        texts[index] = text
+    return S.having(TOKENIZER + "tokens", texts_value(texts))
+
+
+def with_tensors(file: GgufFile, *more: Tensor) -> GgufFile:
+    return replace(file, tensors=(*file.tensors, *more))
+
+
+def check(file: GgufFile) -> None:
+    data = file.header()
+    check_loadable(parse_header(lambda offset, length: data[offset : offset + length], None))
+
+
+def explanation(file: GgufFile) -> str:
+    """What we say about a broken file."""
+    with pytest.raises(InvalidModelFile) as raised:
+        check(file)
+    return raised.value.message
