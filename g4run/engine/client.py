@@ -8,6 +8,7 @@ import contextlib
 import itertools
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -36,6 +37,7 @@ from g4run.engine.protocol import (
 )
 from g4run.errors import DoesNotFit, G4RunError, LoadFailed, WorkerDied
 
+_WANT_OF_MEMORY = re.compile(r"allocate|out of memory|not enough memory|insufficient memory", re.IGNORECASE)
 _EXIT_SECONDS = 2.0  # how long a closed worker may take before it is killed
 
 
@@ -192,7 +194,7 @@ class Engine:
         return self._process is not None and self._process.is_alive
 
     def load(self, on_progress: Callable[[float], None] | None = None) -> Loaded:
-        """Start a worker and load the model, unless that was done. Raises LoadFailed, WorkerDied."""
+        """Start a worker and load the model, unless that was done. Raises LoadFailed, or DoesNotFit (memory)."""
         with self._lock:
             if self._process is not None and self._process.is_alive and self.loaded is not None:
                 return self.loaded
@@ -206,7 +208,7 @@ class Engine:
             return self.loaded
 
     def generate(self, tokens: list[int], parameters: GenerationParameters) -> Generation:
-        """Submit a request; loads the model first if there is no live worker. Raises LoadFailed, WorkerDied."""
+        """Submit a request; loads the model first if there is no live worker. Raises LoadFailed, DoesNotFit."""
         self.load()
         process = self._process
         assert process is not None
@@ -234,9 +236,16 @@ class Engine:
             elif isinstance(report, Loaded):
                 return report
             elif isinstance(report, LoadRefused):
-                raise LoadFailed(f"llama.cpp did not load the model: {report.reason}", f"see {process.log_path}")
+                raise _refusal(report.reason, process.log_path)
             elif isinstance(report, WorkerDied):
                 raise LoadFailed(f"{report.message} while it loaded the model", report.hint)
+
+
+def _refusal(reason: str, log_path: Path) -> G4RunError:
+    if _WANT_OF_MEMORY.search(reason):
+        hint = "close other programs, give a smaller --ctx, or take a smaller quantization"
+        return DoesNotFit(f"there is not enough memory for the model: {reason}", hint)
+    return LoadFailed(f"llama.cpp did not load the model: {reason}", f"see {log_path}")
 
 
 def _error_of(failed: Failed) -> G4RunError:

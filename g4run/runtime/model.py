@@ -26,7 +26,7 @@ __all__ = ["AnswerEvent", "Answering", "ChatModel", "LoadOptions"]
 
 AnswerEvent: TypeAlias = ThinkingDelta | TextDelta | ToolCallEvent
 
-_SEED_BITS = 32
+_SEEDS = 0xFFFFFFFF  # llama.h keeps 0xFFFFFFFF, LLAMA_DEFAULT_SEED, for a seed of its own drawing
 
 
 class ChatModel:
@@ -49,7 +49,7 @@ class ChatModel:
     ) -> Self:
         """Load a model; `on_progress` gets the share of its weights that is there, 0 to 1.
 
-        Raises UsageError (context too long), LoadFailed, InvalidModelFile.
+        Raises UsageError (context too long), LoadFailed, DoesNotFit (memory), InvalidModelFile.
         """
         started = time.monotonic()
         engine = Engine(plan_load(model, settings, options), settings.log_directory)
@@ -87,11 +87,11 @@ class ChatModel:
         return len(tokenize_prompt(render(conversation, self._format, thinking=thinking), self._vocabulary))
 
     def answer(self, conversation: Conversation, options: AnswerOptions) -> "Answering":
-        """Start an answer; a dead engine is started again. Raises UsageError for media, LoadFailed."""
+        """Start an answer; a dead engine is started again. Raises UsageError for media, LoadFailed, DoesNotFit."""
         started = time.monotonic()
         prompt = render(conversation, self._format, thinking=options.thinking)
         tokens = tokenize_prompt(prompt, self._vocabulary)
-        seed = secrets.randbits(_SEED_BITS) if options.seed is None else options.seed
+        seed = secrets.randbelow(_SEEDS) if options.seed is None else options.seed
         parameters = GenerationParameters(
             max_tokens=options.max_tokens,
             sampling=dataclasses.replace(options.sampling, seed=seed),

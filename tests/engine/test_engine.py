@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -11,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from g4run.chat.tokens import CONTROL_TEXTS
+from g4run.engine import client
 from g4run.engine.client import Engine
 from g4run.engine.parameters import GenerationParameters, LoadParameters, SamplingParameters
 from g4run.engine.protocol import Finished, Sampled
 from g4run.engine.text import Vocabulary
 from g4run.errors import DoesNotFit, G4RunError, LoadFailed, WorkerDied
 from g4run.models.library import resolve
+from scripts.shapes.writer import write_shape
 from tests.fakes.gguf_files import gemma4_file
 
 GREEDY = SamplingParameters(temperature=0)
@@ -206,6 +209,26 @@ def test_what_llama_cpp_refuses_is_said_in_its_words(tmp_path: Path) -> None:
         engine.load()
     assert caught.value.message == "llama.cpp did not load the model: tensor 'blk.0.attn_q.weight' not found"
     assert caught.value.hint.startswith(f"see {tmp_path}")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds the address space of a process")
+def test_a_machine_without_the_memory_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of 17 GB cannot be mapped into an address space of 8."""
+    import resource  # noqa: PLC0415 - not on Windows
+
+    path = tmp_path / "31b.gguf"
+    write_shape("31b", "Q4_0", path)
+    started = client._start
+
+    def start_bounded(log_path: Path) -> "subprocess.Popen[bytes]":
+        process = started(log_path)
+        resource.prlimit(process.pid, resource.RLIMIT_AS, (8 << 30, 8 << 30))
+        return process
+
+    monkeypatch.setattr(client, "_start", start_bounded)
+    engine = Engine(LoadParameters(str(path), context_length=256, threads=1), tmp_path)
+    with pytest.raises(DoesNotFit, match="there is not enough memory for the model: "):
+        engine.load()
 
 
 def test_an_assertion_in_the_library_is_told_as_what_it_is(tmp_path: Path) -> None:
