@@ -7,14 +7,14 @@ import psutil
 import pytest
 
 from tests.e2e.processes import COMMAND, DEADLINE_SECONDS, ROOT, Ended, run_g4run
-from tests.e2e.test_run import ENDLESS, I_AM
+from tests.e2e.test_run import ANSWER, ENDLESS
 
-CHAT = ("chat", "demo", "--temperature", "0")
+CHAT = ("chat", "demo", "--temperature", "0", "--max-tokens", "80")
 
 
 def test_each_line_of_a_pipe_is_a_message() -> None:
-    lines = 'Who are you?\n\n"""\nWho\nare you?\n"""\nWho are you?'
-    assert run_g4run(*CHAT, stdin=lines.encode()) == Ended(0, I_AM * 3, "")
+    lines = 'Hello!\n\n"""\n\nHello!\n"""\nHello!'
+    assert run_g4run(*CHAT, stdin=lines.encode()) == Ended(0, ANSWER * 3, "")
 
 
 def test_an_empty_pipe_is_no_mistake() -> None:
@@ -22,9 +22,9 @@ def test_an_empty_pipe_is_no_mistake() -> None:
 
 
 def test_commands_work_in_a_pipe_too() -> None:
-    ended = run_g4run(*CHAT, stdin=b"Who are you?\n/clear\n/nope\nWho are you?\n/bye\nWho are you?\n")
+    ended = run_g4run(*CHAT, stdin=b"Hello!\n/clear\n/nope\nHello!\n/bye\nHello!\n")
     assert ended == Ended(
-        0, I_AM * 2, "The conversation is forgotten.\nError: there is no command /nope\nHint: /help\n"
+        0, ANSWER * 2, "The conversation is forgotten.\nError: there is no command /nope\nHint: /help\n"
     )
 
 

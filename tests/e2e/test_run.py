@@ -9,9 +9,9 @@ import pytest
 
 from tests.e2e.processes import COMMAND, DEADLINE_SECONDS, ROOT, Ended, run_g4run
 
-WHO = ("run", "demo", "Who are you?", "--temperature", "0")
-I_AM = "I am demo, a tiny model that is built into g4run.\n"
-I_THINK = "Thinking...\nThe user asks who I am.\n...done thinking.\n\n"
+HELLO = ("run", "demo", "Hello!", "--temperature", "0", "--max-tokens", "80")
+ANSWER = "Hello! I am the demo model of g4run. How can I help?\n"
+THOUGHT = "Thinking...\nThe user greets me, so I greet back.\n...done thinking.\n\n"
 NO_PROMPT = 'g4run run demo "your prompt", or g4run chat demo'
 
 # Nothing that a model says is likely at this temperature: it goes on until its context is full.
@@ -19,25 +19,25 @@ ENDLESS = ("Tell me about g4run.", "--temperature", "1000000", "--top-k", "0", "
 
 
 def test_an_answer_is_all_there_is() -> None:
-    assert run_g4run(*WHO) == Ended(0, I_AM, "")
+    assert run_g4run(*HELLO) == Ended(0, ANSWER, "")
 
 
 def test_thinking_goes_to_stderr() -> None:
-    assert run_g4run(*WHO, "--think") == Ended(0, I_AM, I_THINK)
-    assert run_g4run(*WHO, "--think", "--hide-thinking") == Ended(0, I_AM, "")
+    assert run_g4run(*HELLO, "--think") == Ended(0, ANSWER, THOUGHT)
+    assert run_g4run(*HELLO, "--think", "--hide-thinking") == Ended(0, ANSWER, "")
 
 
 def test_the_prompt_may_be_piped_in() -> None:
-    assert run_g4run("run", "demo", "--temperature", "0", stdin=b"Who are you?\n") == Ended(0, I_AM, "")
+    assert run_g4run("run", "demo", "--temperature", "0", stdin=b"Hello!\n") == Ended(0, ANSWER, "")
 
 
 def test_a_path_is_a_model() -> None:
-    assert run_g4run("run", str(ROOT / "g4run" / "data" / "demo.gguf"), *WHO[2:]) == Ended(0, I_AM, "")
+    assert run_g4run("run", str(ROOT / "g4run" / "data" / "demo.gguf"), *HELLO[2:]) == Ended(0, ANSWER, "")
 
 
 def test_verbose_adds_eight_lines_to_stderr() -> None:
-    ended = run_g4run(*WHO, "--verbose")
-    assert (ended.code, ended.stdout) == (0, I_AM)
+    ended = run_g4run(*HELLO, "--verbose")
+    assert (ended.code, ended.stdout) == (0, ANSWER)
     assert [line.partition(":")[0] for line in ended.stderr.splitlines()] == [
         "total duration",
         "load duration",
@@ -51,14 +51,14 @@ def test_verbose_adds_eight_lines_to_stderr() -> None:
 
 
 def test_json_is_one_object() -> None:
-    ended = run_g4run(*WHO, "--think", "--json", "--seed", "7")
+    ended = run_g4run(*HELLO, "--think", "--json", "--seed", "7")
     assert (ended.code, ended.stderr, ended.stdout.count("\n")) == (0, "", 1)
     answer = json.loads(ended.stdout)
     timings, usage = answer.pop("timings"), answer.pop("usage")
     assert answer == {
         "model": "demo",
-        "content": I_AM.rstrip("\n"),
-        "thinking": "The user asks who I am.",
+        "content": ANSWER.rstrip("\n"),
+        "thinking": "The user greets me, so I greet back.",
         "tool_calls": [],
         "finish_reason": "stop",
         "seed": 7,
@@ -77,7 +77,7 @@ def test_json_is_one_object() -> None:
 
 def test_no_escape_reaches_a_pipe() -> None:
     for arguments in (
-        (*WHO, "--think", "--verbose"),
+        (*HELLO, "--think", "--verbose"),
         ("--help",),
         ("run", "nowhere.gguf", "Hi"),
         ("run", "--nonsense"),
@@ -96,15 +96,15 @@ def test_the_same_seed_draws_the_same_answer() -> None:
 
 
 def test_a_stop_text_ends_the_answer_before_it() -> None:
-    assert run_g4run(*WHO, "--stop", " tiny", "--stop", "nothing") == Ended(0, "I am demo, a\n", "")
+    assert run_g4run(*HELLO, "--stop", " demo", "--stop", "nothing") == Ended(0, "Hello! I am the\n", "")
 
 
 def test_messages_come_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "messages.json"
-    file.write_text(json.dumps({"messages": [{"role": "user", "content": "Who are you?"}]}), "utf-8")
-    assert run_g4run("run", "demo", "--messages", str(file), "--temperature", "0") == Ended(0, I_AM, "")
+    file.write_text(json.dumps({"messages": [{"role": "user", "content": "Hello!"}]}), "utf-8")
+    assert run_g4run("run", "demo", "--messages", str(file), "--temperature", "0") == Ended(0, ANSWER, "")
     assert run_g4run("run", "demo", "--messages", "-", "--temperature", "0", stdin=file.read_bytes()) == Ended(
-        0, I_AM, ""
+        0, ANSWER, ""
     )
 
 
@@ -201,7 +201,7 @@ def test_with_json_a_mistake_is_json_too(arguments: list[str], code: int, name: 
 
 
 def test_a_setting_of_the_environment_is_checked() -> None:
-    ended = run_g4run(*WHO, environment={"G4RUN_THREADS": "many"})
+    ended = run_g4run(*HELLO, environment={"G4RUN_THREADS": "many"})
     assert ended == Ended(
         2, "", "Error: G4RUN_THREADS must be a positive whole number, not 'many'\nHint: unset G4RUN_THREADS\n"
     )
@@ -223,7 +223,7 @@ def test_a_reader_that_leaves_ends_the_program_quietly() -> None:
 def test_a_full_disk_is_said() -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            [*COMMAND, *WHO], stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, check=False
+            [*COMMAND, *HELLO], stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, check=False
         )
     assert (done.returncode, done.stderr) == (1, b"Error: the output cannot be written: no space left on device\n")
 

@@ -7,14 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.processes import Terminal
-from tests.e2e.test_run import ENDLESS, I_AM, WHO
+from tests.e2e.test_run import ANSWER, ENDLESS, HELLO, THOUGHT
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX's own")
 
 CTRL_C, CTRL_D = "\x03", "\x04"
 END_OF_INPUT = "\x1b[?2004l"  # bracketed paste is switched off when a message is complete
 DIM, PLAIN = "\x1b[2m", "\x1b[0m"
-THOUGHT = "Thinking...\nThe user asks who I am.\n...done thinking.\n\n"
 GREETING = "demo is ready, with a context of "
 
 Open = Callable[..., Terminal]
@@ -34,15 +33,15 @@ def terminal() -> Iterator[Open]:
 
 
 def test_thinking_is_dimmed(terminal: Open) -> None:
-    shown = terminal(*WHO, "--think")
+    shown = terminal(*HELLO, "--think")
     assert shown.wait() == 0
-    assert shown.text == f"{DIM}{THOUGHT}{PLAIN}{I_AM}"
+    assert shown.text == f"{DIM}{THOUGHT}{PLAIN}{ANSWER}"
 
 
 def test_no_colour_is_honoured(terminal: Open) -> None:
-    shown = terminal(*WHO, "--think", NO_COLOR="1")
+    shown = terminal(*HELLO, "--think", NO_COLOR="1")
     assert shown.wait() == 0
-    assert shown.text == THOUGHT + I_AM
+    assert shown.text == THOUGHT + ANSWER
 
 
 def test_without_a_prompt_the_hint_names_the_chat(terminal: Open) -> None:
@@ -79,13 +78,15 @@ def test_a_chat_keeps_its_session_when_an_answer_is_stopped(terminal: Open, own_
 def test_a_chat_answers_blocks_and_pasted_lines(terminal: Open) -> None:
     chat = terminal("chat", "--temperature", "0")
     assert GREETING in chat.read_until(">>>")
-    chat.type('"""Who\r')
+    chat.type('"""\r')
     chat.read_until("...")
-    chat.type('are you?"""\r')
-    chat.read_until(I_AM)
+    chat.type('Hello!"""\r')
+    chat.read_until(ANSWER)
     chat.read_until(">>>")
-    chat.type("\x1b[200~Who\nare you?\x1b[201~\r")
-    chat.read_until(I_AM)
+    chat.type("/clear\r")
+    chat.read_until(">>>")
+    chat.type('\x1b[200~"""\nHello!\n"""\x1b[201~\r')
+    chat.read_until(ANSWER)
     chat.read_until(">>>")
     chat.type(CTRL_C)
     chat.read_until("Ctrl-D or /bye leaves.\n")
