@@ -10,7 +10,7 @@ from g4run.errors import UsageError
 # name -> what it does; README's table and the help text are held to this.
 ENVIRONMENT_VARIABLES = {
     "G4RUN_HOME": "one directory for all that g4run writes (default: the platform's data and log directories)",
-    "G4RUN_THREADS": "threads for the CPU (default: physical cores within the container's limit)",
+    "G4RUN_THREADS": "threads for the CPU (default: physical cores within the container's limit; one for a tiny model)",
     "G4RUN_CONTEXT": "context length in tokens when --ctx is not given (default: 8192, or less if trained for less)",
     "NO_COLOR": "any value: no colour",
 }

@@ -264,7 +264,13 @@ def _start(log_path: Path) -> "subprocess.Popen[bytes]":
         flags = subprocess.CREATE_NEW_PROCESS_GROUP
     with log_path.open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "g4run.engine.worker", str(log_path)],
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "g4run.engine.worker",
+                str(log_path),
+            ],  # -P: imports nothing from where you are
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
