@@ -271,7 +271,7 @@ class RandomConversation:
         ),
     )
     TYPES = ("string", "STRING", "array", "object", "integer", "number", "boolean", "null", "", "any")
-    ROLES = ("user", "user", "assistant", "assistant", "assistant", "tool", "tool", "system")
+    ROLES = ("user", "user", "assistant", "assistant", "assistant", "tool", "tool", "system", "developer")
 
     def __init__(self, source: random.Random) -> None:
         self._random = source

@@ -15,6 +15,8 @@ class Role(StrEnum):
     """Who wrote a message."""
 
     SYSTEM = "system"
+    DEVELOPER = "developer"
+    """OpenAI's newer name for the system: the same in the first message, a turn of its own name in a later one."""
     USER = "user"
     ASSISTANT = "assistant"
     TOOL = "tool"

@@ -1,4 +1,9 @@
-"""Conversations in OpenAI's JSON shape: what clients send and files hold, to values and back."""
+"""Conversations in OpenAI's JSON shape: what clients send and files hold, to values and back.
+
+Where the reference templates fail or write Python's None, clients are read as they mean it: arguments that are JSON
+text, a description or a response schema that is null. Where the templates would drop something without a word, such as
+a part of an unknown kind or a user's content that is a number, it is refused.
+"""
 
 import json
 from collections.abc import Mapping
@@ -22,7 +27,7 @@ from g4run.errors import UsageError
 
 _ROLES = {
     "system": Role.SYSTEM,
-    "developer": Role.SYSTEM,
+    "developer": Role.DEVELOPER,
     "user": Role.USER,
     "assistant": Role.ASSISTANT,
     "model": Role.ASSISTANT,

@@ -93,8 +93,7 @@ class ResponseParser:
 
     def feed(self, text: str) -> list[Event]:
         """Take the next piece of the answer, and give what it completes."""
-        if self._state is not _State.ENDED:
-            self._scan(self._pending + text, is_last=False)
+        self._scan(self._pending + text, is_last=False)
         return self._take_events()
 
     def finish(self, *, is_cut: bool = False) -> list[Event]:
@@ -104,8 +103,7 @@ class ResponseParser:
         half a call may do harm. Otherwise its end is made up.
         """
         self._is_cut = is_cut
-        if not self._has_ended():
-            self._scan(self._pending, is_last=True)
+        self._scan(self._pending, is_last=True)
         if self._in_quote and not is_cut:
             self._rescan_call()
         if self._state in _NAME_STATES:
@@ -176,7 +174,6 @@ class ResponseParser:
         """Give the calls between two tags, or their text where it is none, or only half of one."""
         text = "".join(self._call)
         self._call = []
-        self._in_quote = False
         parsed = parse_calls(text)
         if parsed is None or (self._is_cut and not parsed.is_complete):
             self._take_text(tokens.TOOL_CALL_OPEN + text + closing if text.strip() else "")

@@ -82,7 +82,7 @@ class _Final(StrEnum):
 
 def _split_system(conversation: Conversation) -> tuple[Message | None, Sequence[Message]]:
     messages = conversation.messages
-    if messages and messages[0].role is Role.SYSTEM:
+    if messages and messages[0].role in (Role.SYSTEM, Role.DEVELOPER):
         return messages[0], messages[1:]
     return None, messages
 
@@ -138,7 +138,7 @@ def _render_message(
     yield from _render_responses(message, answers)
     content = list(_render_content(message))
     yield from content
-    has_content = any(piece.text.strip() for piece in content)
+    has_content = any(piece.text for piece in content)
     has_responses = bool(message.tool_responses or (message.tool_calls and answers))
     if message.tool_calls and not has_responses:
         yield ControlPiece(tokens.TOOL_RESPONSE_OPEN)

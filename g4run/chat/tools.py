@@ -10,11 +10,14 @@ from g4run.chat.tokens import QUOTE
 from g4run.chat.value_reader import NotUnderstood, ValueReader, decode_object
 
 _HEAD: Final = re.compile(
-    r"""\s*+(?P<call>call\s*+:)?+\s*+(?P<quote><\|"\|>|["'])?(?P<name>[^\s{}()\[\],"'<>]+)(?(quote)(?P=quote))\s*+"""
+    r"""\s*+(?P<call>call\s*+:)?+\s*+(?P<quote><\|"\|>|["'])?(?P<name>[^\s{}()\[\],"'`<>]+)(?(quote)(?P=quote))\s*+"""
 )
-_BETWEEN_CALLS: Final = re.compile(r"[\s,;{}\[\]]*+")
-_NEXT_CALL: Final = re.compile(_BETWEEN_CALLS.pattern + r"call\s*+:")
+_BETWEEN_CALLS: Final = re.compile(r"[\s,;{}\[\]]*+(?=call\s*+:)|[\s,;}\]]*+(?=\{)")
 _CLOSERS: Final = re.compile(r"[\s;}\]]*+")
+_ARGUMENTS_GO_ON: Final = re.compile(r",|(?<!\s)\w\S*[{}\[\]]")
+_ARGUMENT_KEYS: Final = ("arguments", "parameters", "args")
+_JSON_CALL_KEYS: Final = frozenset({"name", "id", "type", *_ARGUMENT_KEYS})
+_JSON_WRAPPER_KEYS: Final = frozenset({"function", "id", "type", "index"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +40,12 @@ def parse_calls(text: str) -> ParsedCalls | None:
     """
     reader = ValueReader(text)
     try:
-        calls = [_read_call(reader, is_first=True)]
-        while _NEXT_CALL.match(text, reader.position):
-            reader.skip(_BETWEEN_CALLS)
-            calls.append(_read_call(reader, is_first=False))
+        calls = [_read_call(reader)]
+        while between := _BETWEEN_CALLS.match(text, reader.position):
+            reader.position = between.end()
+            calls.append(_read_call(reader))
         reader.skip(_CLOSERS)
-        if reader.starts_with(","):  # the arguments go on, so what was read of them is not what the model meant
+        if _ARGUMENTS_GO_ON.match(text, reader.position):  # so what was read of them is not what the model meant
             raise NotUnderstood
     except NotUnderstood:
         return None
@@ -57,9 +60,9 @@ def parse_value(text: str) -> JsonValue:
         return text
 
 
-def _read_call(reader: ValueReader, *, is_first: bool) -> ToolCall:
+def _read_call(reader: ValueReader) -> ToolCall:
     reader.skip_space()
-    if is_first and reader.starts_with("{"):
+    if reader.starts_with("{"):
         return _read_json_call(reader)
     head = _HEAD.match(reader.text, reader.position)
     if head is None:
@@ -73,22 +76,23 @@ def _read_call(reader: ValueReader, *, is_first: bool) -> ToolCall:
 
 def _read_arguments(reader: ValueReader) -> Mapping[str, JsonValue]:
     if reader.position >= len(reader.text):
+        reader.is_complete = False
         return {}
-    if reader.starts_with(QUOTE) or reader.starts_with('"'):
+    if reader.starts_with(QUOTE):
         return _as_arguments(reader.read_value())
     return reader.read_object()
 
 
 def _read_json_call(reader: ValueReader) -> ToolCall:
-    """Read the shape that other models and OpenAI use."""
+    """Read the shape that other models and OpenAI use; one with further members, which would get lost, is none."""
     wire = reader.read_object()
     function = wire.get("function")
-    if isinstance(function, Mapping):
+    if isinstance(function, Mapping) and wire.keys() <= _JSON_WRAPPER_KEYS:
         wire = dict(function)
     name = wire.get("name")
-    if not isinstance(name, str) or not name:
+    if not isinstance(name, str) or not name or not wire.keys() <= _JSON_CALL_KEYS:
         raise NotUnderstood
-    return ToolCall(name, _as_arguments(wire.get("arguments", wire.get("parameters"))))
+    return ToolCall(name, _as_arguments(next((wire[key] for key in _ARGUMENT_KEYS if key in wire), None)))
 
 
 def _as_arguments(value: JsonValue) -> Mapping[str, JsonValue]:

@@ -1,7 +1,8 @@
 """A reader of Gemma's notation for values that mends what models are known to break.
 
 Written as the model should, a value reads back as it was. Beyond that it reads JSON, keys and strings without quotes,
-quotes that are not escaped or not closed, missing and surplus brackets and commas. Time grows linearly with the text.
+quotes that are not escaped, not closed or surplus, missing and surplus brackets and commas. Time grows linearly
+with the text.
 """
 
 import re
@@ -12,9 +13,13 @@ from g4run.chat.tokens import QUOTE
 
 _SPACE: Final = re.compile(r"\s*+")
 _SEPARATORS: Final = re.compile(r"[\s,]*+")
+_SURPLUS_ENDS: Final = re.compile(r"[\s,;}\]]*+")
 _BARE_KEY: Final = re.compile(r"(?:(?!<\|\"\|>)[^:{}\[\],])*+")
 _BARE_TEXT: Final = re.compile(r"(?:(?!<\|\"\|>)[^,}\]])*+")
-_LITERAL: Final = re.compile(r"(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|[tT]rue|[fF]alse|null|None)(?=\s*(?:[,}\]]|\Z))")
+_VALUE_END: Final = r"[,}\]]|\Z"
+_LITERAL: Final = re.compile(
+    r"(-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?|[tT]rue|[fF]alse|null|None)" rf"(?=\s*(?:{_VALUE_END}))"
+)
 _LITERALS: Final[dict[str, JsonValue]] = {
     "true": True,
     "True": True,
@@ -23,8 +28,13 @@ _LITERALS: Final[dict[str, JsonValue]] = {
     "null": None,
     "None": None,
 }
-_MEMBER_FOLLOWS: Final = re.compile(r"[\s,]*+(?:[}\]]|\Z|[\"']|<\|\"\|>|[^\s:{}\[\],][^:{}\[\],\n]{0,80}:(?!//))")
+_MEMBER: Final = r"[\s,]*+(?:[}\]]|\Z|[\"']|<\|\"\|>|[^\s:{}\[\],][^:{}\[\],\n]{0,80}:(?!//))"
+_MEMBER_FOLLOWS: Final = re.compile(_MEMBER)
+_MEMBER_END: Final = rf"[}}\]]|\Z|,{_MEMBER}"
+_KEY_END: Final = r"[:}]|\Z"
+_SURPLUS_QUOTE: Final = re.compile(rf'\s*+<\|"\|>(?=\s*(?:{_VALUE_END}))')
 _ESCAPE: Final = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
+_RARE_ESCAPES: Final = frozenset("bf")  # a backspace or a form feed is hardly ever meant
 _ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", '"': '"', "'": "'", "/": "/", "\\": "\\"}
 
 
@@ -63,14 +73,14 @@ class ValueReader:
         """Read the value that comes next; raises NotUnderstood where nesting is too deep or makes no sense."""
         self.skip_space()
         if self.starts_with(QUOTE):
-            return self._read_quoted()
+            return self._read_text()
         match self._peek():
             case "{":
                 return self.read_object()
             case "[":
                 return self._read_list()
-            case '"' | "'" as mark:
-                return self._read_string(mark, r"[,}\]]|\Z")
+            case '"' | "'":
+                return self._read_text()
         return self._read_bare()
 
     def read_object(self) -> dict[str, JsonValue]:
@@ -118,7 +128,7 @@ class ValueReader:
             return self._read_quoted()
         mark = self._peek()
         if mark in "\"'":
-            return self._read_string(mark, r"[:}]|\Z")
+            return self._read_string(mark, _KEY_END)
         return self.skip(_BARE_KEY).strip()
 
     def _read_list(self) -> list[JsonValue]:
@@ -132,11 +142,20 @@ class ValueReader:
             if mark and mark not in "]}":
                 items.append(self.read_value())
                 continue
-            self.is_complete = self.is_complete and bool(mark)
             self.position += mark == "]"
             self._depth -= 1
             self._open_lists -= 1
             return items
+
+    def _read_text(self) -> str:
+        """Read a string that is a value, and a quote token behind it that opens nothing."""
+        if self.starts_with(QUOTE):
+            text = self._read_quoted()
+        else:
+            follower = _VALUE_END if self._open_lists else _MEMBER_END
+            text = self._read_string(self._peek(), rf"(?:<\|\"\|>\s*)?(?:{follower})")
+        self.skip(_SURPLUS_QUOTE)
+        return text
 
     def _read_quoted(self) -> str:
         """Read a string between quote tokens; nothing inside it is special."""
@@ -193,26 +212,36 @@ class ValueReader:
 
 
 def decode_object(text: str) -> dict[str, JsonValue]:
-    """Read arguments that were given as a string; raises NotUnderstood where it holds no object."""
+    """Read arguments that were given as a string; raises NotUnderstood where it holds anything but one object."""
     reader = ValueReader(text, is_decoded=True)
     reader.skip_space()
     if not text.strip():
         return {}
     if not reader.starts_with("{"):
         raise NotUnderstood
-    return reader.read_object()
+    members = reader.read_object()
+    reader.skip(_SURPLUS_ENDS)
+    if reader.position < len(text):
+        raise NotUnderstood
+    return members
 
 
 def unescape(text: str) -> str:
-    """Undo JSON's escapes; unknown ones stay as they are, and half a surrogate pair becomes U+FFFD."""
+    """Undo JSON's escapes; half a surrogate pair becomes U+FFFD.
+
+    Unknown escapes stay as they are, and beside them so do the rare ones: such a text is a path or a pattern.
+    """
     if "\\" not in text:
         return text
-    plain = _ESCAPE.sub(_unescape_one, text)
+    is_json = all(len(escape[1]) > 1 or escape[1] in _ESCAPES for escape in _ESCAPE.finditer(text))
+    plain = _ESCAPE.sub(lambda escape: _unescape_one(escape, is_json=is_json), text)
     return plain.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def _unescape_one(escape: re.Match[str]) -> str:
+def _unescape_one(escape: re.Match[str], *, is_json: bool) -> str:
     code = escape[1]
+    if code in _RARE_ESCAPES and not is_json:
+        return escape[0]
     return chr(int(code[1:], 16)) if len(code) > 1 else _ESCAPES.get(code, escape[0])
 
 

@@ -63,7 +63,7 @@ def _with_system(conversation: "Conversation", system: str | None) -> "Conversat
 
     if system is None:
         return conversation
-    if any(message.role is Role.SYSTEM for message in conversation.messages):
+    if any(message.role in (Role.SYSTEM, Role.DEVELOPER) for message in conversation.messages):
         raise UsageError("--system was given, but the messages have a system message already", "leave one of them out")
     opening = Message.of(Role.SYSTEM, repair_text(system))
     return replace(conversation, messages=(opening, *conversation.messages))

@@ -1,4 +1,5 @@
 import json
+from types import MappingProxyType
 
 import pytest
 from hypothesis import given, settings
@@ -35,6 +36,13 @@ def assistant(arguments: JsonValue) -> JsonValue:
     return {"role": "assistant", "tool_calls": [{"id": "x", "function": {"name": "f", "arguments": arguments}}]}
 
 
+def nest(levels: int) -> JsonValue:
+    value: JsonValue = []
+    for _ in range(levels - 1):
+        value = [value]
+    return value
+
+
 def test_an_object_and_a_bare_list_mean_the_same() -> None:
     messages: JsonValue = [{"role": "user", "content": "Hi"}]
     expected = Conversation((Message.of(Role.USER, "Hi"),))
@@ -42,8 +50,10 @@ def test_an_object_and_a_bare_list_mean_the_same() -> None:
     assert parse_conversation({"model": "gemma4", "messages": messages, "tools": None}) == expected
 
 
-@pytest.mark.parametrize(("wire", "role"), [("developer", Role.SYSTEM), ("model", Role.ASSISTANT), ("tool", Role.TOOL)])
-def test_roles_have_other_names_too(wire: str, role: Role) -> None:
+@pytest.mark.parametrize(
+    ("wire", "role"), [("developer", Role.DEVELOPER), ("model", Role.ASSISTANT), ("tool", Role.TOOL)]
+)
+def test_roles_go_by_their_names(wire: str, role: Role) -> None:
     assert parse_one({"role": wire, "content": ""}).role is role
 
 
@@ -61,6 +71,7 @@ def test_media_are_found_in_every_usual_place() -> None:
             {"type": "image", "image": "a.png"},
             {"type": "image", "path": "b.png"},
             {"type": "image", "url": "c.png"},
+            {"type": "image", "data": "d.png"},
             {"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}},
             {"type": "audio", "audio": "a.wav"},
             {"type": "video", "video": {"path": "a.mp4"}},
@@ -68,7 +79,7 @@ def test_media_are_found_in_every_usual_place() -> None:
     )
     assert message.content == (
         TextPart("a"),
-        *(ImagePart(source) for source in ("data:,", "http://x/y.png", "a.png", "b.png", "c.png")),
+        *(ImagePart(source) for source in ("data:,", "http://x/y.png", "a.png", "b.png", "c.png", "d.png")),
         AudioPart("AA==", "wav"),
         AudioPart("a.wav"),
         VideoPart("a.mp4"),
@@ -132,12 +143,32 @@ def test_tools_and_answers() -> None:
         ),
         ([{"role": "user", "thinking": True}], "messages[0].thinking must be a string, not a boolean"),
         ([{"role": "user", "tool_calls": [{}]}], "messages[0].tool_calls[0].function must be an object, not null"),
+        (
+            [{"role": "assistant", "tool_calls": [{"type": "custom", "function": {"name": "f"}}]}],
+            'messages[0].tool_calls[0].type must be "function"',
+        ),
         ([assistant("{")], "messages[0].tool_calls[0].function.arguments is a string, but not JSON"),
         ([assistant("[" * 100_000)], "messages[0].tool_calls[0].function.arguments is a string, but not JSON"),
         ([assistant("9" * 5_000)], "messages[0].tool_calls[0].function.arguments is a string, but not JSON"),
         ([assistant("[1]")], "messages[0].tool_calls[0].function.arguments must be an object, not a list"),
         (
             [assistant('{"a":' * 80 + "1" + "}" * 80)],
+            f"messages[0].tool_calls[0].function.arguments nests deeper than {MAX_DEPTH} levels",
+        ),
+        (
+            [{"role": "assistant", "tool_responses": [{"name": "f", "response": nest(65)}]}],
+            f"messages[0].tool_responses[0].response nests deeper than {MAX_DEPTH} levels",
+        ),
+        (
+            {"messages": [], "tools": [{"function": {"name": "f", "parameters": {"a": nest(64)}}}]},
+            f"tools[0].function.parameters nests deeper than {MAX_DEPTH} levels",
+        ),
+        (
+            {"messages": [], "tools": [{"function": {"name": "f", "response": {"a": nest(64)}}}]},
+            f"tools[0].function.response nests deeper than {MAX_DEPTH} levels",
+        ),
+        (
+            [assistant({"a": nest(64)})],
             f"messages[0].tool_calls[0].function.arguments nests deeper than {MAX_DEPTH} levels",
         ),
         ({"messages": [], "tools": [{"type": "x"}]}, 'tools[0].type must be "function"'),
@@ -183,6 +214,18 @@ def test_a_message_is_written_as_clients_expect_it() -> None:
             {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"é": [null]}'}},
         ],
     }
+
+
+def test_texts_stay_apart() -> None:
+    message = Message(Role.USER, (TextPart("a "), TextPart("b")))
+    assert render_message(message)["content"] == [{"type": "text", "text": "a "}, {"type": "text", "text": "b"}]
+
+
+def test_arguments_of_any_mapping_are_written() -> None:
+    call = ToolCall("f", MappingProxyType({"a": MappingProxyType({"b": 1})}))
+    assert render_message(Message(Role.ASSISTANT, tool_calls=(call,)))["tool_calls"] == [
+        {"id": "", "type": "function", "function": {"name": "f", "arguments": '{"a": {"b": 1}}'}}
+    ]
 
 
 def test_media_are_written_as_parts() -> None:

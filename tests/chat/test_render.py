@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from g4run.chat.messages import (
+    MAX_DEPTH,
     Conversation,
     ImagePart,
     JsonValue,
@@ -155,6 +156,22 @@ def test_nesting_without_end_is_cut_off() -> None:
     text = render(Conversation((message,), (Tool("f", "", schema),)), PromptFormat.SMALL, thinking=False).text
     assert "call:f{a:[[[" in text
     assert "[null]" in text
+
+
+def test_the_deepest_values_that_the_wire_may_hold_are_written_whole() -> None:
+    value: JsonValue = 1
+    schema: JsonValue = {"type": "string"}
+    for _ in range(MAX_DEPTH - 2):
+        value = [value]
+    for _ in range(MAX_DEPTH // 2 - 1):
+        schema = {"type": "object", "properties": {"a": schema}}
+    wire: JsonValue = {
+        "messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": {"a": value}}}]}],
+        "tools": [{"function": {"name": "f", "parameters": schema}}],
+    }
+    text = render(parse_conversation(wire), PromptFormat.SMALL, thinking=False).text
+    assert "[" * (MAX_DEPTH - 2) + "1]" in text
+    assert 'a:{type:<|"|>STRING<|"|>}' in text
 
 
 def test_integers_longer_than_python_prints_are_written() -> None:

@@ -52,7 +52,8 @@ def test_no_call(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "is_complete"), [("call:f{a:1}", True), ("call:f", True), ("call:f{a:1", False), ("call:f{a:[1", False)]
+    ("text", "is_complete"),
+    [("call:f{a:1}", True), ("call:f{}", True), ("call:f", False), ("call:f{a:1", False), ("call:f{a:[1", False)],
 )
 def test_a_call_knows_whether_it_was_closed(text: str, is_complete: bool) -> None:
     parsed = parse_calls(text)
@@ -69,6 +70,9 @@ def test_a_call_knows_whether_it_was_closed(text: str, is_complete: bool) -> Non
         (r"\u00e9\ud83d\ude00", "é😀"),
         (r"\ud83dx", "\ufffdx"),
         (r"\d\x", r"\d\x"),
+        (r"\b\f", "\b\f"),
+        (r"\bx\d\f\n", "\\bx\\d\\f\n"),
+        (r"\u12", r"\u12"),
         ("\\", "\\"),
     ],
 )

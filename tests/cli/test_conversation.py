@@ -1,4 +1,5 @@
 import io
+import json
 import sys
 from pathlib import Path
 
@@ -90,8 +91,9 @@ def test_messages_and_a_prompt_exclude_each_other() -> None:
         read_conversation("demo", ["Hi"], "file.json", None)
 
 
-def test_two_system_messages_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    pipe_in(monkeypatch, b'[{"role": "system", "content": "A"}]')
+@pytest.mark.parametrize("role", ["system", "developer"])
+def test_two_system_messages_are_refused(monkeypatch: pytest.MonkeyPatch, role: str) -> None:
+    pipe_in(monkeypatch, json.dumps([{"role": role, "content": "A"}]).encode())
     with pytest.raises(UsageError, match="the messages have a system message already"):
         read_conversation("demo", [], "-", "B")
 
