@@ -15,6 +15,9 @@ ENVIRONMENT_VARIABLES = {
     "NO_COLOR": "any value: no colour",
 }
 
+_MOST_THREADS = 512  # ggml.h: GGML_MAX_N_THREADS
+_LONGEST_CONTEXT = 2**31 - 1  # llama.cpp counts in 32-bit signed integers
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -29,15 +32,22 @@ class Settings:
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """Settings from environment variables; directories are named, not made. Raises UsageError."""
-    home = environment.get("G4RUN_HOME")
-    data_directory, log_directory = _directories(Path(home).expanduser() if home else None)
+    data_directory, log_directory = _find_directories(environment.get("G4RUN_HOME"))
     return Settings(
         data_directory=data_directory,
         log_directory=log_directory,
-        threads=_parse_positive(environment, "G4RUN_THREADS"),
-        context_length=_parse_positive(environment, "G4RUN_CONTEXT"),
+        threads=_parse_positive(environment, "G4RUN_THREADS", _MOST_THREADS),
+        context_length=_parse_positive(environment, "G4RUN_CONTEXT", _LONGEST_CONTEXT),
         colour=not environment.get("NO_COLOR"),
     )
+
+
+def _find_directories(home: str | None) -> tuple[Path, Path]:
+    try:
+        return _directories(Path(home).expanduser() if home else None)
+    except RuntimeError:  # of pathlib and of platformdirs, both for a home directory that nobody knows
+        missing = f"G4RUN_HOME names no home directory: {home}" if home else "this user has no home directory"
+        raise UsageError(missing, "set G4RUN_HOME to the full path of a directory that can be written") from None
 
 
 def _directories(home: Path | None) -> tuple[Path, Path]:
@@ -51,10 +61,13 @@ def _directories(home: Path | None) -> tuple[Path, Path]:
     )
 
 
-def _parse_positive(environment: Mapping[str, str], name: str) -> int | None:
+def _parse_positive(environment: Mapping[str, str], name: str, most: int) -> int | None:
     text = environment.get(name)
     if not text:
         return None
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
+    digits = text.lstrip("0") if text.isascii() and text.isdigit() else ""
+    if not digits:
         raise UsageError(f"{name} must be a positive whole number, not {text!r}", f"unset {name}")
-    return int(text)
+    if len(digits) > len(str(most)) or int(digits) > most:  # int() itself refuses 4,300 digits
+        raise UsageError(f"{name} must be at most {most}", f"unset {name}")
+    return int(digits)

@@ -6,13 +6,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from g4run.errors import UsageError
+from g4run.units import render_bytes
 
 if TYPE_CHECKING:
     from g4run.chat.messages import Conversation
 
+_MOST_BYTES = 256 * 10**6  # of a prompt or a file of messages; the longest context holds about 1 MiB of text
 _NO_PROMPT_HINT = 'g4run run {model} "your prompt", or g4run chat {model}'
 
 
@@ -37,12 +39,16 @@ def parse_messages_file(text: str, name: str) -> "Conversation":
         json.dumps(value, ensure_ascii=False).encode()
         return parse_conversation(value)
     except json.JSONDecodeError as error:
-        message = f"{name} is not JSON: {error.msg.lower()} at line {error.lineno}, column {error.colno}"
+        message = (
+            f"{name} is not JSON: {error.msg.lower().removesuffix(' at')} at line {error.lineno}, column {error.colno}"
+        )
         raise UsageError(message) from None
     except RecursionError:
         raise UsageError(f"{name} nests too deeply") from None
     except UnicodeEncodeError:
         raise UsageError(f"{name} holds half of a surrogate pair (\\ud800 to \\udfff)") from None
+    except ValueError:  # int(), beyond 4,300 digits
+        raise UsageError(f"{name} holds a number of too many digits") from None
     except UsageError as error:
         raise UsageError(f"{name}: {error.message}", error.hint) from None
 
@@ -85,13 +91,22 @@ def _read_stdin() -> str | None:
     """All of stdin, or None where a person sits before it or it is closed."""
     if sys.stdin is None or sys.stdin.isatty():
         return None
-    return sys.stdin.buffer.read().decode("utf-8-sig", "replace").replace("\r\n", "\n")
+    return _read_all(sys.stdin.buffer, "stdin").decode("utf-8-sig", "replace").replace("\r\n", "\n")
 
 
 def _read_file(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as file:
+            return _read_all(file, str(path)).decode("utf-8-sig")
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not UTF-8 text") from None
+
+
+def _read_all(file: BinaryIO, name: str) -> bytes:
+    """What a file holds, unless it is endless or beyond all use."""
+    data = file.read(_MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        raise UsageError(f"{name} holds more than {render_bytes(_MOST_BYTES)}")
+    return data

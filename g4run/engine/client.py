@@ -32,13 +32,12 @@ from g4run.engine.protocol import (
     Sampled,
     Step,
     Submit,
+    encode_message,
     read_report,
-    write_message,
 )
 from g4run.errors import DoesNotFit, G4RunError, LoadFailed, WorkerDied
 
 _WANT_OF_MEMORY = re.compile(r"allocate|out of memory|not enough memory|insufficient memory", re.IGNORECASE)
-_EXIT_SECONDS = 2.0  # how long a closed worker may take before it is killed
 
 
 class _Process:
@@ -69,8 +68,10 @@ class _Process:
 
     def send(self, command: Command) -> None:
         """Send a command; a worker that is gone is told by its reports, not here."""
+        frame = encode_message(command)
         with self._writing, contextlib.suppress(OSError, ValueError):  # gone, or closed by us
-            write_message(self._stdin, command)
+            self._stdin.write(frame)
+            self._stdin.flush()
 
     def await_reports(self, request_id: int) -> "_Reports":
         """Queue on which the reports of a request arrive; at the end WorkerDied, should that be so."""
@@ -87,15 +88,12 @@ class _Process:
             self._waiting.pop(request_id, None)
 
     def close(self) -> None:
-        """End the process: it goes by itself when its stdin ends, else it is killed."""
+        """End the process at once: it has nothing to save, and one that is stopped would not see its stdin end."""
         self._is_closing = True
-        with self._writing, contextlib.suppress(OSError, ValueError):  # gone, or closed by us
+        self._popen.kill()
+        self._popen.wait()
+        with self._writing, contextlib.suppress(OSError):  # what it did not read can no longer be written
             self._stdin.close()
-        try:
-            self._popen.wait(_EXIT_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._popen.kill()
-            self._popen.wait()
 
     def _read_reports(self, stream: BinaryIO) -> None:
         while (report := read_report(stream)) is not None:
@@ -175,7 +173,7 @@ class Engine:
         self._log_directory = log_directory
         self._process: _Process | None = None
         self._request_ids = itertools.count(1)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.loaded: Loaded | None = None
 
     @property
@@ -209,8 +207,9 @@ class Engine:
 
     def generate(self, tokens: list[int], parameters: GenerationParameters) -> Generation:
         """Submit a request; loads the model first if there is no live worker. Raises LoadFailed, DoesNotFit."""
-        self.load()
-        process = self._process
+        with self._lock:  # no other thread may close it, or start another, in between
+            self.load()
+            process = self._process
         assert process is not None
         request_id = next(self._request_ids)
         generation = Generation(process, request_id)
@@ -264,13 +263,8 @@ def _start(log_path: Path) -> "subprocess.Popen[bytes]":
         flags = subprocess.CREATE_NEW_PROCESS_GROUP
     with log_path.open("ab") as log:
         return subprocess.Popen(
-            [
-                sys.executable,
-                "-P",
-                "-m",
-                "g4run.engine.worker",
-                str(log_path),
-            ],  # -P: imports nothing from where you are
+            # -P: imports nothing from where you are
+            [sys.executable, "-P", "-m", "g4run.engine.worker", str(log_path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -284,13 +278,17 @@ def _describe_death(return_code: int, log_path: Path, is_closing: bool) -> Worke
     if is_closing:
         return WorkerDied("the engine was closed")
     reason = failure_reason(read_from(log_path)) if return_code in (-signal.SIGABRT, 3) else ""
-    if return_code < 0:
-        name = signal.Signals(-return_code).name
-        cause = f"the engine was ended by signal {-return_code} ({name})"
-        if name == "SIGKILL":
-            cause += ", perhaps by the system for want of memory"
-    else:
-        cause = f"the engine ended unexpectedly with code {return_code}"
+    cause = _describe_end(return_code)
     return WorkerDied(
         f"{cause}: {reason}" if reason else cause, f"see {log_path}; the next request starts a new engine"
     )
+
+
+def _describe_end(return_code: int) -> str:
+    if return_code >= 0:
+        return f"the engine ended unexpectedly with code {return_code}"
+    number = -return_code
+    names = {each.value: each.name for each in signal.Signals}  # real-time signals have none
+    name = f" ({names[number]})" if number in names else ""
+    guess = ", perhaps by the system for want of memory" if names.get(number) == "SIGKILL" else ""
+    return f"the engine was ended by signal {number}{name}{guess}"

@@ -44,7 +44,7 @@ class Model:
 
         self._callback = C.llama_progress_callback(keep_loading)
         raw.progress_callback = self._callback
-        self.handle = C.llama_model_load_from_file(parameters.model_path.encode(), raw)
+        self.handle = C.llama_model_load_from_file(parameters.model_path, raw)
         if not self.handle:
             raise LlamaError("the model could not be loaded")
         self.vocabulary = C.llama_model_get_vocab(self.handle)

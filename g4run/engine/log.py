@@ -1,9 +1,12 @@
 """The engine's log files: one per worker, the newest few kept; and what a log says about a failure."""
 
+import contextlib
 import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+
+from g4run.errors import LoadFailed
 
 _KEPT_LOGS = 10
 _FUNCTION_NAME = re.compile(r"^\w+: (?=\w+ )")
@@ -15,20 +18,33 @@ _REASON = re.compile(
 
 
 def new_log_path(directory: Path) -> Path:
-    """Path for a new worker's log in `directory`, which is made; older logs beyond the newest ten are removed."""
-    directory.mkdir(parents=True, exist_ok=True)
-    logs = sorted(directory.glob("engine-*.log"))
-    for old in logs[: max(0, len(logs) - _KEPT_LOGS + 1)]:
-        old.unlink(missing_ok=True)
+    """Make a new worker's log in `directory`, which is made too; older logs beyond the newest ten are removed.
+
+    Raises LoadFailed where nothing can be written there.
+    """
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
-    return directory / f"engine-{stamp}-{os.getpid()}.log"
+    path = directory / f"engine-{stamp}-{os.getpid()}.log"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        message = f"the engine's log cannot be written in {directory}: {reason}"
+        raise LoadFailed(message, "set G4RUN_HOME to a directory that can be written") from None
+    for old in sorted(directory.glob("engine-*.log"))[:-_KEPT_LOGS]:
+        with contextlib.suppress(OSError):  # another's, or in use on Windows
+            old.unlink()
+    return path
 
 
 def read_from(path: str | Path, offset: int = 0) -> str:
-    """Text of a log from a byte offset on; what is not UTF-8 is replaced."""
-    with Path(path).open("rb") as file:
-        file.seek(offset)
-        return file.read().decode("utf-8", "replace")
+    """Text of a log from a byte offset on; what is not UTF-8 is replaced, and a log that is gone says nothing."""
+    try:
+        with Path(path).open("rb") as file:
+            file.seek(offset)
+            return file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def failure_reason(log_text: str) -> str:

@@ -1,5 +1,6 @@
 """What the engine is told: how to load a model, and how to sample from it."""
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -18,10 +19,10 @@ class LoadParameters:
 
     Lengths are in tokens. `context_length` is shared by all sequences (unified cache). `micro_batch` bounds the tokens
     of one decode call, and with it how long a cancelled request can go on. `gpu_layers` of -1 offloads whatever the
-    installed build can.
+    installed build can. `model_path` is as os.fsencode gives it: a file's name need not be UTF-8.
     """
 
-    model_path: str
+    model_path: bytes
     context_length: int
     threads: int
     sequences: int = 1
@@ -42,6 +43,12 @@ class SamplingParameters:
     top_p: float = 0.95
     min_p: float = 0.0
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse with ValueError what llama.cpp would draw nonsense from, or assert on: NaN, infinity, below zero."""
+        numbers = (self.temperature, self.top_k, self.top_p, self.min_p, self.seed)
+        if not all(math.isfinite(number) and number >= 0 for number in numbers):
+            raise ValueError(f"sampling parameters must be finite and not negative: {self}")
 
 
 @dataclass(frozen=True, slots=True)

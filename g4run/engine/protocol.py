@@ -114,10 +114,15 @@ _command_decoder: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Com
 _report_decoder: msgspec.msgpack.Decoder[Report] = msgspec.msgpack.Decoder(Report)
 
 
+def encode_message(message: Command | Report) -> bytes:
+    """One frame."""
+    body = _encoder.encode(message)
+    return _LENGTH.pack(len(body)) + body
+
+
 def write_message(stream: BinaryIO, message: Command | Report) -> None:
     """Write one frame and flush it. Raises OSError when the other end is gone."""
-    body = _encoder.encode(message)
-    stream.write(_LENGTH.pack(len(body)) + body)
+    stream.write(encode_message(message))
     stream.flush()
 
 

@@ -57,6 +57,11 @@ class Scheduler:
     _waiting: deque[_Waiting] = field(default_factory=deque)
     _running: dict[int, Sequence] = field(default_factory=dict)  # by sequence_id, in order of admission
 
+    def __post_init__(self) -> None:
+        """Refuse with ValueError a micro-batch that cannot carry one token of each sequence."""
+        if not 0 < self.sequences <= self.micro_batch:
+            raise ValueError(f"{self.sequences} sequences in micro-batches of {self.micro_batch} tokens")
+
     def submit(self, request_id: int, tokens: list[int], max_tokens: int | None) -> None:
         """Queue a request. `tokens` must not be empty and must leave room for one token in the context."""
         if not 0 < len(tokens) < self.context_length:

@@ -5,6 +5,7 @@ A Vocabulary is llama.cpp's own, read from the model's file without its weights.
 
 import codecs
 import ctypes
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -39,6 +40,7 @@ class Vocabulary:
         if self._model:
             C.llama_model_free(self._model)
             self._model = None
+            del self._handle  # what is freed must not be used: AttributeError, not a crash
 
     def __len__(self) -> int:
         return int(C.llama_vocab_n_tokens(self._handle))
@@ -161,7 +163,7 @@ def _load_vocabulary(path: Path, errors: list[str]) -> object:
     parameters.vocab_only = True
     C.llama_log_set(keep_errors, ctypes.c_void_p(None))
     try:
-        return C.llama_model_load_from_file(str(path).encode(), parameters)
+        return C.llama_model_load_from_file(os.fsencode(path), parameters)
     finally:
         C.llama_log_set(_no_log, ctypes.c_void_p(None))
 

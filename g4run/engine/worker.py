@@ -5,6 +5,7 @@ Started by engine/client.py as `python -m g4run.engine.worker LOG`: commands com
 stdin it ends the process at once, so that no worker outlives its program, whatever became of that.
 """
 
+import contextlib
 import gc
 import os
 import queue
@@ -212,7 +213,7 @@ class Worker:
             self._generator.cancel(command.request_id)
 
     def _load(self, parameters: LoadParameters) -> None:
-        log_start = os.path.getsize(self._log_path)  # noqa: PTH202 - a str from the command line
+        log_start = os.fstat(sys.stderr.fileno()).st_size  # stderr is the log; its name may be gone
         try:
             self._generator = Generator(parameters, self._report)
         except llama.LlamaError as error:
@@ -225,7 +226,7 @@ class Worker:
         try:
             generator.step()
         except Exception:  # noqa: BLE001 - the outermost loop: a bug here must reach the requests that wait, and the log
-            traceback.print_exc()
+            _note(traceback.format_exc())
             generator.fail_all(f"the engine failed: {traceback.format_exc(limit=0).strip()}")
 
     def _report(self, message: Report) -> None:
@@ -263,19 +264,25 @@ def _take_standard_streams() -> tuple[BinaryIO, BinaryIO]:
     return sys.stdin.buffer, output
 
 
+def _note(text: str) -> None:
+    """Write to the log; a full disk must not end the engine."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(text)
+
+
 def main(log_path: str) -> None:
     """Run the worker until its stdin ends."""
     incoming, outgoing = _take_standard_streams()
     llama.use_default_log()
     if avoid_broken_amx():
-        sys.stderr.write("g4run: this build's AMX kernels fail on this processor; they are not used\n")
+        _note("g4run: this build's AMX kernels fail on this processor; they are not used\n")
     commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
     threading.Thread(target=_read_commands, args=(incoming, commands), daemon=True).start()
     llama.initialize_backend()
     try:
         Worker(commands, outgoing, log_path).serve()
     finally:  # a bug: say it in the log and go, without waiting for the thread that reads
-        traceback.print_exc()
+        _note(traceback.format_exc())
         os._exit(1)
 
 

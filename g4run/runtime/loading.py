@@ -1,5 +1,6 @@
 """How a model file is to be loaded on this machine."""
 
+import os
 from dataclasses import dataclass
 
 from g4run.engine.parameters import LoadParameters
@@ -25,7 +26,7 @@ class LoadOptions:
 def plan_load(model: ModelFile, settings: Settings, options: LoadOptions) -> LoadParameters:
     """Parameters for loading `model` here. Raises UsageError for a context longer than the model was trained for."""
     return LoadParameters(
-        model_path=str(model.path),
+        model_path=os.fsencode(model.path),
         context_length=_choose_context_length(model, settings, options),
         threads=settings.threads or _choose_threads(model),
     )

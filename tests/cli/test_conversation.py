@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from g4run.chat.messages import Conversation, Message, Role, Tool
+from g4run.cli import conversation as given
 from g4run.cli.conversation import parse_messages_file, read_conversation
 from g4run.errors import UsageError
 from tests.fakes.streams import TerminalText
@@ -86,6 +87,17 @@ def test_a_dash_reads_the_messages_from_stdin(monkeypatch: pytest.MonkeyPatch) -
     assert read_conversation("demo", [], "-", None) == question("Hi")
 
 
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="Windows has no endless file")
+def test_an_endless_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(given, "_MOST_BYTES", 10**6)
+    with pytest.raises(UsageError, match=r"/dev/zero holds more than 1.0 MB"):
+        read_conversation("demo", [], "/dev/zero", None)
+    with Path("/dev/zero").open() as endless:
+        monkeypatch.setattr(sys, "stdin", endless)
+        with pytest.raises(UsageError, match=r"stdin holds more than 1.0 MB"):
+            read_conversation("demo", [], None, None)
+
+
 def test_messages_and_a_prompt_exclude_each_other() -> None:
     with pytest.raises(UsageError, match="--messages and a prompt exclude each other"):
         read_conversation("demo", ["Hi"], "file.json", None)
@@ -103,7 +115,9 @@ def test_two_system_messages_are_refused(monkeypatch: pytest.MonkeyPatch, role: 
     [
         ("", "file.json is not JSON: expecting value at line 1, column 1"),
         ('{"messages": [}', "file.json is not JSON: expecting value at line 1, column 15"),
+        ('{"a":"\n"}', "file.json is not JSON: invalid control character at line 1, column 7"),
         ("[" * 100_000, "file.json nests too deeply"),
+        ("9" * 5000, "file.json holds a number of too many digits"),
         ("{}", "file.json: messages is missing"),
         ('[{"role": "user", "content": "\\ud83d"}]', "file.json holds half of a surrogate pair (\\ud800 to \\udfff)"),
     ],

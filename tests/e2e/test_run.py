@@ -207,6 +207,14 @@ def test_a_setting_of_the_environment_is_checked() -> None:
     )
 
 
+def test_a_directory_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    reason = f"Error: the engine's log cannot be written in {file / 'logs'}: not a directory\n"
+    hint = "Hint: set G4RUN_HOME to a directory that can be written\n"
+    assert run_g4run(*HELLO, environment={"G4RUN_HOME": str(file)}) == Ended(1, "", reason + hint)
+
+
 def test_a_reader_that_leaves_ends_the_program_quietly() -> None:
     pipe = subprocess.PIPE
     with subprocess.Popen(

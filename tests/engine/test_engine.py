@@ -13,7 +13,7 @@ import pytest
 
 from g4run.chat.tokens import CONTROL_TEXTS
 from g4run.engine import client
-from g4run.engine.client import Engine
+from g4run.engine.client import Engine, Generation
 from g4run.engine.parameters import GenerationParameters, LoadParameters, SamplingParameters
 from g4run.engine.protocol import Finished, Sampled
 from g4run.engine.text import Vocabulary
@@ -29,7 +29,7 @@ ENDLESS = SamplingParameters(temperature=1e6, top_k=0, top_p=1, seed=8)  # a dic
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    with_two = LoadParameters(str(DEMO), context_length=2048, threads=2, sequences=2, micro_batch=32)
+    with_two = LoadParameters(os.fsencode(DEMO), context_length=2048, threads=1, sequences=2, micro_batch=32)
     engine = Engine(with_two, tmp_path_factory.mktemp("logs"))
     yield engine
     engine.close()
@@ -77,7 +77,7 @@ def test_a_long_prompt_in_small_micro_batches_gives_what_one_batch_gives(
     long_prompt = [prompt[0], *vocabulary.tokenize("Hello there, friend. " * 80), *prompt[1:]]
     answers = []
     for micro_batch in (16, 512):
-        parameters = LoadParameters(str(DEMO), context_length=2048, threads=2, micro_batch=micro_batch)
+        parameters = LoadParameters(os.fsencode(DEMO), context_length=2048, threads=1, micro_batch=micro_batch)
         engine = Engine(parameters, tmp_path)
         answers.append(tokens_of(generate(engine, long_prompt, GenerationParameters(20, GREEDY))[0]))
         engine.close()
@@ -98,13 +98,22 @@ def test_top_k_of_one_is_greedy_whatever_the_temperature(engine: Engine, prompt:
     assert tokens_of(single) == tokens_of(greedy)
 
 
+@pytest.mark.parametrize("filtered", [{"top_p": 1e-6}, {"top_p": 1, "min_p": 1}], ids=["top-p", "min-p"])
+def test_a_filter_that_leaves_one_token_is_greedy(
+    engine: Engine, prompt: list[int], filtered: dict[str, float]
+) -> None:
+    greedy, _ = generate(engine, prompt, GenerationParameters(sampling=GREEDY))
+    sampling = SamplingParameters(temperature=3, top_k=0, **filtered)  # type: ignore[arg-type] # floats, all of them
+    assert tokens_of(generate(engine, prompt, GenerationParameters(sampling=sampling))[0]) == tokens_of(greedy)
+
+
 def test_max_tokens_is_kept_to_the_token(engine: Engine, prompt: list[int]) -> None:
     sampled, finished = generate(engine, prompt, GenerationParameters(3, GREEDY))
     assert (len(sampled), finished.reason) == (3, "length")
 
 
 def test_the_context_is_used_to_its_last_cell(prompt: list[int], tmp_path: Path) -> None:
-    engine = Engine(LoadParameters(str(DEMO), context_length=256, threads=2), tmp_path)
+    engine = Engine(LoadParameters(os.fsencode(DEMO), context_length=256, threads=1), tmp_path)
     sampled, finished = generate(engine, prompt, GenerationParameters(sampling=ENDLESS))
     engine.close()
     assert finished.reason == "length"
@@ -155,6 +164,8 @@ def test_a_request_that_is_dropped_frees_its_sequence(engine: Engine, prompt: li
     for _ in range(3):
         for _token in engine.generate(prompt, GenerationParameters(sampling=ENDLESS)):
             break
+        assert engine._process is not None
+        assert engine._process._waiting == {}
     assert generate(engine, prompt, GenerationParameters(2, GREEDY))[1].reason == "length"
 
 
@@ -175,6 +186,93 @@ def test_a_killed_worker_fails_its_request_and_the_next_one_gets_another(engine:
     assert engine.worker_pid != killed
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has real-time signals")
+def test_a_signal_without_a_name_is_told_by_its_number(engine: Engine, prompt: list[int]) -> None:
+    generation = engine.generate(prompt, GenerationParameters(sampling=ENDLESS))
+    assert engine.worker_pid is not None
+    os.kill(engine.worker_pid, signal.SIGRTMIN + 1)
+    with pytest.raises(WorkerDied, match=rf"the engine was ended by signal {signal.SIGRTMIN + 1}$"):
+        list(generation)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to stop with")
+def test_a_worker_that_is_stopped_is_ended_too_with_a_command_stuck_in_its_pipe(
+    prompt: list[int], tmp_path: Path
+) -> None:
+    engine = Engine(LoadParameters(os.fsencode(DEMO), context_length=256, threads=1), tmp_path)
+    engine.load()
+    stopped = engine.worker_pid
+    assert stopped is not None
+    os.kill(stopped, signal.SIGSTOP)
+    stuck = threading.Thread(target=engine.generate, args=(prompt * 100_000, GenerationParameters()))
+    stuck.start()
+    time.sleep(0.1)
+    engine.close()
+    stuck.join(5)
+    assert not stuck.is_alive()
+    with pytest.raises(ProcessLookupError):
+        os.kill(stopped, 0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not remove a file that is in use")
+def test_a_worker_whose_log_was_removed_works_and_its_death_is_told(prompt: list[int], tmp_path: Path) -> None:
+    """Each start removes old logs, also of engines that still run."""
+    engine = Engine(LoadParameters(os.fsencode(DEMO), context_length=256, threads=1), tmp_path)
+
+    def remove_log() -> None:
+        while engine.worker_pid is None:
+            time.sleep(0.001)
+        assert engine.log_path is not None
+        engine.log_path.unlink()
+
+    remover = threading.Thread(target=remove_log)
+    remover.start()
+    generation = engine.generate(prompt, GenerationParameters(sampling=ENDLESS))
+    remover.join()
+    assert engine.worker_pid is not None
+    os.kill(engine.worker_pid, signal.SIGABRT)
+    with pytest.raises(WorkerDied, match=r"the engine was ended by signal 6 \(SIGABRT\)$"):
+        list(generation)
+    engine.close()
+
+
+def test_a_file_name_that_is_no_text_is_loaded(prompt: list[int], tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path) + b"/\xff.gguf"
+    try:
+        os.link(DEMO, path)
+    except OSError:
+        pytest.skip("this file system keeps only names of text")
+    engine = Engine(LoadParameters(path, context_length=256, threads=1), tmp_path)
+    assert generate(engine, prompt, GenerationParameters(1, GREEDY))[0]
+    engine.close()
+    Vocabulary(Path(os.fsdecode(path)), CONTROL_TEXTS).close()
+
+
+def test_the_worker_imports_nothing_from_where_you_are(
+    prompt: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("numpy", "queue", "typing"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(9)")
+    monkeypatch.chdir(tmp_path)
+    engine = Engine(LoadParameters(os.fsencode(DEMO), context_length=256, threads=1), tmp_path / "logs")
+    assert generate(engine, prompt, GenerationParameters(1, GREEDY))[0]
+    engine.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to kill with")
+def test_a_worker_that_died_between_two_commands_fails_what_comes_after(tmp_path: Path) -> None:
+    engine = Engine(LoadParameters(os.fsencode(DEMO), context_length=256, threads=1), tmp_path)
+    engine.load()
+    process = engine._process
+    assert process is not None
+    os.kill(process.pid, signal.SIGKILL)
+    while process.is_alive:
+        time.sleep(0.01)
+    with pytest.raises(WorkerDied, match="SIGKILL"):
+        list(Generation(process, 1))
+    engine.close()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to kill with")
 def test_a_worker_that_dies_idle_is_replaced(engine: Engine, prompt: list[int]) -> None:
     engine.load()
@@ -186,7 +284,7 @@ def test_a_worker_that_dies_idle_is_replaced(engine: Engine, prompt: list[int]) 
 
 
 def test_a_worker_goes_when_its_program_does(prompt: list[int], tmp_path: Path) -> None:
-    engine = Engine(LoadParameters(str(DEMO), context_length=2048, threads=2), tmp_path)
+    engine = Engine(LoadParameters(os.fsencode(DEMO), context_length=2048, threads=1), tmp_path)
     generation = engine.generate(prompt, GenerationParameters(sampling=ENDLESS))
     threading.Timer(0.2, engine.close).start()  # closes stdin, as the end of the program does
     with pytest.raises(WorkerDied, match="the engine was closed"):
@@ -194,7 +292,7 @@ def test_a_worker_goes_when_its_program_does(prompt: list[int], tmp_path: Path) 
 
 
 def test_progress_goes_up_to_one(tmp_path: Path) -> None:
-    engine = Engine(LoadParameters(str(DEMO), context_length=256, threads=1), tmp_path)
+    engine = Engine(LoadParameters(os.fsencode(DEMO), context_length=256, threads=1), tmp_path)
     seen: list[float] = []
     loaded = engine.load(seen.append)
     engine.close()
@@ -204,7 +302,7 @@ def test_progress_goes_up_to_one(tmp_path: Path) -> None:
 
 def test_what_llama_cpp_refuses_is_said_in_its_words(tmp_path: Path) -> None:
     path = gemma4_file().lacking_tensor("blk.0.attn_q.weight").write(tmp_path / "lacking.gguf")
-    engine = Engine(LoadParameters(str(path), context_length=256, threads=1), tmp_path)
+    engine = Engine(LoadParameters(os.fsencode(path), context_length=256, threads=1), tmp_path)
     with pytest.raises(LoadFailed) as caught:
         engine.load()
     assert caught.value.message == "llama.cpp did not load the model: tensor 'blk.0.attn_q.weight' not found"
@@ -226,7 +324,7 @@ def test_a_machine_without_the_memory_is_told_so(tmp_path: Path, monkeypatch: py
         return process
 
     monkeypatch.setattr(client, "_start", start_bounded)
-    engine = Engine(LoadParameters(str(path), context_length=256, threads=1), tmp_path)
+    engine = Engine(LoadParameters(os.fsencode(path), context_length=256, threads=1), tmp_path)
     with pytest.raises(DoesNotFit, match="there is not enough memory for the model: "):
         engine.load()
 
@@ -236,13 +334,17 @@ def test_an_assertion_in_the_library_is_told_as_what_it_is(tmp_path: Path) -> No
     from scripts.shapes.metadata import int_value  # noqa: PLC0415
 
     file = gemma4_file().having("gemma4.attention.shared_kv_layers", int_value(4))
-    engine = Engine(LoadParameters(str(file.write(tmp_path / "a.gguf")), context_length=256, threads=1), tmp_path)
+    engine = Engine(
+        LoadParameters(os.fsencode(file.write(tmp_path / "a.gguf")), context_length=256, threads=1), tmp_path
+    )
     with pytest.raises(LoadFailed, match=r"the engine was ended by signal 6 \(SIGABRT\): GGML_ASSERT"):
         engine.load()
+    (log,) = tmp_path.glob("*.log")
+    assert "ggml_print_backtrace" not in log.read_text()  # a debugger would take seconds
 
 
 def test_nothing_but_the_log_hears_from_llama_cpp(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    engine = Engine(LoadParameters(str(DEMO), context_length=256, threads=1), tmp_path)
+    engine = Engine(LoadParameters(os.fsencode(DEMO), context_length=256, threads=1), tmp_path)
     engine.load()
     log = engine.log_path
     engine.close()

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from g4run.engine.log import failure_reason, new_log_path, read_from
+from g4run.errors import LoadFailed
 
 WRONG_SHAPE = """\
 print_info: file format = GGUF V3 (latest)
@@ -49,8 +50,18 @@ def test_a_log_is_read_from_an_offset_whatever_bytes_it_holds(tmp_path: Path) ->
 def test_the_newest_ten_logs_are_kept(tmp_path: Path) -> None:
     paths = []
     for _ in range(13):
-        path = new_log_path(tmp_path / "logs")
-        path.touch()
-        paths.append(path)
+        paths.append(new_log_path(tmp_path / "logs"))
     assert len(set(paths)) == 13
     assert sorted((tmp_path / "logs").iterdir()) == sorted(paths)[-10:]
+
+
+def test_a_log_that_is_gone_says_nothing(tmp_path: Path) -> None:
+    assert read_from(tmp_path / "gone.log") == ""
+
+
+def test_a_log_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(LoadFailed) as caught:
+        new_log_path(tmp_path / "file" / "logs")
+    assert caught.value.message == f"the engine's log cannot be written in {tmp_path}/file/logs: not a directory"
+    assert caught.value.hint == "set G4RUN_HOME to a directory that can be written"

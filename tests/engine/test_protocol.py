@@ -25,7 +25,7 @@ from g4run.engine.protocol import (
 )
 
 COMMANDS: tuple[Command, ...] = (
-    Load(LoadParameters("/models/ä.gguf", 4096, 2, sequences=4, kv_type=KvType.Q8_0)),
+    Load(LoadParameters(b"/models/\xe4.gguf", 4096, 2, sequences=4, kv_type=KvType.Q8_0)),
     Submit(7, [2, 105, 262143], GenerationParameters(12, SamplingParameters(0.7, 40, 0.9, 0.05, 99), logprobs=3)),
     Submit(8, [], GenerationParameters()),
     Cancel(7),

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from g4run.engine.parameters import SamplingParameters
 from g4run.engine.sampling import likeliest, logprob_of
 
 LOGITS = np.array([1.0, 3.0, -2.0, 3.0, 0.5], np.float32)
@@ -25,3 +26,10 @@ def test_none_and_more_than_all_may_be_asked_for() -> None:
 def test_great_logits_do_not_overflow() -> None:
     logits = np.array([1e4, 1e4 - 1], np.float32)
     assert logprob_of(logits, 0) == pytest.approx(-0.31326, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["temperature", "top_k", "top_p", "min_p", "seed"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1])
+def test_numbers_that_the_library_cannot_draw_with_are_refused(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match="must be finite and not negative"):
+        SamplingParameters(**{name: value})  # type: ignore[arg-type] # the counts too are given a float

@@ -1,3 +1,5 @@
+import pytest
+
 from g4run.engine.scheduler import Scheduler, Slice
 
 
@@ -85,3 +87,38 @@ def test_cancel_frees_a_running_sequence_and_drops_a_waiting_request() -> None:
     assert scheduler.cancel(1) is running
     assert scheduler.cancel(1) is False
     assert scheduler.is_idle
+
+
+def test_a_micro_batch_smaller_than_the_sequences_is_refused() -> None:
+    with pytest.raises(ValueError, match="5 sequences in micro-batches of 4 tokens"):
+        Scheduler(sequences=5, context_length=32, micro_batch=4)
+    with pytest.raises(ValueError, match="0 sequences"):
+        Scheduler(sequences=0, context_length=32, micro_batch=4)
+
+
+@pytest.mark.parametrize("tokens", [[], [1] * 8], ids=["empty", "no room for an answer"])
+def test_a_prompt_that_can_never_be_served_is_refused(tokens: list[int]) -> None:
+    with pytest.raises(ValueError, match="in a context of 8"):
+        Scheduler(sequences=1, context_length=8, micro_batch=4).submit(1, tokens, None)
+
+
+def test_every_mix_of_requests_ends_within_its_bounds() -> None:
+    scheduler = Scheduler(sequences=3, context_length=12, micro_batch=3)
+    lengths = [11, 1, 5, 5, 5, 1, 11, 2, 3, 4]
+    for request_id, length in enumerate(lengths):
+        scheduler.submit(request_id, [9] * length, max_tokens=None if request_id % 2 else 4)
+    steps = 0
+    while not scheduler.is_idle:
+        batch = advance(scheduler)
+        assert 0 < sum(len(tokens) for _, _, tokens, _ in batch) <= 3
+        assert sum(wants for *_, wants in batch) <= 3
+        assert sum(sequence.computed for sequence in scheduler.running) <= 12
+        steps += 1
+    assert steps < 100
+
+
+def test_a_prompt_that_would_fill_the_rest_of_the_cache_waits() -> None:
+    scheduler = Scheduler(sequences=2, context_length=8, micro_batch=8)
+    scheduler.submit(1, [9] * 3, None)
+    scheduler.submit(2, [9] * 5, None)
+    assert [sequence.request_id for sequence in scheduler.admit()] == [1]

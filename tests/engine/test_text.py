@@ -64,8 +64,16 @@ def test_a_piece_longer_than_any_buffer_keeps_its_text(tmp_path: Path) -> None:
 def test_a_file_without_a_vocabulary_is_refused_in_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "none.gguf"
     path.write_bytes(b"GGUF")
-    with pytest.raises(LoadFailed, match=r"the vocabulary of .*none.gguf could not be read"):
+    with pytest.raises(LoadFailed, match=r"the vocabulary of .*none.gguf could not be read: \w+"):
         Vocabulary(path, CONTROL_TEXTS)
+
+
+def test_a_closed_vocabulary_is_an_exception_not_a_crash() -> None:
+    closed = Vocabulary(resolve("demo").path, CONTROL_TEXTS)
+    closed.close()
+    closed.close()
+    with pytest.raises(AttributeError):
+        closed.tokenize("text")
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5])

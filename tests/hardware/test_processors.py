@@ -1,6 +1,7 @@
 import os
 from pathlib import Path
 
+import psutil
 import pytest
 
 from g4run.hardware.processors import Processors, inspect_processors
@@ -33,6 +34,17 @@ def test_affinity_counts_the_cores_behind_the_processors(tmp_path: Path, monkeyp
     assert inspect_processors(machine(tmp_path, {})).threads == 3
 
 
+def test_cores_of_the_same_number_on_two_sockets_are_two(tmp_path: Path) -> None:
+    other_socket = {"sys/devices/system/cpu/cpu1/topology/physical_package_id": "1\n"}
+    same_number = {"sys/devices/system/cpu/cpu1/topology/core_id": "0\n"}
+    assert inspect_processors(machine(tmp_path, other_socket | same_number)).physical_cores == 65
+
+
+def test_where_the_system_does_not_tell_its_cores_psutil_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical: 3)
+    assert inspect_processors(tmp_path).physical_cores == 3
+
+
 @pytest.mark.parametrize(
     ("files", "quota"),
     [
@@ -45,6 +57,14 @@ def test_affinity_counts_the_cores_behind_the_processors(tmp_path: Path, monkeyp
                 "sys/fs/cgroup/a/cpu.max": "350000 100000\n",
             },
             3.5,
+        ),
+        (
+            {
+                "proc/self/cgroup": "0::/a/b\n",
+                "sys/fs/cgroup/a/b/cpu.max": "400000 100000\n",
+                "sys/fs/cgroup/a/cpu.max": "200000 100000\n",
+            },
+            2.0,
         ),
         (
             {
@@ -64,7 +84,7 @@ def test_affinity_counts_the_cores_behind_the_processors(tmp_path: Path, monkeyp
         ),
         ({"proc/self/cgroup": "garbage\n0::\n", "sys/fs/cgroup/cpu.max": "what"}, None),
     ],
-    ids=["v2", "v2 unlimited", "v2 nested", "v1", "v1 unlimited", "garbage"],
+    ids=["v2", "v2 unlimited", "v2 nested", "v2 tighter above", "v1", "v1 unlimited", "garbage"],
 )
 def test_the_containers_quota_is_read(tmp_path: Path, files: dict[str, str], quota: float | None) -> None:
     assert inspect_processors(machine(tmp_path, files)).quota == quota

@@ -60,6 +60,25 @@ def test_a_stop_string_cuts_the_answer_and_says_stop(model: ChatModel) -> None:
     assert cut.finish_reason is FinishReason.STOP
 
 
+def test_a_stop_string_ends_the_work_too(model: ChatModel) -> None:
+    whole = answer(model, ENDLESS)
+    cut = answer(model, replace(ENDLESS, stop=(whole.content[:1],)))
+    assert cut.content == ""
+    assert cut.usage.completion_tokens < whole.usage.completion_tokens
+
+
+def test_what_only_began_a_stop_string_is_kept_at_the_end(model: ChatModel) -> None:
+    whole = answer(model, GREEDY).content
+    assert answer(model, replace(GREEDY, stop=(f"{whole[-1]} and on",))).content == whole
+
+
+def test_the_rate_leaves_out_the_token_that_the_prompt_gave(model: ChatModel) -> None:
+    result = answer(model, GREEDY)
+    decoded = result.usage.completion_tokens - 1
+    expected = decoded / result.timings.generation_seconds
+    assert result.timings.generation_tokens_per_second == pytest.approx(expected)
+
+
 def test_max_tokens_cuts_the_answer_and_says_length(model: ChatModel) -> None:
     whole, cut = answer(model, GREEDY), answer(model, replace(GREEDY, max_tokens=2))
     assert whole.content.startswith(cut.content)
