@@ -27,7 +27,10 @@ def read_conversation(
     if words:
         raise UsageError("--messages and a prompt exclude each other", "put the prompt into the file, or leave one out")
     text = _read_stdin() if messages_file == "-" else _read_file(Path(messages_file))
-    return _with_system(parse_messages_file(text or "", messages_file), system)
+    conversation = parse_messages_file(text or "", messages_file)
+    if not conversation.messages:
+        raise UsageError(f"{messages_file} holds no messages", "begin with one of role user")
+    return _with_system(conversation, system)
 
 
 def parse_messages_file(text: str, name: str) -> "Conversation":

@@ -39,6 +39,18 @@ from g4run.errors import DoesNotFit, G4RunError, LoadFailed, WorkerDied
 
 _WANT_OF_MEMORY = re.compile(r"allocate|out of memory|not enough memory|insufficient memory", re.IGNORECASE)
 
+_PACKAGE = Path(__file__).parents[1] / "__init__.py"
+# The worker runs this very package, wherever it lies, and imports nothing from the current directory (-P).
+_RUN_WORKER = """
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+spec = spec_from_file_location("g4run", sys.argv[1])
+sys.modules["g4run"] = module_from_spec(spec)
+spec.loader.exec_module(sys.modules["g4run"])
+from g4run.engine.worker import main
+main(sys.argv[2])
+"""
+
 
 class _Process:
     """One worker process and the requests that wait for it."""
@@ -138,7 +150,7 @@ class Generation:
         self.finished: Finished | None = None
 
     def __iter__(self) -> Iterator[Sampled]:
-        """Yield tokens. Raises WorkerDied, DoesNotFit (prompt too long), or G4RunError."""
+        """Yield tokens. Raises WorkerDied, or G4RunError where the engine could not serve it."""
         try:
             while self.finished is None:
                 report = self._reports.get()
@@ -147,7 +159,7 @@ class Generation:
                 elif isinstance(report, Finished):
                     self.finished = report
                 elif isinstance(report, Failed):
-                    raise _error_of(report)
+                    raise G4RunError(report.reason)
                 elif isinstance(report, _CancelWanted):
                     self._process.send(Cancel(self._request_id))
                 elif isinstance(report, WorkerDied):
@@ -206,11 +218,17 @@ class Engine:
             return self.loaded
 
     def generate(self, tokens: list[int], parameters: GenerationParameters) -> Generation:
-        """Submit a request; loads the model first if there is no live worker. Raises LoadFailed, DoesNotFit."""
+        """Submit a request; loads the model first if there is no live worker.
+
+        Raises DoesNotFit (a prompt that leaves no room for an answer, or want of memory) and LoadFailed.
+        """
         with self._lock:  # no other thread may close it, or start another, in between
-            self.load()
+            room = self.load().context_length
             process = self._process
         assert process is not None
+        if len(tokens) >= room:
+            message = f"the prompt has {len(tokens):,} tokens, and the context holds {room:,} with the answer"
+            raise DoesNotFit(message, "give a larger --ctx, or a shorter prompt")
         request_id = next(self._request_ids)
         generation = Generation(process, request_id)
         process.send(Submit(request_id, tokens, parameters))
@@ -247,12 +265,6 @@ def _refusal(reason: str, log_path: Path) -> G4RunError:
     return LoadFailed(f"llama.cpp did not load the model: {reason}", f"see {log_path}")
 
 
-def _error_of(failed: Failed) -> G4RunError:
-    if failed.code == DoesNotFit.code:
-        return DoesNotFit(failed.reason, "give a larger --ctx, or a shorter prompt")
-    return G4RunError(failed.reason)
-
-
 def _start(log_path: Path) -> "subprocess.Popen[bytes]":
     environment = os.environ | {
         "GGML_NO_BACKTRACE": "1",  # a failed assertion would start a debugger for seconds
@@ -263,8 +275,7 @@ def _start(log_path: Path) -> "subprocess.Popen[bytes]":
         flags = subprocess.CREATE_NEW_PROCESS_GROUP
     with log_path.open("ab") as log:
         return subprocess.Popen(
-            # -P: imports nothing from where you are
-            [sys.executable, "-P", "-m", "g4run.engine.worker", str(log_path)],
+            [sys.executable, "-P", "-c", _RUN_WORKER, str(_PACKAGE), str(log_path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

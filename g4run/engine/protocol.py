@@ -99,10 +99,9 @@ class Finished(msgspec.Struct, tag=True, frozen=True):
 
 
 class Failed(msgspec.Struct, tag=True, frozen=True):
-    """A request could not be served; others go on. `code` is that of the error it becomes."""
+    """A request could not be served; others go on."""
 
     request_id: int
-    code: str
     reason: str
 
 

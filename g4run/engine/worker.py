@@ -1,8 +1,8 @@
 """The engine's own process: one thread owns the llama context and does nothing but batch, decode, sample.
 
-Started by engine/client.py as `python -m g4run.engine.worker LOG`: commands come in on stdin, reports go out on stdout
-(engine/protocol.py), and whatever the library prints goes to LOG. A second thread only reads commands; at the end of
-stdin it ends the process at once, so that no worker outlives its program, whatever became of that.
+Started by engine/client.py: commands come in on stdin, reports go out on stdout (engine/protocol.py), and whatever the
+library prints goes to the log. A second thread only reads commands; at the end of stdin it ends the process at once, so
+that no worker outlives its program, whatever became of that.
 """
 
 import contextlib
@@ -80,12 +80,10 @@ class Generator:
 
     def submit(self, command: Submit) -> None:
         """Take a request in, or report why it cannot be served."""
-        length, room = len(command.tokens), self._context.context_length
-        if length >= room:
-            reason = f"the prompt has {length:,} tokens, and the context holds {room:,} with the answer"
-            self._report(Failed(command.request_id, "does_not_fit", reason))
-        elif not command.tokens or not all(0 <= token < self._model.vocabulary_size for token in command.tokens):
-            self._report(Failed(command.request_id, "failure", "the prompt is empty or has a token out of range"))
+        tokens_are_sound = all(0 <= token < self._model.vocabulary_size for token in command.tokens)
+        if not tokens_are_sound or not 0 < len(command.tokens) < self._context.context_length:
+            reason = "the prompt is empty, too long, or has a token out of range"
+            self._report(Failed(command.request_id, reason))
         else:
             self._requests[command.request_id] = _Request(command, Sampler(command.parameters.sampling))
             self._scheduler.submit(command.request_id, command.tokens, command.parameters.max_tokens)
@@ -118,7 +116,7 @@ class Generator:
         for request_id in tuple(self._requests):
             self._scheduler.cancel(request_id)
             self._requests.pop(request_id).sampler.close()
-            self._report(Failed(request_id, "failure", reason))
+            self._report(Failed(request_id, reason))
         self._context.forget_all()
 
     def _sample(self, batch: list[Slice], ends: list[int]) -> None:
@@ -206,7 +204,7 @@ class Worker:
             self._load(command.parameters)
         elif self._generator is None:
             if isinstance(command, Submit):
-                self._report(Failed(command.request_id, "failure", "no model is loaded"))
+                self._report(Failed(command.request_id, "no model is loaded"))
         elif isinstance(command, Submit):
             self._generator.submit(command)
         elif isinstance(command, Cancel):
@@ -284,7 +282,3 @@ def main(log_path: str) -> None:
     finally:  # a bug: say it in the log and go, without waiting for the thread that reads
         _note(traceback.format_exc())
         os._exit(1)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

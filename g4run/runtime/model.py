@@ -87,7 +87,7 @@ class ChatModel:
         return len(tokenize_prompt(render(conversation, self._format, thinking=thinking), self._vocabulary))
 
     def answer(self, conversation: Conversation, options: AnswerOptions) -> "Answering":
-        """Start an answer; a dead engine is started again. Raises UsageError for media, LoadFailed, DoesNotFit."""
+        """Start an answer; a dead engine is started again. Raises UsageError for media, DoesNotFit, LoadFailed."""
         started = time.monotonic()
         prompt = render(conversation, self._format, thinking=options.thinking)
         tokens = tokenize_prompt(prompt, self._vocabulary)
@@ -123,7 +123,7 @@ class Answering:
         self._ended = started
 
     def __iter__(self) -> Iterator[AnswerEvent]:
-        """Yield what the answer consists of. Raises WorkerDied, DoesNotFit (prompt too long), G4RunError."""
+        """Yield what the answer consists of. Raises WorkerDied, or G4RunError where the engine could not serve it."""
         try:
             for sampled in self._generation:
                 if not self._ended_by_its_text:

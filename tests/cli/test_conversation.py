@@ -98,6 +98,12 @@ def test_an_endless_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
             read_conversation("demo", [], None, None)
 
 
+def test_a_file_without_messages_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe_in(monkeypatch, b'{"messages": []}')
+    with pytest.raises(UsageError, match="- holds no messages"):
+        read_conversation("demo", [], "-", None)
+
+
 def test_messages_and_a_prompt_exclude_each_other() -> None:
     with pytest.raises(UsageError, match="--messages and a prompt exclude each other"):
         read_conversation("demo", ["Hi"], "file.json", None)

@@ -36,7 +36,7 @@ REPORTS: tuple[Report, ...] = (
     LoadRefused("wrong shape"),
     Step([Sampled(1, 0, 106), Sampled(2, 1, 5, -0.5, [Alternative(5, -0.5), Alternative(6, -1.0)])]),
     Finished(1, 0, "stop", 10, 5, 0.1, 0.4),
-    Failed(2, "does_not_fit", "too long"),
+    Failed(2, "too long"),
 )
 
 

@@ -1,22 +1,27 @@
 """A loaded model as the program uses it: the built-in one, in its real engine."""
 
+import json
 import os
 import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from g4run.chat.messages import Conversation, Message, Role
+from g4run.chat.openai_shape import parse_conversation
 from g4run.chat.parse import TextDelta, ThinkingDelta
+from g4run.engine.client import Engine
 from g4run.engine.parameters import SamplingParameters
-from g4run.errors import DoesNotFit, WorkerDied
+from g4run.errors import DoesNotFit, LoadFailed, WorkerDied
 from g4run.models.library import resolve
 from g4run.runtime.answer import Answer, AnswerOptions, FinishReason
 from g4run.runtime.model import ChatModel, LoadOptions
 from g4run.settings import read_settings
 
+CASES = json.loads((Path(__file__).parents[1] / "golden" / "demo_prompts.json").read_text(encoding="utf-8"))
 GREEDY = AnswerOptions(sampling=SamplingParameters(temperature=0))
 HELLO = Conversation((Message.of(Role.USER, "Hello!"),))
 ENDLESS = AnswerOptions(sampling=SamplingParameters(temperature=1e6, top_k=0, top_p=1), seed=8)  # a dice: 525 draws
@@ -140,3 +145,44 @@ def test_every_event_before_a_failure_was_given(model: ChatModel) -> None:
     with pytest.raises(RuntimeError, match="the answer has not ended"):
         _ = answering.result
     list(answering)
+
+
+TOOLS = next(case for case in CASES if case["expected"]["tool_calls"] and not case["think"])
+
+
+def test_a_tool_call_has_an_id_of_its_own_and_ends_the_answer(model: ChatModel) -> None:
+    first, second = (answer(model, GREEDY, parse_conversation(TOOLS)) for _ in range(2))
+    assert first.finish_reason is FinishReason.TOOL_CALLS
+    (call,), (again,) = first.tool_calls, second.tool_calls
+    assert call.name == TOOLS["expected"]["tool_calls"][0]["name"]
+    assert call.id.startswith("call_") and call.id != again.id
+
+
+def test_a_tool_call_that_the_limit_cuts_is_text_and_no_call(model: ChatModel) -> None:
+    whole = answer(model, GREEDY, parse_conversation(TOOLS))
+    cut = answer(model, replace(GREEDY, max_tokens=whole.usage.completion_tokens - 4), parse_conversation(TOOLS))
+    assert (cut.tool_calls, cut.finish_reason) == ((), FinishReason.LENGTH)
+    assert cut.content.startswith("<|tool_call>call:")
+
+
+def test_the_format_follows_the_architecture(model: ChatModel) -> None:
+    large = resolve("demo")
+    large = replace(large, architecture=replace(large.architecture, per_layer_embedding_length=0))
+    with ChatModel.open(large, read_settings(), LoadOptions(512)) as other:
+        added = other.count_tokens(HELLO) - model.count_tokens(HELLO)
+    assert added > 0  # the empty thought
+
+
+def test_a_model_that_does_not_load_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[Engine] = []
+    close = Engine.close
+
+    def close_and_note(engine: Engine) -> None:
+        close(engine)
+        closed.append(engine)
+
+    monkeypatch.setattr(Engine, "close", close_and_note)
+    missing = replace(resolve("demo"), path=Path("/nowhere.gguf"))
+    with pytest.raises(LoadFailed):
+        ChatModel.open(missing, read_settings(), LoadOptions(512))
+    assert [engine.is_alive for engine in closed] == [False]

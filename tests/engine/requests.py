@@ -1,0 +1,21 @@
+"""Requests to the engine, and what comes of them."""
+
+from g4run.engine.client import Engine
+from g4run.engine.parameters import GenerationParameters, SamplingParameters
+from g4run.engine.protocol import Finished, Sampled
+from g4run.models.library import resolve
+
+GREEDY = SamplingParameters(temperature=0)
+DEMO = resolve("demo").path
+ENDLESS = SamplingParameters(temperature=1e6, top_k=0, top_p=1, seed=8)  # a dice: no end token within 500 draws
+
+
+def generate(engine: Engine, tokens: list[int], parameters: GenerationParameters) -> tuple[list[Sampled], Finished]:
+    generation = engine.generate(tokens, parameters)
+    sampled = list(generation)
+    assert generation.finished is not None
+    return sampled, generation.finished
+
+
+def tokens_of(sampled: list[Sampled]) -> list[int]:
+    return [each.token for each in sampled]

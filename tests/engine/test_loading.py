@@ -1,0 +1,77 @@
+"""Loading a model into the engine, and how that fails."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from g4run.engine import client
+from g4run.engine.client import Engine
+from g4run.engine.parameters import LoadParameters
+from g4run.errors import DoesNotFit, LoadFailed
+from scripts.shapes.writer import write_shape
+from tests.engine.requests import DEMO
+from tests.fakes.gguf_files import gemma4_file
+
+
+def test_progress_goes_up_to_one(tmp_path: Path) -> None:
+    engine = Engine(LoadParameters(os.fsencode(DEMO), context_length=256, threads=1), tmp_path)
+    seen: list[float] = []
+    loaded = engine.load(seen.append)
+    engine.close()
+    assert seen == sorted(seen) and seen[-1] == 1.0
+    assert loaded.context_length == 256
+
+
+def test_what_llama_cpp_refuses_is_said_in_its_words(tmp_path: Path) -> None:
+    path = gemma4_file().lacking_tensor("blk.0.attn_q.weight").write(tmp_path / "lacking.gguf")
+    engine = Engine(LoadParameters(os.fsencode(path), context_length=256, threads=1), tmp_path)
+    with pytest.raises(LoadFailed) as caught:
+        engine.load()
+    assert caught.value.message == "llama.cpp did not load the model: tensor 'blk.0.attn_q.weight' not found"
+    assert caught.value.hint.startswith(f"see {tmp_path}")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds the address space of a process")
+def test_a_machine_without_the_memory_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of 17 GB cannot be mapped into an address space of 8."""
+    import resource  # noqa: PLC0415 - not on Windows
+
+    path = tmp_path / "31b.gguf"
+    write_shape("31b", "Q4_0", path)
+    started = client._start
+
+    def start_bounded(log_path: Path) -> "subprocess.Popen[bytes]":
+        process = started(log_path)
+        resource.prlimit(process.pid, resource.RLIMIT_AS, (8 << 30, 8 << 30))
+        return process
+
+    monkeypatch.setattr(client, "_start", start_bounded)
+    engine = Engine(LoadParameters(os.fsencode(path), context_length=256, threads=1), tmp_path)
+    with pytest.raises(DoesNotFit, match="there is not enough memory for the model: "):
+        engine.load()
+
+
+def test_an_assertion_in_the_library_is_told_as_what_it_is(tmp_path: Path) -> None:
+    """Six layers of which four share: no global layer owns a cache, on which llama-kv-cache.cpp asserts."""
+    from scripts.shapes.metadata import int_value  # noqa: PLC0415
+
+    file = gemma4_file().having("gemma4.attention.shared_kv_layers", int_value(4))
+    engine = Engine(
+        LoadParameters(os.fsencode(file.write(tmp_path / "a.gguf")), context_length=256, threads=1), tmp_path
+    )
+    with pytest.raises(LoadFailed, match=r"the engine was ended by signal 6 \(SIGABRT\): GGML_ASSERT"):
+        engine.load()
+    (log,) = tmp_path.glob("*.log")
+    assert "ggml_print_backtrace" not in log.read_text()  # a debugger would take seconds
+
+
+def test_nothing_but_the_log_hears_from_llama_cpp(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    engine = Engine(LoadParameters(os.fsencode(DEMO), context_length=256, threads=1), tmp_path)
+    engine.load()
+    log = engine.log_path
+    engine.close()
+    assert capfd.readouterr() == ("", "")
+    assert log is not None and "llama_model_loader" in log.read_text()
