@@ -54,12 +54,14 @@ def _cpu_device() -> int:
     return int(_function("ggml_backend_dev_by_type", ctypes.c_void_p, ctypes.c_int)(_DEVICE_CPU))
 
 
-def _layout_array() -> "ctypes._Pointer[ctypes.c_void_p]":
-    """ggml's own null-terminated array of extra buffer types for weights on the CPU; writable."""
+def _layout_array() -> "ctypes._Pointer[ctypes.c_void_p] | None":
+    """ggml's own null-terminated array of extra buffer types for weights on the CPU; writable. None if it has none."""
     device = _cpu_device()
     registry = _function("ggml_backend_dev_backend_reg", ctypes.c_void_p, ctypes.c_void_p)(device)
     find = _function("ggml_backend_reg_get_proc_address", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)
     address = find(registry, b"ggml_backend_dev_get_extra_bufts")
+    if not address:
+        return None
     prototype = ctypes.CFUNCTYPE(ctypes.POINTER(ctypes.c_void_p), ctypes.c_void_p)
     return prototype(address)(device)  # type: ignore[no-any-return] # ctypes does not know the prototype's result
 
@@ -68,13 +70,14 @@ def _weight_layouts() -> list[tuple[int, str]]:
     name_of = _function("ggml_backend_buft_name", ctypes.c_char_p, ctypes.c_void_p)
     array = _layout_array()
     layouts: list[tuple[int, str]] = []
-    while (layout := array[len(layouts)]) is not None:
+    while array and (layout := array[len(layouts)]) is not None:
         layouts.append((int(layout), name_of(layout).decode()))
     return layouts
 
 
 def _remove_layout(index: int, count: int) -> None:
     array = _layout_array()
+    assert array is not None
     for position in range(index, count):  # the last one moved is the terminating null
         array[position] = array[position + 1]
 

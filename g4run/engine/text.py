@@ -15,6 +15,7 @@ import llama_cpp.llama_cpp as C  # noqa: N812 - the C API, as llama.cpp's docume
 from g4run.errors import LoadFailed
 
 _LOG_LEVEL_ERROR = 4  # ggml.h: GGML_LOG_LEVEL_ERROR
+_NO_DEVICES = (ctypes.c_void_p * 1)(None)  # a null-terminated list
 
 
 class Vocabulary:
@@ -161,6 +162,9 @@ def _load_vocabulary(path: Path, errors: list[str]) -> object:
 
     parameters = C.llama_model_default_params()
     parameters.vocab_only = True
+    # No devices, not the default of all: their memory would be asked for (llama.cpp, llama_prepare_model_devices), and
+    # on CUDA that alone takes some hundred MB of each GPU for as long as this process lives.
+    parameters.devices = ctypes.addressof(_NO_DEVICES)
     C.llama_log_set(keep_errors, ctypes.c_void_p(None))
     try:
         return C.llama_model_load_from_file(os.fsencode(path), parameters)
