@@ -73,6 +73,11 @@ class ChatModel:
         return self._engine.load().context_length
 
     @property
+    def is_ready(self) -> bool:
+        """Whether the engine runs; if not, the next answer starts it again, which takes as long as loading did."""
+        return self._engine.is_alive
+
+    @property
     def log_path(self) -> Path | None:
         """Log of the engine's present process."""
         return self._engine.log_path

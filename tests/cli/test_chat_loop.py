@@ -116,6 +116,12 @@ def test_a_dead_engine_is_reported_and_the_chat_goes_on() -> None:
     assert model.asked[-1] == turns("1", "a", "3")
 
 
+def test_an_engine_that_has_to_start_again_is_announced() -> None:
+    model = ScriptedModel(says("a"))
+    model.is_alive = False
+    assert talk(model, ["1"]) == ("a\n", "Starting the engine again...\n")
+
+
 def test_at_a_terminal_ctrl_c_stops_only_the_answer() -> None:
     model = ScriptedModel(stopped("Hel", "lo"), stopped("never"), says("c"))
     assert talk(model, ["1", "2", "3"], is_interactive=True) == ("Hel\nc\n", "\n\n\n")

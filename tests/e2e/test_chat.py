@@ -49,6 +49,8 @@ def test_a_chat_outlives_its_engine() -> None:
         assert process.stderr.readline().startswith(b"Error: the engine was ended by signal 9 (SIGKILL)")
         process.stdin.write(b"Tell me about g4run.\n/nope\n/bye\n")
         process.stdin.close()
-        assert process.stderr.read().endswith(b"Error: there is no command /nope\nHint: /help\n")
+        told = process.stderr.read()
+        assert b"\nStarting the engine again...\n" in told
+        assert told.endswith(b"Error: there is no command /nope\nHint: /help\n")
         assert process.stdout.read().count(b"\n") >= 2
         assert process.wait(DEADLINE_SECONDS) == 0

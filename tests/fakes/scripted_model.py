@@ -62,6 +62,11 @@ class ScriptedModel(ChatModel):
     def __init__(self, *scripts: Script) -> None:
         self._scripts = list(scripts)
         self.asked: list[Conversation] = []
+        self.is_alive = True
+
+    @property
+    def is_ready(self) -> bool:
+        return self.is_alive
 
     def answer(self, conversation: Conversation, options: AnswerOptions) -> Answering:
         self.asked.append(conversation)

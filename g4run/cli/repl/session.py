@@ -25,6 +25,8 @@ class ChatSession:
 
         Raises what the model raises; the conversation then stands as before the question.
         """
+        if not self._model.is_ready:
+            self._output.notes.write("Starting the engine again...\n")
         question = Message.of(Role.USER, text)
         conversation = Conversation((*self._opening, *self._turns, question))
         answer = show_answer(self._model.answer(conversation, self._options), self._output, self._display)
