@@ -1,8 +1,5 @@
 """Bytes, tokens and seconds as text. GB is 10^9 bytes, GiB is 2^30."""
 
-GIB = 1 << 30
-MIB = 1 << 20
-
 
 def render_bytes(size_bytes: float) -> str:
     """Decimal size with one digit, as file managers and the Hub show it: 3106738272 -> '3.1 GB'."""

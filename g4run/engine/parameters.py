@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+MAX_LOGPROBS = 20  # what OpenAI's API allows
+
 
 class KvType(StrEnum):
     """Number format of the key-value cache, by llama.cpp's names."""
@@ -61,3 +63,10 @@ class GenerationParameters:
     max_tokens: int | None = None
     sampling: SamplingParameters = SamplingParameters()
     logprobs: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse with ValueError what no request can mean."""
+        if self.max_tokens is not None and self.max_tokens < 1:
+            raise ValueError(f"max_tokens must be 1 or more, not {self.max_tokens}")
+        if self.logprobs is not None and not 0 <= self.logprobs <= MAX_LOGPROBS:
+            raise ValueError(f"logprobs must be between 0 and {MAX_LOGPROBS}, not {self.logprobs}")

@@ -7,6 +7,7 @@ import codecs
 import ctypes
 import os
 import re
+import weakref
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -27,20 +28,21 @@ class Vocabulary:
         Raises LoadFailed when llama.cpp cannot read the vocabulary.
         """
         errors: list[str] = []
-        self._model = _load_vocabulary(path, errors)
-        if not self._model:
+        model = _load_vocabulary(path, errors)
+        if not model:
             reason = f": {errors[0]}" if errors else ""
             raise LoadFailed(f"the vocabulary of {path} could not be read{reason}", "check the file, or get it again")
-        self._handle = C.llama_model_get_vocab(self._model)
+        self._free = weakref.finalize(self, C.llama_model_free, model)
+        self._free.atexit = False  # the process's end frees it too
+        self._handle = C.llama_model_get_vocab(model)
         self._pieces: dict[int, bytes] = {}
         self._control_tokens = self._find_control_tokens(control_texts)
         self._control_pattern = re.compile("|".join(re.escape(text) for text in sorted(control_texts, key=len)[::-1]))
 
     def close(self) -> None:
-        """Free the vocabulary."""
-        if self._model:
-            C.llama_model_free(self._model)
-            self._model = None
+        """Free the vocabulary; one that is dropped is freed too."""
+        if self._free.alive:
+            self._free()
             del self._handle  # what is freed must not be used: AttributeError, not a crash
 
     def __len__(self) -> int:

@@ -51,7 +51,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Seconds of each part. Loading counts in the first answer only, and there in `total_seconds` too.
+    """Seconds of each part. Loading counts in the answer that comes after it, and there in `total_seconds` too.
 
     `generation_tokens_per_second` counts the tokens after the first, which the prompt's last step gave.
     """

@@ -37,7 +37,7 @@ class ChatModel:
         self._vocabulary = vocabulary
         self._format = format
         self.load_seconds = load_seconds
-        self._unreported_load_seconds = load_seconds  # part of the first answer's timings
+        self._unreported_load_seconds = load_seconds  # part of the next answer's timings
 
     @classmethod
     def open(
@@ -93,6 +93,7 @@ class ChatModel:
 
     def answer(self, conversation: Conversation, options: AnswerOptions) -> "Answering":
         """Start an answer; a dead engine is started again. Raises UsageError for media, DoesNotFit, LoadFailed."""
+        self._start_again_if_dead()
         started = time.monotonic()
         prompt = render(conversation, self._format, thinking=options.thinking)
         tokens = tokenize_prompt(prompt, self._vocabulary)
@@ -106,6 +107,12 @@ class ChatModel:
         reader = _AnswerReader(self._vocabulary, options, ResponseParser(opens_thought=prompt.opens_thought))
         load_seconds, self._unreported_load_seconds = self._unreported_load_seconds, 0.0
         return Answering(generation, reader, seed, load_seconds, started)
+
+    def _start_again_if_dead(self) -> None:
+        if not self._engine.is_alive:
+            started = time.monotonic()
+            self._engine.load()
+            self._unreported_load_seconds += time.monotonic() - started
 
     def close(self) -> None:
         """End the engine and free the vocabulary."""
@@ -163,7 +170,7 @@ class Answering:
             usage=Usage(finished.prompt_tokens, finished.generated_tokens),
             timings=_timings(finished, self._load_seconds, self._load_seconds + self._ended - self._started),
             seed=self._seed,
-            logprobs=reader.logprobs,
+            logprobs=None if reader.logprobs is None else tuple(reader.logprobs),
         )
 
     def _finish_reason(self, finished: Finished) -> FinishReason:
@@ -186,7 +193,7 @@ class _AnswerReader:
         self.content: list[str] = []
         self.thinking: list[str] = []
         self.tool_calls: list[ToolCall] = []
-        self.logprobs: tuple[TokenLogprob, ...] | None = None if options.logprobs is None else ()
+        self.logprobs: list[TokenLogprob] | None = None if options.logprobs is None else []
 
     @property
     def is_complete(self) -> bool:
@@ -197,7 +204,7 @@ class _AnswerReader:
         """Events that one more token completes."""
         piece = self._vocabulary.piece(sampled.token)
         if self.logprobs is not None:
-            self.logprobs += (self._logprob(sampled, piece),)
+            self.logprobs.append(self._logprob(sampled, piece))
         text = self._detokenizer.feed(piece)
         if text:
             yield from self._read(self._parser.feed(text))

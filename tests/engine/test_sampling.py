@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from g4run.engine.parameters import SamplingParameters
+from g4run.engine.parameters import GenerationParameters, SamplingParameters
 from g4run.engine.sampling import likeliest, logprob_of
 
 LOGITS = np.array([1.0, 3.0, -2.0, 3.0, 0.5], np.float32)
@@ -21,6 +21,14 @@ def test_the_likeliest_come_in_order_and_ties_by_id() -> None:
 def test_none_and_more_than_all_may_be_asked_for() -> None:
     assert likeliest(LOGITS, 0) == []
     assert [entry.token for entry in likeliest(LOGITS, 20)] == [1, 3, 0, 4, 2]
+
+
+def test_what_no_request_can_mean_is_refused() -> None:
+    with pytest.raises(ValueError, match="max_tokens must be 1 or more, not 0"):
+        GenerationParameters(max_tokens=0)
+    for logprobs in (-1, 21):
+        with pytest.raises(ValueError, match="logprobs must be between 0 and 20"):
+            GenerationParameters(logprobs=logprobs)
 
 
 def test_great_logits_do_not_overflow() -> None:

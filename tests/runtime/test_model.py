@@ -137,7 +137,10 @@ def test_a_killed_engine_fails_the_answer_and_the_next_one_comes(model: ChatMode
         for number, _ in enumerate(answering):
             if number == 3 and model.engine_pid is not None:
                 os.kill(model.engine_pid, signal.SIGKILL)
-    assert answer(model, GREEDY).content == before
+    after = answer(model, GREEDY)
+    assert after.content == before
+    assert after.timings.total_seconds > after.timings.load_seconds > 0  # the new engine's loading
+    assert answer(model, GREEDY).timings.load_seconds == 0
 
 
 def test_every_event_before_a_failure_was_given(model: ChatModel) -> None:
