@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 
 from g4run.errors import UsageError
 
@@ -12,8 +13,18 @@ ENVIRONMENT_VARIABLES = {
     "G4RUN_HOME": "one directory for all that g4run writes (default: the platform's data and log directories)",
     "G4RUN_THREADS": "threads for the CPU (default: physical cores within the container's limit; one for a tiny model)",
     "G4RUN_CONTEXT": "context length in tokens when --ctx is not given (default: 8192, or less if trained for less)",
+    "HF_HOME": "directory of the Hugging Face tools (default: ~/.cache/huggingface); models lie in `hub` below it",
+    "HF_HUB_CACHE": "directory of the models themselves, if not `hub` below HF_HOME",
+    "HF_ENDPOINT": "address of the Hub (default: https://huggingface.co)",
+    "HF_TOKEN": "access token for gated and private repositories (default: the one that `hf auth login` stored)",
+    "HF_HUB_OFFLINE": "1: nothing is asked of the network",
+    "HTTPS_PROXY": "proxy for what is downloaded",
+    "OLLAMA_MODELS": "where Ollama keeps its models (default: ~/.ollama/models)",
     "NO_COLOR": "any value: no colour",
 }
+
+DEFAULT_ENDPOINT = "https://huggingface.co"
+_TRUE = frozenset({"1", "ON", "YES", "TRUE"})  # what huggingface_hub takes for true, in any case
 
 _MOST_THREADS = 512  # ggml.h: GGML_MAX_N_THREADS
 _LONGEST_CONTEXT = 2**31 - 1  # llama.cpp counts in 32-bit signed integers
@@ -28,18 +39,63 @@ class Settings:
     threads: int | None = None
     context_length: int | None = None
     colour: bool = True
+    home_directory: Path = Path()  # of the person, where other programs keep their models
+    hub_cache: Path = Path()  # the Hugging Face cache: models--USER--REPOSITORY directories
+    hub_endpoint: str = DEFAULT_ENDPOINT
+    is_offline: bool = False
+    ollama_directory: Path | None = None  # OLLAMA_MODELS, where it is set
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """Settings from environment variables; directories are named, not made. Raises UsageError."""
     data_directory, log_directory = _find_directories(environment.get("G4RUN_HOME"))
+    home = _home_directory(environment)
+    ollama = environment.get("OLLAMA_MODELS")
     return Settings(
         data_directory=data_directory,
         log_directory=log_directory,
         threads=_parse_positive(environment, "G4RUN_THREADS", _MOST_THREADS),
         context_length=_parse_positive(environment, "G4RUN_CONTEXT", _LONGEST_CONTEXT),
         colour=not environment.get("NO_COLOR"),
+        home_directory=home,
+        hub_cache=_hub_cache(environment, home),
+        hub_endpoint=(environment.get("HF_ENDPOINT") or DEFAULT_ENDPOINT).rstrip("/"),
+        is_offline=_is_true(environment.get("HF_HUB_OFFLINE") or environment.get("TRANSFORMERS_OFFLINE")),
+        ollama_directory=Path(ollama) if ollama else None,
     )
+
+
+def _home_directory(environment: Mapping[str, str]) -> Path:
+    """The person's home; where nobody knows it, a place in which nothing will be found."""
+    given = environment.get("HOME") or environment.get("USERPROFILE")
+    if given:
+        return Path(given)
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path(os.devnull)
+
+
+def _hub_cache(environment: Mapping[str, str], home: Path) -> Path:
+    """Where huggingface_hub's own constants.py would put it."""
+    cache = environment.get("HF_HUB_CACHE") or environment.get("HUGGINGFACE_HUB_CACHE")
+    if cache:
+        return _expand(cache, environment, home)
+    hugging_face = environment.get("HF_HOME")
+    if hugging_face:
+        return _expand(hugging_face, environment, home) / "hub"
+    general = environment.get("XDG_CACHE_HOME")
+    return (_expand(general, environment, home) if general else home / ".cache") / "huggingface" / "hub"
+
+
+def _expand(text: str, environment: Mapping[str, str], home: Path) -> Path:
+    """A leading ~ and $VARIABLES, as huggingface_hub expands them."""
+    text = Template(text).safe_substitute(environment)
+    return home / text[2:] if text.startswith("~/") else home if text == "~" else Path(text)
+
+
+def _is_true(text: str | None) -> bool:
+    return (text or "").upper() in _TRUE
 
 
 def _find_directories(home: str | None) -> tuple[Path, Path]:

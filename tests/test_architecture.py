@@ -27,6 +27,8 @@ OWNERS = {
     "msgspec": "g4run/engine/",
     "psutil": "g4run/hardware/",
     "huggingface_hub": "g4run/models/hub.py",
+    "httpx2": "g4run/models/",
+    "filelock": "g4run/models/",
     "starlette": "g4run/server/",
     "uvicorn": "g4run/server/",
     "typer": "g4run/cli/",

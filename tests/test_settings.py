@@ -7,8 +7,40 @@ from g4run.settings import Settings, read_settings
 
 
 def test_one_directory_may_hold_all_that_is_written() -> None:
-    settings = read_settings({"G4RUN_HOME": "somewhere"})
-    assert settings == Settings(data_directory=Path("somewhere"), log_directory=Path("somewhere/logs"))
+    settings = read_settings({"G4RUN_HOME": "somewhere", "HOME": "/home/anna"})
+    assert settings == Settings(
+        data_directory=Path("somewhere"),
+        log_directory=Path("somewhere/logs"),
+        home_directory=Path("/home/anna"),
+        hub_cache=Path("/home/anna/.cache/huggingface/hub"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("environment", "directory"),
+    [
+        ({}, "/home/anna/.cache/huggingface/hub"),
+        ({"XDG_CACHE_HOME": "/cache"}, "/cache/huggingface/hub"),
+        ({"HF_HOME": "/hf"}, "/hf/hub"),
+        ({"HF_HOME": "~/hf", "XDG_CACHE_HOME": "/cache"}, "/home/anna/hf/hub"),
+        ({"HF_HOME": "/hf", "HF_HUB_CACHE": "/models"}, "/models"),
+        ({"HF_HOME": "/hf", "HUGGINGFACE_HUB_CACHE": "/models"}, "/models"),
+        ({"HF_HUB_CACHE": "${DISK}/models", "DISK": "/disk"}, "/disk/models"),
+    ],
+)
+def test_the_hub_cache_is_where_every_other_tool_looks(environment: dict[str, str], directory: str) -> None:
+    settings = read_settings({"G4RUN_HOME": "x", "HOME": "/home/anna", **environment})
+    assert settings.hub_cache == Path(directory)
+
+
+@pytest.mark.parametrize(("text", "is_offline"), [("1", True), ("true", True), ("on", True), ("0", False), ("", False)])
+def test_offline_mode_is_huggingface_hub_s(text: str, is_offline: bool) -> None:
+    assert read_settings({"G4RUN_HOME": "x", "HF_HUB_OFFLINE": text}).is_offline is is_offline
+
+
+def test_the_hub_s_address_has_no_slash_at_its_end() -> None:
+    assert read_settings({"G4RUN_HOME": "x", "HF_ENDPOINT": "http://hub:8000/"}).hub_endpoint == "http://hub:8000"
+    assert read_settings({"G4RUN_HOME": "x"}).hub_endpoint == "https://huggingface.co"
 
 
 def test_numbers_and_colour_are_read() -> None:

@@ -5,7 +5,18 @@ import sys
 
 import pytest
 
-HEAVY = ("llama_cpp", "numpy", "huggingface_hub", "starlette", "rich", "prompt_toolkit", "msgspec", "psutil", "asyncio")
+HEAVY = (
+    "llama_cpp",
+    "numpy",
+    "huggingface_hub",
+    "httpx2",
+    "starlette",
+    "rich",
+    "prompt_toolkit",
+    "msgspec",
+    "psutil",
+    "asyncio",
+)
 
 PROGRAM = """
 import io, sys

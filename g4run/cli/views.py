@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from g4run.errors import G4RunError
+from g4run.errors import G4RunError, Pointer
 from g4run.units import render_count, render_rate, render_seconds
 
 if TYPE_CHECKING:
@@ -16,14 +16,24 @@ _LONGEST_SOURCE = 50  # columns; a data URI has millions
 
 
 def render_error(error: G4RunError) -> str:
-    """Write a failure as one sentence, and the hint on a line of its own."""
+    """Write a failure as one sentence, the place it is about with a mark below, and the hint on a line of its own."""
     hint = f"Hint: {error.hint}\n" if error.hint else ""
-    return f"Error: {error.message}\n{hint}"
+    return f"Error: {error.message}\n{_render_pointer(error.pointer)}{hint}"
+
+
+def _render_pointer(pointer: Pointer | None) -> str:
+    if pointer is None:
+        return ""
+    mark = "^" * max(1, pointer.end - pointer.start)
+    return f"    {pointer.text}\n    {' ' * pointer.start}{mark}\n"
 
 
 def error_value(error: G4RunError) -> dict[str, object]:
     """Give a failure as the object that stands in the answer's place."""
-    return {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
+    value: dict[str, object] = {"code": error.code, "message": error.message, "hint": error.hint}
+    if error.pointer is not None:
+        value["pointer"] = asdict(error.pointer)
+    return {"error": value}
 
 
 def answer_value(model: str, answer: "Answer", *, hide_thinking: bool) -> dict[str, object]:
