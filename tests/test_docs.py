@@ -16,6 +16,9 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 
+COMMANDS = [["run"], ["chat"], ["pull"], ["list"], ["show"], ["rm"], ["cp"], ["import"], ["verify"]]
+COMMANDS += [["outdated"], ["prune"], ["df"], ["catalog", "refresh"]]
+
 
 def examples() -> list[tuple[str, str]]:
     """Each `$ command` of the README's plain blocks, and what it prints there."""
@@ -48,12 +51,19 @@ def test_the_exit_codes_are_the_program_s() -> None:
     assert set(table_under("## One answer: `g4run run`")) == codes
 
 
+def test_every_command_is_in_the_readme_with_every_option_it_names() -> None:
+    for command in COMMANDS:
+        assert f"g4run {' '.join(command)}" in README, command
+    for command in re.findall(r"`g4run ([a-z]+)", README):
+        assert [command] in [known[:1] for known in COMMANDS], command
+
+
 def test_every_option_in_the_readme_exists() -> None:
     known = set()
-    for command in ([], ["run"], ["chat"]):
+    for command in ([], *COMMANDS):
         known |= set(re.findall(r"--[a-z-]+", run_g4run(*command, "--help").stdout))
     named = set()
-    for line in re.findall(r"g4run (?:run|chat) [^`\n]*", README):
+    for line in re.findall(r"g4run [a-z]+ [^`\n]*", README):
         named |= set(re.findall(r"(?<!\S)--[a-z-]+", line))
     named |= set(re.findall(r"`(--[a-z-]+)", README))
     assert named - known - {"--force-reinstall"} == set()

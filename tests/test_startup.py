@@ -54,6 +54,15 @@ def modules_after(*arguments: str) -> tuple[int, set[str]]:
         (["run", "demo", "Hello!", "--top-p", "2"], 2),
         (["run", "demo"], 2),
         (["run", "no-such-model", "Hello!"], 3),
+        (["list"], 0),
+        (["list", "--json"], 0),
+        (["list", "--available", "26b"], 0),
+        (["show", "demo"], 0),
+        (["df"], 0),
+        (["verify"], 0),
+        (["rm", "x"], 3),
+        (["cp", "a", "b"], 3),
+        (["pull"], 2),
     ],
 )
 def test_a_light_command_loads_nothing_heavy(arguments: list[str], code: int) -> None:

@@ -6,9 +6,17 @@ from typing import Annotated
 import typer
 
 from g4run import __version__
+from g4run.cli.catalog import catalog
 from g4run.cli.chat import chat
+from g4run.cli.checking import outdated, verify
+from g4run.cli.importing import import_model
+from g4run.cli.listing import list_models
 from g4run.cli.output import Output, OutputClosed, Task, open_output
+from g4run.cli.pull import pull
 from g4run.cli.run import run
+from g4run.cli.show import show
+from g4run.cli.space import prune, show_usage
+from g4run.cli.storing import copy, remove
 from g4run.cli.views import error_value, render_error
 from g4run.errors import G4RunError, Interrupted, UsageError
 
@@ -21,6 +29,18 @@ app = typer.Typer(
 )
 app.command("run")(run)
 app.command("chat")(chat)
+app.command("pull")(pull)
+app.command("list")(list_models)
+app.command("ls", hidden=True)(list_models)
+app.command("show")(show)
+app.command("cp")(copy)
+app.command("rm")(remove)
+app.command("import")(import_model)
+app.command("verify")(verify)
+app.command("outdated")(outdated)
+app.command("prune")(prune)
+app.command("df")(show_usage)
+app.add_typer(catalog, name="catalog")
 
 
 def _show_version(wanted: bool) -> None:
@@ -52,6 +72,15 @@ def run_command_line(arguments: Sequence[str]) -> int:
         return _report(Interrupted("stopped"), output, as_json=_asks_for_json(arguments))
     except OutputClosed:
         return 0
+    except OSError as error:
+        return _report(_refused(error), output, as_json=_asks_for_json(arguments))
+
+
+def _refused(error: OSError) -> G4RunError:
+    """What the system refused where nobody foresaw it: still a matter of files and permissions, and no bug."""
+    reason = (error.strerror or str(error)).lower()
+    place = f": {error.filename}" if error.filename else ""
+    return G4RunError(f"the system says: {reason}{place}", "check the permissions and the free space there")
 
 
 def _parse(arguments: Sequence[str]) -> Task:
@@ -67,10 +96,20 @@ def _parse(arguments: Sequence[str]) -> Task:
 
 def _usage_error(error: typer.TyperException, arguments: Sequence[str]) -> UsageError:
     """Give a parser's complaint our shape, with the help of the command that was typed."""
-    known = [command.name for command in app.registered_commands]
-    command = " ".join(["g4run", *(name for name in arguments[:1] if name in known)])
+    command = " ".join(["g4run", *_command_names(app, arguments)])
     message = " ".join(error.format_message().split()).rstrip(".")
     return UsageError(message[:1].lower() + message[1:], f"{command} --help")
+
+
+def _command_names(application: typer.Typer, arguments: Sequence[str]) -> tuple[str, ...]:
+    """The command that was typed, with the group that it is in."""
+    for name in arguments[:1]:
+        group = next((group.typer_instance for group in application.registered_groups if group.name == name), None)
+        if group is not None:
+            return (name, *_command_names(group, arguments[1:]))
+        if any(command.name == name for command in application.registered_commands):
+            return (name,)
+    return ()
 
 
 def _report(error: G4RunError, output: Output, *, as_json: bool) -> int:

@@ -77,10 +77,10 @@ def execute(request: ChatRequest, output: Output) -> int:
     """Talk until the person leaves or the pipe ends."""
     from g4run.cli.repl.loop import converse
     from g4run.cli.repl.session import ChatSession
-    from g4run.models.library import resolve
+    from g4run.models.library import Library
 
     settings = read_settings()
-    file = resolve(request.model)
+    file = Library(settings).resolve(request.model)
     display = Display(request.hides_thinking, faint=settings.colour, verbose=request.is_verbose)
     is_interactive = _is_interactive(output)
     with open_model(file, settings, request.context_length, output.notes) as model:

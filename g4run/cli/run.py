@@ -108,10 +108,10 @@ def run(
 
 def execute(request: RunRequest, output: Output) -> int:
     """Do what was asked and return the exit code."""
-    from g4run.models.library import resolve
+    from g4run.models.library import Library
 
     settings = read_settings()
-    file = resolve(request.model)
+    file = Library(settings).resolve(request.model)
     conversation = read_conversation(request.model, request.words, request.messages_file, request.system)
     if request.shows_prompt:
         _show_prompt(file, conversation, request, output)

@@ -5,11 +5,12 @@ many times slower.
 """
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import psutil
+
+from g4run.hardware.control_groups import control_groups, read_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,46 +42,29 @@ def _cores_within_affinity(directory: Path) -> int:
 
 
 def _core_of(topology: Path) -> tuple[str, str] | None:
-    package, core = _read(topology / "physical_package_id"), _read(topology / "core_id")
+    package, core = read_text(topology / "physical_package_id"), read_text(topology / "core_id")
     return None if package is None or core is None else (package, core)
 
 
 def _quota(root: Path) -> float | None:
     """The tightest CPU quota of this process's control group and all above it (cgroup v2, then v1)."""
-    quotas: list[float] = []
-    for line in (_read(root / "proc/self/cgroup") or "").splitlines():
-        _, controllers, path = [*line.split(":", 2), "", ""][:3]
-        if controllers == "":
-            quotas += _each_level(root / "sys/fs/cgroup", path, _quota_v2)
-        elif "cpu" in controllers.split(","):
-            for mount in (f"sys/fs/cgroup/{controllers}", "sys/fs/cgroup/cpu"):
-                quotas += _each_level(root / mount, path, _quota_v1)
-    return min(quotas, default=None)
-
-
-def _each_level(mount: Path, path: str, read_quota: Callable[[Path], float | None]) -> list[float]:
-    group = PurePosixPath(path.lstrip("/"))
-    levels = [group, *group.parents]
-    return [quota for level in levels if (quota := read_quota(mount / level)) is not None]
+    quotas = [
+        _quota_v2(group.directory) if group.version == 2 else _quota_v1(group.directory)
+        for group in control_groups(root, "cpu")
+    ]
+    return min((quota for quota in quotas if quota is not None), default=None)
 
 
 def _quota_v2(directory: Path) -> float | None:
-    fields = (_read(directory / "cpu.max") or "max").split()
+    fields = (read_text(directory / "cpu.max") or "max").split()
     return _ratio(fields[0], fields[1]) if len(fields) == 2 else None
 
 
 def _quota_v1(directory: Path) -> float | None:
-    return _ratio(_read(directory / "cpu.cfs_quota_us") or "", _read(directory / "cpu.cfs_period_us") or "")
+    return _ratio(read_text(directory / "cpu.cfs_quota_us") or "", read_text(directory / "cpu.cfs_period_us") or "")
 
 
 def _ratio(quota: str, period: str) -> float | None:
     if not quota.isdigit() or not period.isdigit() or int(period) == 0:  # "max" and -1 mean no limit
         return None
     return int(quota) / int(period)
-
-
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from g4run.errors import InvalidModelFile
-from g4run.models.gguf_cursor import AGAIN, Cursor, Read
+from g4run.models.gguf_cursor import AGAIN, Cursor, Read, read_at_least
 from g4run.models.gguf_types import TENSOR_TYPES, VALUE_CODES, TensorType, ValueType
 
 MAX_ENTRIES = 1 << 16  # of metadata; real files have about 50
@@ -57,7 +57,7 @@ class LongArray:
     def _data(self) -> bytes:
         if self.size_bytes > MAX_READ_BYTES or self.count > MAX_READ_ITEMS:
             raise InvalidModelFile(f"the array at byte {self.offset} is too large: {self.size_bytes} bytes")
-        data = self.source(self.offset, self.size_bytes)
+        data = read_at_least(self.source, self.offset, self.size_bytes, self.size_bytes)
         if len(data) < self.size_bytes:
             raise InvalidModelFile(f"the file ends at byte {self.offset + len(data)}, within an array", AGAIN)
         return data
@@ -98,14 +98,16 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class GgufHeader:
-    """Everything that a GGUF file says before its weights."""
+    """Everything that a GGUF file says before its weights; of a model in several files, what they say together."""
 
     version: int
     metadata: Mapping[str, MetadataValue]
+    types: Mapping[str, ValueType]  # of the metadata; ARRAY for every array
     tensors: tuple[TensorInfo, ...]
     alignment: int
-    data_offset: int  # where the data section begins
-    size_bytes: int | None  # of the whole file, where known
+    data_offset: int  # where the data section begins; of several files: in the first
+    size_bytes: int | None  # of the whole file, where known; of several files: together
+    parts: tuple["GgufHeader", ...] = ()  # each file's own header, where there are several
 
     @property
     def split(self) -> Split | None:
@@ -152,11 +154,11 @@ def parse_header(read: Read, size_bytes: int | None) -> GgufHeader:
     version = _take_version(cursor)
     tensor_count = _take_count(cursor, MAX_TENSORS, "tensors")
     entry_count = _take_count(cursor, MAX_ENTRIES, "metadata entries")
-    metadata = _take_metadata(cursor, entry_count, read)
+    metadata, types = _take_metadata(cursor, entry_count, read)
     tensors = _take_tensors(cursor, tensor_count)
     alignment = _alignment(metadata)
     data_offset = -(-cursor.offset // alignment) * alignment if tensors else cursor.offset
-    header = GgufHeader(version, metadata, tensors, alignment, data_offset, size_bytes)
+    header = GgufHeader(version, metadata, types, tensors, alignment, data_offset, size_bytes)
     _check_length(header)
     return header
 
@@ -180,23 +182,25 @@ def _take_count(cursor: Cursor, most: int, what: str) -> int:
     return count
 
 
-def _take_metadata(cursor: Cursor, count: int, read: Read) -> Mapping[str, MetadataValue]:
-    metadata: dict[str, MetadataValue] = {}
+def _take_metadata(
+    cursor: Cursor, count: int, read: Read
+) -> tuple[Mapping[str, MetadataValue], Mapping[str, ValueType]]:
+    metadata, types = dict[str, MetadataValue](), dict[str, ValueType]()
     for _ in range(count):
         offset, key = cursor.offset, _take_text(cursor, "a metadata key")
         if not key or key in metadata:
             problem = "appears twice" if key else "is empty"
             raise InvalidModelFile(f"the metadata key {key!r} at byte {offset} {problem}")
-        metadata[key] = _take_value(cursor, key, read)
-    return metadata
+        types[key] = _take_value_type(cursor, key)
+        metadata[key] = _take_value(cursor, key, types[key], read)
+    return metadata, types
 
 
 def _take_text(cursor: Cursor, what: str) -> str:
     return cursor.take_string(what).decode(errors="backslashreplace")
 
 
-def _take_value(cursor: Cursor, key: str, read: Read) -> MetadataValue:
-    kind = _take_value_type(cursor, key)
+def _take_value(cursor: Cursor, key: str, kind: ValueType, read: Read) -> MetadataValue:
     if kind is ValueType.ARRAY:
         return _take_array(cursor, key, read)
     if kind is ValueType.STRING:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from g4run.errors import InvalidModelFile
 
-# Returns up to `length` bytes from `offset`; fewer only where the file ends.
+# Returns what it has of `length` bytes from `offset`, at least one; none only where the file ends.
 Read = Callable[[int, int], bytes]
 
 FIRST_BLOCK_BYTES = 1 << 16  # enough for everything before a vocabulary
@@ -82,10 +82,21 @@ class Cursor:
         wanted = max(length, self._next_block_bytes)
         if self._size_bytes is not None:
             wanted = min(wanted, self._size_bytes - self.offset)
-        self._start, self._block = self.offset, self._read(self.offset, wanted)
+        self._start, self._block = self.offset, read_at_least(self._read, self.offset, length, wanted)
         self._next_block_bytes = min(2 * self._next_block_bytes, LARGEST_BLOCK_BYTES)
         if len(self._block) < length:
             raise _cut_off(self._start + len(self._block), what)
+
+
+def read_at_least(read: Read, offset: int, length: int, wanted: int) -> bytes:
+    """Read until `length` bytes are there, `wanted` of them if they come at once; fewer only where the file ends."""
+    data = read(offset, wanted)
+    while data and len(data) < length:
+        more = read(offset + len(data), wanted - len(data))
+        if not more:
+            break
+        data += more
+    return data
 
 
 def _cut_off(offset: int, what: str) -> InvalidModelFile:

@@ -1,15 +1,21 @@
-"""From the name of a model to its file: found, read, and known to be one that this engine loads."""
+"""From the name of a model to its files: found, read, and known to be ones that this engine loads."""
 
 import difflib
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from g4run.errors import InvalidModelFile, ModelNotFound
+from g4run.errors import InvalidModelFile, ModelNotFound, Pointer
 from g4run.models.architecture import Gemma4, inspect_architecture
-from g4run.models.gguf import GgufHeader, read_header
+from g4run.models.cache import file_size
+from g4run.models.catalog import Catalog, read_catalog
+from g4run.models.gguf import GgufHeader
 from g4run.models.loadable import check_loadable
-from g4run.models.names import DEMO, NameKind, parse_name
+from g4run.models.names import DEMO, DemoName, FamilyName, HubName, OwnName, PathName, parse_name, suggest_names
+from g4run.models.shards import read_model, shard_paths
+from g4run.models.store import Record, Store
+from g4run.settings import Settings, read_settings
+from g4run.units import render_bytes
 
 DEMO_PATH = Path(__file__).parent.parent / "data" / "demo.gguf"
 MAX_SUGGESTIONS = 3
@@ -17,47 +23,150 @@ MAX_SUGGESTIONS = 3
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """A model on disk that can be loaded."""
+    """A model on disk that can be loaded; `path` is its first file, where it has several."""
 
-    name: str  # as the person gave it
+    name: str  # as the person gave it, or the store's
     path: Path
     header: GgufHeader
     architecture: Gemma4
+    record: Record | None = None  # what the store knows of it
+
+
+class Library:
+    """The models that a person can name: the built-in one, files, and what the store and the catalog know."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.store = Store(settings)
+        self._catalog: Catalog | None = None
+
+    @property
+    def catalog(self) -> Catalog:
+        """The known files; read when first asked for."""
+        if self._catalog is None:
+            self._catalog = read_catalog(self.settings.data_directory)
+        return self._catalog
+
+    def resolve(self, name: str) -> ModelFile:
+        """Find, read and check the files of a name.
+
+        Raises ModelNotFound where there is no readable file, InvalidModelFile where it holds no Gemma 4 that loads.
+        """
+        match parse_name(name):
+            case DemoName():
+                return open_file(DEMO, DEMO_PATH)
+            case PathName():
+                return open_file(name, expand_path(name))
+            case FamilyName() | HubName() | OwnName() as parsed:
+                record = self.find_record(parsed)
+                if record is None:
+                    raise self._missing(name, parsed)
+                return open_record(record)
+
+    def find_record(self, name: FamilyName | HubName | OwnName) -> Record | None:
+        """What the store has under a name, or under another name for the same file of the Hub."""
+        record = self.store.find(name.text)
+        if record is not None or isinstance(name, OwnName):
+            return record
+        wanted = self._catalog_place(name)
+        if wanted is None:
+            return None
+        return next((found for found in self.store.records() if _place_of(found) == wanted), None)
+
+    def stored(self, name: str) -> Record:
+        """What the store has under a name as a person types it. Raises ModelNotFound."""
+        parsed = parse_name(name)
+        if isinstance(parsed, DemoName | PathName):
+            raise ModelNotFound(f"{name} is not a name in the store", "`g4run list` shows those")
+        record = self.find_record(parsed)
+        if record is None:
+            raise self._missing(name, parsed)
+        return record
+
+    def _catalog_place(self, name: FamilyName | HubName) -> tuple[str, str] | None:
+        """Repository and path of a name that the catalog knows, in lower case."""
+        if isinstance(name, FamilyName):
+            entry = self.catalog.resolve(name)
+        elif name.file is not None:
+            return name.repository.lower(), name.file.lower()
+        elif name.quantization is not None:
+            found = self.catalog.find_quantization(name.repository, name.quantization)
+            if found is None:
+                return None
+            entry = found
+        else:
+            default = self.catalog.find_default(name.repository)
+            if default is None:
+                return None
+            entry = default
+        return entry.repository.lower(), entry.path.lower()
+
+    def _missing(self, typed: str, name: FamilyName | HubName | OwnName) -> ModelNotFound:
+        if isinstance(name, OwnName):
+            return self.unknown_name(typed)
+        size = ""
+        if isinstance(name, FamilyName):
+            entry = self.catalog.resolve(name)
+            size = f" ({'' if entry.size_is_exact else 'about '}{render_bytes(entry.size_bytes)})"
+        return ModelNotFound(f"{name.text} is not on this machine yet{size}", f"g4run pull {name.text}")
+
+    def unknown_name(self, typed: str) -> ModelNotFound:
+        """The error for a name that means nothing here, with the nearest that do."""
+        if typed in _file_names(Path()):
+            return ModelNotFound(f"there is no model named {typed}", f"for the file of that name, write ./{typed}")
+        near = suggest_names(typed, [record.name for record in self.store.records()])
+        hint = (
+            f"did you mean {' or '.join(near)}?" if near else "`g4run list` and `g4run list --available` show the names"
+        )
+        return ModelNotFound(f"there is no model named {typed}", hint, pointer=Pointer(typed, 0, len(typed)))
 
 
 def resolve(name: str) -> ModelFile:
-    """Find, read and check the file of a name.
-
-    Raises ModelNotFound where there is no readable file, InvalidModelFile where it holds no Gemma 4 that loads.
-    """
-    match parse_name(name).kind:
-        case NameKind.DEMO:
-            return open_file(DEMO, DEMO_PATH)
-        case NameKind.PATH:
-            return open_file(name, _expanded(name))
-        case NameKind.CATALOG:
-            raise _not_available(name)
+    """Find, read and check the files of a name, with the settings of this process; see `Library.resolve`."""
+    return Library(read_settings()).resolve(name)
 
 
 def open_file(name: str, path: Path) -> ModelFile:
-    """Read and check one file, under the name that the person gave."""
+    """Read and check one file, or the model that a part belongs to, under the name that the person gave."""
     try:
         _check_regular_file(path)
-        header = read_header(path)
-        return ModelFile(name, path, header, _checked(path, header))
+        paths = shard_paths(path)
+        header = read_model(paths)
+        return ModelFile(name, paths[0], header, _checked(paths[0], header))
     except FileNotFoundError:
         raise _missing(path) from None
     except OSError as error:
         raise ModelNotFound(f"{path} cannot be read: {error.strerror}", "check the path and its permissions") from None
 
 
-def _expanded(name: str) -> Path:
+def open_record(record: Record) -> ModelFile:
+    """Read and check the files of a name in the store."""
+    paths = tuple(file.path for file in record.model_files)
+    for path in paths:
+        if file_size(path) is None:
+            raise ModelNotFound(f"{record.name} was here, but its file is gone: {path}", f"g4run pull {record.name}")
+    try:
+        header = read_model(paths)
+    except OSError as error:
+        raise ModelNotFound(f"{paths[0]} cannot be read: {error.strerror}", "check its permissions") from None
+    return ModelFile(record.name, paths[0], header, _checked(paths[0], header), record)
+
+
+def expand_path(name: str) -> Path:
+    """The path that a person typed, with ~ expanded. Raises ModelNotFound where that means nothing."""
     if "\0" in name:
         raise ModelNotFound(f"{name!r} is not a path", f"give `{DEMO}`, or the path of a GGUF file")
     try:
         return Path(name).expanduser()
     except RuntimeError:
         raise ModelNotFound(f"there is no such home directory: {name}", "write the path without ~") from None
+
+
+def _place_of(record: Record) -> tuple[str, str] | None:
+    file = record.model_files[0] if record.model_files else None
+    if file is None or file.repository is None or file.repository_path is None:
+        return None
+    return file.repository.lower(), file.repository_path.lower()
 
 
 def _check_regular_file(path: Path) -> None:
@@ -109,12 +218,3 @@ def _files_hint(files: list[str], directory: Path) -> str:
 
 def _listed(files: list[str], directory: Path) -> str:
     return ", ".join(str(directory / file) for file in files)
-
-
-def _not_available(name: str) -> ModelNotFound:
-    hint = f"give `{DEMO}`, the built-in model, or the path of a GGUF file"
-    if not name:
-        return ModelNotFound("the model's name is empty", hint)
-    if name in _file_names(Path()):
-        return ModelNotFound(f"there is no model named {name}", f"for the file of that name, write ./{name}")
-    return ModelNotFound(f"{name} is not available yet in this version", hint)

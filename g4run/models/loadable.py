@@ -5,7 +5,6 @@ loop. Each of those that was found, by loading mutated files, has its check here
 tests/models/test_loadable.py; the line in llama.cpp (commit 0c1e57098) stands beside the check.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -22,6 +21,7 @@ from g4run.models.gguf import GgufHeader, LongArray, TensorInfo
 
 # No matrix product exists for these (null in ggml-cpu.c's type_traits_cpu), or no row look-up (ops.cpp:1118).
 UNUSABLE_TYPES = frozenset({"I8", "I16", "I32", "I64", "F64", "Q8_1", "Q8_K"})
+MAPPED_ALIGNMENT = 32  # TENSOR_ALIGNMENT, ggml-impl.h
 ROPE_SCALINGS = ("none", "linear", "yarn", "longrope")  # src/llama-model.cpp, LLAMA_ROPE_SCALING_TYPES
 
 
@@ -39,11 +39,12 @@ def check_loadable(header: GgufHeader) -> None:
 
 
 def _check_split(header: GgufHeader) -> None:
+    """Parts are checked where they are put together (shards.py); one without the others is no model."""
     split = header.split
-    if split:
+    if split and not header.parts:
         raise InvalidModelFile(
-            f"this is part {split.index + 1} of a model in {split.count} files, which this version does not load",
-            "join the parts with llama-gguf-split --merge",
+            f"this is part {split.index + 1} of a model in {split.count} files, without the others",
+            f"the parts lie together, under names that end in -00001-of-{split.count:05d}.gguf and so on",
         )
 
 
@@ -217,14 +218,21 @@ def _per_layer_tensors(model: Gemma4, prefix: str) -> Iterator[_Expected]:
 
 
 def _check_places(header: GgufHeader) -> None:
-    """Tensors follow each other, each padded to the alignment: ggml/src/gguf.cpp, gguf_init_from_reader."""
-    offset = 0
-    for tensor in header.tensors:
-        if tensor.offset != offset:
-            raise InvalidModelFile(
-                f"tensor {tensor.name} lies at byte {tensor.offset} of the data, not behind its neighbour at {offset}"
-            )
-        offset += math.ceil(tensor.size_bytes / header.alignment) * header.alignment
+    """Tensors follow each other, each padded to the alignment: ggml/src/gguf.cpp, gguf_init_from_reader.
+
+    Where a file is mapped, they are used in place, on which ggml-backend.cpp:2527 asserts TENSOR_ALIGNMENT.
+    """
+    for file in header.parts or (header,):
+        offset = 0
+        if file.alignment < MAPPED_ALIGNMENT:
+            raise InvalidModelFile(f"general.alignment is {file.alignment}, but llama.cpp needs {MAPPED_ALIGNMENT}")
+        for tensor in file.tensors:
+            if tensor.offset != offset:
+                raise InvalidModelFile(
+                    f"tensor {tensor.name} lies at byte {tensor.offset} of the data, "
+                    f"not behind its neighbour at {offset}"
+                )
+            offset += -(-tensor.size_bytes // file.alignment) * file.alignment
 
 
 def _check_vocabulary(header: GgufHeader, size: int) -> None:

@@ -1,15 +1,18 @@
 """Builders of small GGUF files: valid Gemma 4 ones, mutations of them, foreign ones, and files that are none."""
 
-from collections.abc import Mapping
+import struct
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+
+from gguf import GGUFReader
 
 from scripts.shapes.metadata import int_value, metadata, text_value
 from scripts.shapes.mixes import MIXES, quantized_tensors
 from scripts.shapes.sizes import Shape
 from scripts.shapes.tensors import Tensor
 from scripts.shapes.vocabulary import synthetic_vocabulary
-from scripts.shapes.writer import Fill, header_bytes, write_gguf
+from scripts.shapes.writer import ALIGNMENT, Fill, header_bytes, write_gguf
 
 VOCABULARY_SIZE = 1536
 
@@ -73,6 +76,51 @@ def patterned_file(pattern: str, shared_layers: int) -> GgufFile:
     values |= {"shared_layers": shared_layers, "has_double_wide_shared_layers": False}
     file = gemma4_file(Patterned(**values))
     return file if "g" in pattern else file.lacking_tensor("rope_freqs.weight")
+
+
+def read_gguf(path: Path) -> GgufFile:
+    """The entries and tensors of a file, whatever wrote it; without the tensors' data."""
+    reader = GGUFReader(path)
+    fields_read = [field for field in reader.fields.values() if not field.name.startswith("GGUF.")]
+    places = [int(field.offset) for field in (*fields_read, reader.tensors[0].field)]
+    data = path.read_bytes()
+    entries = {
+        field.name: data[start + 8 + len(field.name.encode()) : end]
+        for field, start, end in zip(fields_read, places, places[1:], strict=False)
+    }
+    tensors = [Tensor(each.name, tuple(map(int, each.shape)), each.tensor_type.name) for each in reader.tensors]
+    return GgufFile(entries, tuple(tensors))
+
+
+def split_file(file: GgufFile, *counts: int) -> list[GgufFile]:
+    """The file in parts of so many tensors each, the rest in a last one; the first has all the metadata."""
+    ends = [sum(counts[: index + 1]) for index in range(len(counts))] + [len(file.tensors)]
+    parts = []
+    for index, (start, end) in enumerate(zip([0, *ends], ends, strict=False)):
+        entries = {
+            "split.no": struct.pack("<IH", 2, index),
+            "split.count": struct.pack("<IH", 2, len(ends)),
+            "split.tensors.count": struct.pack("<Ii", 5, len(file.tensors)),
+        }
+        whole = file.entries if index == 0 else {}
+        parts.append(GgufFile({**whole, **entries}, file.tensors[start:end]))
+    return parts
+
+
+def write_parts(parts: Sequence[GgufFile], directory: Path, source: Path | None = None) -> list[Path]:
+    """Write the parts of a model under their proper names, with the data that `source` has under the same names."""
+    data = {tensor.name: tensor.data.tobytes() for tensor in GGUFReader(source).tensors} if source else {}
+    paths = []
+    for number, part in enumerate(parts, 1):
+        path = part.write(directory / f"model-{number:05d}-of-{len(parts):05d}.gguf")
+        with path.open("r+b") as file:
+            offset = len(part.header())
+            for tensor in part.tensors:
+                file.seek(offset)
+                file.write(data.get(tensor.name, b""))
+                offset += -(-tensor.size_bytes // ALIGNMENT) * ALIGNMENT
+        paths.append(path)
+    return paths
 
 
 def token_texts() -> list[str]:

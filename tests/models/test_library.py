@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from g4run.errors import G4RunError, InvalidModelFile, ModelNotFound
+from g4run.errors import G4RunError, InvalidModelFile, ModelNotFound, UsageError
 from g4run.models.gguf import read_header
 from g4run.models.library import DEMO_PATH, open_file, resolve
 from tests.fakes.gguf_files import EXPERTS, SMALL, foreign_file, gemma4_file, write_text, write_truncated
@@ -77,13 +77,22 @@ def test_an_empty_directory_says_so(tmp_path: Path) -> None:
     assert failure(f"{tmp_path}/").hint == f"there are no GGUF files in {tmp_path}"
 
 
-@pytest.mark.parametrize("name", ["gemma4:26b", "gemma4", "hf.co/user/repository:Q8_0"])
-def test_names_are_for_a_later_version(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "message", "hint"),
+    [
+        ("gemma4:26b", "gemma4:26b is not on this machine yet (14.4 GB)", "g4run pull gemma4:26b"),
+        ("gemma4", "gemma4:e4b is not on this machine yet (about 5.2 GB)", "g4run pull gemma4:e4b"),
+        (
+            "hf.co/user/repository:Q8_0",
+            "hf.co/user/repository:Q8_0 is not on this machine yet",
+            "g4run pull hf.co/user/repository:Q8_0",
+        ),
+    ],
+)
+def test_what_is_on_the_hub_is_to_be_pulled(name: str, message: str, hint: str) -> None:
     error = failure(name)
     assert isinstance(error, ModelNotFound)
-    assert error.exit_code == 3
-    assert error.message == f"{name} is not available yet in this version"
-    assert error.hint == "give `demo`, the built-in model, or the path of a GGUF file"
+    assert (error.exit_code, error.message, error.hint) == (3, message, hint)
 
 
 def test_a_bare_name_is_not_the_file_of_that_name(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,10 +102,17 @@ def test_a_bare_name_is_not_the_file_of_that_name(models: Path, monkeypatch: pyt
     assert resolve("./small").name == "./small"
 
 
-@pytest.mark.parametrize("name", ["", "a\0b", "a\0b.gguf", "x" * 5000, "x" * 5000 + ".gguf", "~no such person~/m.gguf"])
-def test_impossible_names_are_not_found(name: str) -> None:
+@pytest.mark.parametrize("name", ["a\0b.gguf", "x" * 5000 + ".gguf", "~no such person~/m.gguf"])
+def test_impossible_paths_are_not_found(name: str) -> None:
     error = failure(name)
     assert isinstance(error, ModelNotFound)
+    assert error.hint
+
+
+@pytest.mark.parametrize("name", ["", "a\0b", "x" * 5000])
+def test_impossible_names_are_not_valid(name: str) -> None:
+    error = failure(name)
+    assert isinstance(error, UsageError)
     assert error.hint
 
 

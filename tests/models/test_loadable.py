@@ -117,6 +117,7 @@ FATAL = {
         )
         for kind in ("F16", "BF16")
     },
+    "alignment 8": Mutation(S.having("general.alignment", int_value(8)), "general.alignment is 8, but llama.cpp needs"),
     "expert scale F16": Mutation(X.having_tensor("blk.0.ffn_gate_inp.scale", kind="F16"), "llama.cpp needs F32"),
 }
 

@@ -1,0 +1,198 @@
+"""`g4run pull`: bring a model here, or only say what that would take."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from g4run.cli.output import Output, Task
+from g4run.cli.views import error_value, render_error
+from g4run.errors import G4RunError, Interrupted, UsageError
+from g4run.settings import read_settings
+
+if TYPE_CHECKING:
+    from g4run.cli.progress import PullProgress
+    from g4run.models.hub import Hub
+    from g4run.models.library import Library
+    from g4run.models.pull import PullPlan
+    from g4run.models.pull_target import PullRequest
+
+
+@dataclass(frozen=True, slots=True)
+class PullCommand:
+    """A command line of `g4run pull`, its options checked."""
+
+    names: tuple[str, ...]
+    revision: str | None
+    with_projector: bool
+    with_drafter: bool
+    is_dry_run: bool
+    as_json: bool
+
+
+def pull(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="gemma4:26b, hf.co/USER/REPO:QUANT, ...")
+    ] = None,
+    takes_all: Annotated[bool, typer.Option("--all", help="The newest of every model that came from the Hub.")] = False,
+    revision: Annotated[
+        str | None, typer.Option(metavar="REVISION", help="A branch, tag or commit of the repository.")
+    ] = None,
+    no_projector: Annotated[
+        bool, typer.Option("--no-projector", help="Leave out the file for images and sound.")
+    ] = False,
+    drafter: Annotated[bool, typer.Option("--drafter", help="Fetch the drafter too, which speeds answers up.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be fetched, and stop.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one object a line, failures included.")] = False,
+) -> Task:
+    """Fetch models from the Hugging Face Hub.
+
+    They come into its own cache, where other tools find them too.
+
+    What was stopped goes on where it was with the same command.
+    """
+    if bool(names) == takes_all:
+        problem = "--all and a name exclude each other" if names else "there is no name"
+        raise UsageError(problem, "g4run pull gemma4, or g4run pull --all")
+    if takes_all and revision is not None:
+        raise UsageError("--revision and --all exclude each other", "g4run pull NAME --revision REVISION")
+    command = PullCommand(
+        names=tuple(names or ()),
+        revision=revision,
+        with_projector=not no_projector,
+        with_drafter=drafter,
+        is_dry_run=dry_run,
+        as_json=as_json,
+    )
+    return partial(execute, command)
+
+
+def execute(command: PullCommand, output: Output) -> int:
+    """Pull each name; where there are several, one that fails does not keep the others back."""
+    from g4run.models.hub import Hub
+    from g4run.models.library import Library
+
+    settings = read_settings()
+    library, hub = Library(settings), Hub(settings)
+    requests = tuple(_requests(command, library))
+    if not requests:
+        output.notes.write("no model came from the Hub yet: g4run pull gemma4\n")
+    failures = []
+    for request in requests:
+        try:
+            _pull_one(command, library, hub, request, output)
+        except G4RunError as error:
+            if len(requests) == 1 or isinstance(error, Interrupted):
+                raise
+            failures.append((request.name, error))
+            _report(request.name, error, command, output)
+    if failures:
+        raise _summary(failures, len(requests))
+    return 0
+
+
+def _requests(command: PullCommand, library: "Library") -> Iterator["PullRequest"]:
+    """What to pull: the names, or whatever the store has from the Hub."""
+    from g4run.models.pull_target import PullRequest, update_request
+
+    for name in command.names:
+        yield PullRequest(name, command.revision, command.with_projector, command.with_drafter)
+    if not command.names:
+        for record in library.store.records():
+            if record.repository is not None:
+                request = update_request(record)
+                yield replace(
+                    request,
+                    with_projector=request.with_projector and command.with_projector,
+                    with_drafter=request.with_drafter or command.with_drafter,
+                )
+
+
+def _pull_one(command: PullCommand, library: "Library", hub: "Hub", request: "PullRequest", output: Output) -> None:
+    from g4run.cli.fits import add_fit_note
+    from g4run.cli.progress import write_event
+    from g4run.cli.pull_views import record_value, render_ready
+    from g4run.models.pull import plan_pull
+    from g4run.models.pull_execution import execute_pull
+
+    plan = add_fit_note(_with_name_note(plan_pull(library, hub, request), request.name), library.catalog)
+    if command.is_dry_run:
+        _show_plan(plan, command, output)
+        return
+    progress = _open_progress(command, output, colour=library.settings.colour)
+    try:
+        record = execute_pull(library, hub, plan, progress)
+    except KeyboardInterrupt:
+        progress.close()
+        raise _stopped(hub, plan, command, output) from None
+    finally:
+        progress.close()
+    if command.as_json:
+        write_event(output, "done", record_value(record))
+    else:
+        output.notes.write(render_ready(record.name))
+
+
+def _show_plan(plan: "PullPlan", command: PullCommand, output: Output) -> None:
+    from g4run.cli.progress import write_event
+    from g4run.cli.pull_views import plan_value, render_plan
+    from g4run.cli.tables import line_width
+
+    if command.as_json:
+        write_event(output, "plan", plan_value(plan))
+    else:
+        output.answer.write(render_plan(plan, line_width(output.answer)))
+
+
+def _with_name_note(plan: "PullPlan", typed: str) -> "PullPlan":
+    """Say what a short or a long form of a name means."""
+    if typed.lower() == plan.name.lower():
+        return plan
+    return replace(plan, notes=(f"{typed} means {plan.name}", *plan.notes))
+
+
+def _open_progress(command: PullCommand, output: Output, *, colour: bool) -> "PullProgress":
+    from g4run.cli.progress import JsonProgress, PlainProgress
+
+    if command.as_json:
+        return JsonProgress(output)
+    if not output.notes.is_terminal:
+        return PlainProgress(output.notes)
+    from rich.console import Console
+
+    from g4run.cli.progress_bars import BarProgress
+
+    console = Console(stderr=True, no_color=not colour)
+    return PlainProgress(output.notes) if console.is_dumb_terminal else BarProgress(output.notes, console)
+
+
+def _stopped(hub: "Hub", plan: "PullPlan", command: PullCommand, output: Output) -> Interrupted:
+    """Say what is kept of a pull that was stopped."""
+    from g4run.cli.pull_views import render_stopped
+    from g4run.models.pull_execution import downloaded_bytes
+
+    total_bytes = sum(file.size_bytes for file in plan.files if file.source == "download")
+    if not total_bytes:
+        return Interrupted("stopped")
+    message = render_stopped(downloaded_bytes(hub, plan), total_bytes)
+    if not command.as_json:
+        output.notes.write(f"{message[:1].upper()}{message[1:]}\n")
+    return Interrupted(message)
+
+
+def _report(name: str, error: G4RunError, command: PullCommand, output: Output) -> None:
+    from g4run.cli.progress import write_event
+
+    if command.as_json:
+        write_event(output, "failed", {"name": name, **error_value(error)})
+    else:
+        output.notes.write(render_error(error))
+
+
+def _summary(failures: Sequence[tuple[str, G4RunError]], count: int) -> G4RunError:
+    """One error for several, of the first one's kind."""
+    names = [name for name, _ in failures]
+    message = f"{len(failures)} of {count} names could not be pulled: {', '.join(names)}"
+    return type(failures[0][1])(message, f"g4run pull {' '.join(names)}")

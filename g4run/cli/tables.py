@@ -1,0 +1,123 @@
+"""Plain tables: columns aligned by what a terminal shows, numbers to the right, cut where the terminal ends."""
+
+import shutil
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from g4run.cli.output import Stream
+
+_GAP: Final = "  "
+_CUT: Final = "…"
+_LEAST_WIDTH: Final = 12  # of a column that gives way
+_USUAL_WIDTH: Final = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column's heading, on which side its cells stand, and whether it gives way where the line is too long."""
+
+    title: str
+    is_number: bool = False
+    gives_way: bool = False
+
+
+def line_width(stream: Stream) -> int | None:
+    """Columns of the terminal; None in a pipe or a file, where nothing is to be cut."""
+    if not stream.is_terminal:
+        return None
+    return max(20, shutil.get_terminal_size((_USUAL_WIDTH, 24)).columns)
+
+
+def render_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None) -> str:
+    """Headings and rows as lines; no line is longer than `width`, if given."""
+    return render_rows(columns, [[column.title for column in columns], *rows], width)
+
+
+def render_rows(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None) -> str:
+    """Rows as lines, without headings."""
+    lines = [[_one_line(cell) for cell in row] for row in rows]
+    widths = [max((display_width(line[index]) for line in lines), default=0) for index in range(len(columns))]
+    if width is not None:
+        widths = _narrowed(columns, widths, width)
+    return "".join(_render_line(columns, widths, line, width) for line in lines)
+
+
+def render_pairs(pairs: Sequence[tuple[str, str]], indent: str = "  ") -> str:
+    """Names and values, one a line, the values below each other."""
+    longest = max((display_width(name) for name, _ in pairs), default=0)
+    return "".join(f"{indent}{pad(name, longest)}  {_one_line(value)}".rstrip() + "\n" for name, value in pairs)
+
+
+def display_width(text: str) -> int:
+    """How many columns a terminal gives a text: two to a wide character, none to a combining one."""
+    return len(text) if text.isascii() else sum(_character_width(character) for character in text)
+
+
+def cut_middle(text: str, width: int) -> str:
+    """Shorten a text to a width, leaving out its middle: names differ at both ends."""
+    if display_width(text) <= width:
+        return text
+    if width <= 1:
+        return _CUT[:width]
+    tail = _fit_end(text, (width - 1) // 2)
+    return _fit_start(text, width - 1 - display_width(tail)) + _CUT + tail
+
+
+def pad(text: str, width: int, *, to_right: bool = False) -> str:
+    """Fill a text up with blanks to a width as the terminal counts it."""
+    blanks = " " * max(0, width - display_width(text))
+    return blanks + text if to_right else text + blanks
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()) if any(mark in text for mark in "\n\r\t") else text
+
+
+def _character_width(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def _fit_start(text: str, width: int) -> str:
+    """As much of the beginning as has room."""
+    taken = 0
+    for index, character in enumerate(text):
+        taken += _character_width(character)
+        if taken > width:
+            return text[:index]
+    return text
+
+
+def _fit_end(text: str, width: int) -> str:
+    """As much of the end as has room."""
+    taken = 0
+    for index in range(len(text) - 1, -1, -1):
+        taken += _character_width(text[index])
+        if taken > width:
+            return text[index + 1 :]
+    return text
+
+
+def _narrowed(columns: Sequence[Column], widths: list[int], width: int) -> list[int]:
+    """Take what is too much from the columns that give way, from the widest first."""
+    excess = sum(widths) + len(_GAP) * (len(widths) - 1) - width
+    narrowed = list(widths)
+    while excess > 0:
+        wide = [i for i, column in enumerate(columns) if column.gives_way and narrowed[i] > _LEAST_WIDTH]
+        if not wide:
+            break
+        narrowed[max(wide, key=lambda index: narrowed[index])] -= 1
+        excess -= 1
+    return narrowed
+
+
+def _render_line(columns: Sequence[Column], widths: Sequence[int], cells: Sequence[str], width: int | None) -> str:
+    padded = (
+        pad(cut_middle(cell, room), room, to_right=column.is_number)
+        for column, room, cell in zip(columns, widths, cells, strict=True)
+    )
+    line = _GAP.join(padded).rstrip()
+    return (line if width is None or display_width(line) <= width else _fit_start(line, width - 1) + _CUT) + "\n"

@@ -1,0 +1,135 @@
+"""Everything about one model that `show` tells, on this machine or still on the Hub."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from g4run.models.architecture import ARCHITECTURE, Gemma4
+from g4run.models.catalog import Sampling
+from g4run.models.digest import sha256_of
+from g4run.models.file_types import quantization_in
+from g4run.models.gguf import GgufHeader
+from g4run.models.library import DEMO_PATH, Library, ModelFile
+from g4run.models.names import DemoName, FamilyName, HubName, OwnName, PathName, parse_name
+from g4run.models.quantizations import FileRole, quantization_of
+from g4run.models.store import StoredFile
+
+if TYPE_CHECKING:
+    from g4run.models.hub import Hub
+
+BUILT_IN = "built in"
+ON_THE_HUB = "on the Hub"
+YOUR_FILE = "your file"
+
+
+@dataclass(frozen=True, slots=True)
+class FileDetail:
+    """One file of a model; `location` is a path or an address, sizes are in bytes."""
+
+    role: FileRole
+    location: str
+    size_bytes: int
+    sha256: str | None
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDetails:
+    """A model as its header and the store describe it."""
+
+    name: str
+    label: str  # E2B, E4B, 12B, 26B A4B, 31B
+    architecture: str
+    parameters: int
+    context_length: int
+    embedding_length: int
+    quantization: str
+    capabilities: tuple[str, ...]
+    sampling: Sampling
+    license: str
+    files: tuple[FileDetail, ...]
+    header: GgufHeader
+    template: str | None  # the one in the file, which is shown but not used
+    is_remote: bool
+    wire_bytes: int | None  # what it cost to read a remote header
+
+
+def inspect_details(library: Library, name: str, open_hub: "Callable[[], Hub]") -> ModelDetails:
+    """Read the header of a name's model, over the network only where it is not on this machine.
+
+    Raises ModelNotFound, InvalidModelFile, NetworkError.
+    """
+    parsed = parse_name(name)
+    if isinstance(parsed, FamilyName | HubName) and library.find_record(parsed) is None:
+        from g4run.models.remote_details import inspect_remote  # noqa: PLC0415 - the network, for this case alone
+
+        return inspect_remote(library, parsed, open_hub())
+    model = library.resolve(name)
+    return describe(library, model.name, model.architecture, model.header, _local_files(model, parsed))
+
+
+def describe(
+    library: Library,
+    name: str,
+    model: Gemma4,
+    header: GgufHeader,
+    files: tuple[FileDetail, ...],
+    *,
+    quantization: str | None = None,
+    wire_bytes: int | None = None,
+) -> ModelDetails:
+    """Put together what a header says and what is known of its files."""
+    is_remote = wire_bytes is not None
+    return ModelDetails(
+        name=name,
+        label=model.size_label,
+        architecture=ARCHITECTURE,
+        parameters=model.parameters,
+        context_length=model.context_length,
+        embedding_length=model.embedding_length,
+        quantization=quantization or _quantization(files, header),
+        capabilities=_capabilities(model, files),
+        sampling=library.catalog.sampling,
+        license=_text(header, "general.license") or library.catalog.license,
+        files=files,
+        header=header,
+        template=_text(header, "tokenizer.chat_template"),
+        is_remote=is_remote,
+        wire_bytes=wire_bytes,
+    )
+
+
+def _local_files(
+    model: ModelFile, parsed: DemoName | PathName | FamilyName | HubName | OwnName
+) -> tuple[FileDetail, ...]:
+    if model.record is not None:
+        return tuple(_stored_detail(file) for file in model.record.files)
+    origin = BUILT_IN if isinstance(parsed, DemoName) else YOUR_FILE
+    digest = sha256_of(DEMO_PATH) if isinstance(parsed, DemoName) else None
+    return (FileDetail(FileRole.MODEL, str(model.path), model.path.stat().st_size, digest, origin),)
+
+
+def _stored_detail(file: StoredFile) -> FileDetail:
+    return FileDetail(file.role, str(file.path), file.size_bytes, file.sha256, file.origin.value)
+
+
+def _capabilities(model: Gemma4, files: tuple[FileDetail, ...]) -> tuple[str, ...]:
+    """What the model can do, in the words that Ollama's API uses."""
+    found = ["completion", "tools"]
+    if model.has_thinking:
+        found.append("thinking")
+    if any(file.role is FileRole.PROJECTOR for file in files):
+        found.append("vision")
+        if model.size_label in ("E2B", "E4B", "12B"):
+            found.append("audio")
+    return tuple(found)
+
+
+def _quantization(files: tuple[FileDetail, ...], header: GgufHeader) -> str:
+    named = quantization_of(files[0].location.replace("\\", "/").rpartition("/")[2])
+    return named or quantization_in(header) or "unknown"
+
+
+def _text(header: GgufHeader, key: str) -> str | None:
+    value = header.metadata.get(key)
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,85 @@
+"""The kinds of names that a model has; names.py tells them apart."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+DEMO = "demo"
+FAMILY = "gemma4"
+HUB_HOST = "hf.co"
+
+
+class Size(StrEnum):
+    """The members of the family."""
+
+    E2B = "e2b"
+    E4B = "e4b"
+    DENSE_12B = "12b"
+    A4B_26B = "26b"
+    DENSE_31B = "31b"
+
+
+DEFAULT_SIZE = Size.E4B  # what `latest` is in Ollama's library (docs/context-length.mdx)
+
+
+@dataclass(frozen=True, slots=True)
+class DemoName:
+    """The built-in model."""
+
+    text: str = DEMO
+
+
+@dataclass(frozen=True, slots=True)
+class PathName:
+    """A file on disk, as it was typed."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyName:
+    """A member of the family, and perhaps its quantization, which the catalog turns into a file."""
+
+    size: Size
+    is_qat: bool = False  # quantization-aware trained weights were asked for
+    quantization: str | None = None  # canonical: UD-Q4_K_XL
+
+    @property
+    def text(self) -> str:
+        """The canonical name: gemma4:26b, gemma4:26b-qat-q4_0."""
+        qat = "-qat" if self.is_qat else ""
+        quantization = f"-{self.quantization.lower()}" if self.quantization else ""
+        return f"{FAMILY}:{self.size}{qat}{quantization}"
+
+
+@dataclass(frozen=True, slots=True)
+class HubName:
+    """A repository on the Hub, and perhaps one of its files by quantization or by path."""
+
+    repository: str
+    quantization: str | None = None  # canonical
+    file: str | None = None
+    revision: str | None = None  # None: the default branch
+
+    @property
+    def text(self) -> str:
+        """The canonical name: hf.co/USER/REPO[@REVISION][:QUANTIZATION or /FILE]."""
+        looks_like_url = self.file is not None and URL_FILE.fullmatch(self.file) is not None
+        revision = self.revision or ("main" if looks_like_url else "")
+        at = "@" + revision.replace("/", "%2F") if revision else ""
+        rest = f"/{self.file}" if self.file else f":{self.quantization}" if self.quantization else ""
+        return f"{HUB_HOST}/{self.repository}{at}{rest}"
+
+
+# The part of a Hub's page or download address behind the repository.
+URL_FILE = re.compile(r"(?P<verb>blob|resolve|raw)/(?P<revision>[^/]+)/(?P<file>.+)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnName:
+    """A name that the person made: letters, digits and . _ -, perhaps with a :tag; in lower case."""
+
+    text: str
+
+
+ModelName = DemoName | PathName | FamilyName | HubName | OwnName

@@ -1,0 +1,114 @@
+"""What the store remembers of a model: its name, its files, and enough about it for a list."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from g4run.models.quantizations import FileRole
+
+ID_LENGTH = 12  # hexadecimal digits
+
+
+class Origin(StrEnum):
+    """How a file came to be used; it decides whether removing the name may remove the file."""
+
+    DOWNLOADED = "downloaded"  # by us, into the Hugging Face cache
+    FOUND = "found"  # another program's, used in place
+    LINKED = "linked"  # the person's, used in place
+    COPIED = "copied"  # by us, into the data directory
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether we put the file there, and so may remove it."""
+        return self in (Origin.DOWNLOADED, Origin.COPIED)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """One file of a model; in the Hugging Face cache `path` is the snapshot's, not the blob's."""
+
+    role: FileRole
+    path: Path
+    size_bytes: int
+    sha256: str | None
+    origin: Origin
+    repository: str | None = None
+    commit: str | None = None
+    repository_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a list says about a model, so that it need not read the header."""
+
+    size_label: str
+    parameters: int
+    context_length: int
+    quantization: str
+    has_thinking: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A name and what it stands for; times are ISO 8601 in UTC."""
+
+    name: str
+    files: tuple[StoredFile, ...]
+    summary: Summary
+    repository: str | None
+    commit: str | None
+    requested_revision: str | None
+    created_at: str
+    modified_at: str
+
+    @property
+    def model_files(self) -> tuple[StoredFile, ...]:
+        """The weights, parts in order."""
+        return tuple(file for file in self.files if file.role is FileRole.MODEL)
+
+    @property
+    def path(self) -> Path:
+        """The first file of the weights, which is the one to be loaded."""
+        return self.model_files[0].path
+
+    @property
+    def projector(self) -> StoredFile | None:
+        """What gives the model sight and hearing."""
+        return next((file for file in self.files if file.role is FileRole.PROJECTOR), None)
+
+    @property
+    def drafter(self) -> StoredFile | None:
+        """What proposes tokens to the model."""
+        return next((file for file in self.files if file.role is FileRole.DRAFTER), None)
+
+    @property
+    def size_bytes(self) -> int:
+        """All files together."""
+        return sum(file.size_bytes for file in self.files)
+
+    @property
+    def digest(self) -> str | None:
+        """The sha256 of the weights, of their first part where they have several."""
+        return self.model_files[0].sha256
+
+    @property
+    def id(self) -> str:
+        """Twelve digits that tell models apart: two names of the same weights have the same."""
+        digest = self.digest or hashlib.sha256(self.name.encode()).hexdigest()
+        return digest[:ID_LENGTH]
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedEntry:
+    """A file of the store that holds no record which this version can read."""
+
+    path: Path
+    name: str
+    problem: str
+
+
+def timestamp() -> str:
+    """This moment, as records note it."""
+    return datetime.now(UTC).isoformat()

@@ -1,0 +1,39 @@
+"""Repositories and files as the Hub describes them: plain values that need no network library."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file of a repository; `sha256` is known for the large ones, which Git LFS keeps."""
+
+    path: str
+    size_bytes: int | None
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteRepository:
+    """The files of one commit; `id` is spelled as the Hub spells it."""
+
+    id: str
+    commit: str
+    files: tuple[RemoteFile, ...]
+
+    def find(self, path: str) -> RemoteFile | None:
+        """The file at that path, or None."""
+        return next((file for file in self.files if file.path == path), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where a file's bytes can be had for a while, with the headers that must be sent there and nowhere else.
+
+    `etag` is the name of the file's blob in the cache: the sha256 of a large file, Git's own digest of a small one.
+    """
+
+    url: str
+    headers: Mapping[str, str]
+    size_bytes: int
+    etag: str

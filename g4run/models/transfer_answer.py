@@ -1,0 +1,124 @@
+"""What a server's answer to a range request is worth, before a byte of its body is read. Pure."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import Enum, auto
+
+_CONTENT_RANGE = re.compile(r"bytes (?:(\d{1,18})-(\d{1,18})|\*)/(\d{1,18}|\*)", re.IGNORECASE)
+_BUSY = frozenset({429, 503})
+_TRANSIENT_CLIENT_ERRORS = frozenset({408, 421, 425})
+
+
+class Verdict(Enum):
+    """What to do with an answer."""
+
+    PART = auto()  # the bytes that were asked for, or their beginning
+    WHOLE = auto()  # the file from its start: the server ignores ranges
+    CHANGED = auto()  # another content than before, or the same one on another server
+    OTHER_SIZE = auto()  # a file of another size
+    EXPIRED = auto()  # the link is no longer good
+    BUSY = auto()  # later
+    UNUSABLE = auto()  # nothing to rely on; ask again
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked for: a range of a file of that size, which servers call `etags` (empty: not known yet)."""
+
+    start: int
+    end: int
+    size_bytes: int
+    etags: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A verdict and what belongs to it."""
+
+    verdict: Verdict
+    reason: str = ""  # for a person, of what went wrong
+    end: int = 0  # of PART and WHOLE: where the body ends
+    total_bytes: int = 0  # of OTHER_SIZE
+    etag: str | None = None  # a strong one
+    wait_seconds: float | None = None  # of BUSY, where the server says
+
+
+def judge_answer(status: int, headers: Mapping[str, str], asked: Asked, now: datetime | None = None) -> Answer:
+    """Verdict on an answer; `headers` are looked up by lower-case names."""
+    if headers.get("content-encoding", "identity").lower() not in ("identity", ""):
+        return Answer(Verdict.UNUSABLE, f"the server packed the file ({headers['content-encoding']})")
+    if status == 206:
+        return _judge_part(headers, asked)
+    if status == 200:
+        return _judge_whole(headers, asked)
+    if status == 416:
+        return _judge_unsatisfiable(headers, asked)
+    if status in _BUSY:
+        wait = parse_retry_after(headers.get("retry-after", ""), now or datetime.now(UTC))
+        return Answer(Verdict.BUSY, f"the server is busy ({status})", wait_seconds=wait)
+    if 400 <= status < 500 and status not in _TRANSIENT_CLIENT_ERRORS:
+        return Answer(Verdict.EXPIRED, f"the server refuses the link ({status})")
+    return Answer(Verdict.UNUSABLE, f"the server answers {status}")
+
+
+def parse_retry_after(text: str, now: datetime) -> float | None:
+    """Seconds to wait, from a number or a date."""
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        date = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    date = date if date.tzinfo else date.replace(tzinfo=UTC)
+    return max(0.0, (date - now).total_seconds())
+
+
+def _judge_part(headers: Mapping[str, str], asked: Asked) -> Answer:
+    given = _CONTENT_RANGE.fullmatch(headers.get("content-range", "").strip())
+    if given is None or given[1] is None:
+        return Answer(Verdict.UNUSABLE, "the server sent a part without saying which")
+    start, end = int(given[1]), int(given[2]) + 1
+    if given[3] != "*" and int(given[3]) != asked.size_bytes:
+        return Answer(Verdict.OTHER_SIZE, total_bytes=int(given[3]))
+    if start != asked.start or not start < end <= asked.end:
+        return Answer(Verdict.UNUSABLE, f"the server sent another part than {asked.start}-{asked.end - 1}: {given[0]}")
+    if not _has_length(headers, end - start):
+        return Answer(Verdict.UNUSABLE, "the server's length and range do not agree")
+    return _same_content(Answer(Verdict.PART, end=end, etag=_strong_etag(headers)), asked)
+
+
+def _judge_whole(headers: Mapping[str, str], asked: Asked) -> Answer:
+    length = headers.get("content-length", "")
+    if headers.get("content-type", "").lower().startswith("text/html"):
+        return Answer(Verdict.EXPIRED, "a web page came instead of the file")
+    if not _has_length(headers, asked.size_bytes):
+        return Answer(Verdict.OTHER_SIZE, total_bytes=int(length) if length.isdigit() else 0)
+    return _same_content(Answer(Verdict.WHOLE, end=asked.size_bytes, etag=_strong_etag(headers)), asked)
+
+
+def _judge_unsatisfiable(headers: Mapping[str, str], asked: Asked) -> Answer:
+    given = _CONTENT_RANGE.fullmatch(headers.get("content-range", "").strip())
+    if given and given[3] != "*" and int(given[3]) != asked.size_bytes:
+        return Answer(Verdict.OTHER_SIZE, total_bytes=int(given[3]))
+    return Answer(Verdict.UNUSABLE, "the server has no such part of the file (416)")
+
+
+def _same_content(answer: Answer, asked: Asked) -> Answer:
+    if asked.etags and answer.etag and answer.etag not in asked.etags:
+        return Answer(Verdict.CHANGED, "the file changes on the server", etag=answer.etag)
+    return answer
+
+
+def _has_length(headers: Mapping[str, str], expected: int) -> bool:
+    """Whether the body is as long as it should be, or does not say how long it is."""
+    return headers.get("content-length", str(expected)).strip() == str(expected)
+
+
+def _strong_etag(headers: Mapping[str, str]) -> str | None:
+    """The server's name of the content, where it promises the same bytes; `W/"…"` does not."""
+    etag = headers.get("etag", "").strip()
+    return etag if etag.startswith('"') else None

@@ -1,0 +1,1 @@
+"""Will it fit, how fast, which one: pure arithmetic on values."""

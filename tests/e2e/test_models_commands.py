@@ -1,0 +1,208 @@
+"""The commands about models as processes, against a local Hub that serves the built-in model under another name."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from g4run.models.library import DEMO_PATH
+from tests.e2e.people import FILE, NAME, POSIX, REPOSITORY, SIZE, Person, error_of, flip_last_byte, stop_midway
+from tests.e2e.processes import Ended
+from tests.e2e.test_run import ANSWER, HELLO
+from tests.fakes.hub import FakeHub
+
+
+def test_what_was_pulled_is_listed_shown_and_run_without_network(person: Person, hub: FakeHub) -> None:
+    assert person.types("pull", NAME).code == 0
+    digest = hub.file(REPOSITORY, FILE).sha256
+    with hub.refusing():
+        assert person.models() == [NAME, "demo"]
+        listed = person.types("ls")
+        assert listed.stdout == (
+            "NAME                      ID              SIZE  QUANT  MODIFIED  FITS\n"
+            f"{NAME}  {digest[:12]}  3.3 MB  F16    just now  yes\n"
+            f"demo                      {digest[:12]}  3.3 MB  F16    built in  yes\n"
+        )
+        shown = person.types("show", NAME.lower())
+        assert (shown.code, shown.stderr) == (0, "")
+        assert f"    sha256 {digest}\n" in shown.stdout
+        ended = person.types("run", NAME, *HELLO[2:], HF_HUB_OFFLINE="1")
+    assert ended == Ended(0, ANSWER, "")
+
+
+def test_a_copy_shares_the_files_and_rm_frees_the_last(person: Person, hub: FakeHub) -> None:
+    person.types("pull", NAME)
+    assert person.types("cp", NAME, "mine") == Ended(0, f"mine names the same files as {NAME}\n", "")
+    first = person.types("rm", NAME)
+    assert first.code == 0
+    assert first.stdout.startswith(f"{NAME} is removed, 0 B are free again\n  kept ")
+    assert person.types("run", "mine", *HELLO[2:]) == Ended(0, ANSWER, "")
+    blob = person.blob(hub.file(REPOSITORY, FILE).sha256)
+    assert blob.is_file()
+    assert person.types("rm", "mine") == Ended(0, "mine is removed, 3.3 MB are free again\n", "")
+    assert (blob.exists(), person.models()) == (False, ["demo"])
+
+
+def test_verify_finds_a_flipped_byte_and_says_what_to_do(person: Person, hub: FakeHub) -> None:
+    person.types("pull", NAME)
+    good = person.types("verify")
+    assert good == Ended(0, f"{NAME}: {FILE}: ok\n", "1 file checked, nothing is wrong\n")
+    digest = hub.file(REPOSITORY, FILE).sha256
+    flip_last_byte(person.blob(digest))
+    bad = person.types("verify", NAME)
+    assert bad.code == 1
+    assert bad.stdout.startswith(f"{NAME}: {FILE}: wrong digest\n")
+    assert f"  expected {digest}\n" in bad.stdout
+    assert bad.stderr == f"1 of 1 file wrong\nHint: g4run rm {NAME}, then g4run pull {NAME}\n"
+    assert json.loads(person.types("verify", "--json").stdout)["is_good"] is False
+    assert person.types("rm", NAME).code == 0
+    assert person.types("pull", NAME).code == 0
+    assert person.types("verify").code == 0
+
+
+def test_outdated_compares_files_not_commits(person: Person, hub: FakeHub, tmp_path: Path) -> None:
+    person.types("pull", NAME)
+    hub.add_revision(REPOSITORY, {"README.md": b"# only the text is new\n"})
+    assert person.types("outdated") == Ended(0, "1 model from the Hub, none is outdated\n", "")
+    newer = tmp_path / "newer.gguf"
+    newer.write_bytes(DEMO_PATH.read_bytes())
+    flip_last_byte(newer)
+    commit = hub.add_revision(REPOSITORY, {FILE: newer})
+    found = person.asks("outdated")["models"]
+    assert isinstance(found, list)
+    assert [(model["newest_commit"], model["changed"], model["is_outdated"]) for model in found] == [
+        (commit, [FILE], True)
+    ]
+    assert person.types("pull", "--all").code == 0
+    assert person.asks("show", NAME)["files"] != []
+    assert person.types("outdated").stdout == "1 model from the Hub, none is outdated\n"
+
+
+def test_show_of_a_name_on_the_hub_reads_the_header_only(person: Person, hub: FakeHub) -> None:
+    hub.set_rate(SIZE)  # else the network's buffers take the whole small file
+    ended = person.types("show", NAME)
+    assert (ended.code, person.models()) == (0, ["demo"])
+    assert re.fullmatch(r"the header is on the Hub: [\d.]+ kB read\n", ended.stderr)
+    assert hub.sent_bytes(f"{REPOSITORY}/{FILE}") < SIZE / 2
+    assert f"/{REPOSITORY}/blob/" in ended.stdout
+
+
+def test_a_repository_is_listed_live(person: Person) -> None:
+    ended = person.types("list", "--available", f"hf.co/{REPOSITORY}")
+    assert ended == Ended(
+        0,
+        "NAME                      QUANT    SIZE  BITS  QUALITY  FITS  HERE\n"
+        f"{NAME}  F16    3.3 MB                 yes\n",
+        "",
+    )
+
+
+def test_the_catalog_is_listed_by_size(person: Person, hub: FakeHub) -> None:
+    available = person.asks("list", "--available", "26b")["available"]
+    assert isinstance(available, list)
+    assert len(available) > 5
+    assert all("26b" in model["repository"].lower() for model in available)
+    assert person.types("list", "--available", "27b").code in (2, 3)
+    assert hub.requests == ()
+
+
+def test_a_file_of_the_person_s_own_is_imported_in_place(person: Person) -> None:
+    path = person.home / "own.gguf"
+    path.write_bytes(DEMO_PATH.read_bytes())
+    ended = person.types("import", str(path), "--name", "own")
+    assert ended == Ended(0, "own is ready, its file is used where it is: g4run chat own\n", "")
+    assert person.types("run", "own", *HELLO[2:]) == Ended(0, ANSWER, "")
+    removed = person.types("rm", "own")
+    assert removed.stdout == (f"own is removed, 0 B are free again\n  kept {path}\n    it is your own file\n")
+    assert path.is_file()
+
+
+def test_what_other_programs_have_is_offered(person: Person) -> None:
+    path = person.home / ".lmstudio" / "models" / "acme" / "demo" / "demo-F16.gguf"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(DEMO_PATH.read_bytes())
+    found = person.asks("import")["found"]
+    assert isinstance(found, list)
+    assert [(model["origin"], model["path"], model["problem"]) for model in found] == [("LM Studio", str(path), None)]
+    assert found[0]["command"] == f"g4run import {path}"
+
+
+def test_df_and_prune_count_what_is_there(person: Person) -> None:
+    person.types("pull", NAME)
+    person.types("cp", NAME, "mine")
+    usage = person.asks("df")
+    assert isinstance(usage["models"], list)
+    assert usage["total_bytes"] == SIZE
+    assert [(model["name"], model["size_bytes"], model["own_bytes"]) for model in usage["models"]] == [
+        ("mine", SIZE, 0),
+        (NAME, SIZE, 0),
+    ]
+    assert person.types("prune", "--dry-run") == Ended(0, "nothing to remove\n", "")
+    assert person.types("prune").code == 0
+    assert person.types("verify").code == 0
+
+
+@POSIX
+def test_unfinished_downloads_can_be_removed(person: Person, hub: FakeHub) -> None:
+    assert stop_midway(person, hub)[0] == 130
+    assert person.asks("df")["partial_bytes"] != 0
+    removed = person.asks("rm", "--partial")["removed_partials"]
+    assert isinstance(removed, list)
+    assert [model["repository"] for model in removed] == [REPOSITORY]
+    assert person.asks("df")["partial_bytes"] == 0
+    assert person.types("rm", "--partial") == Ended(0, "there are no unfinished downloads\n", "")
+
+
+def test_a_damaged_entry_is_named_and_stands_in_nobody_s_way(person: Person) -> None:
+    person.types("pull", NAME)
+    person.types("cp", NAME, "mine")
+    entry = person.home / "g4run" / "models" / "mine.json"
+    entry.write_text("{", "utf-8")
+    ended = person.types("list")
+    assert (ended.code, ended.stdout.count("\n")) == (0, 3)
+    assert ended.stderr.startswith("damaged: mine: ")
+    assert str(entry) in ended.stderr
+    assert person.types("rm", "mine").code == 0
+    assert person.types("list").stderr == ""
+
+
+def test_an_empty_store_says_what_to_type(person: Person) -> None:
+    ended = person.types("list")
+    assert ended.stderr == "no model was pulled yet: g4run pull gemma4, or g4run list --available\n"
+    assert [line.split()[0] for line in ended.stdout.splitlines()] == ["NAME", "demo"]
+
+
+def test_the_catalog_is_refreshed_from_what_the_hub_has(person: Person, hub: FakeHub) -> None:
+    assert error_of(person.types("catalog", "refresh", "--json")) == (5, "network")
+    known = "unsloth/gemma-4-E4B-it-GGUF"
+    hub.add_repository(known, {"gemma-4-E4B-it-Q4_K_M.gguf": DEMO_PATH})
+    report = person.asks("catalog", "refresh")
+    assert (report["refreshed"], report["changed"]) == ([known], [known])
+    available = person.asks("list", "--available", "e4b")["available"]
+    assert isinstance(available, list)
+    assert [model["size_bytes"] for model in available if model["repository"] == known] == [SIZE]
+    ended = person.types("catalog", "refresh", "--foo")
+    assert ended == Ended(2, "", "Error: no such option: --foo\nHint: g4run catalog refresh --help\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("pull",), "there is no name"),
+        (("pull", "gemma4", "--all"), "--all and a name exclude each other"),
+        (("rm",), "there is no name"),
+        (("show", "demo", "--license", "--template"), "--template and --license exclude each other"),
+        (("import", "--copy"), "there is no path"),
+        (("import", "x.gguf", "--copy", "--link"), "--link and --copy exclude each other"),
+        (("ls", "--foo"), "no such option: --foo"),
+        (("list", "--available", "mine"), "mine is neither a size nor a repository"),
+    ],
+)
+def test_a_command_line_that_makes_no_sense_is_exit_code_2(
+    person: Person, arguments: tuple[str, ...], message: str
+) -> None:
+    ended = person.types(*arguments, "--json")
+    error = json.loads(ended.stdout)["error"]
+    assert (ended.code, error["code"], error["message"]) == (2, "usage", message)
+    assert error["hint"]

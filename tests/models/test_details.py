@@ -1,0 +1,94 @@
+"""What `show` tells, of models here and of those still on the Hub."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from g4run.errors import InvalidModelFile, ModelNotFound
+from g4run.models.details import inspect_details
+from g4run.models.hub import Hub
+from g4run.models.imports import import_file
+from g4run.models.library import DEMO_PATH, Library
+from g4run.models.quantizations import FileRole
+from g4run.settings import Settings
+from tests.fakes.gguf_files import foreign_file, read_gguf, split_file, write_parts
+from tests.fakes.hub import FakeHub
+from tests.fakes.stores import digest_of, write_projector
+
+REPOSITORY = "acme/demo-GGUF"
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeHub]:
+    with FakeHub() as hub:
+        yield hub
+
+
+@pytest.fixture
+def library(fake: FakeHub, tmp_path: Path) -> Library:
+    return Library(
+        Settings(
+            data_directory=tmp_path / "data",
+            log_directory=tmp_path / "logs",
+            home_directory=tmp_path / "home",
+            hub_cache=tmp_path / "hub",
+            hub_endpoint=fake.endpoint,
+        )
+    )
+
+
+def no_network() -> Hub:
+    raise AssertionError("the network was asked")
+
+
+def test_the_built_in_model_is_described_from_its_header(library: Library) -> None:
+    details = inspect_details(library, "demo", no_network)
+    assert (details.architecture, details.context_length, details.is_remote) == ("gemma4", 4096, False)
+    assert details.capabilities == ("completion", "tools", "thinking")
+    assert (details.sampling.temperature, details.sampling.top_k, details.sampling.top_p) == (1.0, 64, 0.95)
+    (file,) = details.files
+    assert (file.role, file.origin, file.sha256) == (FileRole.MODEL, "built in", digest_of(DEMO_PATH))
+
+
+def test_a_projector_is_a_capability(library: Library, tmp_path: Path) -> None:
+    model = tmp_path / "mine/model-Q8_0.gguf"
+    model.parent.mkdir()
+    model.write_bytes(DEMO_PATH.read_bytes())
+    write_projector(model.parent / "mmproj-BF16.gguf")
+    record = import_file(library.store, model, "mine", copy=False)
+    details = inspect_details(library, record.name, no_network)
+    assert details.capabilities == ("completion", "tools", "thinking", "vision")
+    assert [file.role for file in details.files] == [FileRole.MODEL, FileRole.PROJECTOR]
+    assert details.quantization == "Q8_0"
+
+
+def test_a_model_on_the_hub_is_described_from_its_header_alone(fake: FakeHub, library: Library, tmp_path: Path) -> None:
+    large = read_gguf(DEMO_PATH).write(tmp_path / "demo-Q8_0.gguf", "sparse")
+    commit = fake.add_repository(REPOSITORY, {"demo-Q8_0.gguf": large})
+    details = inspect_details(library, "hf.co/acme/demo-GGUF:Q8_0", lambda: Hub(library.settings))
+    assert (details.is_remote, details.quantization, details.embedding_length) == (True, "Q8_0", 128)
+    assert details.files[0].location == f"{fake.endpoint}/{REPOSITORY}/blob/{commit}/demo-Q8_0.gguf"
+    assert not (library.settings.hub_cache / "models--acme--demo-GGUF").exists()
+    fake.reset()
+    again = inspect_details(library, "hf.co/acme/demo-GGUF:Q8_0", lambda: Hub(library.settings))
+    assert (again.parameters, again.wire_bytes) == (details.parameters, 0)
+
+
+def test_shards_on_the_hub_are_one_model(fake: FakeHub, library: Library, tmp_path: Path) -> None:
+    parts = write_parts(split_file(read_gguf(DEMO_PATH), 30, 30), tmp_path, DEMO_PATH)
+    fake.add_repository(REPOSITORY, {part.name: part for part in parts})
+    details = inspect_details(library, "hf.co/acme/demo-GGUF", lambda: Hub(library.settings))
+    assert details.parameters == inspect_details(library, "demo", no_network).parameters
+    assert len(details.files) == len(parts)
+
+
+def test_another_architecture_on_the_hub_is_named(fake: FakeHub, library: Library, tmp_path: Path) -> None:
+    fake.add_repository(REPOSITORY, {"qwen-Q8_0.gguf": foreign_file("qwen3").write(tmp_path / "qwen.gguf", "random")})
+    with pytest.raises(InvalidModelFile, match=r"qwen-Q8_0\.gguf: this is a model of architecture 'qwen3'"):
+        inspect_details(library, "hf.co/acme/demo-GGUF", lambda: Hub(library.settings))
+
+
+def test_an_own_name_is_never_looked_for_on_the_hub(library: Library) -> None:
+    with pytest.raises(ModelNotFound, match="there is no model named mine"):
+        inspect_details(library, "mine", no_network)

@@ -1,0 +1,228 @@
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from g4run.errors import InvalidModelFile, ModelNotFound, UsageError
+from g4run.models.imports import import_file
+from g4run.models.library import DEMO_PATH
+from g4run.models.records import Origin, Record, Summary
+from g4run.models.removal import remove
+from g4run.models.store import Store
+from scripts.shapes.metadata import int_value
+from tests.fakes.gguf_files import (
+    SMALL,
+    foreign_file,
+    gemma4_file,
+    split_file,
+    write_parts,
+    write_text,
+    write_truncated,
+)
+from tests.fakes.stores import (
+    COMMIT,
+    REPOSITORY,
+    FakeCache,
+    add_ollama_model,
+    digest_of,
+    downloaded,
+    record_of,
+    settings_in,
+    write_model,
+    write_projector,
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(settings_in(tmp_path))
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return write_model(tmp_path / "models" / "Gemma-4 Small_Q8_0.gguf")
+
+
+def flip(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        byte = file.read(1)[0]
+        file.seek(-1, os.SEEK_END)
+        file.write(bytes([byte ^ 1]))
+
+
+def lengthen(path: Path) -> None:
+    os.truncate(path, path.stat().st_size + 64)
+
+
+def place_of(record: Record) -> tuple[Origin, str | None, str | None, str | None]:
+    file = record.files[0]
+    return file.origin, file.repository, file.commit, file.repository_path
+
+
+def test_a_file_is_used_where_it_is(store: Store, model: Path) -> None:
+    record = import_file(store, model)
+    assert store.records() == (record,)
+    assert record.name == "gemma-4-small_q8_0"
+    assert record.path == model
+    assert record.digest == digest_of(model)
+    assert place_of(record) == (Origin.LINKED, None, None, None)
+    assert record.summary == Summary("small", record.summary.parameters, 4096, "Q8_0", True)
+    assert record.summary.parameters > 1000
+    assert not (store.settings.data_directory / "files").exists()
+
+
+@pytest.mark.skipif(not DEMO_PATH.exists(), reason="the built-in model was not built")
+def test_the_built_in_models_file_can_be_imported(store: Store) -> None:
+    record = import_file(store, DEMO_PATH, "my-demo")
+    assert (record.path, record.size_bytes) == (DEMO_PATH, DEMO_PATH.stat().st_size)
+
+
+def test_the_header_says_the_quantization_where_the_name_does_not(store: Store, tmp_path: Path) -> None:
+    file = gemma4_file(SMALL).having("general.file_type", int_value(15))
+    assert import_file(store, file.write(tmp_path / "a.gguf")).summary.quantization == "Q4_K_M"
+    unknown = file.lacking("general.file_type")
+    assert import_file(store, unknown.write(tmp_path / "b.gguf")).summary.quantization == "unknown"
+
+
+def test_a_relative_path_is_kept_whole(store: Store, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(model.parent)
+    assert import_file(store, Path(model.name), "mine").path == model
+
+
+def test_the_same_again_changes_nothing(store: Store, model: Path) -> None:
+    os.utime(model, (1e9, 1e9))
+    record = import_file(store, model, "mine")
+    read: list[Path] = []
+    assert import_file(store, model, "Mine", on_progress=lambda path, done: read.append(path)) == record
+    assert read == []
+    assert store.records() == (record,)
+
+
+def test_a_file_that_changed_is_read_again(store: Store, model: Path) -> None:
+    before = import_file(store, model, "mine")
+    flip(model)
+    os.utime(model, (time.time() + 1, time.time() + 1))
+    after = import_file(store, model, "mine")
+    assert after.digest == digest_of(model) != before.digest
+    assert after.created_at == before.created_at
+
+
+def test_another_name_for_the_same_file(store: Store, model: Path) -> None:
+    assert import_file(store, model, "one").id == import_file(store, model, "two").id
+    assert len(store.records()) == 2
+
+
+def test_a_name_that_stands_for_another_file_is_refused(store: Store, model: Path, tmp_path: Path) -> None:
+    record = import_file(store, model, "mine")
+    for number, change in enumerate((flip, lengthen)):
+        other = tmp_path / f"other{number}.gguf"
+        shutil.copyfile(model, other)
+        change(other)
+        for copy in (False, True):
+            with pytest.raises(UsageError) as raised:
+                import_file(store, other, "mine", copy=copy)
+            assert raised.value.message == f"mine already names another file: {model}"
+            assert raised.value.hint == "give it a name with --name"
+    assert store.records() == (record,)
+
+
+def test_a_file_that_moved_is_found_again(store: Store, model: Path, tmp_path: Path) -> None:
+    record = import_file(store, model, "mine")
+    moved = tmp_path / "moved.gguf"
+    model.replace(moved)
+    again = import_file(store, moved, "mine")
+    assert (again.path, again.digest, again.created_at) == (moved, record.digest, record.created_at)
+
+
+@pytest.mark.parametrize("name", ["demo", "gemma4:26b", "./x", "a b"])
+def test_a_name_must_be_free_to_use(store: Store, model: Path, name: str) -> None:
+    with pytest.raises(UsageError):
+        import_file(store, model, name)
+    assert store.records() == ()
+
+
+@pytest.mark.parametrize("file_name", ["demo.gguf", "gemma4.gguf", "日本.gguf"])
+def test_a_file_name_that_gives_no_name_asks_for_one(store: Store, model: Path, file_name: str) -> None:
+    path = model.rename(model.with_name(file_name))
+    with pytest.raises(UsageError) as raised:
+        import_file(store, path)
+    assert raised.value.message.startswith(f"{file_name} gives no name that can be used: ")
+    assert raised.value.hint == "give it a name with --name"
+    assert import_file(store, path, "mine").path == path
+
+
+def test_what_is_no_model_is_refused(store: Store, tmp_path: Path) -> None:
+    for path, message in (
+        (write_text(tmp_path / "page.gguf"), "page.gguf: this is not a GGUF file"),
+        (write_truncated(tmp_path / "cut.gguf"), "cut.gguf: the file is incomplete"),
+        (foreign_file("clip").write(tmp_path / "sight.gguf"), "sight.gguf: this is a projector"),
+        (foreign_file("qwen3").write(tmp_path / "qwen.gguf"), "qwen.gguf: this is a model of architecture 'qwen3'"),
+    ):
+        with pytest.raises(InvalidModelFile) as raised:
+            import_file(store, path, copy=True)
+        assert raised.value.message.startswith(message)
+    with pytest.raises(ModelNotFound):
+        import_file(store, tmp_path / "nothing.gguf")
+    with pytest.raises(ModelNotFound):
+        import_file(store, tmp_path)
+    assert store.records() == ()
+    assert not store.settings.data_directory.exists()
+
+
+def test_the_one_projector_beside_it_comes_along(store: Store, model: Path) -> None:
+    projector = write_projector(model.parent / "mmproj-BF16.gguf")
+    record = import_file(store, model)
+    assert record.projector is not None
+    assert (record.projector.path, record.projector.sha256) == (projector, digest_of(projector))
+    assert record.size_bytes == model.stat().st_size + projector.stat().st_size
+
+
+def test_of_two_projectors_none_is_taken(store: Store, model: Path) -> None:
+    for name in ("mmproj-BF16.gguf", "mmproj-F16.gguf"):
+        write_projector(model.parent / name)
+    assert import_file(store, model).projector is None
+
+
+def test_what_only_looks_like_a_projector_is_not_taken(store: Store, model: Path) -> None:
+    write_text(model.parent / "mmproj.gguf")
+    assert import_file(store, model).projector is None
+
+
+@pytest.mark.parametrize("given", [0, 1])
+def test_all_parts_of_a_model_come_along(store: Store, tmp_path: Path, given: int) -> None:
+    parts = write_parts(split_file(gemma4_file(SMALL), 10), tmp_path)
+    record = import_file(store, parts[given], copy=True)
+    assert [file.path.name for file in record.model_files] == [part.name for part in parts]
+    assert len({file.path.parent for file in record.model_files}) == 1
+    assert [file.sha256 for file in record.model_files] == [digest_of(part) for part in parts]
+    assert "00001" not in record.name
+    assert import_file(store, parts[0], copy=True) == record
+
+
+def test_a_file_of_the_hugging_face_cache_keeps_its_place(store: Store, model: Path) -> None:
+    pointer = FakeCache(store.settings.hub_cache).add("Q8/a.gguf", model)
+    record = import_file(store, pointer, "mine")
+    assert record.path == pointer
+    assert place_of(record) == (Origin.FOUND, REPOSITORY, COMMIT, "Q8/a.gguf")
+    assert (record.repository, record.commit) == (REPOSITORY, COMMIT)
+
+
+def test_a_file_that_was_pulled_stays_ours_under_a_further_name(store: Store, model: Path) -> None:
+    pointer = FakeCache(store.settings.hub_cache).add("a.gguf", model)
+    store.save(record_of("gemma4:e4b", downloaded(pointer)))
+    import_file(store, pointer, "mine")
+    remove(store, ["gemma4:e4b"])
+    assert remove(store, ["mine"])[0].freed_bytes == model.stat().st_size
+
+
+def test_a_file_of_lm_studio_keeps_its_repository(store: Store) -> None:
+    path = write_model(store.settings.home_directory / ".lmstudio" / "models" / "user" / "repo" / "m.gguf")
+    assert place_of(import_file(store, path)) == (Origin.FOUND, "user/repo", None, "m.gguf")
+
+
+def test_a_file_of_ollama_is_found_not_ours(store: Store, model: Path) -> None:
+    blob = add_ollama_model(store.settings.home_directory / ".ollama" / "models", "gemma4:e4b", model)
+    assert place_of(import_file(store, blob, "mine")) == (Origin.FOUND, None, None, None)
