@@ -26,7 +26,7 @@ OWNERS = {
     "numpy": "g4run/engine/",
     "msgspec": "g4run/engine/",
     "psutil": "g4run/hardware/",
-    "huggingface_hub": "g4run/models/hub.py",
+    "huggingface_hub": "g4run/models/hub/client.py",
     "httpx2": "g4run/models/",
     "filelock": "g4run/models/",
     "starlette": "g4run/server/",
@@ -123,7 +123,7 @@ def test_a_broken_rule_is_found(path: str, source: str) -> None:
         ("g4run/engine/llama.py", "import llama_cpp.llama_cpp as C\nimport numpy as np"),
         ("g4run/cli/app.py", "import typer\nfrom g4run import __version__"),
         ("g4run/__main__.py", "from g4run import __version__"),
-        ("g4run/models/hub.py", "import huggingface_hub"),
+        ("g4run/models/hub/client.py", "import huggingface_hub"),
     ],
 )
 def test_what_is_allowed_is_not_found(path: str, source: str) -> None:

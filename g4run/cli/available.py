@@ -8,15 +8,15 @@ from g4run.cli.model_views import AvailableModel
 from g4run.errors import UsageError
 
 if TYPE_CHECKING:
-    from g4run.models.catalog import CatalogFile
+    from g4run.models.catalog.catalog import CatalogFile
+    from g4run.models.hub.remote_files import RemoteFile, RemoteRepository
     from g4run.models.library import Library
-    from g4run.models.names import Size
-    from g4run.models.remote_files import RemoteFile, RemoteRepository
+    from g4run.models.names.parse import Size
 
 
 def find_available(library: "Library", typed: str | None) -> tuple[AvailableModel, ...]:
     """The models of all sizes, of one size, or of one repository. Raises UsageError, NetworkError."""
-    from g4run.models.names import FamilyName, HubName, Size, parse_name
+    from g4run.models.names.parse import FamilyName, HubName, Size, parse_name
 
     if typed is None:
         return _of_catalog(library, None)
@@ -56,7 +56,7 @@ def _of_file(file: "CatalogFile", size_label: str, here: frozenset[tuple[str, st
 
 def _of_repository(library: "Library", repository: str, revision: str | None) -> tuple[AvailableModel, ...]:
     """Every model of a repository, as the Hub lists it now. Raises NetworkError, ModelNotFound."""
-    from g4run.models.hub import Hub
+    from g4run.models.hub.client import Hub
     from g4run.models.quantizations import FileRole, group_shards, role_of
 
     listing = Hub(library.settings).list_repository(repository, revision)

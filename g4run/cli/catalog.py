@@ -37,8 +37,8 @@ def refresh(
 def execute(as_json: bool, output: Output) -> int:
     """Ask for every repository of the catalog; one that cannot be listed is named and keeps no other back."""
     from g4run.cli.check_views import refresh_value, render_refresh
-    from g4run.models.catalog_refresh import refresh_catalog
-    from g4run.models.hub import Hub
+    from g4run.models.catalog.refresh import refresh_catalog
+    from g4run.models.hub.client import Hub
 
     settings = read_settings()
     report = refresh_catalog(settings.data_directory, Hub(settings).list_repository)

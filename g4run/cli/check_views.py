@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Final
 from g4run.cli.tables import Column, render_table
 
 if TYPE_CHECKING:
-    from g4run.models.catalog_refresh import RefreshReport
-    from g4run.models.outdated import OutdatedModel
-    from g4run.models.store import Record
-    from g4run.models.verification import FileCheck
+    from g4run.models.catalog.refresh import RefreshReport
+    from g4run.models.pull.outdated import OutdatedModel
+    from g4run.models.store.store import Record
+    from g4run.models.store.verification import FileCheck
 
 _SHORT_COMMIT: Final = 8
 _OUTDATED_COLUMNS: Final = (

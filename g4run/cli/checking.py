@@ -11,8 +11,8 @@ from g4run.settings import read_settings
 
 if TYPE_CHECKING:
     from g4run.models.library import Library
-    from g4run.models.store import Record
-    from g4run.models.verification import FileCheck
+    from g4run.models.store.store import Record
+    from g4run.models.store.verification import FileCheck
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Names; all without one.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, failures included.")]
@@ -35,9 +35,9 @@ def show_outdated(names: Sequence[str], as_json: bool, output: Output) -> int:
     """Compare the files in use with what the Hub has now."""
     from g4run.cli.check_views import outdated_value, render_outdated
     from g4run.cli.tables import line_width
-    from g4run.models.hub import Hub
+    from g4run.models.hub.client import Hub
     from g4run.models.library import Library
-    from g4run.models.outdated import find_outdated
+    from g4run.models.pull.outdated import find_outdated
 
     settings = read_settings()
     library = Library(settings)
@@ -56,7 +56,7 @@ def verify_names(names: Sequence[str], as_json: bool, output: Output) -> int:
     from g4run.cli.check_views import checks_value, render_check, render_verdict
     from g4run.cli.hashing import HashProgress
     from g4run.models.library import Library
-    from g4run.models.verification import verify as verify_records
+    from g4run.models.store.verification import verify as verify_records
 
     records = _records(Library(read_settings()), names)
     checks = []

@@ -8,8 +8,8 @@ from g4run.units import render_bytes
 
 if TYPE_CHECKING:
     from g4run.hardware.memory import Memory
-    from g4run.models.catalog import Catalog
-    from g4run.models.pull import PullPlan
+    from g4run.models.catalog.catalog import Catalog
+    from g4run.models.pull.plan import PullPlan
     from g4run.planner.fit import Fit
 
 

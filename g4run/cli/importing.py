@@ -34,7 +34,7 @@ def import_model(
 def list_found(as_json: bool, output: Output) -> int:
     """List what other programs have."""
     from g4run.cli.store_views import found_value, render_found
-    from g4run.models.elsewhere import search_elsewhere
+    from g4run.models.elsewhere.elsewhere import search_elsewhere
 
     found = search_elsewhere(read_settings())
     if as_json:
@@ -48,8 +48,8 @@ def import_path(path: str, name: str | None, copies: bool, as_json: bool, output
     """Check a file and give it a name."""
     from g4run.cli.hashing import HashProgress
     from g4run.cli.pull_views import record_value
-    from g4run.models.imports import import_file
-    from g4run.models.store import Store
+    from g4run.models.store.imports import import_file
+    from g4run.models.store.store import Store
 
     with HashProgress(output.notes, "copying" if copies else "reading") as progress:
         record = import_file(Store(read_settings()), Path(path), name, copy=copies, on_progress=progress.update)

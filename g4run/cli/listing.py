@@ -11,7 +11,7 @@ from g4run.settings import read_settings
 
 if TYPE_CHECKING:
     from g4run.cli.model_views import ListedModel
-    from g4run.models.store import Record, Store
+    from g4run.models.store.store import Record, Store
 
 
 def list_models(
@@ -37,7 +37,7 @@ def show_models(prefix: str | None, as_json: bool, output: Output) -> int:
 
     from g4run.cli.model_views import models_value, render_damaged, render_models
     from g4run.cli.tables import line_width
-    from g4run.models.store import Store
+    from g4run.models.store.store import Store
 
     store = Store(read_settings())
     models, damaged = listed_models(store, prefix), store.damaged()
@@ -114,9 +114,9 @@ def _demo() -> "ListedModel":
     from g4run import data
     from g4run.cli.fits import find_fit
     from g4run.cli.model_views import ListedModel
-    from g4run.models.architecture import inspect_architecture
     from g4run.models.digest import sha256_of
-    from g4run.models.gguf import read_header
+    from g4run.models.gguf.architecture import inspect_architecture
+    from g4run.models.gguf.header import read_header
 
     path = Path(data.__file__).with_name("demo.gguf")
     header = read_header(path)

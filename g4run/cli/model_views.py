@@ -10,8 +10,8 @@ from g4run.cli.tables import Column, render_table
 from g4run.units import render_bytes
 
 if TYPE_CHECKING:
-    from g4run.models.catalog import Quality
-    from g4run.models.store import DamagedEntry
+    from g4run.models.catalog.catalog import Quality
+    from g4run.models.store.store import DamagedEntry
 
 BUILT_IN: Final = "built in"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400

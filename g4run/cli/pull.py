@@ -14,10 +14,10 @@ from g4run.settings import read_settings
 
 if TYPE_CHECKING:
     from g4run.cli.progress import PullProgress
-    from g4run.models.hub import Hub
+    from g4run.models.hub.client import Hub
     from g4run.models.library import Library
-    from g4run.models.pull import PullPlan
-    from g4run.models.pull_target import PullRequest
+    from g4run.models.pull.plan import PullPlan
+    from g4run.models.pull.target import PullRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def pull(
 
 def execute(command: PullCommand, output: Output) -> int:
     """Pull each name; where there are several, one that fails does not keep the others back."""
-    from g4run.models.hub import Hub
+    from g4run.models.hub.client import Hub
     from g4run.models.library import Library
 
     settings = read_settings()
@@ -95,7 +95,7 @@ def execute(command: PullCommand, output: Output) -> int:
 
 def _requests(command: PullCommand, library: "Library") -> Iterator["PullRequest"]:
     """What to pull: the names, or whatever the store has from the Hub."""
-    from g4run.models.pull_target import PullRequest, update_request
+    from g4run.models.pull.target import PullRequest, update_request
 
     for name in command.names:
         yield PullRequest(name, command.revision, command.with_projector, command.with_drafter)
@@ -114,8 +114,8 @@ def _pull_one(command: PullCommand, library: "Library", hub: "Hub", request: "Pu
     from g4run.cli.fits import add_fit_note
     from g4run.cli.progress import write_event
     from g4run.cli.pull_views import record_value, render_ready
-    from g4run.models.pull import plan_pull
-    from g4run.models.pull_execution import execute_pull
+    from g4run.models.pull.execution import execute_pull
+    from g4run.models.pull.plan import plan_pull
 
     plan = add_fit_note(_with_name_note(plan_pull(library, hub, request), request.name), library.catalog)
     if command.is_dry_run:
@@ -171,7 +171,7 @@ def _open_progress(command: PullCommand, output: Output, *, colour: bool) -> "Pu
 def _stopped(hub: "Hub", plan: "PullPlan", command: PullCommand, output: Output) -> Interrupted:
     """Say what is kept of a pull that was stopped."""
     from g4run.cli.pull_views import render_stopped
-    from g4run.models.pull_execution import downloaded_bytes
+    from g4run.models.pull.execution import downloaded_bytes
 
     total_bytes = sum(file.size_bytes for file in plan.files if file.source == "download")
     if not total_bytes:

@@ -6,8 +6,8 @@ from g4run.cli.tables import Column, render_rows
 from g4run.units import render_bytes
 
 if TYPE_CHECKING:
-    from g4run.models.pull import PlannedFile, PullPlan
-    from g4run.models.store import Record
+    from g4run.models.pull.plan import PlannedFile, PullPlan
+    from g4run.models.store.store import Record
 
 _COLUMNS = (Column("part"), Column("file", gives_way=True), Column("size", is_number=True), Column("here"))
 _SHORT_COMMIT = 8  # digits, as the Hub's pages show it

@@ -13,7 +13,7 @@ from g4run.units import render_bytes
 
 if TYPE_CHECKING:
     from g4run.models.details import ModelDetails
-    from g4run.models.hub import Hub
+    from g4run.models.hub.client import Hub
 
 Part: TypeAlias = Literal["modelfile", "parameters", "template", "system", "license"]
 _WHAT_IS_MISSING: Final = {
@@ -80,7 +80,7 @@ def execute(request: ShowRequest, output: Output) -> int:
 
 
 def _open_hub(settings: Settings) -> "Hub":
-    from g4run.models.hub import Hub
+    from g4run.models.hub.client import Hub
 
     return Hub(settings)
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 from g4run.cli.tables import Column, render_pairs, render_rows, render_table
 from g4run.errors import G4RunError
-from g4run.models.gguf import LongArray
-from g4run.models.gguf_types import VALUE_CODES, ValueType
+from g4run.models.gguf.header import LongArray
+from g4run.models.gguf.types import VALUE_CODES, ValueType
 from g4run.units import render_bytes, render_count
 
 if TYPE_CHECKING:
     from g4run.models.details import FileDetail, ModelDetails
-    from g4run.models.gguf import GgufHeader, MetadataValue, TensorInfo
+    from g4run.models.gguf.header import GgufHeader, MetadataValue, TensorInfo
 
 _FIRST_ITEMS: Final = 4  # of an array, which may be a vocabulary
 _LONGEST_TEXT: Final = 60  # characters of a text, which may be a whole template

@@ -30,8 +30,8 @@ def measure(as_json: bool, output: Output) -> int:
     """Measure and print."""
     from g4run.cli.store_views import render_usage, usage_value
     from g4run.cli.tables import line_width
-    from g4run.models.store import Store
-    from g4run.models.usage import measure_usage
+    from g4run.models.store.store import Store
+    from g4run.models.store.usage import measure_usage
 
     settings = read_settings()
     usage = measure_usage(settings, Store(settings))
@@ -45,8 +45,8 @@ def measure(as_json: bool, output: Output) -> int:
 def remove_unneeded(is_dry_run: bool, as_json: bool, output: Output) -> int:
     """Remove it, or say what would go."""
     from g4run.cli.store_views import pruned_value, render_pruned
-    from g4run.models.store import Store
-    from g4run.models.usage import prune as prune_store
+    from g4run.models.store.store import Store
+    from g4run.models.store.usage import prune as prune_store
 
     settings = read_settings()
     store = Store(settings)

@@ -9,10 +9,10 @@ from g4run.cli.tables import Column, render_table
 from g4run.units import render_bytes
 
 if TYPE_CHECKING:
-    from g4run.models.elsewhere import Elsewhere, FoundModel
-    from g4run.models.partials import RemovedPartial
-    from g4run.models.removal import KeptFile, Removal
-    from g4run.models.usage import DiskUsage, Pruned
+    from g4run.models.elsewhere.elsewhere import Elsewhere, FoundModel
+    from g4run.models.hub.partials import RemovedPartial
+    from g4run.models.store.removal import KeptFile, Removal
+    from g4run.models.store.usage import DiskUsage, Pruned
 
 _USAGE_COLUMNS: Final = (
     Column("NAME", gives_way=True),

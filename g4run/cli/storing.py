@@ -35,8 +35,8 @@ def remove(
 def remove_names(names: Sequence[str], as_json: bool, output: Output) -> int:
     """Remove names and say what that freed."""
     from g4run.cli.store_views import removals_value, render_removal
-    from g4run.models.removal import remove as remove_from_store
-    from g4run.models.store import Store
+    from g4run.models.store.removal import remove as remove_from_store
+    from g4run.models.store.store import Store
 
     removals = remove_from_store(Store(read_settings()), names)
     if as_json:
@@ -49,8 +49,8 @@ def remove_names(names: Sequence[str], as_json: bool, output: Output) -> int:
 def remove_unfinished(names: Sequence[str], as_json: bool, output: Output) -> int:
     """Remove what unfinished downloads left, and say what that freed."""
     from g4run.cli.store_views import partials_value, render_partials
-    from g4run.models.partials import remove_partials
-    from g4run.models.store import Store
+    from g4run.models.hub.partials import remove_partials
+    from g4run.models.store.store import Store
 
     removed = remove_partials(Store(read_settings()), names or None, also_foreign=bool(names))
     if as_json:
@@ -71,8 +71,8 @@ def copy(
 
 def copy_name(source: str, destination: str, as_json: bool, output: Output) -> int:
     """Add the name."""
-    from g4run.models.copying import copy_name as copy_in_store
-    from g4run.models.store import Store
+    from g4run.models.store.copying import copy_name as copy_in_store
+    from g4run.models.store.store import Store
 
     record = copy_in_store(Store(read_settings()), source, destination)
     if as_json:

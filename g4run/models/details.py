@@ -4,18 +4,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from g4run.models.architecture import ARCHITECTURE, Gemma4
-from g4run.models.catalog import Sampling
+from g4run.models.catalog.catalog import Sampling
 from g4run.models.digest import sha256_of
-from g4run.models.file_types import quantization_in
-from g4run.models.gguf import GgufHeader
+from g4run.models.gguf.architecture import ARCHITECTURE, Gemma4
+from g4run.models.gguf.file_types import quantization_in
+from g4run.models.gguf.header import GgufHeader
 from g4run.models.library import DEMO_PATH, Library, ModelFile
-from g4run.models.names import DemoName, FamilyName, HubName, OwnName, PathName, parse_name
+from g4run.models.names.parse import DemoName, FamilyName, HubName, OwnName, PathName, parse_name
 from g4run.models.quantizations import FileRole, quantization_of
-from g4run.models.store import StoredFile
+from g4run.models.store.store import StoredFile
 
 if TYPE_CHECKING:
-    from g4run.models.hub import Hub
+    from g4run.models.hub.client import Hub
 
 BUILT_IN = "built in"
 ON_THE_HUB = "on the Hub"

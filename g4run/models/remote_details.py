@@ -1,20 +1,17 @@
 """What `show` tells of a model that is still on the Hub: its header is read over the network, nothing else."""
 
-from pathlib import Path
-
 from g4run.errors import InvalidModelFile
-from g4run.models.architecture import inspect_architecture
 from g4run.models.details import ON_THE_HUB, FileDetail, ModelDetails, describe
-from g4run.models.hub import Hub
+from g4run.models.gguf.architecture import inspect_architecture
+from g4run.models.hub.client import Hub
+from g4run.models.hub.remote_header import read_remote_header
 from g4run.models.library import Library
-from g4run.models.names import FamilyName, HubName
-from g4run.models.pull_selection import Chosen, select_files
-from g4run.models.pull_target import PullRequest, find_target
+from g4run.models.names.parse import FamilyName, HubName
+from g4run.models.pull.selection import Chosen, select_files
+from g4run.models.pull.target import PullRequest, find_target
 from g4run.models.quantizations import FileRole
-from g4run.models.remote import read_remote_header
+from g4run.models.store.usage import HEADERS
 from g4run.settings import Settings
-
-HEADERS = "headers"  # directory of remote headers, below the data directory
 
 
 def inspect_remote(library: Library, name: FamilyName | HubName, hub: Hub) -> ModelDetails:
@@ -24,7 +21,7 @@ def inspect_remote(library: Library, name: FamilyName | HubName, hub: Hub) -> Mo
     repository = hub.list_repository(target.repository, target.revision)
     selection = select_files(repository, target, request, hub.list_repository)
     paths = [chosen.file.path for chosen in selection.files if chosen.role is FileRole.MODEL]
-    remote = read_remote_header(hub, repository.id, repository.commit, paths, header_directory(library.settings))
+    remote = read_remote_header(hub, repository.id, repository.commit, paths, library.settings.data_directory / HEADERS)
     try:
         model = inspect_architecture(remote.header)
     except InvalidModelFile as error:
@@ -39,11 +36,6 @@ def inspect_remote(library: Library, name: FamilyName | HubName, hub: Hub) -> Mo
         quantization=selection.quantization,
         wire_bytes=remote.wire_bytes,
     )
-
-
-def header_directory(settings: Settings) -> Path:
-    """Where remote headers are kept."""
-    return settings.data_directory / HEADERS
 
 
 def _detail(settings: Settings, chosen: Chosen) -> FileDetail:

@@ -11,11 +11,11 @@ from g4run.cli.check_views import (
     render_verdict,
     repair_hint,
 )
-from g4run.models.catalog_refresh import RefreshFailure, RefreshReport
-from g4run.models.outdated import OutdatedModel
+from g4run.models.catalog.refresh import RefreshFailure, RefreshReport
+from g4run.models.pull.outdated import OutdatedModel
 from g4run.models.quantizations import FileRole
-from g4run.models.records import Origin, Record, StoredFile, Summary
-from g4run.models.verification import FileCheck, FileStatus
+from g4run.models.store.records import Origin, Record, StoredFile, Summary
+from g4run.models.store.verification import FileCheck, FileStatus
 
 PATH = Path("/cache/snapshots/1a2b/x.gguf")
 GOOD = FileCheck("gemma4:26b", FileRole.MODEL, PATH, 1000, FileStatus.OK, "ab", "ab")

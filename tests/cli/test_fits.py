@@ -3,7 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from g4run.cli.fits import add_fit_note, find_fit
-from g4run.models.catalog import read_catalog
+from g4run.models.catalog.catalog import read_catalog
 from g4run.models.quantizations import FileRole
 from tests.cli.pulls import MODEL, PLAN
 

@@ -15,8 +15,8 @@ from g4run.cli.model_views import (
     render_damaged,
     render_models,
 )
-from g4run.models.catalog_values import Quality
-from g4run.models.records import DamagedEntry
+from g4run.models.catalog.values import Quality
+from g4run.models.store.records import DamagedEntry
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 

@@ -9,10 +9,10 @@ from g4run.cli.show_views import (
     render_tensors,
     sampling_value,
 )
-from g4run.models.catalog_values import Sampling
+from g4run.models.catalog.values import Sampling
 from g4run.models.details import FileDetail, ModelDetails
-from g4run.models.gguf import GgufHeader, LongArray, TensorInfo
-from g4run.models.gguf_types import TENSOR_TYPES, ValueType
+from g4run.models.gguf.header import GgufHeader, LongArray, TensorInfo
+from g4run.models.gguf.types import TENSOR_TYPES, ValueType
 from g4run.models.quantizations import FileRole
 
 STRINGS = b"".join(len(text).to_bytes(8, "little") + text for text in (b"<pad>", b"<eos>", b"\xff", b"d", b"e"))

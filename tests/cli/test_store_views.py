@@ -14,10 +14,10 @@ from g4run.cli.store_views import (
     render_usage,
     usage_value,
 )
-from g4run.models.elsewhere import Elsewhere, FoundModel
-from g4run.models.partials import RemovedPartial
-from g4run.models.removal import KeptFile, Removal
-from g4run.models.usage import DiskUsage, ModelUsage, Pruned
+from g4run.models.elsewhere.elsewhere import Elsewhere, FoundModel
+from g4run.models.hub.partials import RemovedPartial
+from g4run.models.store.removal import KeptFile, Removal
+from g4run.models.store.usage import DiskUsage, ModelUsage, Pruned
 
 QUOTE = '"' if os.name == "nt" else "'"
 BLOB = Path("/cache/blobs/abab")

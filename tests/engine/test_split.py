@@ -7,7 +7,7 @@ import pytest
 
 from g4run.engine.client import Engine
 from g4run.engine.parameters import GenerationParameters, LoadParameters
-from g4run.models.shards import shard_paths
+from g4run.models.gguf.shards import shard_paths
 from tests.engine.requests import DEMO, GREEDY, generate
 from tests.fakes.gguf_files import read_gguf, split_file, write_parts
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from g4run.models.quantizations import FileRole
-from g4run.models.records import Origin, Record, StoredFile, Summary
+from g4run.models.store.records import Origin, Record, StoredFile, Summary
 from g4run.settings import Settings
 from tests.fakes.gguf_files import SMALL, foreign_file, gemma4_file
 

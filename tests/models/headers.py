@@ -2,8 +2,8 @@
 
 import struct
 
-from g4run.models.gguf import GgufHeader, parse_header
-from g4run.models.gguf_cursor import Read
+from g4run.models.gguf.cursor import Read
+from g4run.models.gguf.header import GgufHeader, parse_header
 from scripts.shapes.metadata import int_value, ints_value, string, text_value, texts_value
 from scripts.shapes.tensors import Tensor
 from scripts.shapes.writer import header_bytes

@@ -8,8 +8,8 @@ import pytest
 from huggingface_hub import close_session
 
 from g4run.errors import G4RunError
-from g4run.models.hub import Hub
-from g4run.models.hub_patience import Patience
+from g4run.models.hub.client import Hub
+from g4run.models.hub.patience import Patience
 from g4run.settings import Settings
 from tests.fakes.hub import FakeHub
 

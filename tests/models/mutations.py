@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import pytest
 
 from g4run.errors import InvalidModelFile
-from g4run.models.gguf import parse_header
-from g4run.models.loadable import check_loadable
+from g4run.models.gguf.header import parse_header
+from g4run.models.gguf.loadable import check_loadable
 from scripts.shapes.metadata import texts_value
 from scripts.shapes.tensors import Tensor
 from tests.fakes.gguf_files import EXPERTS, LARGE, SMALL, GgufFile, gemma4_file, token_texts

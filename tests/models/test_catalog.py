@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from g4run.models.architecture import SIZE_LABELS
-from g4run.models.catalog import Catalog, CatalogFile, read_catalog
-from g4run.models.names import FamilyName, HubName, Size, parse_name
+from g4run.models.catalog.catalog import Catalog, CatalogFile, read_catalog
+from g4run.models.gguf.architecture import SIZE_LABELS
+from g4run.models.names.parse import FamilyName, HubName, Size, parse_name
 from g4run.models.quantizations import (
     QUANTIZATIONS,
     FileRole,

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from g4run.errors import ModelNotFound
-from g4run.models.catalog import read_catalog
-from g4run.models.names import FamilyName, parse_name
+from g4run.models.catalog.catalog import read_catalog
+from g4run.models.names.parse import FamilyName, parse_name
 from tests.models.published_files import DIGESTS, EXACT, LISTED, ROUNDED
 from tests.models.test_catalog import resolve
 

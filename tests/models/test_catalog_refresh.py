@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from g4run.errors import AccessDenied, G4RunError, NetworkError, NotWritable, Offline
-from g4run.models.catalog import Catalog, read_catalog
-from g4run.models.catalog_live import catalog_entries
-from g4run.models.catalog_refresh import refresh_catalog
-from g4run.models.names import FamilyName, Size
-from g4run.models.remote_files import RemoteFile, RemoteRepository
+from g4run.models.catalog.catalog import Catalog, read_catalog
+from g4run.models.catalog.live import catalog_entries
+from g4run.models.catalog.refresh import refresh_catalog
+from g4run.models.hub.remote_files import RemoteFile, RemoteRepository
+from g4run.models.names.parse import FamilyName, Size
 from tests.models.test_catalog import resolve
 
 PLAIN_31B = "unsloth/gemma-4-31B-it-GGUF"

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from g4run.errors import DiskFull, UsageError
-from g4run.models.copies import copy_files
-from g4run.models.imports import import_file
-from g4run.models.records import Origin
-from g4run.models.store import Store
+from g4run.models.store.copies import copy_files
+from g4run.models.store.imports import import_file
+from g4run.models.store.records import Origin
+from g4run.models.store.store import Store
 from tests.fakes.stores import digest_of, settings_in, write_model, write_projector
 
 
@@ -94,9 +94,9 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 from g4run.errors import DiskFull
-from g4run.models.copies import copy_files
-from g4run.models.imports import import_file
-from g4run.models.store import Store
+from g4run.models.store.copies import copy_files
+from g4run.models.store.imports import import_file
+from g4run.models.store.store import Store
 from tests.fakes.stores import settings_in
 resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
 try:

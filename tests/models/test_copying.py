@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from g4run.errors import ModelNotFound, UsageError
-from g4run.models.copying import copy_name
-from g4run.models.imports import import_file
-from g4run.models.store import Store
+from g4run.models.store.copying import copy_name
+from g4run.models.store.imports import import_file
+from g4run.models.store.store import Store
 from tests.fakes.stores import settings_in, write_model
 
 

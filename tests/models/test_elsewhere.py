@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from g4run.models.elsewhere import FoundModel, find_elsewhere, find_same_file, search_elsewhere
+from g4run.models.elsewhere.elsewhere import FoundModel, find_elsewhere, find_same_file, search_elsewhere
 from g4run.settings import Settings
 from tests.fakes.gguf_files import (
     SMALL,

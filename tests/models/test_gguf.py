@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from g4run.errors import InvalidModelFile
-from g4run.models.gguf import MAX_KEPT_ITEMS, GgufHeader, LongArray, Split, parse_header, read_header
-from g4run.models.gguf_types import TENSOR_TYPES, ValueType
+from g4run.models.gguf.header import MAX_KEPT_ITEMS, GgufHeader, LongArray, Split, parse_header, read_header
+from g4run.models.gguf.types import TENSOR_TYPES, ValueType
 from scripts.shapes.metadata import int_value, string
 from tests.fakes.gguf_files import EXPERTS, SMALL, gemma4_file
 from tests.models.headers import SMALL_FILE, file_of, parse

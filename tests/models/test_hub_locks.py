@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from g4run.errors import NotWritable
-from g4run.models.hub import Hub
+from g4run.models.hub.client import Hub
 from g4run.settings import Settings
 from tests.fakes.hub import FakeHub
 from tests.fakes.hub_faults import FaultKind
@@ -54,7 +54,7 @@ def test_nothing_is_printed_and_nothing_else_is_asked(server: FakeHub, tmp_path:
     server.warning = "topic; this client is too old"
     server.fault(FaultKind.STATUS, 503, stage=None, times=2)
     code = f"""
-from g4run.models.hub import Hub
+from g4run.models.hub.client import Hub
 from g4run.settings import read_settings
 hub = Hub(read_settings())
 hub.locate("{REPOSITORY}", hub.list_repository("{REPOSITORY}").commit, "README.md")
@@ -96,7 +96,7 @@ def test_the_lock_is_huggingface_hubs_and_whoever_waits_says_so(server: FakeHub,
 def test_waiting_for_the_lock_can_be_interrupted(server: FakeHub, settings: Settings, tmp_path: Path) -> None:
     hub = Hub(replace(settings, hub_cache=tmp_path / "hub"), LITTLE)
     code = f"""
-from g4run.models.hub import Hub
+from g4run.models.hub.client import Hub
 from g4run.settings import read_settings
 with Hub(read_settings()).lock("{REPOSITORY}", "{"a" * 64}", lambda: print("waiting", flush=True)):
     print("had")

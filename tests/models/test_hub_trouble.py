@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from g4run.errors import AccessDenied, NetworkError, UsageError
-from g4run.models.hub import Hub
-from g4run.models.remote_files import RemoteFile
+from g4run.models.hub.client import Hub
+from g4run.models.hub.remote_files import RemoteFile
 from g4run.settings import Settings
 from tests.fakes.hub import FakeHub
 from tests.fakes.hub_faults import FaultKind, Stage

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from g4run.errors import InvalidModelFile, ModelNotFound, UsageError
-from g4run.models.imports import import_file
 from g4run.models.library import DEMO_PATH
-from g4run.models.records import Origin, Record, Summary
-from g4run.models.removal import remove
-from g4run.models.store import Store
+from g4run.models.store.imports import import_file
+from g4run.models.store.records import Origin, Record, Summary
+from g4run.models.store.removal import remove
+from g4run.models.store.store import Store
 from scripts.shapes.metadata import int_value
 from tests.fakes.gguf_files import (
     SMALL,

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from g4run.models.journal import Identity, Journal, parse_journal, read_journal, remove_journal
-from g4run.models.ranges import Range, Ranges
-from g4run.models.transfer_boot import boot_identity
+from g4run.models.transfer.boot import boot_identity
+from g4run.models.transfer.journal import Identity, Journal, parse_journal, read_journal, remove_journal
+from g4run.models.transfer.ranges import Range, Ranges
 
 IDENTITY = Identity(10_000, "an etag/with: odd é signs")
 OTHER_BOOT = "00000000"

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from g4run.errors import InvalidModelFile
-from g4run.models.architecture import inspect_architecture
-from g4run.models.gguf import parse_header
-from g4run.models.loadable import UNUSABLE_TYPES, check_loadable
+from g4run.models.gguf.architecture import inspect_architecture
+from g4run.models.gguf.header import parse_header
+from g4run.models.gguf.loadable import UNUSABLE_TYPES, check_loadable
 from scripts.shapes.metadata import float_value, int_value, ints_value, text_value
 from scripts.shapes.tensors import Tensor
 from tests.fakes.gguf_files import LARGE, SMALL, VOCABULARY_SIZE, GgufFile, gemma4_file, patterned_file

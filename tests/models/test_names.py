@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from g4run.errors import G4RunError, ModelNotFound, UsageError
-from g4run.models.names import (
+from g4run.models.names.parse import (
     DemoName,
     FamilyName,
     HubName,

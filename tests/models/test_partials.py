@@ -7,9 +7,9 @@ import pytest
 from huggingface_hub import scan_cache_dir
 
 from g4run.errors import ModelNotFound, UsageError
-from g4run.models.imports import import_file
-from g4run.models.partials import remove_partials
-from g4run.models.store import Store
+from g4run.models.hub.partials import remove_partials
+from g4run.models.store.imports import import_file
+from g4run.models.store.store import Store
 from tests.fakes.stores import REPOSITORY, FakeCache, hold, record_of, settings_in, write_model
 
 

@@ -8,14 +8,14 @@ import pytest
 from huggingface_hub import hf_hub_download, scan_cache_dir
 
 from g4run.errors import DigestMismatch, DiskFull, InvalidModelFile, ModelNotFound, Offline, UsageError
-from g4run.models.catalog_refresh import refresh_catalog
-from g4run.models.hub import Hub
+from g4run.models.catalog.refresh import refresh_catalog
+from g4run.models.hub.client import Hub
 from g4run.models.library import DEMO_PATH, Library
-from g4run.models.outdated import find_outdated
-from g4run.models.pull import PlannedFile, PullPlan, check_space, plan_pull
-from g4run.models.pull_execution import downloaded_bytes, execute_pull
-from g4run.models.pull_target import PullRequest, update_request
-from g4run.models.store import Origin, Record
+from g4run.models.pull.execution import downloaded_bytes, execute_pull
+from g4run.models.pull.outdated import find_outdated
+from g4run.models.pull.plan import PlannedFile, PullPlan, check_space, plan_pull
+from g4run.models.pull.target import PullRequest, update_request
+from g4run.models.store.store import Origin, Record
 from g4run.settings import Settings
 from tests.fakes.gguf_files import foreign_file, read_gguf, split_file, write_parts
 from tests.fakes.hub import FakeHub

@@ -9,13 +9,13 @@ import pytest
 from huggingface_hub import scan_cache_dir
 
 from g4run.errors import ModelNotFound, NotWritable
-from g4run.models.cache import blob_of
-from g4run.models.copying import copy_name
-from g4run.models.imports import import_file
+from g4run.models.hub.cache import blob_of
 from g4run.models.quantizations import FileRole
-from g4run.models.records import Origin
-from g4run.models.removal import KeptFile, Removal, release_files, remove
-from g4run.models.store import Store
+from g4run.models.store.copying import copy_name
+from g4run.models.store.imports import import_file
+from g4run.models.store.records import Origin
+from g4run.models.store.removal import KeptFile, Removal, release_files, remove
+from g4run.models.store.store import Store
 from tests.fakes.stores import (
     NEWER_COMMIT,
     REPOSITORY,
@@ -219,8 +219,8 @@ def test_what_an_update_left_is_released_unless_used(
 KILLED = """
 import os, sys
 from pathlib import Path
-from g4run.models.removal import remove
-from g4run.models.store import Store
+from g4run.models.store.removal import remove
+from g4run.models.store.store import Store
 from tests.fakes.stores import settings_in
 left = int(sys.argv[2])
 def kill(event, arguments):
@@ -262,7 +262,8 @@ def test_a_removal_that_is_killed_anywhere_breaks_nothing_and_can_be_repeated(
 def test_removal_loads_no_network_library() -> None:
     program = """
 import sys
-import g4run.models.copying, g4run.models.removal, g4run.models.partials, g4run.models.usage, g4run.models.verification
+from g4run.models.hub import partials
+from g4run.models.store import copying, removal, usage, verification
 print(*{"asyncio", "filelock", "huggingface_hub", "httpx2", "numpy"} & set(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

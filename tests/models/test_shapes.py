@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from g4run.models.architecture import inspect_architecture
-from g4run.models.gguf import read_header
-from g4run.models.loadable import check_loadable
+from g4run.models.gguf.architecture import inspect_architecture
+from g4run.models.gguf.header import read_header
+from g4run.models.gguf.loadable import check_loadable
 from scripts.shapes.mixes import MIXES, quantized_tensors
 from scripts.shapes.sizes import SHAPES
 from scripts.shapes.tensors import Tensor

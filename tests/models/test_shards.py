@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from g4run.errors import InvalidModelFile, ModelNotFound
-from g4run.models.architecture import inspect_architecture
-from g4run.models.gguf import GgufHeader, Split, parse_header, read_header
-from g4run.models.loadable import check_loadable
-from g4run.models.shards import MAX_PARTS, merge_headers, read_model, shard_names, shard_paths
+from g4run.models.gguf.architecture import inspect_architecture
+from g4run.models.gguf.header import GgufHeader, Split, parse_header, read_header
+from g4run.models.gguf.loadable import check_loadable
+from g4run.models.gguf.shards import MAX_PARTS, merge_headers, read_model, shard_names, shard_paths
 from scripts.shapes.metadata import bool_value, int_value, text_value
 from tests.fakes.gguf_files import GgufFile, gemma4_file, split_file, write_parts
 from tests.models import llama_process

@@ -7,9 +7,9 @@ import pytest
 
 from g4run.errors import DamagedRecord, ModelNotFound, NotWritable
 from g4run.models.quantizations import FileRole
-from g4run.models.records import Origin, Record, StoredFile
-from g4run.models.store import LONGEST_FILE_NAME, Store, file_name_of
-from g4run.models.store_format import parse_record, render_record
+from g4run.models.store.format import parse_record, render_record
+from g4run.models.store.records import Origin, Record, StoredFile
+from g4run.models.store.store import LONGEST_FILE_NAME, Store, file_name_of
 from tests.fakes.stores import SUMMARY, TIME, record_of, settings_in
 
 

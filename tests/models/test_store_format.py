@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from g4run.errors import DamagedRecord
 from g4run.models.quantizations import FileRole
-from g4run.models.records import Origin, Record, StoredFile, Summary
-from g4run.models.store_format import parse_record, render_record
+from g4run.models.store.format import parse_record, render_record
+from g4run.models.store.records import Origin, Record, StoredFile, Summary
 from tests.fakes.stores import settings_in
 
 TEXTS = st.text(st.characters(categories=("L", "N", "P", "S", "Zs")), max_size=20).filter(str.isprintable)

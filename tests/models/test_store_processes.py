@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from g4run.models.store import Store
+from g4run.models.store.store import Store
 from tests.fakes.stores import SUMMARY, settings_in
 from tests.models.test_store import some_record
 
 WRITER = """
 import sys
 from pathlib import Path
-from g4run.models.store import Store
+from g4run.models.store.store import Store
 from tests.fakes.stores import settings_in
 from tests.models.test_store import some_record
 store = Store(settings_in(Path(sys.argv[1])))
@@ -26,7 +26,7 @@ COUNTER = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from g4run.models.store import Store
+from g4run.models.store.store import Store
 from tests.fakes.stores import settings_in
 store = Store(settings_in(Path(sys.argv[1])))
 for _ in range(25):
@@ -38,7 +38,7 @@ for _ in range(25):
 ENDLESS = """
 import itertools, sys
 from pathlib import Path
-from g4run.models.store import Store
+from g4run.models.store.store import Store
 from tests.fakes.stores import settings_in
 from tests.models.test_store import some_record
 store = Store(settings_in(Path(sys.argv[1])))
@@ -93,7 +93,7 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 from g4run.errors import DiskFull
-from g4run.models.store import Store
+from g4run.models.store.store import Store
 from tests.fakes.stores import settings_in
 from tests.models.test_store import some_record
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
@@ -117,7 +117,7 @@ def test_reading_loads_no_lock_and_nothing_heavy(tmp_path: Path) -> None:
     program = """
 import sys
 from pathlib import Path
-from g4run.models.store import Store
+from g4run.models.store.store import Store
 from tests.fakes.stores import settings_in
 Store(settings_in(Path(sys.argv[1]))).records()
 print(*{"filelock", "asyncio", "huggingface_hub", "httpx2"} & set(sys.modules))

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from g4run.errors import DigestMismatch, NetworkError
-from g4run.models.journal import Identity, Journal, parse_journal
-from g4run.models.remote_files import Link
-from g4run.models.transfer import discard, journal_path, present_bytes
+from g4run.models.hub.remote_files import Link
+from g4run.models.transfer.journal import Identity, Journal, parse_journal
+from g4run.models.transfer.transfer import discard, journal_path, present_bytes
 from tests.fakes.hub_faults import FaultKind
 from tests.models.transfers import NAME, REPOSITORY, Pull, pull_of, some_bytes
 

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from g4run.models.transfer_answer import Asked, Verdict, judge_answer, parse_retry_after
+from g4run.models.transfer.answer import Asked, Verdict, judge_answer, parse_retry_after
 
 ASKED = Asked(100, 200, 1000, frozenset({'"cdn"', '"its twin"'}))
 PART = {"content-range": "bytes 100-199/1000", "content-length": "100", "etag": '"cdn"'}

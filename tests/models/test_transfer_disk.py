@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from g4run.errors import DiskFull, G4RunError, NotWritable
-from g4run.models.journal import parse_journal
-from g4run.models.transfer import present_bytes
-from g4run.models.transfer_boot import boot_identity
+from g4run.models.transfer.boot import boot_identity
+from g4run.models.transfer.journal import parse_journal
+from g4run.models.transfer.transfer import present_bytes
 from tests.fakes.hub_faults import FaultKind
 from tests.models.transfers import NAME, REPOSITORY, Pull, pull_of, some_bytes
 

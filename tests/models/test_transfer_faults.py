@@ -7,8 +7,8 @@ import httpx2
 import pytest
 
 from g4run.errors import AccessDenied, DigestMismatch, NetworkError
-from g4run.models.remote_files import Link
-from g4run.models.transfer import present_bytes
+from g4run.models.hub.remote_files import Link
+from g4run.models.transfer.transfer import present_bytes
 from tests.fakes.hub_faults import FaultKind
 from tests.models.transfers import NAME, REPOSITORY, Pull, find_link, pull_of, some_bytes
 

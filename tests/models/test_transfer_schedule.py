@@ -2,7 +2,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from g4run.errors import DiskFull, NetworkError
-from g4run.models.transfer_schedule import Schedule, Segment
+from g4run.models.transfer.schedule import Schedule, Segment
 
 MIB = 2**20
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from g4run.models.cache import bytes_on_disk
-from g4run.models.copying import copy_name
-from g4run.models.imports import import_file
+from g4run.models.hub.cache import bytes_on_disk
 from g4run.models.quantizations import FileRole
-from g4run.models.store import Store
-from g4run.models.usage import ModelUsage, measure_usage, prune
+from g4run.models.store.copying import copy_name
+from g4run.models.store.imports import import_file
+from g4run.models.store.store import Store
+from g4run.models.store.usage import ModelUsage, measure_usage, prune
 from tests.fakes.stores import FakeCache, downloaded, record_of, settings_in, write_model, write_projector
 
 OURS, THEIRS = f"{'a' * 64}.g4run.incomplete", f"{'b' * 64}.1234abcd.incomplete"

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from g4run.models.copying import copy_name
-from g4run.models.imports import import_file
 from g4run.models.quantizations import FileRole
-from g4run.models.store import Store
-from g4run.models.verification import FileCheck, FileStatus, verify
+from g4run.models.store.copying import copy_name
+from g4run.models.store.imports import import_file
+from g4run.models.store.store import Store
+from g4run.models.store.verification import FileCheck, FileStatus, verify
 from tests.fakes.stores import digest_of, record_of, settings_in, write_model, write_projector
 
 

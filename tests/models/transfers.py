@@ -12,8 +12,8 @@ from pathlib import Path
 
 import httpx2
 
-from g4run.models.remote_files import Link
-from g4run.models.transfer import TransferOptions, Transferred, transfer
+from g4run.models.hub.remote_files import Link
+from g4run.models.transfer.transfer import TransferOptions, Transferred, transfer
 from tests.fakes.hub import FakeHub
 
 REPOSITORY = "user/Repo-GGUF"

@@ -1,0 +1,180 @@
+"""The known files of the family: where each is, how large, how good, and what belongs to it.
+
+catalog.toml came with the program; `g4run catalog refresh` writes what the Hub has now into the data directory, and
+that replaces the built-in list of each repository that answered.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from g4run.errors import ModelNotFound, Pointer
+from g4run.models.catalog.overlay import apply_overlay, read_overlay
+from g4run.models.catalog.source import ListedModel, Listing, SizeSource, read_source
+from g4run.models.catalog.values import CatalogFile, CompanionFile, Quality, Sampling, SizeFacts
+from g4run.models.names.parse import FAMILY, FamilyName, HubName, Size
+from g4run.models.quantizations import bits_of, default_rank, drafter_rank, projector_rank
+
+__all__ = ["Catalog", "CatalogFile", "CompanionFile", "Quality", "Sampling", "SizeFacts", "read_catalog"]
+
+MAX_SUGGESTIONS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """All that is known without asking the network. Files are in the order in which a quantization is looked for."""
+
+    sizes: tuple[SizeFacts, ...]
+    files: tuple[CatalogFile, ...]
+    companions: tuple[CompanionFile, ...]  # every projector and drafter, also those that no file names as its own
+    repositories: tuple[str, ...]  # in the same order; some have no files until the catalog is refreshed
+    sampling: Sampling
+    license: str  # SPDX identifier
+    license_url: str
+    refreshed_at: str | None  # ISO 8601, UTC; None: as it came with the program
+    overlay_problem: str | None  # why what was refreshed is not used
+
+    def resolve(self, name: FamilyName) -> CatalogFile:
+        """The file that a name of the family means. Raises ModelNotFound, with what there is for that size."""
+        if name.quantization is None:
+            return self.facts(name.size).default
+        for file in self.available(name.size):
+            if file.quantization == name.quantization and (file.is_qat or not name.is_qat):
+                return file
+        raise self._no_such_quantization(name, name.quantization)
+
+    def facts(self, size: Size) -> SizeFacts:
+        """What is known of a size."""
+        return next(facts for facts in self.sizes if facts.size is size)
+
+    def available(self, size: Size | None = None) -> tuple[CatalogFile, ...]:
+        """All files, or those of one size."""
+        return tuple(file for file in self.files if size is None or file.size is size)
+
+    def find_file(self, repository: str, path: str) -> CatalogFile | None:
+        """The model that a path belongs to, be it any of its parts."""
+        return next((file for file in self._files_of(repository) if _contains(file.paths, path)), None)
+
+    def find_companion(self, repository: str, path: str) -> CompanionFile | None:
+        """A projector or a drafter by its path."""
+        wanted = (repository.lower(), path.lower())
+        return next((file for file in self.companions if (file.repository.lower(), file.path.lower()) == wanted), None)
+
+    def find_quantization(self, repository: str, quantization: str) -> CatalogFile | None:
+        """The file of a quantization in one repository."""
+        wanted = quantization.lower()
+        return next((file for file in self._files_of(repository) if file.quantization.lower() == wanted), None)
+
+    def find_default(self, repository: str) -> CatalogFile | None:
+        """What a repository's name alone means: the best 4-bit file of it, else the next larger, else what there is."""
+        return min(self._files_of(repository), key=_default_rank, default=None)
+
+    def _files_of(self, repository: str) -> tuple[CatalogFile, ...]:
+        return tuple(file for file in self.files if file.repository.lower() == repository.lower())
+
+    def _no_such_quantization(self, name: FamilyName, quantization: str) -> ModelNotFound:
+        """What there is instead, the nearest in bits first."""
+        bits = bits_of(quantization)
+        there = [file for file in self.available(name.size) if file.name.startswith(f"{FAMILY}:")]
+        there.sort(key=lambda file: (file.is_qat < name.is_qat, abs(bits_of(file.quantization) - bits)))
+        names = [file.name for file in there if file.is_qat or not name.is_qat or file.quantization == quantization]
+        more = f" and {len(names) - MAX_SUGGESTIONS} more" if len(names) > MAX_SUGGESTIONS else ""
+        refresh = "" if self.refreshed_at else "; `g4run catalog refresh` asks the Hub for others"
+        kind = "quantization-aware trained " if name.is_qat else ""
+        start = len(name.text) - len(quantization)
+        return ModelNotFound(
+            f"there is no {kind}{quantization} of {FAMILY}:{name.size}",
+            f"there is {', '.join(names[:MAX_SUGGESTIONS])}{more}{refresh}",
+            pointer=Pointer(name.text, start, len(name.text)),
+        )
+
+
+def read_catalog(data_directory: Path) -> Catalog:
+    """The built-in catalog, overlaid by what was refreshed if that can be read."""
+    source = read_source()
+    overlay, problem = read_overlay(data_directory)
+    listings = apply_overlay(source.listings, overlay) if overlay else source.listings
+    files = _assemble(listings, {size.size: size.parameters for size in source.sizes})
+    return Catalog(
+        sizes=tuple(_facts(size, files) for size in source.sizes),
+        files=files,
+        companions=tuple(file for listing in listings for file in (*listing.projectors, *listing.drafters)),
+        repositories=tuple(listing.id for listing in listings),
+        sampling=source.sampling,
+        license=source.license,
+        license_url=source.license_url,
+        refreshed_at=overlay.refreshed_at if overlay else None,
+        overlay_problem=problem,
+    )
+
+
+def _facts(size: SizeSource, files: Sequence[CatalogFile]) -> SizeFacts:
+    candidates = [file for file in files if file.size is size.size]
+    return SizeFacts(
+        size.size,
+        size.label,
+        size.parameters,
+        size.parameters_with_encoders,
+        size.context_length,
+        size.modalities,
+        default=min(candidates, key=lambda file: (not file.is_qat, _default_rank(file))),
+    )
+
+
+def _default_rank(file: CatalogFile) -> float:
+    return default_rank(file.quantization, is_qat=file.is_qat)
+
+
+def _assemble(listings: Sequence[Listing], parameters: dict[Size, int]) -> tuple[CatalogFile, ...]:
+    """Every model with its name and its companions; the first of a name has it."""
+    by_id = {listing.id: listing for listing in listings}
+    taken: set[str] = set()
+    return tuple(
+        CatalogFile(
+            name=_claim_name(listing, model, taken),
+            repository=listing.id,
+            paths=model.paths,
+            quantization=model.quantization,
+            size=listing.size,
+            parameters=parameters[listing.size],
+            is_qat=listing.is_qat,
+            size_bytes=model.size_bytes,
+            size_is_exact=model.size_is_exact,
+            path_is_confirmed=model.path_is_confirmed,
+            sha256=model.sha256,
+            revision=model.revision,
+            quality=model.quality,
+            projector=projector,
+            drafter=drafter,
+        )
+        for listing in listings
+        for projector, drafter in [(_choose_projector(listing, by_id), _choose_drafter(listing, by_id))]
+        for model in listing.models
+    )
+
+
+def _claim_name(listing: Listing, model: ListedModel, taken: set[str]) -> str:
+    """The shortest name that resolves to the model: of the family, of its repository and quantization, of its file."""
+    family = FamilyName(listing.size, listing.is_qat, model.quantization)
+    hub = HubName(listing.id, model.quantization)
+    names = [family.text, replace(family, is_qat=False).text, hub.text]
+    free = [name for name in names if name not in taken]
+    taken.update(names)
+    return free[0] if free else HubName(listing.id, file=model.paths[0]).text
+
+
+def _choose_projector(listing: Listing, by_id: dict[str, Listing]) -> CompanionFile | None:
+    other = by_id.get(listing.projectors_of or "")
+    candidates = listing.projectors or (other.projectors if other else ())
+    return min(candidates, key=lambda file: projector_rank(file.path), default=None)
+
+
+def _choose_drafter(listing: Listing, by_id: dict[str, Listing]) -> CompanionFile | None:
+    other = by_id.get(listing.drafters_of or "")
+    candidates = listing.drafters or (other.drafters if other else ())
+    has_experts = listing.size is Size.A4B_26B
+    return min(candidates, key=lambda file: drafter_rank(file.path, has_experts=has_experts), default=None)
+
+
+def _contains(paths: Iterable[str], wanted: str) -> bool:
+    return wanted.lower() in (path.lower() for path in paths)

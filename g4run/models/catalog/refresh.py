@@ -1,0 +1,82 @@
+"""Ask the Hub what every repository of the catalog holds now, and keep the answers in the data directory."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from g4run.errors import G4RunError, NetworkError, Offline
+from g4run.models.catalog.overlay import FILE_NAME, Overlay, has_models, read_overlay, render_overlay, useful_files
+from g4run.models.catalog.source import read_source
+from g4run.models.hub.remote_files import RemoteRepository
+from g4run.models.store.files import write_atomically
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshFailure:
+    """A repository that did not answer, or not with models; what was known of it stays."""
+
+    repository: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshReport:
+    """What a refresh did."""
+
+    path: Path
+    refreshed_at: str
+    refreshed: tuple[str, ...]  # repositories
+    changed: tuple[str, ...]  # those of them with another commit than at the last refresh, or never refreshed before
+    failures: tuple[RefreshFailure, ...]
+
+
+def refresh_catalog(data_directory: Path, list_repository: Callable[[str], RemoteRepository]) -> RefreshReport:
+    """List every repository of the catalog and write <data>/catalog.json.
+
+    A repository that fails keeps what an earlier refresh knew. Raises NetworkError where all fail, NotWritable and
+    DiskFull; then nothing is changed.
+    """
+    earlier, _ = read_overlay(data_directory)
+    before = {repository.id: repository for repository in earlier.repositories} if earlier else {}
+    names = tuple(listing.id for listing in read_source().listings)
+    answers, errors = _ask(names, list_repository)
+    if not answers:
+        raise _nothing_came(errors)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    kept = before | answers
+    path = data_directory / FILE_NAME
+    overlay = Overlay(now, tuple(kept[name] for name in names if name in kept))
+    write_atomically(path, render_overlay(overlay).encode())
+    return RefreshReport(
+        path=path,
+        refreshed_at=now,
+        refreshed=tuple(answers),
+        changed=tuple(name for name in answers if name not in before or before[name].commit != answers[name].commit),
+        failures=tuple(RefreshFailure(name, error.message) for name, error in errors.items()),
+    )
+
+
+def _ask(
+    names: tuple[str, ...], list_repository: Callable[[str], RemoteRepository]
+) -> tuple[dict[str, RemoteRepository], dict[str, G4RunError]]:
+    answers: dict[str, RemoteRepository] = {}
+    errors: dict[str, G4RunError] = {}
+    for name in names:
+        try:
+            repository = list_repository(name)
+        except Offline:
+            raise
+        except G4RunError as error:
+            errors[name] = error
+            continue
+        if has_models(repository):
+            answers[name] = RemoteRepository(name, repository.commit, useful_files(repository).files)
+        else:
+            errors[name] = NetworkError(f"{name} holds no GGUF file of a model")
+    return answers, errors
+
+
+def _nothing_came(errors: dict[str, G4RunError]) -> G4RunError:
+    first = next(iter(errors.values()))
+    return NetworkError(f"no repository of the catalog could be listed: {first.message}", first.hint)

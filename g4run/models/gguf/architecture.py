@@ -1,0 +1,208 @@
+"""What kind of Gemma 4 a GGUF file holds, from its metadata alone.
+
+Keys: src/llama-arch.cpp, llama_model_base::load_hparams and src/models/gemma4.cpp of llama.cpp.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import TypeGuard
+
+from g4run.errors import InvalidModelFile
+from g4run.models.gguf.header import GgufHeader, LongArray, MetadataValue
+
+ARCHITECTURE = "gemma4"
+MAX_LAYERS = 512  # LLAMA_MAX_LAYERS
+MAX_EXPERTS = 1024  # LLAMA_MAX_EXPERTS
+MAX_LENGTH = 1 << 24  # of one dimension; the largest real one is 262,144
+MAX_CONTEXT = 1 << 30
+
+SIZE_LABELS = {
+    (35, 1536): "E2B",
+    (42, 2560): "E4B",
+    (48, 3840): "12B",
+    (30, 2816): "26B A4B",
+    (60, 5376): "31B",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Gemma4:
+    """The dimensions of one Gemma 4; tuples have one item a layer."""
+
+    size_label: str  # E2B, E4B, 12B, 26B A4B, 31B; else what the file says, or "other"
+    parameters: int
+    layers: int
+    embedding_length: int
+    feed_forward_lengths: tuple[int, ...]
+    head_count: int
+    kv_head_counts: tuple[int, ...]
+    key_length: int  # of a head in a global layer; values have the same
+    key_length_swa: int  # of a head in a sliding layer
+    sliding_window: int
+    sliding_pattern: tuple[bool, ...]  # True where a layer sees only the window
+    shared_kv_layers: int  # the last so many layers use the KV cache of earlier ones
+    per_layer_embedding_length: int  # 0 where the model has no per-layer embeddings
+    expert_count: int  # 0 in a dense model
+    expert_used_count: int
+    expert_feed_forward_length: int
+    context_length: int  # tokens the model was trained for
+    vocabulary_size: int
+    has_thinking: bool
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it is of the E2B and E4B kind, which has a prompt format of its own."""
+        return self.per_layer_embedding_length > 0
+
+    @property
+    def kv_layers(self) -> int:
+        """How many layers, counted from the first, own a KV cache."""
+        return self.layers - self.shared_kv_layers
+
+    def key_length_of(self, layer: int) -> int:
+        """The length of a head's keys, and of its values, in one layer."""
+        return self.key_length_swa if self.sliding_pattern[layer] else self.key_length
+
+
+def inspect_architecture(header: GgufHeader) -> Gemma4:
+    """Take a Gemma 4's dimensions from a header.
+
+    Raises InvalidModelFile for another architecture, and for keys that are missing or make no sense by themselves.
+    """
+    _check_architecture(header)
+    layers = integer(header, "gemma4.block_count", 1, MAX_LAYERS)
+    width = integer(header, "gemma4.embedding_length", 1, MAX_LENGTH)
+    experts = integer(header, "gemma4.expert_count", 0, MAX_EXPERTS, default=0)
+    heads = integers(header, "gemma4.attention.head_count", layers, MAX_LENGTH)
+    if len(set(heads)) > 1:
+        raise InvalidModelFile("gemma4.attention.head_count differs between layers, as in no Gemma 4")
+    return Gemma4(
+        size_label=_size_label(header, layers, width),
+        parameters=header.parameters,
+        layers=layers,
+        embedding_length=width,
+        feed_forward_lengths=integers(header, "gemma4.feed_forward_length", layers, MAX_LENGTH),
+        head_count=heads[0],
+        kv_head_counts=integers(header, "gemma4.attention.head_count_kv", layers, MAX_LENGTH),
+        key_length=integer(header, "gemma4.attention.key_length", 1, MAX_LENGTH),
+        key_length_swa=integer(header, "gemma4.attention.key_length_swa", 1, MAX_LENGTH),
+        sliding_window=integer(header, "gemma4.attention.sliding_window", 1, MAX_LENGTH),
+        sliding_pattern=_sliding_pattern(header, layers),
+        shared_kv_layers=integer(header, "gemma4.attention.shared_kv_layers", 0, layers - 1, default=0),
+        per_layer_embedding_length=integer(header, "gemma4.embedding_length_per_layer_input", 0, MAX_LENGTH),
+        expert_count=experts,
+        expert_used_count=_expert_used_count(header, layers, experts),
+        expert_feed_forward_length=_expert_feed_forward_length(header, layers, experts),
+        context_length=integer(header, "gemma4.context_length", 1, MAX_CONTEXT),
+        vocabulary_size=array_length(header, "tokenizer.ggml.tokens"),
+        has_thinking=_has_thinking(header),
+    )
+
+
+def _check_architecture(header: GgufHeader) -> None:
+    name = header.metadata.get("general.architecture")
+    if name == ARCHITECTURE:
+        return
+    if name == "clip":
+        raise InvalidModelFile(
+            "this is a projector (architecture clip), which adds sight or hearing to a model but is none itself",
+            "give the model's own file, whose name does not begin with mmproj",
+        )
+    if name in ("gemma4-assistant", "gemma4_assistant"):
+        raise InvalidModelFile(
+            f"this is a drafter (architecture {name}), which speeds a Gemma 4 up but cannot answer alone",
+            "give the model's own file, whose name does not begin with mtp",
+        )
+    if name is None:
+        raise InvalidModelFile("the file does not say what architecture it has: general.architecture is missing")
+    raise InvalidModelFile(f"this is a model of architecture {name!r}, but g4run runs Gemma 4 only")
+
+
+def integer(header: GgufHeader, key: str, least: int, most: int, default: int | None = None) -> int:
+    """A whole number within limits. Raises InvalidModelFile where it is missing, of another type, or outside."""
+    value = header.metadata.get(key, default)
+    if not _is_integer(value):
+        raise _missing_or_wrong(header, key, "a whole number")
+    if not least <= value <= most:
+        raise InvalidModelFile(f"{key} is {value}, not between {least} and {most}")
+    return value
+
+
+def integers(header: GgufHeader, key: str, layers: int, most: int) -> tuple[int, ...]:
+    """One positive number a layer, given as an array or as one number for all."""
+    value = header.metadata.get(key)
+    if not isinstance(value, tuple):
+        return (integer(header, key, 1, most),) * layers
+    numbers = tuple(number for number in value if _is_integer(number) and 1 <= number <= most)
+    if len(value) != layers:
+        raise InvalidModelFile(f"{key} has {len(value)} items, but the model has {layers} layers")
+    if len(numbers) != layers:
+        raise InvalidModelFile(f"{key} holds something else than numbers between 1 and {most}")
+    return numbers
+
+
+def number(header: GgufHeader, key: str, default: float) -> float:
+    """A finite number that is not negative."""
+    value = header.metadata.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _missing_or_wrong(header, key, "a number")
+    if not math.isfinite(value) or value < 0:
+        raise InvalidModelFile(f"{key} is {value}, not a finite number of 0 or more")
+    return value
+
+
+def array_length(header: GgufHeader, key: str) -> int:
+    """How many items an array has; it must be there and not empty."""
+    value = header.metadata.get(key)
+    length = value.count if isinstance(value, LongArray) else len(value) if isinstance(value, tuple) else 0
+    if not length:
+        raise _missing_or_wrong(header, key, "a list with items")
+    return length
+
+
+def _is_integer(value: MetadataValue | None) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _missing_or_wrong(header: GgufHeader, key: str, wanted: str) -> InvalidModelFile:
+    if key not in header.metadata:
+        return InvalidModelFile(f"the metadata key {key} is missing")
+    return InvalidModelFile(f"{key} is not {wanted}")
+
+
+def _sliding_pattern(header: GgufHeader, layers: int) -> tuple[bool, ...]:
+    key = "gemma4.attention.sliding_window_pattern"
+    value = header.metadata.get(key)
+    if not isinstance(value, tuple) or any(isinstance(item, str) for item in value):
+        raise _missing_or_wrong(header, key, "a list of booleans")
+    if len(value) != layers:
+        raise InvalidModelFile(f"{key} has {len(value)} items, but the model has {layers} layers")
+    return tuple(bool(item) for item in value)
+
+
+def _expert_used_count(header: GgufHeader, layers: int, experts: int) -> int:
+    key = "gemma4.expert_used_count"
+    if not experts:
+        return integer(header, key, 0, 0, default=0)
+    used = integers(header, key, layers, experts)
+    if len(set(used)) > 1:
+        raise InvalidModelFile(f"{key} differs between layers, as in no Gemma 4")
+    return used[0]
+
+
+def _expert_feed_forward_length(header: GgufHeader, layers: int, experts: int) -> int:
+    return integers(header, "gemma4.expert_feed_forward_length", layers, MAX_LENGTH)[0] if experts else 0
+
+
+def _has_thinking(header: GgufHeader) -> bool:
+    """Every Gemma 4 thinks, unless it was tuned with a chat template that has no such switch."""
+    template = header.metadata.get("tokenizer.chat_template")
+    return not isinstance(template, str) or "<|think|>" in template or "enable_thinking" in template
+
+
+def _size_label(header: GgufHeader, layers: int, width: int) -> str:
+    known = SIZE_LABELS.get((layers, width))
+    if known:
+        return known
+    given = header.metadata.get("general.size_label")
+    return given if isinstance(given, str) and given else "other"

@@ -1,0 +1,133 @@
+"""The header of a model that lies on the Hub, read without the model: kept on disk, since a digest never goes stale."""
+
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from g4run.errors import InvalidModelFile, NetworkError
+from g4run.models.gguf.cursor import AGAIN
+from g4run.models.gguf.header import GgufHeader, parse_header
+from g4run.models.gguf.shards import merge_headers, shortened
+from g4run.models.hub.client import Hub
+from g4run.models.hub.header_stream import RemoteStart
+from g4run.models.transfer.options import TransferOptions
+
+SUFFIX = ".header"
+
+_DIGEST_BYTES = 32  # at the end of a kept header: the sha256 of what stands before
+_SAFE_NAME = re.compile(r"[0-9A-Za-z_-]{1,128}")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteHeader:
+    """A header and what it cost; of a model in several files, of all together.
+
+    `size_bytes` is of the files; `wire_bytes` is what came of them, `requests` counts links and ranges.
+    """
+
+    header: GgufHeader
+    size_bytes: int
+    wire_bytes: int
+    requests: int
+
+
+def read_remote_header(
+    hub: Hub,
+    repository: str,
+    commit: str,
+    paths: str | Sequence[str],
+    cache_directory: Path,
+    options: TransferOptions | None = None,
+) -> RemoteHeader:
+    """Read the header of a model's file, or of all its parts in order.
+
+    Raises InvalidModelFile that begins with the file's path, NetworkError, and what `Hub.locate` raises.
+    """
+    paths = (paths,) if isinstance(paths, str) else tuple(paths)
+    reader = _Reader(hub, repository, commit, cache_directory, options or TransferOptions())
+    # The first comes last: its metadata are kept, and a hostile part's are gone before another's come.
+    later = [shortened(reader.read(path)) for path in reversed(paths[1:])]
+    header = reader.read(paths[0])
+    if later:
+        header = merge_headers(paths, [header, *reversed(later)])
+    return RemoteHeader(header, reader.size_bytes, reader.wire_bytes, reader.requests)
+
+
+class _Reader:
+    """Reads headers of one commit, and counts."""
+
+    def __init__(self, hub: Hub, repository: str, commit: str, cache_directory: Path, options: TransferOptions) -> None:
+        self._hub = hub
+        self._repository = repository
+        self._commit = commit
+        self._cache_directory = cache_directory
+        self._options = options
+        self.size_bytes = self.wire_bytes = self.requests = 0
+
+    def read(self, path: str) -> GgufHeader:
+        """One file's header, from the disk where it is kept."""
+        start = RemoteStart(
+            self._hub.session, lambda: self._hub.locate(self._repository, self._commit, path), self._options
+        )
+        try:
+            with closing(start):
+                return self._read(start)
+        except InvalidModelFile as error:
+            hint = "" if error.hint == AGAIN else error.hint  # nothing was downloaded
+            raise InvalidModelFile(f"{path}: {error.message}", hint) from None
+        except NetworkError as error:
+            raise type(error)(f"the header of {self._repository}/{path}: {error.message}", error.hint) from error
+        finally:
+            self.size_bytes += start.link.size_bytes
+            self.wire_bytes += start.wire_bytes
+            self.requests += start.requests
+
+    def _read(self, start: RemoteStart) -> GgufHeader:
+        kept_at = _kept_at(self._cache_directory, start.link.etag)
+        kept = _read_kept(kept_at, start.link.size_bytes)
+        if kept is not None:
+            return kept
+        header = parse_header(start.read, start.link.size_bytes)
+        start.close()  # before anything else: the rest of the range is on its way
+        _keep(kept_at, start.start(header.data_offset))
+        return header
+
+
+def _kept_at(directory: Path, etag: str) -> Path:
+    """Where the header of a file is kept; etags come from a server, and could be any path."""
+    name = etag if _SAFE_NAME.fullmatch(etag) else hashlib.sha256(etag.encode()).hexdigest()
+    return directory / f"{name}{SUFFIX}"
+
+
+def _read_kept(path: Path, size_bytes: int) -> GgufHeader | None:
+    """The header that is kept; None where there is none, or where it is damaged."""
+    try:
+        kept = path.read_bytes()
+    except OSError:
+        return None
+    data, digest = kept[:-_DIGEST_BYTES], kept[-_DIGEST_BYTES:]
+    if hashlib.sha256(data).digest() != digest:
+        return None
+    try:
+        return parse_header(lambda offset, length: data[offset : offset + length], size_bytes)
+    except InvalidModelFile:
+        return None
+
+
+def _keep(path: Path, data: bytes) -> None:
+    """Keep a header for the next time, whole or not at all; where it cannot be written, it is read again then."""
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=path.name, suffix=".tmp", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.write(hashlib.sha256(data).digest())
+            Path(name).replace(path)
+        finally:
+            Path(name).unlink(missing_ok=True)

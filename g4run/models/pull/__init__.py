@@ -1,0 +1,1 @@
+"""From a name to files that are here and right."""

@@ -1,0 +1,27 @@
+"""A repository as the cache has it, for a pull in offline mode: what is here already can still be given a name."""
+
+from pathlib import Path
+
+from g4run.errors import Offline
+from g4run.models.hub.cache import blob_of, commits_of, file_size, repository_directory, snapshot_files
+from g4run.models.hub.remote_files import RemoteFile, RemoteRepository
+
+_SHA256_LENGTH = 64
+
+
+def list_cached_repository(hub_cache: Path, repository: str, revision: str | None) -> RemoteRepository:
+    """The files of a revision that the cache has, without one of `main` or the newest. Raises Offline for none."""
+    directory = repository_directory(hub_cache, repository)
+    for commit in commits_of(directory, revision):
+        snapshot = directory / "snapshots" / commit
+        files = tuple(_file(snapshot, path) for found, path in snapshot_files(directory) if found == commit)
+        if files:
+            return RemoteRepository(repository, commit, files)
+    raise Offline(f"offline mode is on, and nothing of {repository} is in the cache", "unset HF_HUB_OFFLINE")
+
+
+def _file(snapshot: Path, path: Path) -> RemoteFile:
+    """A file with the digest that its blob is named after, where it is one."""
+    name = blob_of(path).name
+    sha256 = name if len(name) == _SHA256_LENGTH and path.is_symlink() else None
+    return RemoteFile(path.relative_to(snapshot).as_posix(), file_size(path), sha256)

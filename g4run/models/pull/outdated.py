@@ -1,0 +1,57 @@
+"""Which models have newer files on the Hub: the files in use are compared, not the repository's commit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from g4run.models.hub.client import Hub
+from g4run.models.hub.remote_files import RemoteRepository
+from g4run.models.library import Library
+from g4run.models.store.store import Record, StoredFile
+
+
+@dataclass(frozen=True, slots=True)
+class OutdatedModel:
+    """A name's files beside what the Hub has under the revision that was asked for."""
+
+    name: str
+    repository: str
+    current_commit: str
+    newest_commit: str
+    changed: tuple[str, ...]  # paths whose bytes differ, or that are no longer there
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether any file in use has other bytes now."""
+        return bool(self.changed)
+
+
+def find_outdated(library: Library, hub: Hub, names: Sequence[str] = ()) -> tuple[OutdatedModel, ...]:
+    """Compare the named models, or all, that came from the Hub. Raises ModelNotFound, NetworkError."""
+    records = [library.stored(name) for name in names] or list(library.store.records())
+    listings: dict[tuple[str, str], RemoteRepository] = {}
+    found = []
+    for record in records:
+        if record.repository is None or record.commit is None:
+            continue
+        place = (record.repository, record.requested_revision or "main")
+        if place not in listings:
+            listings[place] = hub.list_repository(*place)
+        found.append(_compare(record, record.repository, record.commit, listings[place]))
+    return tuple(found)
+
+
+def _compare(record: Record, repository: str, commit: str, newest: RemoteRepository) -> OutdatedModel:
+    there = {file.path: file for file in newest.files}
+    changed = []
+    for file in record.files:
+        if file.repository == repository and file.repository_path is not None:
+            now = there.get(file.repository_path)
+            if now is None or not _is_same(file, now.sha256, now.size_bytes):
+                changed.append(file.repository_path)
+    return OutdatedModel(record.name, repository, commit, newest.commit, tuple(changed))
+
+
+def _is_same(file: StoredFile, sha256: str | None, size_bytes: int | None) -> bool:
+    if sha256 is None or file.sha256 is None:
+        return size_bytes in (None, file.size_bytes)
+    return sha256 == file.sha256

@@ -1,0 +1,191 @@
+"""What a pull would fetch: which files of which commit, what of them is here already, and what room that takes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from g4run.errors import DigestMismatch, DiskFull
+from g4run.models.elsewhere.elsewhere import candidates_for
+from g4run.models.hub.cache import file_size, find_snapshot_file
+from g4run.models.hub.client import Hub
+from g4run.models.hub.remote_files import RemoteRepository
+from g4run.models.library import Library
+from g4run.models.pull.offline import list_cached_repository
+from g4run.models.pull.selection import Chosen, Selection, select_files
+from g4run.models.pull.target import PullRequest, Target, find_target
+from g4run.models.quantizations import FileRole
+from g4run.models.store.copies import free_bytes
+from g4run.models.transfer.transfer import present_bytes
+from g4run.units import render_bytes
+
+ListRevision: TypeAlias = Callable[[str, str | None], RemoteRepository]
+Source: TypeAlias = Literal["download", "cache", "elsewhere"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFile:
+    """One file, and where it comes from; sizes in bytes."""
+
+    role: FileRole
+    repository: str
+    commit: str
+    path: str
+    size_bytes: int
+    sha256: str | None
+    present_bytes: int  # of a download that was begun; all of it where nothing needs to be fetched
+    source: Source
+    where: Path | None  # the file that is here already
+
+
+@dataclass(frozen=True, slots=True)
+class PullPlan:
+    """All that a pull will do, before its first byte."""
+
+    name: str
+    repository: str
+    commit: str
+    requested_revision: str | None
+    quantization: str | None
+    files: tuple[PlannedFile, ...]
+    free_bytes: int | None  # on the file system of the cache, where it can be told
+    cache_directory: Path
+    notes: tuple[str, ...]
+
+    @property
+    def total_bytes(self) -> int:
+        """The size of all files together."""
+        return sum(file.size_bytes for file in self.files)
+
+    @property
+    def download_bytes(self) -> int:
+        """What is still to be fetched."""
+        return sum(file.size_bytes - file.present_bytes for file in self.files if file.source == "download")
+
+
+def plan_pull(library: Library, hub: Hub, request: PullRequest) -> PullPlan:
+    """Ask the Hub what a name means there, and look at what is here.
+
+    Raises ModelNotFound, NetworkError, and DigestMismatch where the Hub has other bytes than the catalog knows.
+    """
+    target = find_target(library, request)
+    list_repository: ListRevision = hub.list_repository
+    if library.settings.is_offline:
+        list_repository = partial(list_cached_repository, library.settings.hub_cache)
+    repository, selection, notes = _choose(list_repository, target, request)
+    parts = sum(chosen.role is FileRole.MODEL for chosen in selection.files)
+    files = tuple(
+        _plan_file(library, hub, chosen, is_part=parts > 1 and chosen.role is FileRole.MODEL)
+        for chosen in selection.files
+    )
+    return PullPlan(
+        name=target.name,
+        repository=repository.id,
+        commit=repository.commit,
+        requested_revision=request.revision or target.revision,
+        quantization=selection.quantization,
+        files=files,
+        free_bytes=free_bytes(library.settings.hub_cache),
+        cache_directory=library.settings.hub_cache,
+        notes=(*notes, *selection.notes),
+    )
+
+
+def check_space(plan: PullPlan) -> None:
+    """Raise DiskFull where what is still to come has no room."""
+    if plan.free_bytes is not None and plan.download_bytes > plan.free_bytes:
+        raise DiskFull(
+            f"{plan.name} needs {render_bytes(plan.download_bytes)} more in {plan.cache_directory}, "
+            f"where {render_bytes(plan.free_bytes)} are free",
+            "free some space (`g4run df` shows what models take), or set HF_HOME to a larger disk",
+        )
+
+
+def _choose(
+    list_repository: ListRevision, target: Target, request: PullRequest
+) -> tuple[RemoteRepository, Selection, tuple[str, ...]]:
+    """The files at the wanted revision; at the catalog's own where the branch has moved on since."""
+    wanted = request.revision or target.revision
+
+    def list_main(other: str) -> RemoteRepository:
+        return list_repository(other, None)
+
+    repository = list_repository(target.repository, wanted)
+    selection = select_files(repository, target, request, list_main)
+    changed = _unlike_the_catalog(selection)
+    if not changed or wanted is not None or target.entry is None:
+        return repository, selection, ()
+    pinned = target.entry.revision
+    if pinned is None or pinned == repository.commit:
+        raise _other_bytes(target, repository, changed)
+    older = list_repository(target.repository, pinned)
+    selection = select_files(older, target, request, list_main)
+    if _unlike_the_catalog(selection):
+        raise _other_bytes(target, older, changed)
+    return (
+        older,
+        selection,
+        (f"the Hub has a newer upload than the one the catalog knows, {pinned[:8]}, which is taken",),
+    )
+
+
+def _unlike_the_catalog(selection: Selection) -> str:
+    """How the Hub's files differ from what the catalog knows of them, in words; empty where they do not."""
+    for chosen in selection.files:
+        file, known = chosen.file, chosen.known
+        if known is None:
+            continue
+        if known.sha256 is not None and file.sha256 is not None and known.sha256 != file.sha256:
+            return f"{file.path} has sha256 {file.sha256[:12]}… on the Hub, {known.sha256[:12]}… in the catalog"
+        if known.sha256 is None and known.size_bytes is not None and file.size_bytes != known.size_bytes:
+            return f"{file.path} has {file.size_bytes} bytes on the Hub, {known.size_bytes} in the catalog"
+    return ""
+
+
+def _other_bytes(target: Target, repository: RemoteRepository, difference: str) -> DigestMismatch:
+    return DigestMismatch(
+        f"{repository.id} was changed since the catalog was written: {difference}",
+        "`g4run catalog refresh` takes over what the Hub has now; "
+        f"`g4run pull {target.name} --revision main` does so this once",
+    )
+
+
+def _plan_file(library: Library, hub: Hub, chosen: Chosen, *, is_part: bool) -> PlannedFile:
+    repository, path = chosen.repository, chosen.file.path
+    sha256, size_bytes = chosen.file.sha256, chosen.file.size_bytes
+    etag = sha256
+    if etag is None or size_bytes is None:
+        link = hub.locate(repository.id, repository.commit, path)
+        etag, size_bytes = link.etag, link.size_bytes
+    planned = PlannedFile(
+        role=chosen.role,
+        repository=repository.id,
+        commit=repository.commit,
+        path=path,
+        size_bytes=size_bytes,
+        sha256=sha256,
+        present_bytes=present_bytes(hub.partial_path(repository.id, etag)),
+        source="download",
+        where=None,
+    )
+    source, where = _find_present(library, hub, planned, etag, is_part=is_part)
+    return planned if where is None else replace(planned, source=source, where=where, present_bytes=size_bytes)
+
+
+def _find_present(
+    library: Library, hub: Hub, file: PlannedFile, etag: str, *, is_part: bool
+) -> tuple[Source, Path | None]:
+    """Where the same file seems to lie already, by size and name: in the cache, or in another program's folder.
+
+    llama.cpp wants the parts of a model side by side, so these are taken from the cache alone.
+    """
+    cached = find_snapshot_file(library.settings.hub_cache, file.repository, file.commit, file.path)
+    for candidate in (cached, hub.blob_path(file.repository, etag)):
+        if candidate is not None and file_size(candidate) == file.size_bytes:
+            return "cache", candidate
+    found = candidates_for(library.settings, Path(file.path).name, file.size_bytes, file.sha256)
+    if found and not is_part:
+        return "elsewhere", found[0]
+    hub.locate(file.repository, file.commit, file.path)  # refuses here what is gated, before anything is promised
+    return "download", None

@@ -1,0 +1,175 @@
+"""Which of a repository's files make up the wanted model: its weights, its projector, its drafter."""
+
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
+
+from g4run.errors import ModelNotFound, Pointer
+from g4run.models.catalog.catalog import CatalogFile, CompanionFile
+from g4run.models.hub.remote_files import RemoteFile, RemoteRepository
+from g4run.models.pull.target import PullRequest, Target
+from g4run.models.quantizations import (
+    FileRole,
+    default_rank,
+    drafter_rank,
+    group_shards,
+    projector_rank,
+    quantization_of,
+    role_of,
+)
+
+MAX_SUGGESTIONS = 3
+MAX_LISTED = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the catalog knows for certain about a file."""
+
+    size_bytes: int | None
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """One file of the model, the listing that it is from, and what the catalog knows of it."""
+
+    role: FileRole
+    repository: RemoteRepository
+    file: RemoteFile
+    known: Known | None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The files to fetch, in order."""
+
+    quantization: str | None
+    files: tuple[Chosen, ...]
+    notes: tuple[str, ...]
+
+
+ListRepository: TypeAlias = Callable[[str], RemoteRepository]
+Rank: TypeAlias = Callable[[str], tuple[int, int, str]]
+
+
+def select_files(
+    repository: RemoteRepository, target: Target, request: PullRequest, list_repository: ListRepository
+) -> Selection:
+    """Choose among the files of a repository, and of those that the catalog names for companions.
+
+    Raises ModelNotFound, with what there is.
+    """
+    return _Selecting(repository, target, request, list_repository).run()
+
+
+class _Selecting:
+    """One choice, collecting files and notes."""
+
+    def __init__(
+        self,
+        repository: RemoteRepository,
+        target: Target,
+        request: PullRequest,
+        list_repository: ListRepository,
+    ) -> None:
+        self._list_repository = list_repository
+        self._repository = repository
+        self._target = target
+        self._request = request
+        self._by_path = {file.path: file for file in repository.files}
+        self._files: list[Chosen] = []
+        self._notes: list[str] = []
+
+    def run(self) -> Selection:
+        """Weights first, then what belongs to them."""
+        paths = self._choose_model()
+        entry = self._target.entry
+        known = None
+        if entry is not None and paths == entry.paths and len(paths) == 1:
+            known = Known(entry.size_bytes if entry.size_is_exact else None, entry.sha256)
+        self._files += [Chosen(FileRole.MODEL, self._repository, self._by_path[path], known) for path in paths]
+        if self._request.with_projector:
+            self._add_projector(entry.projector if entry else None)
+        if self._request.with_drafter:
+            self._add_drafter(entry.drafter if entry else None)
+        quantization = quantization_of(paths[0]) or self._target.quantization
+        return Selection(quantization, tuple(self._files), tuple(self._notes))
+
+    def _choose_model(self) -> tuple[str, ...]:
+        models = self._models()
+        if not models:
+            raise ModelNotFound(
+                f"{self._repository.id} holds no GGUF file of a model", "give a repository that holds GGUF files"
+            )
+        entry = self._target.entry
+        if entry is not None and entry.paths in models:
+            return entry.paths
+        if self._target.path is not None:
+            return self._with_path(models, self._target.path)
+        if self._target.quantization is not None:
+            return self._with_quantization(models, self._target.quantization, entry)
+        return self._best(models)
+
+    def _models(self) -> list[tuple[str, ...]]:
+        return list(group_shards(path for path in self._by_path if role_of(path) is FileRole.MODEL))
+
+    def _with_path(self, models: list[tuple[str, ...]], wanted: str) -> tuple[str, ...]:
+        for paths in models:
+            if wanted.lower() in (path.lower() for path in paths):
+                return paths
+        near = difflib.get_close_matches(wanted, [paths[0] for paths in models], n=MAX_SUGGESTIONS, cutoff=0.5)
+        raise self._not_there(f"{self._repository.id} has no file {wanted}", wanted, near or [m[0] for m in models])
+
+    def _with_quantization(
+        self, models: list[tuple[str, ...]], wanted: str, entry: CatalogFile | None
+    ) -> tuple[str, ...]:
+        found = [paths for paths in models if (quantization_of(paths[0]) or "").lower() == wanted.lower()]
+        if not found:
+            there = sorted({tag for paths in models if (tag := quantization_of(paths[0]))})
+            near = difflib.get_close_matches(wanted.upper(), there, n=MAX_SUGGESTIONS, cutoff=0.6)
+            raise self._not_there(f"{self._repository.id} has no {wanted}", wanted, near or there)
+        if entry is not None:
+            self._notes.append(f"{entry.path} is not there any more; {found[0][0]} has the same quantization")
+        return found[0]
+
+    def _best(self, models: list[tuple[str, ...]]) -> tuple[str, ...]:
+        tagged = [(tag, paths) for paths in models if (tag := quantization_of(paths[0]))]
+        if tagged:
+            is_qat = "qat" in self._repository.id.lower()
+            return min(tagged, key=lambda model: default_rank(model[0], is_qat=is_qat))[1]
+        if len(models) == 1:
+            return models[0]
+        raise self._not_there(f"{self._repository.id} has several models", "", [paths[0] for paths in models])
+
+    def _not_there(self, message: str, part: str, instead: Sequence[str]) -> ModelNotFound:
+        typed = self._request.name
+        start = typed.lower().rfind(part.lower()) if part else -1
+        pointer = Pointer(typed, start, start + len(part)) if start >= 0 else None
+        more = f" and {len(instead) - MAX_LISTED} more" if len(instead) > MAX_LISTED else ""
+        return ModelNotFound(message, f"there is {', '.join(instead[:MAX_LISTED])}{more}", pointer=pointer)
+
+    def _add_projector(self, known: CompanionFile | None) -> None:
+        if not self._add_companion(FileRole.PROJECTOR, known, projector_rank):
+            self._notes.append("there is no projector in this repository: the model will read text only")
+
+    def _add_drafter(self, known: CompanionFile | None) -> None:
+        rank = partial(drafter_rank, has_experts="a4b" in self._repository.id.lower())
+        if not self._add_companion(FileRole.DRAFTER, known, rank):
+            raise ModelNotFound(f"{self._repository.id} has no drafter", "leave --drafter out")
+
+    def _add_companion(self, role: FileRole, known: CompanionFile | None, rank: Rank) -> bool:
+        """Add what the catalog names, or the best of the model's own repository; False where there is none."""
+        repository = self._repository
+        if known is not None and known.repository.lower() != repository.id.lower():
+            repository = self._list_repository(known.repository)
+        found = next((file for file in repository.files if known is not None and file.path == known.path), None)
+        exact = Known(known.size_bytes if known.size_is_exact else None, known.sha256) if found and known else None
+        if found is None:
+            fitting = [file for file in repository.files if role_of(file.path) is role]
+            found = min(fitting, key=lambda file: rank(file.path), default=None)
+        if found is not None:
+            self._files.append(Chosen(role, repository, found, exact))
+        return found is not None

@@ -1,0 +1,40 @@
+"""A second name for the same files; no byte is copied."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from g4run.errors import G4RunError, UsageError
+from g4run.models.names.parse import parse_name, parse_own_name
+from g4run.models.store.records import Record, timestamp
+from g4run.models.store.store import Store
+
+
+def copy_name(store: Store, source: str, destination: str) -> Record:
+    """Give the files of one name another name as well; what is already so stays so.
+
+    Raises ModelNotFound for the source, UsageError where the other name is malformed, reserved or taken.
+    """
+    name = parse_own_name(destination).text
+    with store.locked():
+        record = store.get(_canonical(store, source))
+        existing = store.find(name)
+        if existing is not None:
+            if _paths(existing) == _paths(record):
+                return existing
+            raise UsageError(f"{name} already names other files", f"g4run rm {name}, or choose another name")
+        now = timestamp()
+        copied = replace(record, name=name, created_at=now, modified_at=now)
+        store.save(copied)
+        return copied
+
+
+def _canonical(store: Store, name: str) -> str:
+    try:
+        return parse_name(name).text if store.find(name) is None else name
+    except G4RunError:
+        return name
+
+
+def _paths(record: Record) -> tuple[Path, ...]:
+    return tuple(Path(os.path.abspath(file.path)) for file in record.files)  # noqa: PTH100 - links stay links

@@ -1,0 +1,1 @@
+"""One large file over HTTP: in ranges, resumable, hashed as it comes."""

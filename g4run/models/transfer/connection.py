@@ -1,0 +1,179 @@
+"""One connection of a transfer: takes segments, asks for them, writes what comes, and tries again when it breaks."""
+
+import random
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import httpx2
+
+from g4run.errors import NetworkError
+from g4run.models.hub.remote_files import Link
+from g4run.models.transfer.answer import Asked, Verdict, judge_answer
+from g4run.models.transfer.file import PartialFile
+from g4run.models.transfer.link import KEPT, AttemptFailed, SharedLink
+from g4run.models.transfer.options import TransferOptions
+from g4run.models.transfer.schedule import Schedule, Segment
+from g4run.units import render_seconds
+
+_RENEWED = frozenset({Verdict.CHANGED, Verdict.OTHER_SIZE, Verdict.EXPIRED})
+_SOON_BYTES = 64 * 2**10  # after that much, a connection that broke is opened again at once
+
+
+class Connection:
+    """What one thread of a transfer does, until the file is whole or the transfer stops."""
+
+    def __init__(
+        self, client: httpx2.Client, link: SharedLink, file: PartialFile, schedule: Schedule, options: TransferOptions
+    ) -> None:
+        self._client = client
+        self._link = link
+        self._file = file
+        self._schedule = schedule
+        self._options = options
+        self._failures = 0  # in a row, without progress of any connection
+        self._pauses = 0  # in a row, without progress of this one
+        self._progress_bytes = 0
+        self._response: httpx2.Response | None = None
+        self.wire_bytes = 0
+
+    def run(self) -> None:
+        """Fetch segments until there are none. Raises G4RunError when trying on is of no use."""
+        while segment := self._schedule.take():
+            came = self.wire_bytes
+            failure: AttemptFailed | None = None
+            try:
+                self._fetch(segment)
+            except AttemptFailed as failed:
+                failure = failed
+            self._schedule.give_back(segment)
+            if failure and not self._schedule.is_stopped:
+                self._pause(failure, self.wire_bytes - came)
+
+    @property
+    def is_receiving(self) -> bool:
+        """Whether there may be something to write; a thread that waits for an answer has nothing."""
+        return self._response is not None
+
+    def interrupt(self) -> None:
+        """Wake the thread if it waits for bytes; called from another one."""
+        response = self._response
+        stream = response.extensions.get("network_stream") if response else None
+        connected = stream.get_extra_info("socket") if stream else None
+        if isinstance(connected, socket.socket):
+            with suppress(OSError):
+                socket.socket.shutdown(connected, socket.SHUT_RDWR)  # not SSLSocket's own, which is for its own thread
+
+    def _fetch(self, segment: Segment) -> None:
+        link = self._link.current
+        asked = Asked(segment.position, segment.end, self._schedule.size_bytes, self._link.server_etags)
+        with self._ask(link, asked) as response:
+            answer = judge_answer(response.status_code, response.headers, asked)
+            if answer.verdict in _RENEWED:
+                self._link.renew(link, answer, self._schedule.present_bytes)
+            elif answer.verdict is Verdict.PART:
+                self._link.accept(answer.etag)
+                self._receive(response, segment, asked.start, answer.end)
+            elif answer.verdict is Verdict.WHOLE:
+                self._link.accept(answer.etag)
+                if self._schedule.stream_whole(segment):
+                    self._receive(response, segment, 0, answer.end)
+            else:
+                raise AttemptFailed(answer.reason, answer.wait_seconds)
+
+    @contextmanager
+    def _ask(self, link: Link, asked: Asked) -> Iterator[httpx2.Response]:
+        headers = {**link.headers, "Range": f"bytes={asked.start}-{asked.end - 1}", "Accept-Encoding": "identity"}
+        if len(asked.etags) == 1:
+            headers["If-Range"] = min(asked.etags)
+        options = self._options
+        timeout = httpx2.Timeout(options.stall_seconds, connect=min(options.connect_seconds, options.stall_seconds))
+        with _network_failures():
+            request = self._client.build_request("GET", link.url, headers=headers, timeout=timeout)
+            response = self._client.send(request, stream=True, follow_redirects=True)
+        self._response = response
+        try:
+            yield response
+        finally:
+            self._response = None
+            with suppress(httpx2.HTTPError, OSError):
+                response.close()
+
+    def _receive(self, response: httpx2.Response, segment: Segment, position: int, end: int) -> None:
+        """Write a body that starts at `position`; whatever happens, what came of it is written."""
+        body = response.iter_raw()
+        chunks: list[bytes] = []
+        held, began = 0, time.monotonic()
+        failure: AttemptFailed | None = None
+        while position + held < min(end, segment.end) and not self._schedule.is_ending:
+            try:
+                chunk = _next_chunk(body)
+            except AttemptFailed as failed:
+                failure = failed
+                break
+            self.wire_bytes += len(chunk)
+            chunks.append(chunk)
+            held += len(chunk)
+            if held >= self._options.block_bytes or time.monotonic() - began > self._options.block_seconds:
+                self._write(segment, position, chunks)
+                position, held, began = position + held, 0, time.monotonic()
+                chunks.clear()
+        self._write(segment, position, chunks)
+        if failure:
+            raise failure
+        if position + held == end:
+            with suppress(AttemptFailed):
+                _next_chunk(body)  # the end of the message, so that the connection can be used again
+
+    def _write(self, segment: Segment, start: int, chunks: list[bytes]) -> None:
+        data = memoryview(b"".join(chunks))
+        for first, last in self._schedule.wanted(segment, start, start + len(data)):
+            self._file.write(first, data[first - start : last - start])
+            self._schedule.record(first, last)
+        segment.position = start + len(data)
+
+    def _pause(self, failure: AttemptFailed, came_bytes: int) -> None:
+        """Wait before the next attempt, or give up."""
+        present = self._schedule.present_bytes
+        self._failures = 1 if present != self._progress_bytes else self._failures + 1
+        self._progress_bytes = present
+        self._pauses = 0 if came_bytes else self._pauses + 1
+        if self._failures > self._options.retries:
+            raise failure.error
+        self._schedule.pause(self._pause_seconds(failure, came_bytes))
+
+    def _pause_seconds(self, failure: AttemptFailed, came_bytes: int) -> float:
+        wait = failure.wait_seconds
+        if wait is not None and wait > self._options.longest_wait_seconds:
+            raise NetworkError(f"the server asks to come again in {render_seconds(wait)}", KEPT)
+        if wait is None and came_bytes >= _SOON_BYTES:
+            return 0.0
+        first, longest = self._options.first_pause_seconds, self._options.longest_pause_seconds
+        growing = min(longest, first * 2.0**self._pauses / 2)
+        return max(wait or 0.0, growing) + random.uniform(0, growing / 2)
+
+
+def _next_chunk(body: Iterator[bytes]) -> bytes:
+    with _network_failures():
+        chunk = next(body, b"")
+    if not chunk:
+        raise AttemptFailed("the server closed the connection too early")
+    return chunk
+
+
+@contextmanager
+def _network_failures() -> Iterator[None]:
+    """Whatever the network does, as a failure of this attempt."""
+    try:
+        yield
+    except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, OSError) as error:
+        raise AttemptFailed(_describe(error)) from error
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, httpx2.ConnectTimeout | httpx2.ConnectError):
+        return f"cannot connect to the server ({error})"
+    if isinstance(error, httpx2.TimeoutException):
+        return "the server sends nothing more"
+    return f"the connection broke ({error})"

@@ -1,0 +1,38 @@
+"""Partial files as they lie on the disk between two transfers; imports nothing of the network."""
+
+from contextlib import suppress
+from pathlib import Path
+
+from g4run.models.transfer.journal import read_journal, remove_journal
+
+
+def journal_path(partial: Path) -> Path:
+    """Where the journal of a partial file lies."""
+    return partial.with_name(partial.name.removesuffix(".incomplete") + ".journal")
+
+
+def present_bytes(partial: Path) -> int:
+    """How much of the file a transfer need not fetch again; 0 too where nothing can be read."""
+    with suppress(OSError):
+        recorded = read_journal(journal_path(partial))
+        if recorded and partial.stat().st_size == recorded.identity.size_bytes:
+            return sum(end - start for start, end in recorded.present)
+    return 0
+
+
+def discard(partial: Path) -> int:
+    """Remove a partial file and its journal; returns how many bytes of the disk that frees."""
+    freed = 0
+    for path in (partial, journal_path(partial)):
+        with suppress(FileNotFoundError):
+            freed += _bytes_on_disk(path)
+    remove_journal(journal_path(partial))
+    partial.unlink(missing_ok=True)
+    return freed
+
+
+def _bytes_on_disk(path: Path) -> int:
+    """What a file occupies; on Windows, which does not say, its size."""
+    status = path.stat()
+    blocks: int | None = getattr(status, "st_blocks", None)
+    return status.st_size if blocks is None else blocks * 512
