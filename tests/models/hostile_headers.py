@@ -1,6 +1,6 @@
 """Headers made to cost as much memory as can be, and what a process needs that reads one.
 
-python -m tests.models.hostile_headers KIND   prints the peak memory of this process in bytes, after it refused the header
+python -m tests.models.hostile_headers KIND   prints the peak memory of this process, in bytes
 """
 
 import struct
