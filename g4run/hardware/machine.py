@@ -42,7 +42,7 @@ class GpuProcess:
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """One GPU. `backend` is ggml's name (CUDA, ROCm, Metal, Vulkan, SYCL), None where the installed build cannot use it."""
+    """One GPU. `backend` is ggml's name (CUDA, ROCm, Metal, Vulkan, SYCL), or None: the build cannot use it."""
 
     name: str
     kind: GpuKind
