@@ -117,7 +117,9 @@ def _report(error: G4RunError, output: Output, *, as_json: bool) -> int:
     if as_json:
         output.write_json(error_value(error))
     elif not isinstance(error, Interrupted):
-        output.notes.write(render_error(error))
+        from g4run.cli.tables import line_width
+
+        output.notes.write(render_error(error, line_width(output.notes)))
     return error.exit_code
 
 

@@ -34,10 +34,25 @@ def find_available(library: "Library", typed: str | None) -> tuple[AvailableMode
 def _of_catalog(library: "Library", size: "Size | None") -> tuple[AvailableModel, ...]:
     here = _places_here(library)
     labels = {facts.size: facts.label for facts in library.catalog.sizes}
-    return tuple(_of_file(file, labels[file.size], here) for file in library.catalog.available(size))
+    short = _short_names(library)
+    return tuple(
+        _of_file(file, labels[file.size], here, short.get(file.name, ())) for file in library.catalog.available(size)
+    )
 
 
-def _of_file(file: "CatalogFile", size_label: str, here: frozenset[tuple[str, str]]) -> AvailableModel:
+def _short_names(library: "Library") -> dict[str, tuple[str, ...]]:
+    """The names without a quantization, by the name of the file that each size's means."""
+    from g4run.models.names.parse import DEFAULT_SIZE, FAMILY, FamilyName
+
+    return {
+        facts.default.name: (*((FAMILY,) if facts.size is DEFAULT_SIZE else ()), FamilyName(facts.size).text)
+        for facts in library.catalog.sizes
+    }
+
+
+def _of_file(
+    file: "CatalogFile", size_label: str, here: frozenset[tuple[str, str]], short_names: tuple[str, ...]
+) -> AvailableModel:
     projector_bytes = (file.projector.size_bytes or 0) if file.projector else 0
     return AvailableModel(
         name=file.name,
@@ -51,6 +66,7 @@ def _of_file(file: "CatalogFile", size_label: str, here: frozenset[tuple[str, st
         fit=find_fit(file.size_bytes + projector_bytes, size_label).value,
         is_confirmed=file.path_is_confirmed,
         is_installed=(file.repository.lower(), file.path.lower()) in here,
+        short_names=short_names,
     )
 
 
@@ -88,7 +104,7 @@ def _of_remote(
         quantization=tag,
         size_bytes=size_bytes,
         size_is_exact=True,
-        bits_per_weight=known.bits_per_weight if known else None,
+        bits_per_weight=size_bytes * 8 / known.parameters if known and size_bytes is not None else None,
         quality=known.quality if known else None,
         fit=None if size_bytes is None else find_fit(size_bytes, _size_label(library, known)).value,
         is_confirmed=True,

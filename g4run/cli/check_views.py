@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from g4run.cli.tables import Column, render_table
 
 if TYPE_CHECKING:
-    from g4run.models.catalog.refresh import RefreshReport
+    from g4run.models.catalog.refresh import RefreshFailure, RefreshReport
     from g4run.models.pull.outdated import OutdatedModel
     from g4run.models.store.store import Record
     from g4run.models.store.verification import FileCheck
@@ -43,12 +43,8 @@ def render_verdict(checks: Sequence["FileCheck"], repair: Sequence[str]) -> str:
 
 def repair_hint(record: "Record") -> str:
     """What puts a model right whose file is not: away with it, and fetch or import it again."""
-    file = record.model_files[0]
-    if file.repository is None or file.repository_path is None:
-        return f"g4run rm {record.name}, then import the file again"
-    is_name_of_hub = record.name.startswith(("gemma4", "hf.co/"))
-    place = record.name if is_name_of_hub else f"hf.co/{file.repository}/{file.repository_path}"
-    return f"g4run rm {record.name}, then g4run pull {place}"
+    source = record.name_on_hub
+    return f"g4run rm {record.name}, then {f'g4run pull {source}' if source else 'import the file again'}"
 
 
 def checks_value(checks: Sequence["FileCheck"]) -> dict[str, object]:
@@ -103,7 +99,7 @@ def outdated_value(models: Sequence["OutdatedModel"]) -> dict[str, object]:
 def render_refresh(report: "RefreshReport") -> str:
     """How many repositories answered, and which did not and why."""
     answered = f"{len(report.refreshed)} repositories listed, {len(report.changed)} of them changed\n"
-    failures = "".join(f"kept as it was: {failure.repository}: {failure.message}\n" for failure in report.failures)
+    failures = "".join(f"kept as it was: {_failure(failure)}\n" for failure in report.failures)
     return f"{answered}{failures}the catalog is in {report.path}\n"
 
 
@@ -116,6 +112,13 @@ def refresh_value(report: "RefreshReport") -> dict[str, object]:
         "changed": list(report.changed),
         "failures": [{"repository": failure.repository, "message": failure.message} for failure in report.failures],
     }
+
+
+def _failure(failure: "RefreshFailure") -> str:
+    """Why a repository did not answer, its name said once."""
+    if failure.repository in failure.message:
+        return failure.message
+    return f"{failure.repository}: {failure.message}"
 
 
 def _count(count: int, noun: str) -> str:

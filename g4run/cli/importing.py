@@ -48,11 +48,13 @@ def import_path(path: str, name: str | None, copies: bool, as_json: bool, output
     """Check a file and give it a name."""
     from g4run.cli.hashing import HashProgress
     from g4run.cli.pull_views import record_value
+    from g4run.models.library import expand_path
     from g4run.models.store.imports import import_file
     from g4run.models.store.store import Store
 
     with HashProgress(output.notes, "copying" if copies else "reading") as progress:
-        record = import_file(Store(read_settings()), Path(path), name, copy=copies, on_progress=progress.update)
+        file = Path.cwd() / expand_path(path)
+        record = import_file(Store(read_settings()), file, name, copy=copies, on_progress=progress.update)
     if as_json:
         output.write_json(record_value(record))
         return 0

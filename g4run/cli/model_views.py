@@ -74,6 +74,7 @@ class AvailableModel:
     fit: str | None
     is_confirmed: bool
     is_installed: bool
+    short_names: tuple[str, ...] = ()  # the names of a size that mean this very file: gemma4, gemma4:e4b
 
 
 def render_age(moment: str, now: datetime) -> str:
@@ -119,24 +120,30 @@ def render_available(models: Sequence[AvailableModel], width: int | None) -> str
     """The models that can be had, as a table, and below it whose figures those are."""
     scales = _scales(models)
     table = render_table(_AVAILABLE_COLUMNS, [_available_row(model, scales) for model in models], width)
-    marks = [_wrapped(f"[{number}] {scale}", width) for number, scale in enumerate(scales, 1)]
+    marks = [_wrapped(_render_default(model), width) for model in models if model.short_names]
+    marks += [_wrapped(f"[{number}] {scale}", width) for number, scale in enumerate(scales, 1)]
     if any(model.size_bytes is not None and not model.size_is_exact for model in models):
-        marks.append("≈ rounded where it was published\n")
-    if any(not model.is_confirmed or _is_doubtful(model) for model in models):
+        marks.append("≈ rounded where it was published, or computed\n")
+    if any(not model.is_confirmed for model in models):
         marks.append("? not confirmed: `g4run catalog refresh` asks the Hub which files there are\n")
+    elif any(_is_doubtful(model) for model in models):
+        marks.append("? not confirmed\n")
     return table + ("\n" if marks else "") + "".join(marks)
 
 
 def render_cut_note(table: str) -> str:
     """How to see the names that had no room on the terminal; empty where all had."""
-    return (
-        "names with … had no room: they are whole in a pipe, as in `| more`, and with --json\n" if "…" in table else ""
-    )
+    return "names with … had no room: `| more` shows them whole, and so does --json\n" if "…" in table else ""
 
 
 def available_value(models: Sequence[AvailableModel]) -> dict[str, object]:
     """The models that can be had, as a program reads them."""
     return {"available": [_available_model_value(model) for model in models]}
+
+
+def _render_default(model: AvailableModel) -> str:
+    verb = "means" if len(model.short_names) == 1 else "mean"
+    return f"{' and '.join(model.short_names)} {verb} {model.name}"
 
 
 def _wrapped(text: str, width: int | None) -> str:
@@ -214,4 +221,5 @@ def _available_model_value(model: AvailableModel) -> dict[str, object]:
         "fits": model.fit,
         "is_confirmed": model.is_confirmed,
         "is_installed": model.is_installed,
+        "short_names": list(model.short_names),
     }

@@ -58,6 +58,8 @@ def pull(
         raise UsageError(problem, "g4run pull gemma4, or g4run pull --all")
     if takes_all and revision is not None:
         raise UsageError("--revision and --all exclude each other", "g4run pull NAME --revision REVISION")
+    if revision is not None and not revision.strip():
+        raise UsageError("--revision is empty", "g4run pull NAME --revision main")
     command = PullCommand(
         names=tuple(names or ()),
         revision=revision,

@@ -19,6 +19,7 @@ Part: TypeAlias = Literal["modelfile", "parameters", "template", "system", "lice
 _WHAT_IS_MISSING: Final = {
     "template": "the file carries no chat template",
     "system": "the model has no system message of its own",
+    "license": "neither the file nor the catalog says which licence it has",
 }
 
 
@@ -97,19 +98,29 @@ def _show_all(request: ShowRequest, details: "ModelDetails", output: Output) -> 
 
 
 def _show_part(request: ShowRequest, part: Part, details: "ModelDetails", output: Output) -> None:
-    from g4run.cli.show_views import sampling_value
-
     text = _part_text(part, details)
     if request.as_json:
-        output.write_json({"name": details.name, part: sampling_value(details) if part == "parameters" else text})
+        output.write_json({"name": details.name, **_part_value(part, details, text)})
     elif text:
         output.answer.write(text.removesuffix("\n") + "\n")
     else:
         output.notes.write(f"{_WHAT_IS_MISSING.get(part, f'there is no {part}')}\n")
 
 
+def _part_value(part: Part, details: "ModelDetails", text: str) -> dict[str, object]:
+    from g4run.cli.show_views import license_value, sampling_value
+
+    match part:
+        case "parameters":
+            return {part: sampling_value(details)}
+        case "license":
+            return license_value(details)
+        case "modelfile" | "template" | "system":
+            return {part: text}
+
+
 def _part_text(part: Part, details: "ModelDetails") -> str:
-    from g4run.cli.show_views import render_modelfile, render_parameters
+    from g4run.cli.show_views import render_license, render_modelfile, render_parameters
 
     match part:
         case "modelfile":
@@ -119,6 +130,6 @@ def _part_text(part: Part, details: "ModelDetails") -> str:
         case "template":
             return details.template or ""
         case "license":
-            return details.license
+            return render_license(details)
         case "system":
             return ""

@@ -28,7 +28,7 @@ def render_details(details: "ModelDetails") -> str:
         ("Capabilities", render_pairs([(name, "") for name in details.capabilities])),
         ("Projector", render_pairs(_projector_pairs(details))),
         ("Sampling", render_pairs(_sampling_pairs(details))),
-        ("License", f"  {details.license}\n"),
+        ("License", _indented(render_license(details))),
         ("Files", "".join(_render_file(file) for file in details.files)),
     ]
     return "\n".join(f"{title}\n{body}" for title, body in sections if body)
@@ -46,7 +46,7 @@ def details_value(details: "ModelDetails", *, verbose: bool) -> dict[str, object
         "quantization": details.quantization,
         "capabilities": list(details.capabilities),
         "sampling": sampling_value(details),
-        "license": details.license,
+        **license_value(details),
         "files": [_file_value(file) for file in details.files],
         "is_remote": details.is_remote,
         "wire_bytes": details.wire_bytes,
@@ -66,6 +66,20 @@ def sampling_value(details: "ModelDetails") -> dict[str, object]:
         "top_k": sampling.top_k,
         "min_p": sampling.min_p,
     }
+
+
+def render_license(details: "ModelDetails") -> str:
+    """The licence's name, and its address on a line below; empty where nobody says which it is."""
+    if details.license is None:
+        return ""
+    lines = (details.license.name or "", details.license.url or "")
+    return "".join(f"{' '.join(line.split())}\n" for line in lines if line)
+
+
+def license_value(details: "ModelDetails") -> dict[str, object]:
+    """The licence's name and address; null stands for what is not known."""
+    known = details.license
+    return {"license": known.name if known else None, "license_url": known.url if known else None}
 
 
 def render_parameters(details: "ModelDetails") -> str:
@@ -94,6 +108,10 @@ def render_tensors(header: "GgufHeader", width: int | None) -> str:
         for tensor in header.tensors
     ]
     return f"\nTensors\n{render_table(columns, rows, width)}"
+
+
+def _indented(text: str) -> str:
+    return "".join(f"  {line}\n" for line in text.splitlines())
 
 
 def _model_pairs(details: "ModelDetails") -> Sequence[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """What the commands about the store say: removed, taken on disk, cleared away, found elsewhere."""
 
 import os
+import re
 import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from g4run.models.store.removal import KeptFile, Removal
     from g4run.models.store.usage import DiskUsage, Pruned
 
+_LONGEST_OPTION: Final = len(" --name ") + 80  # a name has 80 characters at most
 _USAGE_COLUMNS: Final = (
     Column("NAME", gives_way=True),
     Column("SIZE", is_number=True),
@@ -106,7 +108,7 @@ def render_pruned(pruned: "Pruned", *, is_dry_run: bool) -> str:
         for partial in pruned.partials
     ]
     lines.append(_freed_line(pruned.freed_bytes, is_dry_run=is_dry_run))
-    lines += [f"{name} misses a file: g4run pull {name}, or g4run rm {name}" for name in pruned.vanished]
+    lines += [f"{name} misses a file: g4run verify {name} says which" for name in pruned.vanished]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -124,7 +126,8 @@ def pruned_value(pruned: "Pruned", *, is_dry_run: bool) -> dict[str, object]:
 
 def render_found(found: "Elsewhere") -> str:
     """What other programs have, each with the command that imports it."""
-    others = f"{found.other_count} other files are no Gemma 4 that g4run runs\n" if found.other_count else ""
+    counted = "1 other file is" if found.other_count == 1 else f"{found.other_count} other files are"
+    others = f"{counted} no Gemma 4 that g4run runs\n" if found.other_count else ""
     if not found.models:
         return f"no Gemma 4 was found in LM Studio, Ollama or the Hugging Face cache\n{others}"
     return "".join(_render_one_found(model) for model in found.models) + others
@@ -194,7 +197,10 @@ def _found_model_value(model: "FoundModel") -> dict[str, object]:
 
 
 def _import_command(model: "FoundModel") -> str:
-    return f"g4run import {_quoted(str(model.path))}"
+    """What imports it; the name of one of Ollama's files is a digest, so its own name comes along."""
+    name = re.sub(r"[^a-z0-9._-]+", "-", model.name.lower(), flags=re.ASCII)
+    given = f" --name ollama-{name}"[:_LONGEST_OPTION] if model.origin == "Ollama" else ""
+    return f"g4run import {_quoted(str(model.path))}{given}"
 
 
 def _quoted(path: str) -> str:

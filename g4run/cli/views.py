@@ -15,17 +15,18 @@ if TYPE_CHECKING:
 _LONGEST_SOURCE = 50  # columns; a data URI has millions
 
 
-def render_error(error: G4RunError) -> str:
+def render_error(error: G4RunError, width: int | None = None) -> str:
     """Write a failure as one sentence, the place it is about with a mark below, and the hint on a line of its own."""
     hint = f"Hint: {error.hint}\n" if error.hint else ""
-    return f"Error: {error.message}\n{_render_pointer(error.pointer)}{hint}"
+    return f"Error: {error.message}\n{_render_place(error.pointer, width)}{hint}"
 
 
-def _render_pointer(pointer: Pointer | None) -> str:
+def _render_place(pointer: Pointer | None, width: int | None) -> str:
     if pointer is None:
         return ""
-    mark = "^" * max(1, pointer.end - pointer.start)
-    return f"    {pointer.text}\n    {' ' * pointer.start}{mark}\n"
+    from g4run.cli.pointers import render_pointer
+
+    return render_pointer(pointer, width)
 
 
 def error_value(error: G4RunError) -> dict[str, object]:

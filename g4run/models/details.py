@@ -4,11 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from g4run.models.catalog.catalog import Sampling
+from g4run.models.catalog.catalog import Catalog, Sampling
 from g4run.models.digest import sha256_of
 from g4run.models.gguf.architecture import ARCHITECTURE, Gemma4
 from g4run.models.gguf.file_types import quantization_in
 from g4run.models.gguf.header import GgufHeader
+from g4run.models.gguf.shards import shard_paths
 from g4run.models.library import DEMO_PATH, Library, ModelFile
 from g4run.models.names.parse import DemoName, FamilyName, HubName, OwnName, PathName, parse_name
 from g4run.models.quantizations import FileRole, quantization_of
@@ -34,6 +35,14 @@ class FileDetail:
 
 
 @dataclass(frozen=True, slots=True)
+class License:
+    """A licence as the file names it, or as the catalog does; None stands for what neither gives."""
+
+    name: str | None
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ModelDetails:
     """A model as its header and the store describe it."""
 
@@ -46,7 +55,7 @@ class ModelDetails:
     quantization: str
     capabilities: tuple[str, ...]
     sampling: Sampling
-    license: str
+    license: License | None  # None: neither the file nor the catalog says one
     files: tuple[FileDetail, ...]
     header: GgufHeader
     template: str | None  # the one in the file, which is shown but not used
@@ -65,7 +74,14 @@ def inspect_details(library: Library, name: str, open_hub: "Callable[[], Hub]") 
 
         return inspect_remote(library, parsed, open_hub())
     model = library.resolve(name)
-    return describe(library, model.name, model.architecture, model.header, _local_files(model, parsed))
+    return describe(
+        library,
+        model.name,
+        model.architecture,
+        model.header,
+        _local_files(model, parsed),
+        repository=model.record.repository if model.record else None,
+    )
 
 
 def describe(
@@ -75,10 +91,11 @@ def describe(
     header: GgufHeader,
     files: tuple[FileDetail, ...],
     *,
+    repository: str | None,
     quantization: str | None = None,
     wire_bytes: int | None = None,
 ) -> ModelDetails:
-    """Put together what a header says and what is known of its files."""
+    """Put together what a header says and what is known of its files; `repository` is where the model comes from."""
     is_remote = wire_bytes is not None
     return ModelDetails(
         name=name,
@@ -90,7 +107,7 @@ def describe(
         quantization=quantization or _quantization(files, header),
         capabilities=_capabilities(model, files),
         sampling=library.catalog.sampling,
-        license=_text(header, "general.license") or library.catalog.license,
+        license=_license(library.catalog, header, repository),
         files=files,
         header=header,
         template=_text(header, "tokenizer.chat_template"),
@@ -106,7 +123,9 @@ def _local_files(
         return tuple(_stored_detail(file) for file in model.record.files)
     origin = BUILT_IN if isinstance(parsed, DemoName) else YOUR_FILE
     digest = sha256_of(DEMO_PATH) if isinstance(parsed, DemoName) else None
-    return (FileDetail(FileRole.MODEL, str(model.path), model.path.stat().st_size, digest, origin),)
+    return tuple(
+        FileDetail(FileRole.MODEL, str(path), path.stat().st_size, digest, origin) for path in shard_paths(model.path)
+    )
 
 
 def _stored_detail(file: StoredFile) -> FileDetail:
@@ -128,6 +147,18 @@ def _capabilities(model: Gemma4, files: tuple[FileDetail, ...]) -> tuple[str, ..
 def _quantization(files: tuple[FileDetail, ...], header: GgufHeader) -> str:
     named = quantization_of(files[0].location.replace("\\", "/").rpartition("/")[2])
     return named or quantization_in(header) or "unknown"
+
+
+def _license(catalog: Catalog, header: GgufHeader, repository: str | None) -> License | None:
+    """The licence that the file names; of a file that names none, the catalog's if its repository is listed there."""
+    name = _text(header, "general.license") or _text(header, "general.license.name")
+    url = _text(header, "general.license.link")
+    is_listed = repository is not None and repository.lower() in map(str.lower, catalog.repositories)
+    if name is None and not is_listed:
+        return None if url is None else License(None, url)
+    if name is None or name.lower() == catalog.license.lower():
+        return License(catalog.license, url or catalog.license_url)
+    return License(name, url)
 
 
 def _text(header: GgufHeader, key: str) -> str | None:

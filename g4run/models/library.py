@@ -144,7 +144,9 @@ def open_record(record: Record) -> ModelFile:
     paths = tuple(file.path for file in record.model_files)
     for path in paths:
         if file_size(path) is None:
-            raise ModelNotFound(f"{record.name} was here, but its file is gone: {path}", f"g4run pull {record.name}")
+            source = record.name_on_hub
+            hint = f"g4run pull {source}" if source else f"g4run rm {record.name}, then import the file again"
+            raise ModelNotFound(f"{record.name} was here, but its file is gone: {path}", hint)
     try:
         header = read_model(paths)
     except OSError as error:
@@ -157,7 +159,7 @@ def expand_path(name: str) -> Path:
     if "\0" in name:
         raise ModelNotFound(f"{name!r} is not a path", f"give `{DEMO}`, or the path of a GGUF file")
     try:
-        return Path(name).expanduser()
+        return Path(name).expanduser() if name.startswith("~") else Path(name)  # Path drops the ./ of ./~x
     except RuntimeError:
         raise ModelNotFound(f"there is no such home directory: {name}", "write the path without ~") from None
 

@@ -33,6 +33,7 @@ def inspect_remote(library: Library, name: FamilyName | HubName, hub: Hub) -> Mo
         model,
         remote.header,
         files,
+        repository=repository.id,
         quantization=selection.quantization,
         wire_bytes=remote.wire_bytes,
     )

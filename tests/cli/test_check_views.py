@@ -67,6 +67,7 @@ def test_a_verdict_says_what_puts_things_right() -> None:
 
 def test_what_puts_a_model_right_depends_on_where_it_came_from() -> None:
     assert repair_hint(replace(PULLED, name="work")) == "g4run rm work, then g4run pull hf.co/acme/x/dir/x.gguf"
+    assert repair_hint(replace(PULLED, name="gemma4-mine")).endswith("g4run pull hf.co/acme/x/dir/x.gguf")
     assert repair_hint(IMPORTED) == "g4run rm mine, then import the file again"
 
 
@@ -115,7 +116,7 @@ def test_outdated_models_as_json() -> None:
 def test_a_refresh_names_who_did_not_answer() -> None:
     assert render_refresh(REPORT) == (
         "2 repositories listed, 1 of them changed\n"
-        "kept as it was: acme/z: there is no repository acme/z\n"
+        "kept as it was: there is no repository acme/z\n"
         f"the catalog is in {REPORT.path}\n"
     )
     assert refresh_value(REPORT) == {

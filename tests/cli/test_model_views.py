@@ -156,7 +156,7 @@ def test_what_can_be_had_says_what_is_certain() -> None:
         "\n"
         "[1] KLD; localbench\n"
         "[2] NL2Bash; a forum\n"
-        "≈ rounded where it was published\n"
+        "≈ rounded where it was published, or computed\n"
         "? not confirmed: `g4run catalog refresh` asks the Hub which files there are\n"
     )
 
@@ -168,11 +168,27 @@ def test_a_list_of_what_is_certain_needs_no_marks() -> None:
     )
 
 
+def test_what_a_sizes_name_alone_means_is_said_below_the_table() -> None:
+    default = replace(KNOWN, quality=None, short_names=("gemma4:31b",))
+    assert render_available([default, replace(KNOWN, quality=None, name="x")], 80).endswith(
+        "\n\ngemma4:31b means gemma4:31b-q4_k_m\n"
+    )
+    both = replace(default, short_names=("gemma4", "gemma4:31b"))
+    assert render_available([both], None).endswith("\n\ngemma4 and gemma4:31b mean gemma4:31b-q4_k_m\n")
+    assert "'short_names': ['gemma4:31b']" in str(available_value([default]))
+
+
+def test_what_a_refresh_cannot_confirm_does_not_ask_for_one() -> None:
+    doubtful = replace(DOUBTFUL, is_confirmed=True, size_is_exact=True)
+    assert render_available([doubtful], 80).endswith("\n[1] NL2Bash; a forum\n? not confirmed\n")
+
+
 def test_long_notes_are_wrapped_and_cut_names_explained() -> None:
     scale = Quality(1, "KLD", "a study of " + "many " * 20, is_confirmed=True)
     shown = render_available([replace(KNOWN, name="hf.co/" + "x" * 90, quality=scale)], 80)
     assert max(len(line) for line in shown.splitlines()) <= 80
     assert render_cut_note(shown).startswith("names with … had no room")
+    assert len(render_cut_note(shown)) <= 80
     assert render_cut_note(render_available([KNOWN], 80)) == ""
 
 
@@ -191,6 +207,7 @@ def test_what_can_be_had_as_json() -> None:
                 "fits": "no",
                 "is_confirmed": True,
                 "is_installed": True,
+                "short_names": [],
             },
             {
                 "name": "hf.co/acme/x/a.gguf",
@@ -204,6 +221,7 @@ def test_what_can_be_had_as_json() -> None:
                 "fits": None,
                 "is_confirmed": True,
                 "is_installed": False,
+                "short_names": [],
             },
         ]
     }

@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from g4run.cli.progress_bars import BarProgress
@@ -16,10 +17,10 @@ from tests.fakes.streams import RecordedOutput
 class Screen:
     """What rich draws, and what else is written to stderr."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = 80) -> None:
         self.drawn = io.StringIO()
         self.output = RecordedOutput()
-        console = Console(file=self.drawn, force_terminal=True, width=80, color_system=None, legacy_windows=False)
+        console = Console(file=self.drawn, force_terminal=True, width=width, color_system=None, legacy_windows=False)
         self.progress = BarProgress(self.output.notes, console)
 
     def last_lines(self) -> list[str]:
@@ -76,3 +77,23 @@ def test_a_file_that_is_here_has_no_bar() -> None:
     screen.progress.finished(PROJECTOR, Path("/cache/x"))
     screen.progress.close()
     assert screen.drawn.getvalue() == ""
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 73, 74, 80, 120])
+def test_a_bar_is_one_line_that_leaves_room_for_what_the_terminal_writes_at_ctrl_c(width: int) -> None:
+    screen = Screen(width)
+    screen.progress.started(MODEL)
+    screen.progress.progressed(MODEL, 250_000_000)
+    screen.progress.close()
+    frame = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.drawn.getvalue()).split("\r")[-1]
+    [line] = [part for part in frame.split("\n") if part]
+    assert len(line) <= width - len("^C")
+    assert "…" not in line[width // 2 :]
+
+
+@pytest.mark.parametrize(("width", "line"), [(40, "gemma-4-26B_q4_0-it.gguf 25 %"), (20, "gemma….gguf 25 %")])
+def test_a_narrow_terminal_shows_name_and_percentage(width: int, line: str) -> None:
+    screen = Screen(width)
+    screen.progress.started(MODEL)
+    screen.progress.progressed(MODEL, 250_000_000)
+    assert screen.last_lines() == [line]

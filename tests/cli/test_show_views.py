@@ -3,6 +3,7 @@ from dataclasses import replace
 from g4run.cli.show_views import (
     details_value,
     render_details,
+    render_license,
     render_metadata,
     render_modelfile,
     render_parameters,
@@ -10,7 +11,7 @@ from g4run.cli.show_views import (
     sampling_value,
 )
 from g4run.models.catalog.values import Sampling
-from g4run.models.details import FileDetail, ModelDetails
+from g4run.models.details import FileDetail, License, ModelDetails
 from g4run.models.gguf.header import GgufHeader, LongArray, TensorInfo
 from g4run.models.gguf.types import TENSOR_TYPES, ValueType
 from g4run.models.quantizations import FileRole
@@ -62,7 +63,7 @@ DETAILS = ModelDetails(
     quantization="Q4_0",
     capabilities=("completion", "tools", "vision"),
     sampling=Sampling(1.0, 0.95, 64, 0.0, "Google's model card"),
-    license="apache-2.0",
+    license=License("Apache-2.0", "https://licenses/apache"),
     files=(MODEL, PROJECTOR),
     header=HEADER,
     template=None,
@@ -96,7 +97,8 @@ def test_details_are_sections() -> None:
         "  source       Google's model card\n"
         "\n"
         "License\n"
-        "  apache-2.0\n"
+        "  Apache-2.0\n"
+        "  https://licenses/apache\n"
         "\n"
         "Files\n"
         "  model, 14.4 GB, downloaded\n"
@@ -105,6 +107,15 @@ def test_details_are_sections() -> None:
         "  projector, 1.2 GB, on the Hub\n"
         "    https://hub/x/blob/1/mmproj.gguf\n"
     )
+
+
+def test_a_licence_that_nobody_names_is_no_section() -> None:
+    nothing = replace(DETAILS, license=None)
+    assert render_license(nothing) == ""
+    assert "License" not in render_details(nothing)
+    assert render_license(replace(DETAILS, license=License("my own", None))) == "my own\n"
+    assert render_license(replace(DETAILS, license=License("a\nb\r", "c\td"))) == "a b\nc d\n"
+    assert details_value(nothing, verbose=False)["license_url"] is None
 
 
 def test_a_model_without_a_projector_has_no_such_section() -> None:
@@ -162,7 +173,8 @@ def test_details_as_json() -> None:
         "quantization": "Q4_0",
         "capabilities": ["completion", "tools", "vision"],
         "sampling": {"temperature": 1.0, "top_p": 0.95, "top_k": 64, "min_p": 0.0},
-        "license": "apache-2.0",
+        "license": "Apache-2.0",
+        "license_url": "https://licenses/apache",
         "files": [
             {
                 "role": "projector",

@@ -125,7 +125,7 @@ def test_pruning_says_what_went_and_what_the_person_decides() -> None:
         "removed: unfinished download of acme/x, 700.0 MB\n"
         f"kept {PARTIAL.path}\n    another process is fetching it\n"
         "716.0 MB are free again\n"
-        "mine misses a file: g4run pull mine, or g4run rm mine\n"
+        "mine misses a file: g4run verify mine says which\n"
     )
     assert render_pruned(Pruned((PARTIAL,), 0, 0, ()), is_dry_run=True) == (
         "would be removed: unfinished download of acme/x, 700.0 MB\n700.0 MB would be free again\n"
@@ -155,6 +155,11 @@ def test_what_others_have_comes_with_the_command_that_imports_it() -> None:
         "  not usable: a tensor is missing\n"
         "3 other files are no Gemma 4 that g4run runs\n"
     )
+    usable = replace(ollama, problem=None, name="host:1/Some One/gemma4:e4b")
+    assert render_found(Elsewhere((usable,), 1)).splitlines()[2:] == [
+        f"  g4run import {ollama.path} --name ollama-host-1-some-one-gemma4-e4b",
+        "1 other file is no Gemma 4 that g4run runs",
+    ]
     assert render_found(Elsewhere((), 0)) == "no Gemma 4 was found in LM Studio, Ollama or the Hugging Face cache\n"
 
 

@@ -98,6 +98,38 @@ def test_a_repository_is_listed_live(person: Person) -> None:
     )
 
 
+def test_bits_are_those_of_the_size_that_the_hub_lists(person: Person, hub: FakeHub) -> None:
+    known = "ggml-org/gemma-4-E2B-it-GGUF"
+    hub.add_repository(known, {"gemma-4-E2B-it-Q8_0.gguf": DEMO_PATH})
+    available = person.asks("list", "--available", f"hf.co/{known}")["available"]
+    assert isinstance(available, list)
+    assert [(model["size_bytes"], model["bits_per_weight"]) for model in available] == [(SIZE, 0.01)]
+
+
+def test_what_a_size_alone_means_is_said(person: Person) -> None:
+    ended = person.types("list", "--available", "E4B")
+    assert "\ngemma4 and gemma4:e4b mean gemma4:e4b-qat-q4_0\n" in ended.stdout
+    available = person.asks("list", "--available")["available"]
+    assert isinstance(available, list)
+    assert [model["short_names"] for model in available if model["short_names"]] == [
+        ["gemma4:e2b"],
+        ["gemma4", "gemma4:e4b"],
+        ["gemma4:12b"],
+        ["gemma4:26b"],
+        ["gemma4:31b"],
+    ]
+
+
+def test_the_licence_comes_with_its_address(person: Person) -> None:
+    address = "https://www.apache.org/licenses/LICENSE-2.0"
+    assert person.types("show", "demo", "--license") == Ended(0, f"Apache-2.0\n{address}\n", "")
+    assert person.asks("show", "demo", "--license") == {
+        "name": "demo",
+        "license": "Apache-2.0",
+        "license_url": address,
+    }
+
+
 def test_the_catalog_is_listed_by_size(person: Person, hub: FakeHub) -> None:
     available = person.asks("list", "--available", "26b")["available"]
     assert isinstance(available, list)

@@ -27,7 +27,7 @@ def test_a_pull_in_a_pipe_is_plain_lines(person: Person, hub: FakeHub) -> None:
         "  model  demo-F16.gguf  3.3 MB\n"
         f"3.3 MB to fetch into {person.cache}\n"
         "N are free there, N afterwards\n"
-        "note: there is no projector in this repository: the model will read text only\n"
+        "note: no projector was found in acme/demo-GGUF: the model will read text only\n"
         "fetching demo-F16.gguf: 3.3 MB\n"
         "demo-F16.gguf is here, its sha256 is right\n"
         f"{NAME} is ready: g4run chat {NAME}\n"
@@ -160,3 +160,9 @@ def test_one_name_that_fails_keeps_no_other_back(person: Person) -> None:
     assert ended.stderr.endswith(
         "Error: 1 of 2 names could not be pulled: hf.co/acme/nothing-GGUF\nHint: g4run pull hf.co/acme/nothing-GGUF\n"
     )
+
+
+def test_an_empty_revision_is_not_taken_for_none(person: Person, hub: FakeHub) -> None:
+    ended = person.types("pull", NAME, "--revision", "")
+    assert (ended.code, ended.stdout, hub.requests) == (2, "", ())
+    assert ended.stderr == "Error: --revision is empty\nHint: g4run pull NAME --revision main\n"

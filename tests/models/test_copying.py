@@ -39,6 +39,17 @@ def test_a_family_name_is_found_as_it_is_typed(store: Store) -> None:
     assert copy_name(store, "gemma4", "other").path == store.get("one").path
 
 
+def test_another_name_of_the_same_file_on_the_hub_will_do(store: Store) -> None:
+    record = store.get("one")
+    weights = replace(
+        record.files[0],
+        repository="google/gemma-4-E4B-it-qat-q4_0-gguf",
+        repository_path="gemma-4-E4B_q4_0-it.gguf",
+    )
+    store.save(replace(record, name="gemma4:e4b", files=(weights,)))
+    assert copy_name(store, "gemma4:e4b-qat-q4_0", "other").path == record.path
+
+
 def test_a_name_that_stands_for_other_files_is_refused(store: Store) -> None:
     with pytest.raises(UsageError) as raised:
         copy_name(store, "one", "two")
@@ -54,6 +65,15 @@ def test_a_reserved_or_malformed_name_is_refused(store: Store, name: str) -> Non
     with pytest.raises(UsageError):
         copy_name(store, "one", name)
     assert len(store.records()) == 2
+
+
+@pytest.mark.parametrize("name", ["gemma4:26B", "hf.co/acme/x:Q8_0"])
+def test_a_source_that_is_still_on_the_hub_is_to_be_pulled(store: Store, name: str) -> None:
+    with pytest.raises(ModelNotFound) as raised:
+        copy_name(store, name, "other")
+    canonical = name.replace("26B", "26b")
+    assert raised.value.message.startswith(f"{canonical} is not on this machine yet")
+    assert raised.value.hint == f"g4run pull {canonical}"
 
 
 def test_an_unknown_source_is_not_found(store: Store) -> None:

@@ -1,12 +1,13 @@
 """What `show` tells, of models here and of those still on the Hub."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from g4run.errors import InvalidModelFile, ModelNotFound
-from g4run.models.details import inspect_details
+from g4run.models.details import FileDetail, License, describe, inspect_details
 from g4run.models.hub.client import Hub
 from g4run.models.library import DEMO_PATH, Library
 from g4run.models.quantizations import FileRole
@@ -17,6 +18,8 @@ from tests.fakes.hub import FakeHub
 from tests.fakes.stores import digest_of, write_projector
 
 REPOSITORY = "acme/demo-GGUF"
+APACHE = "https://www.apache.org/licenses/LICENSE-2.0"
+DEMO_FILE = FileDetail(FileRole.MODEL, str(DEMO_PATH), 3_293_792, None, "your file")
 
 
 @pytest.fixture
@@ -51,6 +54,33 @@ def test_the_built_in_model_is_described_from_its_header(library: Library) -> No
     assert (file.role, file.origin, file.sha256) == (FileRole.MODEL, "built in", digest_of(DEMO_PATH))
 
 
+@pytest.mark.parametrize(
+    ("metadata", "repository", "license"),
+    [
+        ({"general.license": "apache-2.0"}, None, License("Apache-2.0", APACHE)),
+        (
+            {"general.license": "apache-2.0", "general.license.link": "https://x"},
+            None,
+            License("Apache-2.0", "https://x"),
+        ),
+        ({"general.license": "mit"}, None, License("mit", None)),
+        ({"general.license.name": "mine", "general.license.link": "https://x"}, None, License("mine", "https://x")),
+        ({"general.license.link": "https://x"}, None, License(None, "https://x")),
+        ({}, None, None),
+        ({}, "somebody/else", None),
+        ({}, "GGML-org/gemma-4-E2B-it-GGUF", License("Apache-2.0", APACHE)),
+    ],
+)
+def test_a_licence_is_the_files_own_or_the_catalogs_and_never_made_up(
+    library: Library, metadata: dict[str, str], repository: str | None, license: License | None
+) -> None:
+    model = library.resolve("demo")
+    plain = {key: value for key, value in model.header.metadata.items() if not key.startswith("general.license")}
+    header = replace(model.header, metadata=plain | metadata)
+    details = describe(library, "mine", model.architecture, header, (DEMO_FILE,), repository=repository)
+    assert details.license == license
+
+
 def test_a_projector_is_a_capability(library: Library, tmp_path: Path) -> None:
     model = tmp_path / "mine/model-Q8_0.gguf"
     model.parent.mkdir()
@@ -73,6 +103,24 @@ def test_a_model_on_the_hub_is_described_from_its_header_alone(fake: FakeHub, li
     fake.reset()
     again = inspect_details(library, "hf.co/acme/demo-GGUF:Q8_0", lambda: Hub(library.settings))
     assert (again.parameters, again.wire_bytes) == (details.parameters, 0)
+
+
+def test_an_imported_file_that_is_gone_is_not_to_be_pulled(library: Library, tmp_path: Path) -> None:
+    model = tmp_path / "own.gguf"
+    model.write_bytes(DEMO_PATH.read_bytes())
+    import_file(library.store, model, "mine", copy=False)
+    model.unlink()
+    with pytest.raises(ModelNotFound) as raised:
+        inspect_details(library, "mine", no_network)
+    assert raised.value.hint == "g4run rm mine, then import the file again"
+
+
+def test_every_part_of_a_model_on_disk_is_a_file_of_it(library: Library, tmp_path: Path) -> None:
+    parts = write_parts(split_file(read_gguf(DEMO_PATH), 30, 30), tmp_path, DEMO_PATH)
+    details = inspect_details(library, str(parts[1]), no_network)
+    assert [(file.location, file.size_bytes) for file in details.files] == [
+        (str(part), part.stat().st_size) for part in parts
+    ]
 
 
 def test_shards_on_the_hub_are_one_model(fake: FakeHub, library: Library, tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_a_name_that_stands_for_another_file_is_refused(store: Store, model: Pat
             with pytest.raises(UsageError) as raised:
                 import_file(store, other, "mine", copy=copy)
             assert raised.value.message == f"mine already names another file: {model}"
-            assert raised.value.hint == "give it a name with --name"
+            assert raised.value.hint == "give it another name: --name my-gemma"
     assert store.records() == (record,)
 
 
@@ -144,13 +144,30 @@ def test_a_name_must_be_free_to_use(store: Store, model: Path, name: str) -> Non
     assert store.records() == ()
 
 
-@pytest.mark.parametrize("file_name", ["demo.gguf", "gemma4.gguf", "日本.gguf"])
-def test_a_file_name_that_gives_no_name_asks_for_one(store: Store, model: Path, file_name: str) -> None:
+@pytest.mark.parametrize(
+    ("file_name", "name"),
+    [
+        ("gemma-4-E4B-it-Q4_K_M.gguf", "my-gemma-4-e4b-it-q4_k_m"),
+        ("gemma-4-26B_q4_0-it.gguf", "gemma-4-26b_q4_0-it"),
+        ("demo.gguf", "my-demo"),
+        ("gemma4.gguf", "my-gemma4"),
+        (f"gemma-4-E4B-{'x' * 90}.gguf", f"gemma-4-e4b-{'x' * 68}"),
+    ],
+)
+def test_a_file_named_like_a_model_of_the_catalog_becomes_ones_own(
+    store: Store, model: Path, file_name: str, name: str
+) -> None:
     path = model.rename(model.with_name(file_name))
+    assert import_file(store, path).name == name
+    assert [record.name for record in store.records()] == [name]
+
+
+def test_a_file_name_that_gives_no_name_asks_for_one(store: Store, model: Path) -> None:
+    path = model.rename(model.with_name("日本.gguf"))
     with pytest.raises(UsageError) as raised:
         import_file(store, path)
-    assert raised.value.message.startswith(f"{file_name} gives no name that can be used: ")
-    assert raised.value.hint == "give it a name with --name"
+    assert raised.value.message == "日本.gguf gives no name that can be used"
+    assert raised.value.hint == "give it another name: --name my-gemma"
     assert import_file(store, path, "mine").path == path
 
 

@@ -117,6 +117,12 @@ def test_impossible_names_are_not_valid(name: str) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_tilde_behind_a_dot_is_a_file_of_that_name(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(DEMO_PATH, models / "~odd.gguf")
+    monkeypatch.chdir(models)
+    assert resolve("./~odd.gguf").path == Path("~odd.gguf")
+
+
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.gguf")
     assert failure(str(tmp_path / "pipe.gguf")).message == f"{tmp_path / 'pipe.gguf'} is not a regular file"

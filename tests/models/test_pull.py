@@ -12,11 +12,14 @@ from g4run.models.catalog.refresh import refresh_catalog
 from g4run.models.hub.client import Hub
 from g4run.models.library import DEMO_PATH, Library
 from g4run.models.pull.execution import downloaded_bytes, execute_pull
+from g4run.models.pull.files import PlannedFile
 from g4run.models.pull.outdated import find_outdated
-from g4run.models.pull.plan import PlannedFile, PullPlan, check_space, plan_pull
+from g4run.models.pull.plan import PullPlan, check_space, plan_pull
 from g4run.models.pull.target import PullRequest, update_request
+from g4run.models.store.imports import import_file
 from g4run.models.store.store import Origin, Record
 from g4run.settings import Settings
+from scripts.shapes.tensors import Tensor
 from tests.fakes.gguf_files import foreign_file, read_gguf, split_file, write_parts
 from tests.fakes.hub import FakeHub
 from tests.fakes.hub_faults import FaultKind
@@ -194,6 +197,18 @@ def test_a_file_of_another_architecture_gets_no_name_and_is_not_kept(
     assert scan_cache_dir(settings.hub_cache).warnings == []
 
 
+def test_a_large_file_of_another_architecture_is_refused_by_its_header(
+    fake: FakeHub, settings: Settings, tmp_path: Path
+) -> None:
+    foreign = foreign_file("qwen3")
+    large = replace(foreign, tensors=(*foreign.tensors, Tensor("large", (1024, 150_000), "F32")))
+    fake.add_repository(REPOSITORY, {"qwen-Q8_0.gguf": large.write(tmp_path / "qwen-Q8_0.gguf")})
+    with pytest.raises(InvalidModelFile, match=r"qwen-Q8_0\.gguf: this is a model of architecture 'qwen3'"):
+        pull(settings, PullRequest(NAME))
+    assert fake.sent_bytes() < 50_000_000
+    assert not (settings.hub_cache / "models--acme--demo-GGUF").exists()
+
+
 def test_an_update_that_fails_leaves_the_name_as_it_was(
     fake: FakeHub, settings: Settings, demo: str, tmp_path: Path
 ) -> None:
@@ -274,6 +289,14 @@ def test_outdated_compares_the_files_in_use(fake: FakeHub, settings: Settings, d
     newest = fake.add_revision(REPOSITORY, {"README.md": b"new words"})
     (found,) = find_outdated(library, hub)
     assert (found.is_outdated, found.newest_commit) == (False, newest)
+
+
+def test_an_imported_model_is_not_outdated_by_anything(fake: FakeHub, settings: Settings) -> None:
+    library, hub = Library(settings), Hub(settings)
+    import_file(library.store, DEMO_PATH, "mine")
+    assert find_outdated(library, hub) == ()
+    with pytest.raises(UsageError, match=r"mine was imported from .*, not pulled"):
+        find_outdated(library, hub, ["mine"])
 
 
 def test_an_update_frees_the_old_file(fake: FakeHub, settings: Settings, demo: str, tmp_path: Path) -> None:

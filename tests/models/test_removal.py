@@ -160,6 +160,13 @@ def test_a_vanished_file_frees_nothing_and_its_name_goes(store: Store, model: Pa
     assert remove(store, ["mine"]) == (Removal("mine", 0, ()),)
 
 
+def test_a_vanished_file_is_not_kept_for_another_name(store: Store, model: Path) -> None:
+    import_file(store, model, "mine")
+    import_file(store, model, "other")
+    model.unlink()
+    assert remove(store, ["mine"]) == (Removal("mine", 0, ()),)
+
+
 def test_a_damaged_record_can_be_removed(store: Store, model: Path) -> None:
     import_file(store, model, "mine")
     store.path_of("mine").write_text("{half")

@@ -131,6 +131,59 @@ def test_a_damaged_file_is_reported_and_stands_in_nobodys_way(store: Store, cont
     assert store.damaged() == ()
 
 
+@pytest.mark.parametrize("moment", ["2026-11-21", "2026-11-21T10:00:00", "yesterday"])
+def test_a_moment_that_cannot_be_compared_is_damage(store: Store, moment: str) -> None:
+    store.save(some_record("old"))
+    path = store.path_of("old")
+    path.write_text(path.read_text().replace(f'"modified_at": "{TIME}"', f'"modified_at": "{moment}"'))
+    assert [entry.problem for entry in store.damaged()] == ["modified_at is not a time"]
+
+
+def test_the_last_changed_comes_first_wherever_its_clock_stands(store: Store) -> None:
+    store.save(replace(some_record("first"), modified_at="2026-11-21T12:00:00+05:00"))
+    store.save(replace(some_record("last"), modified_at="2026-11-21T10:00:00Z"))
+    assert [record.name for record in store.records()] == ["last", "first"]
+
+
+def test_a_directory_in_the_place_of_a_record_is_left_alone(store: Store) -> None:
+    (store.path_of("folder") / "precious").mkdir(parents=True)
+    assert [entry.problem for entry in store.damaged()] == ["it is no regular file"]
+    with pytest.raises(DamagedRecord) as raised:
+        store.find("folder")
+    assert raised.value.hint.startswith("move that directory away")
+    with pytest.raises(NotWritable) as refused:
+        store.remove("folder")
+    assert refused.value.hint.startswith("move that directory away")
+    assert (store.path_of("folder") / "precious").is_dir()
+
+
+def test_a_file_that_is_far_too_large_is_not_read(store: Store) -> None:
+    store.save(some_record("good"))
+    with store.path_of("large").open("wb") as file:
+        file.truncate(1 << 40)
+    assert [entry.problem for entry in store.damaged()] == ["it has 1.1 TB, too many for a record"]
+    store.remove("large")
+    assert store.damaged() == ()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="needs permissions that hold")
+def test_a_record_that_may_not_be_read_is_not_to_be_removed(store: Store) -> None:
+    store.save(some_record("secret"))
+    store.path_of("secret").chmod(0)
+    with pytest.raises(DamagedRecord) as raised:
+        store.find("secret")
+    assert raised.value.hint == "check its permissions"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_a_pipe_in_the_place_of_a_record_stops_nobody(store: Store) -> None:
+    store.save(some_record("good"))
+    os.mkfifo(store.path_of("pipe"))
+    assert [record.name for record in store.records()] == ["good"]
+    store.remove("pipe")
+    assert store.damaged() == ()
+
+
 @pytest.mark.parametrize("path", ["../../x.gguf", "/etc/passwd", ""])
 def test_a_path_does_not_leave_its_directory(store: Store, path: str) -> None:
     document = json.loads(render_record(some_record("a"), store.settings))

@@ -1,4 +1,5 @@
 import json
+from datetime import UTC
 from pathlib import Path
 
 from hypothesis import given
@@ -30,7 +31,7 @@ FILES = st.builds(
     commit=st.none() | TEXTS,
     repository_path=st.none() | TEXTS,
 )
-TIMES = st.datetimes().map(lambda moment: moment.isoformat())
+TIMES = st.datetimes(timezones=st.just(UTC)).map(lambda moment: moment.isoformat())
 RECORDS = st.builds(
     Record,
     name=TEXTS,

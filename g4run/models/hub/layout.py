@@ -159,7 +159,7 @@ def _is_there(pointer: Path, blob: Path) -> bool:
     """Whether the pointer leads to the content already; without links, the content itself lies there."""
     if not pointer.exists():
         return False
-    return not blob.exists() or pointer.stat().st_size == blob.stat().st_size
+    return not blob.exists() or pointer.samefile(blob)
 
 
 def _has_no_links(error: OSError) -> bool:

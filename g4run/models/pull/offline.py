@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from g4run.errors import Offline
-from g4run.models.hub.cache import blob_of, commits_of, file_size, repository_directory, snapshot_files
+from g4run.models.hub.cache import blob_of, commits_of, file_size, repository_directory, repository_of, snapshot_files
 from g4run.models.hub.remote_files import RemoteFile, RemoteRepository
 
 _SHA256_LENGTH = 64
@@ -16,7 +16,7 @@ def list_cached_repository(hub_cache: Path, repository: str, revision: str | Non
         snapshot = directory / "snapshots" / commit
         files = tuple(_file(snapshot, path) for found, path in snapshot_files(directory) if found == commit)
         if files:
-            return RemoteRepository(repository, commit, files)
+            return RemoteRepository(repository_of(directory), commit, files)  # spelled as the cache has it
     raise Offline(f"offline mode is on, and nothing of {repository} is in the cache", "unset HF_HUB_OFFLINE")
 
 

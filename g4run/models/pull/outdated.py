@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from g4run.models.hub.client import Hub
 from g4run.models.hub.remote_files import RemoteRepository
 from g4run.models.library import Library
+from g4run.models.pull.target import place_of
 from g4run.models.store.store import Record, StoredFile
 
 
@@ -26,8 +27,13 @@ class OutdatedModel:
 
 
 def find_outdated(library: Library, hub: Hub, names: Sequence[str] = ()) -> tuple[OutdatedModel, ...]:
-    """Compare the named models, or all, that came from the Hub. Raises ModelNotFound, NetworkError."""
+    """Compare the named models, or all that came from the Hub.
+
+    Raises ModelNotFound, NetworkError, and UsageError for a name that did not come from the Hub.
+    """
     records = [library.stored(name) for name in names] or list(library.store.records())
+    for record in records if names else ():
+        place_of(record)
     listings: dict[tuple[str, str], RemoteRepository] = {}
     found = []
     for record in records:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from g4run.errors import DigestMismatch, DiskFull
 from g4run.models.elsewhere.elsewhere import candidates_for
@@ -12,6 +12,8 @@ from g4run.models.hub.cache import file_size, find_snapshot_file
 from g4run.models.hub.client import Hub
 from g4run.models.hub.remote_files import RemoteRepository
 from g4run.models.library import Library
+from g4run.models.pull.files import PlannedFile, Source
+from g4run.models.pull.foresight import refuse_foreign
 from g4run.models.pull.offline import list_cached_repository
 from g4run.models.pull.selection import Chosen, Selection, select_files
 from g4run.models.pull.target import PullRequest, Target, find_target
@@ -21,22 +23,6 @@ from g4run.models.transfer.transfer import present_bytes
 from g4run.units import render_bytes
 
 ListRevision: TypeAlias = Callable[[str, str | None], RemoteRepository]
-Source: TypeAlias = Literal["download", "cache", "elsewhere"]
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedFile:
-    """One file, and where it comes from; sizes in bytes."""
-
-    role: FileRole
-    repository: str
-    commit: str
-    path: str
-    size_bytes: int
-    sha256: str | None
-    present_bytes: int  # of a download that was begun; all of it where nothing needs to be fetched
-    source: Source
-    where: Path | None  # the file that is here already
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +53,8 @@ class PullPlan:
 def plan_pull(library: Library, hub: Hub, request: PullRequest) -> PullPlan:
     """Ask the Hub what a name means there, and look at what is here.
 
-    Raises ModelNotFound, NetworkError, and DigestMismatch where the Hub has other bytes than the catalog knows.
+    Raises ModelNotFound, NetworkError, DigestMismatch where the Hub has other bytes than the catalog knows, and
+    InvalidModelFile where a large file that the catalog does not know holds no Gemma 4.
     """
     target = find_target(library, request)
     list_repository: ListRevision = hub.list_repository
@@ -75,10 +62,18 @@ def plan_pull(library: Library, hub: Hub, request: PullRequest) -> PullPlan:
         list_repository = partial(list_cached_repository, library.settings.hub_cache)
     repository, selection, notes = _choose(list_repository, target, request)
     parts = sum(chosen.role is FileRole.MODEL for chosen in selection.files)
+    wanted = request.revision or target.revision or "main"
+    own_reference = None if library.settings.is_offline or notes else wanted  # notes: an older commit was taken
+    main = None if library.settings.is_offline else "main"
     files = tuple(
-        _plan_file(library, hub, chosen, is_part=parts > 1 and chosen.role is FileRole.MODEL)
+        replace(
+            _plan_file(library, hub, chosen, is_part=parts > 1 and chosen.role is FileRole.MODEL),
+            reference=own_reference if chosen.repository == repository else main,
+        )
         for chosen in selection.files
     )
+    if target.entry is None and not library.settings.is_offline:
+        refuse_foreign(library, hub, files)
     return PullPlan(
         name=target.name,
         repository=repository.id,

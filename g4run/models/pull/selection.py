@@ -92,9 +92,9 @@ class _Selecting:
             known = Known(entry.size_bytes if entry.size_is_exact else None, entry.sha256)
         self._files += [Chosen(FileRole.MODEL, self._repository, self._by_path[path], known) for path in paths]
         if self._request.with_projector:
-            self._add_projector(entry.projector if entry else None)
+            self._add_projector(self._target.projector)
         if self._request.with_drafter:
-            self._add_drafter(entry.drafter if entry else None)
+            self._add_drafter(self._target.drafter)
         quantization = quantization_of(paths[0]) or self._target.quantization
         return Selection(quantization, tuple(self._files), tuple(self._notes))
 
@@ -120,6 +120,10 @@ class _Selecting:
         for paths in models:
             if wanted.lower() in (path.lower() for path in paths):
                 return paths
+        other = next((path for path in self._by_path if path.lower() == wanted.lower()), None)
+        if other is not None:
+            what = {FileRole.PROJECTOR: "a projector", FileRole.DRAFTER: "a drafter"}.get(role_of(other), "no model")
+            raise self._not_there(f"{other} is {what}", wanted, [model[0] for model in models])
         near = difflib.get_close_matches(wanted, [paths[0] for paths in models], n=MAX_SUGGESTIONS, cutoff=0.5)
         raise self._not_there(f"{self._repository.id} has no file {wanted}", wanted, near or [m[0] for m in models])
 
@@ -153,7 +157,7 @@ class _Selecting:
 
     def _add_projector(self, known: CompanionFile | None) -> None:
         if not self._add_companion(FileRole.PROJECTOR, known, projector_rank):
-            self._notes.append("there is no projector in this repository: the model will read text only")
+            self._notes.append(f"no projector was found in {self._repository.id}: the model will read text only")
 
     def _add_drafter(self, known: CompanionFile | None) -> None:
         rank = partial(drafter_rank, has_experts="a4b" in self._repository.id.lower())

@@ -3,21 +3,21 @@
 from dataclasses import dataclass
 
 from g4run.errors import UsageError
-from g4run.models.catalog.catalog import CatalogFile
+from g4run.models.catalog.catalog import CatalogFile, CompanionFile
 from g4run.models.library import Library
 from g4run.models.names.parse import DemoName, FamilyName, HubName, OwnName, PathName, parse_name
-from g4run.models.store.store import Record
+from g4run.models.store.store import Record, StoredFile
 
 
 @dataclass(frozen=True, slots=True)
 class PullRequest:
-    """What a person asked for; `place`, a repository and a path in it, takes the place of what the name means."""
+    """What a person asked for; a record that is given takes the place of what the name means."""
 
     name: str
     revision: str | None = None
     with_projector: bool = True
     with_drafter: bool = False
-    place: tuple[str, str] | None = None
+    record: Record | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,14 @@ class Target:
     path: str | None
     quantization: str | None
     revision: str | None  # that the name itself asks for
+    projector: CompanionFile | None  # what belongs to it as far as the catalog, or the name's record, knows
+    drafter: CompanionFile | None
 
 
 def find_target(library: Library, request: PullRequest) -> Target:
     """The place on the Hub that a request means. Raises UsageError, ModelNotFound."""
-    if request.place is not None:
-        repository, path = request.place
-        return Target(request.name, repository, None, path, None, None)
+    if request.record is not None:
+        return _recorded(request.record)
     match parse_name(request.name):
         case DemoName():
             raise UsageError("demo is built in: there is nothing to pull", "g4run chat demo")
@@ -44,16 +45,15 @@ def find_target(library: Library, request: PullRequest) -> Target:
             raise UsageError(f"{text} is a path, not a name on the Hub", f"g4run import {text}")
         case FamilyName() as name:
             entry = library.catalog.resolve(name)
-            return Target(name.text, entry.repository, entry, None, entry.quantization, None)
+            return _target(name.text, entry.repository, entry, None, entry.quantization, None)
         case HubName() as name:
-            entry_or_none = _known_entry(library, name)
-            return Target(name.text, name.repository, entry_or_none, name.file, name.quantization, name.revision)
+            known = _known_entry(library, name)
+            return _target(name.text, name.repository, known, name.file, name.quantization, name.revision)
         case OwnName() as name:
             record = library.store.find(name.text)
             if record is None:
                 raise library.unknown_name(request.name)
-            repository, path = place_of(record)
-            return Target(record.name, repository, None, path, None, None)
+            return _recorded(record)
 
 
 def update_request(record: Record) -> PullRequest:
@@ -63,7 +63,7 @@ def update_request(record: Record) -> PullRequest:
         revision=record.requested_revision or "main",
         with_projector=record.projector is not None,
         with_drafter=record.drafter is not None,
-        place=place_of(record),
+        record=record,
     )
 
 
@@ -81,3 +81,36 @@ def _known_entry(library: Library, name: HubName) -> CatalogFile | None:
     if name.quantization is not None:
         return library.catalog.find_quantization(name.repository, name.quantization)
     return library.catalog.find_default(name.repository)
+
+
+def _target(
+    name: str,
+    repository: str,
+    entry: CatalogFile | None,
+    path: str | None,
+    quantization: str | None,
+    revision: str | None,
+) -> Target:
+    projector, drafter = (entry.projector, entry.drafter) if entry else (None, None)
+    return Target(name, repository, entry, path, quantization, revision, projector, drafter)
+
+
+def _recorded(record: Record) -> Target:
+    """The very files that a name has, wherever they came from."""
+    repository, path = place_of(record)
+    projector, drafter = _companion(record.projector), _companion(record.drafter)
+    return Target(record.name, repository, None, path, None, None, projector, drafter)
+
+
+def _companion(file: StoredFile | None) -> CompanionFile | None:
+    """Where a file that belongs to a model came from; None where that was not the Hub."""
+    if file is None or file.repository is None or file.repository_path is None:
+        return None
+    return CompanionFile(
+        repository=file.repository,
+        path=file.repository_path,
+        size_bytes=None,
+        size_is_exact=False,
+        sha256=None,
+        path_is_confirmed=True,
+    )

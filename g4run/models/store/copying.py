@@ -4,8 +4,9 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from g4run.errors import G4RunError, UsageError
-from g4run.models.names.parse import parse_name, parse_own_name
+from g4run.errors import UsageError
+from g4run.models.library import Library
+from g4run.models.names.parse import parse_own_name
 from g4run.models.store.records import Record, timestamp
 from g4run.models.store.store import Store
 
@@ -17,7 +18,7 @@ def copy_name(store: Store, source: str, destination: str) -> Record:
     """
     name = parse_own_name(destination).text
     with store.locked():
-        record = store.get(_canonical(store, source))
+        record = _get(store, source)
         existing = store.find(name)
         if existing is not None:
             if _paths(existing) == _paths(record):
@@ -29,11 +30,15 @@ def copy_name(store: Store, source: str, destination: str) -> Record:
         return copied
 
 
-def _canonical(store: Store, name: str) -> str:
+def _get(store: Store, name: str) -> Record:
+    """The record of a name as it was typed, else of what it means."""
+    record = store.find(name)
+    if record is not None:
+        return record
     try:
-        return parse_name(name).text if store.find(name) is None else name
-    except G4RunError:
-        return name
+        return Library(store.settings).stored(name)
+    except UsageError:  # no name at all: nothing has it
+        return store.get(name)
 
 
 def _paths(record: Record) -> tuple[Path, ...]:

@@ -203,12 +203,14 @@ class _Fields:
         return value
 
     def time(self, key: str) -> str:
-        """A moment in ISO 8601."""
+        """A moment in ISO 8601, with its distance from UTC."""
         value = self.text(key)
         try:
-            datetime.fromisoformat(value)
+            moment = datetime.fromisoformat(value)
         except ValueError:
             raise self._wrong(key, "a time") from None
+        if moment.tzinfo is None:
+            raise self._wrong(key, "a time")
         return value
 
     def choice(self, key: str, choices: type[Choice]) -> Choice:

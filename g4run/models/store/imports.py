@@ -23,7 +23,8 @@ from g4run.models.store.removal import release_files
 from g4run.models.store.store import Store
 
 PROJECTOR_ARCHITECTURE = "clip"
-_NAME_HINT = "give it a name with --name"
+_NAME_HINT = "give it another name: --name my-gemma"
+_OWN_PREFIX = "my-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +83,19 @@ def _find_projector(directory: Path) -> Path | None:
 
 
 def _derive_name(path: Path) -> str:
-    """A name from the file's: its stem in lower case, with - for what a name may not have."""
+    """A name from the file's: its stem in lower case, with - for what a name may not have.
+
+    The usual names of files, gemma-4-E4B-it-Q4_K_M.gguf, read like names of the catalog: those get my- before them.
+    """
     shard = shard_of(path.name)
     stem = shard[0] if shard else path.stem
-    name = re.sub(r"[^a-z0-9._-]+", "-", stem.lower(), flags=re.ASCII).strip("-._")[:LONGEST_OWN_NAME]
+    name = re.sub(r"[^a-z0-9._-]+", "-", stem.lower(), flags=re.ASCII).strip("-._")
+    if not name:
+        raise UsageError(f"{path.name} gives no name that can be used", _NAME_HINT)
     try:
-        return parse_own_name(name).text
-    except UsageError as error:
-        raise UsageError(f"{path.name} gives no name that can be used: {error.message}", _NAME_HINT) from None
+        return parse_own_name(name[:LONGEST_OWN_NAME]).text
+    except UsageError:
+        return parse_own_name(f"{_OWN_PREFIX}{name}"[:LONGEST_OWN_NAME]).text
 
 
 def _keep(before: Record, name: str, parts: Sequence[_Part], copy: bool, on_progress: Progress | None) -> bool:

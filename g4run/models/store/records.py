@@ -94,6 +94,15 @@ class Record:
         return self.model_files[0].sha256
 
     @property
+    def name_on_hub(self) -> str | None:
+        """What `pull` fetches the weights by; None where they did not come from the Hub."""
+        file = self.model_files[0]
+        if file.repository is None or file.repository_path is None:
+            return None
+        is_name_of_hub = self.name.startswith(("gemma4:", "hf.co/"))
+        return self.name if is_name_of_hub else f"hf.co/{file.repository}/{file.repository_path}"
+
+    @property
     def id(self) -> str:
         """Twelve digits that tell models apart: two names of the same weights have the same."""
         digest = self.digest or hashlib.sha256(self.name.encode()).hexdigest()

@@ -113,7 +113,7 @@ def _release(store: Store, file: StoredFile, users: "_Users") -> tuple[int, str 
     """The bytes freed, and why the file stays."""
     user = users.of_path(file.path)
     if user is not None:
-        return 0, f"{user} uses it too"
+        return 0, f"{user} uses it too" if os.path.lexists(file.path) else None
     if not file.origin.is_ours:
         return 0, _not_ours(store, file) if file.path.exists() else None
     if users.unreadable is not None:

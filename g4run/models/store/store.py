@@ -7,22 +7,27 @@ holds `<data>/models/.lock`. A file that cannot be read is reported and stands i
 import difflib
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from g4run.errors import DamagedRecord, ModelNotFound
+from g4run.errors import DamagedRecord, ModelNotFound, NotWritable
 from g4run.models.store.files import explain, read_shared, remove_file, remove_temporaries, write_atomically
 from g4run.models.store.format import parse_record, render_record
 from g4run.models.store.records import DamagedEntry, Origin, Record, StoredFile, Summary
 from g4run.settings import Settings
+from g4run.units import render_bytes
 
 __all__ = ["DamagedEntry", "Origin", "Record", "Store", "StoredFile", "Summary"]
 
 SUFFIX = ".json"
 MAX_SUGGESTIONS = 3
+LARGEST_RECORD_BYTES = 4 << 20  # a file takes about 500
 LONGEST_FILE_NAME = 200  # characters, of the 255 bytes that file systems allow
+_DIRECTORY_HINT = "move that directory away, then pull or import the model again"
 # Names of devices on Windows, whatever stands behind the dot.
 _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
 
@@ -53,7 +58,7 @@ class Store:
         if isinstance(found, DamagedEntry):
             raise DamagedRecord(
                 f"what the store knows about {name} cannot be read: {found.problem} ({found.path})",
-                f"g4run rm {name}, then pull or import it again",
+                _repair_hint(found.path, name),
             )
         return found
 
@@ -81,6 +86,8 @@ class Store:
         """Forget a name, readable or not; its files stay. Raises NotWritable."""
         path = self.path_of(name)
         with self.locked():
+            if path.is_dir() and not path.is_symlink():
+                raise NotWritable(f"{path} is a directory, not the record of a model", _DIRECTORY_HINT)
             try:
                 remove_file(path)
             except OSError as error:
@@ -125,7 +132,7 @@ class Store:
     def _read(self, path: Path) -> Record | DamagedEntry | None:
         name = unquote(path.name.removesuffix(SUFFIX))
         try:
-            record = parse_record(read_shared(path), self.settings)
+            record = parse_record(_content(path), self.settings)
             if path.name != file_name_of(record.name):
                 raise DamagedRecord(f"it is the record of {record.name}")
         except FileNotFoundError:
@@ -148,5 +155,23 @@ def file_name_of(name: str) -> str:
     return quoted + SUFFIX
 
 
-def _modified(record: Record) -> str:
-    return record.modified_at
+def _repair_hint(path: Path, name: str) -> str:
+    if path.is_dir():
+        return _DIRECTORY_HINT
+    if path.is_file() and not os.access(path, os.R_OK):
+        return "check its permissions"
+    return f"g4run rm {name}, then pull or import it again"
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a record's file. Raises OSError, and DamagedRecord for what no record can be."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise DamagedRecord("it is no regular file")
+    if status.st_size > LARGEST_RECORD_BYTES:
+        raise DamagedRecord(f"it has {render_bytes(status.st_size)}, too many for a record")
+    return read_shared(path)
+
+
+def _modified(record: Record) -> datetime:
+    return datetime.fromisoformat(record.modified_at)
