@@ -1,5 +1,6 @@
 """`g4run list`: the models that are here, and those that can be had."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +12,7 @@ from g4run.settings import read_settings
 
 if TYPE_CHECKING:
     from g4run.cli.model_views import ListedModel
-    from g4run.models.store.store import Record, Store
+    from g4run.models.store.store import Record
 
 
 def list_models(
@@ -39,8 +40,8 @@ def show_models(prefix: str | None, as_json: bool, output: Output) -> int:
     from g4run.cli.tables import line_width
     from g4run.models.store.store import Store
 
-    store = Store(read_settings())
-    models, damaged = listed_models(store, prefix), store.damaged()
+    records, damaged = Store(read_settings()).read()
+    models = listed_models(records, prefix)
     if as_json:
         output.write_json(models_value(models, damaged))
         return 0
@@ -52,10 +53,10 @@ def show_models(prefix: str | None, as_json: bool, output: Output) -> int:
     return 0
 
 
-def listed_models(store: "Store", prefix: str | None) -> tuple["ListedModel", ...]:
+def listed_models(records: Sequence["Record"], prefix: str | None) -> tuple["ListedModel", ...]:
     """The store's models and the built-in one, those whose names begin so."""
     wanted = (prefix or "").lower()
-    models = (*(_listed(record) for record in store.records()), _demo())
+    models = (*(_listed(record) for record in records), _demo())
     return tuple(model for model in models if model.name.lower().startswith(wanted))
 
 

@@ -39,15 +39,23 @@ class Store:
         self.settings = settings
         self.directory = settings.data_directory / "models"
 
+    def read(self) -> tuple[tuple[Record, ...], tuple[DamagedEntry, ...]]:
+        """All records, the one changed last first, and all that cannot be read, by name.
+
+        Raises DamagedRecord where the directory itself cannot be read.
+        """
+        found = tuple(self._read_all())
+        records = sorted((item for item in found if isinstance(item, Record)), key=lambda record: record.name)
+        damaged = sorted((item for item in found if isinstance(item, DamagedEntry)), key=lambda entry: entry.name)
+        return tuple(sorted(records, key=_modified, reverse=True)), tuple(damaged)
+
     def records(self) -> tuple[Record, ...]:
-        """All that can be read, the one changed last first. Raises DamagedRecord where the directory itself cannot."""
-        found = [item for item in self._read_all() if isinstance(item, Record)]
-        return tuple(sorted(sorted(found, key=lambda record: record.name), key=_modified, reverse=True))
+        """All that can be read, the one changed last first."""
+        return self.read()[0]
 
     def damaged(self) -> tuple[DamagedEntry, ...]:
         """All that cannot be read, by name."""
-        found = [item for item in self._read_all() if isinstance(item, DamagedEntry)]
-        return tuple(sorted(found, key=lambda entry: entry.name))
+        return self.read()[1]
 
     def find(self, name: str) -> Record | None:
         """The record of a name, in any case. Raises DamagedRecord where it is there but cannot be read."""
