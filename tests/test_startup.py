@@ -59,6 +59,7 @@ def modules_after(*arguments: str) -> tuple[int, set[str]]:
         (["list", "--available", "26b"], 0),
         (["show", "demo"], 0),
         (["df"], 0),
+        (["hardware"], 0),
         (["verify"], 0),
         (["rm", "x"], 3),
         (["cp", "a", "b"], 3),

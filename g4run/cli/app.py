@@ -9,6 +9,7 @@ from g4run import __version__
 from g4run.cli.catalog import catalog
 from g4run.cli.chat import chat
 from g4run.cli.checking import outdated, verify
+from g4run.cli.hardware import hardware
 from g4run.cli.importing import import_model
 from g4run.cli.listing import list_models
 from g4run.cli.output import Output, OutputClosed, Task, open_output
@@ -40,6 +41,7 @@ app.command("verify")(verify)
 app.command("outdated")(outdated)
 app.command("prune")(prune)
 app.command("df")(show_usage)
+app.command("hardware")(hardware)
 app.add_typer(catalog, name="catalog")
 
 

@@ -33,7 +33,7 @@ class Bandwidth:
 
 @dataclass(frozen=True, slots=True)
 class GpuProcess:
-    """Another program that holds memory of a GPU."""
+    """Another program that holds memory: of a GPU, or main memory."""
 
     pid: int
     name: str
@@ -93,3 +93,4 @@ class Machine:
     gpus: tuple[Gpu, ...] = ()
     disks: tuple[Disk, ...] = ()
     build: Build = Build(("CPU",))
+    memory_processes: tuple[GpuProcess, ...] = ()  # the largest others in main memory, the largest first

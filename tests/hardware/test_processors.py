@@ -26,7 +26,9 @@ def all_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_limits_every_physical_core_counts_once(tmp_path: Path) -> None:
-    assert inspect_processors(machine(tmp_path, {})) == Processors(physical_cores=64, quota=None)
+    assert inspect_processors(machine(tmp_path, {})) == Processors(
+        physical_cores=64, quota=None, logical_processors=128, installed_cores=64
+    )
 
 
 def test_affinity_counts_the_cores_behind_the_processors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,6 +90,17 @@ def test_where_the_system_does_not_tell_its_cores_psutil_does(tmp_path: Path, mo
 )
 def test_the_containers_quota_is_read(tmp_path: Path, files: dict[str, str], quota: float | None) -> None:
     assert inspect_processors(machine(tmp_path, files)).quota == quota
+
+
+def test_only_fast_cores_compute(tmp_path: Path) -> None:
+    found = inspect_processors(machine(tmp_path, {"sys/devices/cpu_core/cpus": "0-7,64-71\n"}))
+    assert (found.physical_cores, found.performance_cores, found.threads) == (64, 8, 8)
+
+
+def test_fast_cores_that_affinity_takes_away_do_not_count(tmp_path: Path) -> None:
+    root = machine(tmp_path, {"sys/devices/cpu_core/cpus": "0-7\n"})
+    assert inspect_processors(root, frozenset({6, 7, 8, 9})).threads == 2
+    assert inspect_processors(root, frozenset({8, 9, 10})).threads == 3
 
 
 @pytest.mark.parametrize(

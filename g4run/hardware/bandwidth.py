@@ -1,0 +1,152 @@
+"""How fast the processors read main memory: measured in half a second, and kept.
+
+All threads together read, and then copy, buffers far larger than the caches; the faster of the two is the figure, since
+either can only stay below what the memory gives. Reading is memchr for a byte that is not there, copying memmove with
+its reads and its writes counted: both are the C library's own, written with vector instructions.
+"""
+
+import contextlib
+import ctypes
+import json
+import math
+import mmap
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from g4run.hardware.control_groups import read_text
+from g4run.hardware.gpu_table import find_memory_bandwidth
+from g4run.hardware.machine import Bandwidth, FigureSource
+from g4run.hardware.memory import Memory
+from g4run.hardware.processors import Processors
+
+_MIB: Final = 1 << 20
+_LEAST_BYTES, _MOST_BYTES = 64 * _MIB, 512 * _MIB  # of all buffers; filling 512 MiB takes 0.15 s
+_USUAL_BYTES: Final = 256 * _MIB
+_TIMES_CACHE: Final = 4
+_SECONDS: Final = 0.12  # of each way
+_MOST_THREADS: Final = 16  # more do not get more out of any memory
+_ASSUMED: Final = 20e9  # bytes per second: one channel of DDR4-3200 has 25.6e9
+
+_Pass: TypeAlias = Callable[[int, int], int]
+"""Goes once over the buffer at an address, of so many bytes; returns the bytes that went over the bus."""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineKey:
+    """What a measured figure holds for."""
+
+    processor: str
+    memory_bytes: int
+    threads: int
+
+
+def find_bandwidth(path: Path, processors: Processors, memory: Memory, *, measure: bool) -> Bandwidth:
+    """The figure kept at `path` for such a machine, or a fresh one, which is then kept; failing both, a guess."""
+    key = MachineKey(processors.model, memory.total_bytes, processors.threads)
+    kept = None if measure else _read_kept(path, key)
+    if kept is not None:
+        return Bandwidth(kept, FigureSource.MEASURED)
+    measured = measure_bandwidth(processors.threads, memory.available_bytes)
+    if measured is None:
+        nominal = find_memory_bandwidth(processors.model)
+        return Bandwidth(nominal, FigureSource.KNOWN) if nominal else Bandwidth(_ASSUMED, FigureSource.ASSUMED)
+    _keep(path, key, measured)
+    return Bandwidth(measured, FigureSource.MEASURED)
+
+
+def measure_bandwidth(threads: int, available_bytes: int, seconds: float = _SECONDS) -> float | None:
+    """Bytes per second, to three digits; None where there is too little memory for buffers beyond the caches."""
+    threads = max(1, min(threads, _MOST_THREADS))
+    size = _buffers_bytes(available_bytes)
+    if size < _LEAST_BYTES:
+        return None
+    buffers = [mmap.mmap(-1, size // threads) for _ in range(threads)]
+    addresses = [ctypes.addressof(ctypes.c_char.from_buffer(buffer)) for buffer in buffers]
+    each = size // threads
+    _in_threads([lambda address=address: ctypes.memset(address, 1, each) for address in addresses])  # type: ignore[misc]
+    rate = max(_rate(one_pass, addresses, each, seconds) for one_pass in _passes())
+    return float(f"{rate:.3g}")
+
+
+def _buffers_bytes(available_bytes: int) -> int:
+    cache = read_text(Path("/sys/devices/system/cpu/cpu0/cache/index3/size")) or ""  # such as 32768K
+    cache_bytes = int(cache[:-1]) * 1024 if cache[:-1].isdigit() else 0
+    wanted = min(max(_TIMES_CACHE * cache_bytes, _USUAL_BYTES), _MOST_BYTES)
+    return min(wanted, available_bytes // 4)
+
+
+def _passes() -> list[_Pass]:
+    if sys.platform == "win32":  # its memchr goes byte by byte
+        return [_copy]
+    library = ctypes.CDLL(None)
+    library.memchr.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t)
+    library.memchr.restype = ctypes.c_void_p
+
+    def read(address: int, size: int) -> int:
+        library.memchr(address, 0, size)  # without the interpreter's lock, as all calls of ctypes.CDLL
+        return size
+
+    return [read, _copy]
+
+
+def _copy(address: int, size: int) -> int:
+    half = size // 2
+    ctypes.memmove(address, address + half, half)
+    return 2 * half
+
+
+def _rate(one_pass: _Pass, addresses: list[int], size: int, seconds: float) -> float:
+    done = [0] * len(addresses)
+    start = time.perf_counter()
+
+    def work(index: int) -> None:
+        while time.perf_counter() - start < seconds:
+            done[index] += one_pass(addresses[index], size)
+
+    _in_threads([lambda index=index: work(index) for index in range(len(addresses))])  # type: ignore[misc]
+    return sum(done) / (time.perf_counter() - start)
+
+
+def _in_threads(actions: list[Callable[[], object]]) -> None:
+    threads = [threading.Thread(target=action) for action in actions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _read_kept(path: Path, key: MachineKey) -> float | None:
+    """A file that cannot be read, or is of another machine, is as good as none."""
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict) or value != _kept_value(key, value.get("bytes_per_second", 0)):
+        return None
+    rate = value["bytes_per_second"]
+    is_rate = isinstance(rate, float | int) and not isinstance(rate, bool) and math.isfinite(rate) and rate > 0
+    return float(rate) if is_rate else None
+
+
+def _keep(path: Path, key: MachineKey, rate: float) -> None:
+    """Whole or not at all; where the directory cannot be written, the next command measures again."""
+    temporary = path.with_name(f".{path.name}-{os.getpid()}.tmp")
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(_kept_value(key, rate), indent=2) + "\n", "utf-8")
+        temporary.replace(path)
+
+
+def _kept_value(key: MachineKey, rate: object) -> dict[str, object]:
+    return {
+        "processor": key.processor,
+        "memory_bytes": key.memory_bytes,
+        "threads": key.threads,
+        "bytes_per_second": rate,
+    }

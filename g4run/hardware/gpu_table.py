@@ -1,0 +1,170 @@
+"""Nominal figures of known GPUs, found by whatever name a driver, a backend or a person gives one."""
+
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
+from typing import Final
+
+from g4run.hardware.machine import GpuKind
+
+_GIB: Final = 1 << 30
+# Words that tell nothing about which GPU it is.
+_NOISE: Final = frozenset(
+    (  # noqa: SIM905 - a sentence of words is read, and changed, more easily than a list
+        "nvidia geforce amd ati intel apple radeon graphics gpu core generation corporation tesla workstation server "
+        "edition tm r c w with"
+    ).split()
+)
+# Words that tell one GPU from another, beside those of the table itself.
+_TELLING: Final = frozenset({"mobile", "laptop", "q", "ultra", "max+"})
+_MIG: Final = re.compile(r"\bmig\s+(\d)g\.(\d+)gb\b")
+_MIG_EIGHTHS, _MIG_SEVENTHS = 8, 7  # NVIDIA MIG user guide: slices of memory, slices of computing
+
+
+@dataclass(frozen=True, slots=True)
+class KnownGpu:
+    """Nominal figures; `total_bytes` is 0 where the GPU uses the machine's memory and that comes in many sizes.
+
+    `half_precision_flops` is dense, per second; of Pascal cards it is single precision, which they compute faster.
+    """
+
+    name: str
+    total_bytes: int
+    bandwidth: float  # bytes per second
+    half_precision_flops: float
+    source: str
+    kind: GpuKind = GpuKind.DISCRETE
+    is_confirmed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A row of the table, and the words of each of its names."""
+
+    gpu: KnownGpu
+    names: tuple[frozenset[str], ...]
+
+    @property
+    def all_words(self) -> frozenset[str]:
+        return frozenset().union(*self.names)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A name as its words, and the memory that it tells, in bytes."""
+
+    words: frozenset[str]
+    memory_bytes: int | None
+
+
+def find_gpu(name: str, total_bytes: int | None = None) -> KnownGpu | None:
+    """What is known of a GPU; `total_bytes` decides between entries of one name. A MIG slice gets its share.
+
+    The name may carry more than the table's ("AMD Radeon RX 7900 XTX (RADV NAVI31)"), or less ("4090"), but "RTX 4090
+    Laptop GPU" is not an RTX 4090.
+    """
+    slice_of = _MIG.search(name.lower())
+    if slice_of is not None:
+        whole = find_gpu(name[: slice_of.start()])
+        return None if whole is None else _share(whole, int(slice_of[1]), int(slice_of[2]))
+    asked = _read_name(name, total_bytes)
+    if not asked.words:
+        return None
+    return _nearest(_most_specific(asked) or _completions(asked), asked.memory_bytes)
+
+
+def known_gpus() -> tuple[KnownGpu, ...]:
+    """Every entry of the table, in its order."""
+    return tuple(entry.gpu for entry in _table())
+
+
+def find_memory_bandwidth(processor: str) -> float | None:
+    """Nominal bytes per second of main memory, where the processor is a chip with its memory beside it."""
+    known = find_gpu(processor)
+    return known.bandwidth if known is not None and known.kind is GpuKind.UNIFIED else None
+
+
+def words_of(name: str) -> frozenset[str]:
+    """The words of a name that tell which GPU it is: "NVIDIA GeForce RTX4090" -> rtx, 4090."""
+    text = re.sub(r"\((r|tm|c)\)", " ", name.lower())
+    text = re.sub(r"\b(rtx|gtx|rx|arc|radeon|quadro)(?=\d)", r"\1 ", text)
+    text = re.sub(r"(?<=\d)(ti|xtx|xt|super|gre)\b", r" \1", text)
+    text = re.sub(r"\bsxm\d\b", "sxm", text)
+    text = re.sub(r"(?<=\d)\s*gi?b\b", "gb", text)
+    return frozenset(re.findall(r"[a-z0-9+]+", text)) - _NOISE
+
+
+def _read_name(name: str, total_bytes: int | None) -> _Asked:
+    words = words_of(name)
+    sizes = {word for word in words if re.fullmatch(r"\d+gb", word)}
+    told = next((int(word[:-2]) * _GIB for word in sorted(sizes)), None)
+    return _Asked(words - sizes, total_bytes or told)
+
+
+def _most_specific(asked: _Asked) -> Sequence[_Entry]:
+    """Entries with a name that is wholly in what was asked, and without a telling word left over."""
+    fitting: dict[int, list[_Entry]] = {}
+    for entry in _table():
+        lengths = [len(words) for words in entry.names if words <= asked.words]
+        if lengths and not (asked.words - entry.all_words) & _telling_words():
+            fitting.setdefault(max(lengths), []).append(entry)
+    return fitting[max(fitting)] if fitting else ()
+
+
+def _completions(asked: _Asked) -> Sequence[_Entry]:
+    """Entries of which a person typed a part: "4090", "h100"; those with the fewest words more."""
+    fitting: dict[int, list[_Entry]] = {}
+    for entry in _table():
+        missing = [len(words - asked.words) for words in entry.names if asked.words <= words]
+        if missing:
+            fitting.setdefault(min(missing), []).append(entry)
+    return fitting[min(fitting)] if fitting else ()
+
+
+def _nearest(entries: Sequence[_Entry], memory_bytes: int | None) -> KnownGpu | None:
+    gpus = [entry.gpu for entry in entries]
+    if memory_bytes is None:
+        return gpus[0] if gpus else None
+    return min(gpus, key=lambda gpu: abs(gpu.total_bytes - memory_bytes), default=None)
+
+
+def _share(gpu: KnownGpu, sevenths: int, memory: int) -> KnownGpu:
+    """A slice of a GPU: so many sevenths of its computing, and the eighths of its memory that come next to a size."""
+    eighths = max(1, round(memory * _GIB / gpu.total_bytes * _MIG_EIGHTHS))
+    return replace(
+        gpu,
+        name=f"{gpu.name} MIG {sevenths}g.{memory}gb",
+        total_bytes=memory * _GIB,
+        bandwidth=gpu.bandwidth * min(eighths, _MIG_EIGHTHS) / _MIG_EIGHTHS,
+        half_precision_flops=gpu.half_precision_flops * sevenths / _MIG_SEVENTHS,
+    )
+
+
+@cache
+def _telling_words() -> frozenset[str]:
+    return _TELLING.union(*(entry.all_words for entry in _table()))
+
+
+@cache
+def _table() -> tuple[_Entry, ...]:
+    content = tomllib.loads(resources.files(__package__).joinpath("gpu_table.toml").read_text("utf-8"))
+    return tuple(_entry(row, content["sources"]) for row in content["gpus"])
+
+
+def _entry(row: dict[str, object], sources: dict[str, str]) -> _Entry:
+    """A row of the file, whose shape the tests hold."""
+    also = row.get("also", [])
+    names = [str(row["name"]), *(str(name) for name in (also if isinstance(also, list) else []))]
+    gpu = KnownGpu(
+        name=names[0],
+        total_bytes=int(float(str(row["memory"])) * _GIB),
+        bandwidth=float(str(row["bandwidth"])) * 1e9,
+        half_precision_flops=float(str(row["half"])) * 1e12,
+        source=sources[str(row["source"])],
+        kind=GpuKind(str(row.get("kind", "discrete"))),
+        is_confirmed=not row.get("unconfirmed", False),
+    )
+    return _Entry(gpu, tuple(words_of(name) for name in names))
