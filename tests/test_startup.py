@@ -60,6 +60,8 @@ def modules_after(*arguments: str) -> tuple[int, set[str]]:
         (["show", "demo"], 0),
         (["df"], 0),
         (["hardware"], 0),
+        (["plan", "demo"], 0),
+        (["recommend", "--help"], 0),
         (["verify"], 0),
         (["rm", "x"], 3),
         (["cp", "a", "b"], 3),

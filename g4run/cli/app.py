@@ -13,7 +13,9 @@ from g4run.cli.hardware import hardware
 from g4run.cli.importing import import_model
 from g4run.cli.listing import list_models
 from g4run.cli.output import Output, OutputClosed, Task, open_output
+from g4run.cli.plan import plan
 from g4run.cli.pull import pull
+from g4run.cli.recommend import recommend
 from g4run.cli.run import run
 from g4run.cli.show import show
 from g4run.cli.space import prune, show_usage
@@ -42,6 +44,8 @@ app.command("outdated")(outdated)
 app.command("prune")(prune)
 app.command("df")(show_usage)
 app.command("hardware")(hardware)
+app.command("plan")(plan)
+app.command("recommend")(recommend)
 app.add_typer(catalog, name="catalog")
 
 

@@ -14,6 +14,8 @@ class LayerWeights:
 
     dense_bytes: int
     expert_bytes: int
+    repackable_bytes: int = 0  # of both, what the CPU may keep a second time in another order
+    largest_bytes: int = 0  # of one tensor: a GPU takes a copy of it for long batches where it lies on the CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,9 @@ class ModelShape:
     projector_bytes: int
     drafter_bytes: int
     is_exact: bool
+    digest: str = ""  # sha256 of the file, where known
+    repackable_head_bytes: int = 0  # the head, where the CPU may keep it in another order; else 0
+    has_tied_head: bool = True  # token_embd is the head as well
 
 
 class Placement(StrEnum):

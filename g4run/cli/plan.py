@@ -1,0 +1,211 @@
+"""`g4run plan`: what a model would take on this machine, or on another, item by item."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from g4run.cli.output import Output, Task
+from g4run.cli.recommend import MachineOptions, find_machine
+from g4run.errors import NetworkError, UsageError
+from g4run.settings import read_settings
+
+if TYPE_CHECKING:
+    from g4run.hardware.machine import Machine
+    from g4run.models.catalog.catalog import CatalogFile
+    from g4run.models.hub.client import Hub
+    from g4run.models.library import Library
+    from g4run.planner.values import ModelShape, Plan, PlanRequest
+
+_MOST = 2**31 - 1  # llama.cpp counts in 32-bit signed integers
+_MOST_SEQUENCES = 256  # LLAMA_MAX_SEQ, llama-cparams.h
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """The settings that a command line fixes, as typed; None leaves them to the planner."""
+
+    context: int | None = None
+    kv_type: str | None = None
+    sequences: int = 1
+    micro_batch: int | None = None
+    gpu_layers: int | None = None
+    cpu_experts: int | None = None
+
+
+def plan(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A name, the path of a GGUF file, or 'demo'.")],
+    ctx: Annotated[int | None, typer.Option("--ctx", metavar="COUNT", help="Context length in tokens.")] = None,
+    kv: Annotated[str | None, typer.Option("--kv", metavar="TYPE", help="KV cache of f16, q8_0 or q4_0.")] = None,
+    parallel: Annotated[int, typer.Option(metavar="COUNT", help="Conversations at a time.")] = 1,
+    ubatch: Annotated[int | None, typer.Option(metavar="COUNT", help="Tokens computed at once.")] = None,
+    gpu_layers: Annotated[
+        int | None, typer.Option(metavar="COUNT", help="Layers on the GPU, the head counted.")
+    ] = None,
+    cpu_experts: Annotated[
+        int | None, typer.Option(metavar="COUNT", help="Layers whose experts stay on the CPU.")
+    ] = None,
+    gpu: Annotated[
+        str | None, typer.Option("--gpu", metavar="NAME", help='As if it had this GPU, "RTX 4090"; none: no GPU.')
+    ] = None,
+    vram: Annotated[str | None, typer.Option(metavar="SIZE", help="As if its GPU had so much memory: 12GB.")] = None,
+    ram: Annotated[str | None, typer.Option(metavar="SIZE", help="As if it had so much main memory: 32GB.")] = None,
+    machine: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Another machine, as `g4run hardware --json` prints it.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, failures included.")] = False,
+) -> Task:
+    """Show what a model takes on each device.
+
+    With the settings that follow, and the longest context that fits. A model that is not here is planned from its
+    header on the Hub, or without the network from the catalog.
+    """
+    options = PlanOptions(ctx, kv, parallel, ubatch, gpu_layers, cpu_experts)
+    return partial(_execute, model, options, MachineOptions(machine, gpu, vram, ram), as_json)
+
+
+def _execute(model: str, options: PlanOptions, machine_options: MachineOptions, as_json: bool, output: Output) -> int:
+    from g4run.cli.plan_views import plan_value, render_plan
+    from g4run.cli.tables import line_width
+    from g4run.models.library import Library
+    from g4run.planner.placement import plan_model
+
+    settings = read_settings()
+    library = Library(settings)
+    request = make_request(options)
+    shape = find_shape(library, model, output)
+    check_context(request, shape)
+    machine = find_machine(machine_options, settings)
+    found = plan_model(shape, machine, request)
+    advice = "" if found.ledger.fits else find_advice(library, found, machine, request)
+    if as_json:
+        output.write_json(plan_value(found, advice))
+    else:
+        output.answer.write(render_plan(found, advice, line_width(output.answer)))
+    return 0
+
+
+def make_request(options: PlanOptions) -> "PlanRequest":
+    """Check what was typed and make it one. Raises UsageError."""
+    from g4run.engine.parameters import KvType
+    from g4run.planner.values import PlanRequest
+
+    kv_type = None if options.kv_type is None else options.kv_type.lower()
+    if kv_type is not None and kv_type not in tuple(KvType):
+        raise UsageError(f"--kv must be one of {', '.join(KvType)}, not {options.kv_type!r}", "--kv f16")
+    return PlanRequest(
+        context=_within("--ctx", options.context, 1, _MOST, 8192),
+        kv_type=None if kv_type is None else KvType(kv_type),
+        sequences=_within("--parallel", options.sequences, 1, _MOST_SEQUENCES, 4) or 1,
+        micro_batch=_within("--ubatch", options.micro_batch, 1, _MOST, 512),
+        gpu_layers=_within("--gpu-layers", options.gpu_layers, 0, _MOST, 99),
+        cpu_expert_layers=_within("--cpu-experts", options.cpu_experts, 0, _MOST, 10),
+    )
+
+
+def _within(option: str, value: int | None, least: int, most: int, example: int) -> int | None:
+    if value is not None and not least <= value <= most:
+        raise UsageError(f"{option} must be between {least} and {most}, not {value}", f"{option} {example}")
+    return value
+
+
+def check_context(request: "PlanRequest", shape: "ModelShape") -> None:
+    """Raise UsageError for a context longer than the model was trained for."""
+    from g4run.units import render_count
+
+    trained = shape.architecture.context_length
+    if request.context is not None and request.context > trained:
+        raise UsageError(
+            f"{shape.name} was trained for a context of {render_count(trained)} tokens, "
+            f"not {render_count(request.context)}",
+            f"--ctx {trained}",
+        )
+
+
+def find_shape(library: "Library", name: str, output: Output) -> "ModelShape":
+    """A model's weights: from its header, here or on the Hub, else from the catalog, which is said.
+
+    Raises ModelNotFound, InvalidModelFile, and NetworkError for what the catalog does not know either.
+    """
+    from g4run.models.details import inspect_details
+    from g4run.models.gguf.architecture import inspect_architecture
+    from g4run.models.quantizations import FileRole
+    from g4run.planner.catalog_shapes import shape_of_catalog
+    from g4run.planner.shape import shape_of
+
+    try:
+        details = inspect_details(library, name, partial(_open_hub, library))
+    except NetworkError as error:
+        file = _find_in_catalog(library, name)
+        if file is None:
+            raise
+        output.notes.write(f"{error.message}; the plan is from the catalog, a few percent off\n")
+        return shape_of_catalog(file, library.catalog.facts(file.size))
+    sizes = {role: sum(file.size_bytes for file in details.files if file.role is role) for role in FileRole}
+    return shape_of(
+        details.name,
+        details.header,
+        inspect_architecture(details.header),
+        file_bytes=sizes[FileRole.MODEL],
+        projector_bytes=sizes[FileRole.PROJECTOR],
+    )
+
+
+def _open_hub(library: "Library") -> "Hub":
+    from g4run.models.hub.client import Hub
+
+    return Hub(library.settings)
+
+
+def _find_in_catalog(library: "Library", name: str) -> "CatalogFile | None":
+    from g4run.models.names.parse import FamilyName, HubName, parse_name
+
+    match parse_name(name):
+        case FamilyName() as family:
+            return library.catalog.resolve(family)
+        case HubName(repository=repository, quantization=str(quantization)):
+            return library.catalog.find_quantization(repository, quantization)
+        case HubName(repository=repository, file=str(path)):
+            return library.catalog.find_file(repository, path)
+        case HubName(repository=repository):
+            return library.catalog.find_default(repository)
+    return None
+
+
+def find_advice(library: "Library", found: "Plan", machine: "Machine", request: "PlanRequest") -> str:
+    """What would fit, in one sentence: a shorter context, other settings, a smaller file, or nothing."""
+    from dataclasses import replace
+
+    from g4run.planner.placement import lacking_bytes, plan_model
+    from g4run.units import render_bytes, render_count
+
+    fitting = {kv_type: longest for kv_type, longest in found.max_context.items() if longest}
+    if request.kv_type is not None:
+        fitting = {kv_type: longest for kv_type, longest in fitting.items() if kv_type is request.kv_type} or fitting
+    for kv_type, longest in fitting.items():
+        return f"With --ctx {longest} --kv {kv_type.value} it would."
+    free = plan_model(found.shape, machine, replace(request, gpu_layers=None, cpu_expert_layers=None, context=None))
+    if free.ledger.fits:
+        return f"With a context of {render_count(free.settings.context)} and layers left to choose it would."
+    missing = f"{render_bytes(lacking_bytes(found.ledger))} are missing"
+    smaller = _find_smaller(library, found, machine)
+    return f"{missing}; {smaller} would fit." if smaller else f"{missing}, and no smaller file of this size fits."
+
+
+def _find_smaller(library: "Library", found: "Plan", machine: "Machine") -> str | None:
+    """The largest file of the same size in the catalog that fits, by name."""
+    from g4run.planner.catalog_shapes import shape_of_catalog
+    from g4run.planner.placement import plan_model
+    from g4run.planner.quality import is_acceptable
+    from g4run.planner.values import PlanRequest
+
+    label = found.shape.architecture.size_label
+    for facts in library.catalog.sizes:
+        if facts.label == label:
+            acceptable = (file for file in library.catalog.available(facts.size) if is_acceptable(file.quantization))
+            files = sorted(acceptable, key=lambda file: -file.size_bytes)
+            plans = ((file, plan_model(shape_of_catalog(file, facts), machine, PlanRequest())) for file in files)
+            return next((file.name for file, plan in plans if plan.ledger.fits), None)
+    return None

@@ -1,0 +1,161 @@
+"""The process that `probe` starts: loads models without memory, and says what they would take.
+
+Dry runs come in on stdin, figures go out on stdout, both JSON; llama.cpp's log goes to stderr.
+"""
+
+import ctypes
+import os
+import re
+import sys
+from collections import defaultdict
+
+import llama_cpp.llama_cpp as C  # noqa: N812 - as in llama.py
+import msgspec
+from llama_cpp import _ggml
+
+from g4run.engine import llama
+from g4run.engine.amx import avoid_broken_amx
+from g4run.engine.breakdown import BufferTypeMemory, read_breakdown
+from g4run.engine.log import failure_reason
+from g4run.engine.probe import DeviceMemory, DryRun, Probed, ProbedMemory, ProbeFailure
+
+_MIB = 1 << 20
+# Lines of llama-context.cpp:381 and 740, and of llama-kv-cache.cpp:301, which print real numbers under no_alloc.
+_OUTPUT = re.compile(r" (\S+) +output buffer size = +([0-9.]+) MiB")
+_COMPUTE = re.compile(r" (\S+) compute buffer size = +([0-9.]+) MiB")
+_CACHE = re.compile(r": size = +([0-9.]+) MiB \( *[0-9]+ cells")
+
+
+class _Override(ctypes.Structure):
+    """struct llama_model_tensor_buft_override of llama.h."""
+
+    _fields_ = (("pattern", ctypes.c_char_p), ("buffer_type", ctypes.c_void_p))
+
+
+class _DryModel(llama.Model):
+    """A model of which only the metadata were read."""
+
+    def __init__(self, run: DryRun) -> None:
+        raw = C.llama_model_default_params()
+        raw.n_gpu_layers = run.parameters.gpu_layers
+        raw.no_alloc = True
+        raw.load_mode = C.LLAMA_LOAD_MODE_NONE  # a dry load asserts that nothing is mapped (llama-model.cpp:2017)
+        raw.lazy_mode = C.LLAMA_LAZY_MODE_ON if run.lazy_table else C.LLAMA_LAZY_MODE_OFF
+        raw.use_extra_bufts = run.repack
+        self._overrides = _expert_overrides(run.cpu_expert_layers)
+        if run.cpu_expert_layers:
+            raw.tensor_buft_overrides = ctypes.addressof(self._overrides)
+        self.handle = C.llama_model_load_from_file(run.parameters.model_path, raw)
+        if not self.handle:
+            raise llama.LlamaError("the model could not be loaded")
+        self.vocabulary = C.llama_model_get_vocab(self.handle)
+
+
+def _expert_overrides(layers: int) -> "ctypes.Array[_Override]":
+    """The first layers' experts to the CPU, as --n-cpu-moe does (common/common.h); zeros end the list."""
+    buffer_type = _ggml.libggml.ggml_backend_cpu_buffer_type
+    buffer_type.restype = ctypes.c_void_p
+    place = buffer_type()
+    patterns = [rf"blk\.{layer}\.ffn_(up|down|gate|gate_up)_(ch|)exps".encode() for layer in range(layers)]
+    return (_Override * (layers + 1))(*(_Override(pattern, place) for pattern in patterns))
+
+
+class _Log:
+    """llama.cpp's log since the last clearing; it goes on to stderr, where an assertion's reason is looked for."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._callback = C.llama_log_callback(self._keep)
+        C.llama_log_set(self._callback, ctypes.c_void_p(0))
+
+    def _keep(self, _level: int, text: bytes, _data: object) -> None:
+        decoded = text.decode("utf-8", "replace")
+        self._parts.append(decoded)
+        sys.stderr.write(decoded)
+
+    def take(self) -> str:
+        """The text, which is forgotten here."""
+        text = "".join(self._parts)
+        self._parts.clear()
+        return text
+
+
+def _sizes(pattern: re.Pattern[str], log: str) -> dict[str, int]:
+    """Bytes by buffer type; a line that comes again, as the graph is reserved anew, counts once."""
+    return {name: round(float(size) * _MIB) for name, size in pattern.findall(log)}
+
+
+def _probe_context(model: _DryModel, run: DryRun, log: _Log) -> ProbedMemory:
+    log.take()
+    context = llama.Context(model, run.parameters)
+    try:
+        return _figures(log.take(), read_breakdown(context.handle))
+    finally:
+        C.llama_free(context.handle)
+
+
+def _figures(log: str, breakdown: tuple[BufferTypeMemory, ...] | None) -> ProbedMemory:
+    """The library's own sums where they can be asked, with the log's size of what it leaves out: the logits."""
+    outputs = _sizes(_OUTPUT, log)
+    if breakdown is None:
+        return _figures_of_log(log, outputs)
+    names = dict.fromkeys([*(part.name for part in breakdown), *outputs])
+    parts = {part.name: part for part in breakdown}
+    nothing = BufferTypeMemory("", 0, 0, 0)
+    devices = tuple(_device(name, parts.get(name, nothing), outputs.get(name, 0)) for name in names)
+    return ProbedMemory(devices, sum(part.context_bytes for part in breakdown), is_exact=True)
+
+
+def _device(name: str, part: BufferTypeMemory, output_bytes: int) -> DeviceMemory:
+    return DeviceMemory(name, part.model_bytes, part.context_bytes, part.compute_bytes, output_bytes)
+
+
+def _figures_of_log(log: str, outputs: dict[str, int]) -> ProbedMemory:
+    computes = _sizes(_COMPUTE, log)
+    names = dict.fromkeys([*computes, *outputs])
+    devices = tuple(DeviceMemory(name, None, None, computes.get(name, 0), outputs.get(name, 0)) for name in names)
+    kv_bytes = sum(round(float(size) * _MIB) for size in _CACHE.findall(log))
+    return ProbedMemory(devices, kv_bytes, is_exact=False)
+
+
+def _probe_group(runs: list[DryRun], log: _Log) -> list[Probed]:
+    """Dry runs of one model, which is loaded once."""
+    try:
+        model = _DryModel(runs[0])
+    except llama.LlamaError as error:
+        return [ProbeFailure(failure_reason(log.take()) or str(error))] * len(runs)
+    found: list[Probed] = []
+    for run in runs:
+        try:
+            found.append(_probe_context(model, run, log))
+        except llama.LlamaError as error:
+            found.append(ProbeFailure(failure_reason(log.take()) or str(error)))
+    C.llama_model_free(model.handle)
+    return found
+
+
+def _model_key(run: DryRun) -> tuple[bytes, int, int, bool, bool]:
+    parameters = run.parameters
+    return parameters.model_path, parameters.gpu_layers, run.cpu_expert_layers, run.lazy_table, run.repack
+
+
+def _probe_all(runs: tuple[DryRun, ...], log: _Log) -> list[Probed]:
+    groups: dict[tuple[bytes, int, int, bool, bool], list[int]] = defaultdict(list)
+    for index, run in enumerate(runs):
+        groups[_model_key(run)].append(index)
+    answers: dict[int, Probed] = {}
+    for indexes in groups.values():
+        answers |= dict(zip(indexes, _probe_group([runs[index] for index in indexes], log), strict=True))
+    return [answers[index] for index in range(len(runs))]
+
+
+def main() -> None:
+    """Answer the dry runs on stdin."""
+    output = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a driver prints joins the log
+    runs = msgspec.json.decode(sys.stdin.buffer.read(), type=tuple[DryRun, ...])
+    log = _Log()
+    avoid_broken_amx()
+    llama.initialize_backend()
+    with output:
+        output.write(msgspec.json.encode(_probe_all(runs, log)))

@@ -1,0 +1,90 @@
+"""The key-value cache, to the byte: its cells and their sizes, layer by layer.
+
+Formulas: src/llama-kv-cache-iswa.cpp:71-82 and src/llama-kv-cache.cpp:207-250, for one cache that all sequences share
+(kv_unified) and flash attention, without which V would be padded.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+from g4run.engine.parameters import KvType
+from g4run.models.gguf.architecture import Gemma4
+
+CELL_PADDING = 256
+
+# ggml-common.h: values in a block, and its bytes.
+_BLOCKS = {KvType.F16: (1, 2), KvType.Q8_0: (32, 34), KvType.Q4_0: (32, 18)}
+
+
+class CacheSettings(Protocol):
+    """What the cache's size follows from, lengths in tokens; PlanSettings and ComputeLoad are such."""
+
+    @property
+    def context(self) -> int: ...  # noqa: D102 - the names say it
+    @property
+    def micro_batch(self) -> int: ...  # noqa: D102
+    @property
+    def sequences(self) -> int: ...  # noqa: D102
+    @property
+    def kv_type(self) -> KvType: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Cells of a global layer and of a sliding one."""
+
+    context: int
+    sliding: int
+
+
+@dataclass(frozen=True, slots=True)
+class CellWidths:
+    """Keys and values of one cell, counted over some layers: of global layers, and of sliding ones."""
+
+    context: int = 0
+    sliding: int = 0
+
+
+def padded_cells(cells: int) -> int:
+    """Cells as llama.cpp rounds them up."""
+    return -(-cells // CELL_PADDING) * CELL_PADDING
+
+
+def cells_of(window: int, context: int, micro_batch: int, sequences: int) -> Cells:
+    """Cells of both kinds of layers; sliding ones keep each sequence's window and the batch that is being computed."""
+    cells = padded_cells(context)
+    return Cells(cells, padded_cells(min(cells, window * sequences + min(micro_batch, context))))
+
+
+def widths_of_layer(architecture: Gemma4, layer: int) -> CellWidths:
+    """Keys and values of one cell of a layer; none where it uses an earlier layer's cache."""
+    if layer >= architecture.kv_layers:
+        return CellWidths()
+    width = 2 * architecture.kv_head_counts[layer] * architecture.key_length_of(layer)
+    return CellWidths(sliding=width) if architecture.sliding_pattern[layer] else CellWidths(context=width)
+
+
+def cache_bytes(widths: CellWidths, cells: Cells, kv_type: KvType) -> int:
+    """What some layers' cache takes. Rows are whole blocks: heads are 256 or 512 long."""
+    values, size = _BLOCKS[kv_type]
+    return (widths.context * cells.context + widths.sliding * cells.sliding) * size // values
+
+
+@lru_cache(maxsize=64)
+def _all_widths(architecture: Gemma4) -> tuple[CellWidths, ...]:
+    return tuple(widths_of_layer(architecture, layer) for layer in range(architecture.layers))
+
+
+def sum_widths(architecture: Gemma4, layers: Iterable[int]) -> CellWidths:
+    """Keys and values of one cell over several layers."""
+    widths = _all_widths(architecture)
+    found = [widths[layer] for layer in layers]
+    return CellWidths(sum(widths.context for widths in found), sum(widths.sliding for widths in found))
+
+
+def kv_bytes(architecture: Gemma4, settings: CacheSettings) -> int:
+    """What the whole model's cache takes."""
+    cells = cells_of(architecture.sliding_window, settings.context, settings.micro_batch, settings.sequences)
+    return cache_bytes(sum_widths(architecture, range(architecture.layers)), cells, settings.kv_type)

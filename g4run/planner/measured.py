@@ -1,0 +1,65 @@
+"""Speeds that were measured on this machine, and how a plan is told apart from others that would run differently."""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from g4run.hardware.machine import Machine
+from g4run.planner.values import ModelShape, Plan, PlanSettings
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredSpeed:
+    """The average of what one machine reached with one model and settings; a speed of 0 was not measured.
+
+    `position` is the mean position of the tokens generated.
+    """
+
+    machine_id: str
+    model_digest: str
+    settings_key: str
+    generation_tokens_per_second: float
+    prompt_tokens_per_second: float
+    measured_at: float  # seconds since 1970
+    position: int = 0
+
+
+def machine_id_of(machine: Machine) -> str:
+    """A name for a machine, the same as long as its processors, memory sizes and GPUs are."""
+    processors = machine.processors
+    parts = [machine.platform.system, machine.platform.architecture, processors.model, str(processors.threads)]
+    parts.append(f"{machine.memory.total_bytes / 2**30:.0f}")  # in GiB: firmware takes a little more or less
+    parts.extend(sorted(f"{gpu.name} {gpu.total_bytes / 2**30:.0f} {gpu.backend}" for gpu in machine.gpus))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def model_digest_of(shape: ModelShape) -> str:
+    """The file's digest; where nobody computed it, its name and length."""
+    return shape.digest or f"{shape.name} {shape.file_bytes}"
+
+
+def settings_key_of(settings: PlanSettings) -> str:
+    """The settings that speed depends on, as one text; not the context, of which only what is used counts."""
+    parts = (
+        f"gpu_layers={settings.gpu_layers}",
+        f"cpu_expert_layers={settings.cpu_expert_layers}",
+        f"kv={settings.kv_type}",
+        f"micro_batch={settings.micro_batch}",
+        f"threads={settings.threads}",
+        f"repack={settings.repack:d}",
+    )
+    return " ".join(parts)
+
+
+def find_measured(plan: Plan, machine: Machine, measured: Sequence[MeasuredSpeed]) -> MeasuredSpeed | None:
+    """The latest measurement of a plan, if there is one that says anything."""
+    wanted = (machine_id_of(machine), model_digest_of(plan.shape), settings_key_of(plan.settings))
+    found = [
+        speed
+        for speed in measured
+        if (speed.machine_id, speed.model_digest, speed.settings_key) == wanted
+        and math.isfinite(speed.generation_tokens_per_second)
+        and speed.generation_tokens_per_second > 0
+    ]
+    return max(found, key=lambda speed: speed.measured_at, default=None)

@@ -1,0 +1,244 @@
+"""How a model is best loaded on a machine: where its layers go, and the settings that follow.
+
+Placements are tried from the fastest to the slowest: all layers on GPUs, experts on the CPU, as many layers on GPUs as
+fit, the CPU alone. What is asked for is kept; what is not is chosen so that it fits what is free now.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+from g4run.engine.parameters import KvType
+from g4run.hardware.machine import Machine
+from g4run.planner.kv import CELL_PADDING
+from g4run.planner.memory import Share, ledger_of, shares_of
+from g4run.planner.split import usable_gpus
+from g4run.planner.values import Ledger, ModelShape, Placement, Plan, PlanRequest, PlanSettings
+
+DEFAULT_CONTEXT = 8192
+LEAST_CONTEXT = 4096  # below it conversations soon forget; taken only where nothing else fits
+CONTEXTS = (DEFAULT_CONTEXT, 6144, LEAST_CONTEXT)
+SHORT_CONTEXTS = (2048, 1024, 512)
+MICRO_BATCH = 512
+IMAGE_MICRO_BATCH = 1152  # 12B and larger see an image's 1120 tokens at once (mtmd), rounded up to 128
+KV_TYPES = (KvType.F16, KvType.Q8_0, KvType.Q4_0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A plan before its longest contexts are known."""
+
+    placement: Placement
+    settings: PlanSettings
+    ledger: Ledger
+
+
+def plan_model(shape: ModelShape, machine: Machine, request: PlanRequest) -> Plan:
+    """The best plan: the fastest that fits with an f16 cache and a fair context; else the nearest to fitting."""
+    planner = _Planner(shape, machine, request)
+    drafts: list[_Draft] = []
+    for placement in planner.placements():
+        draft = planner.draft(placement)
+        drafts += [draft] if draft else []
+        if draft and draft.ledger.fits and _sacrifice(draft) == (0, 0):
+            return planner.finish(draft)
+    fitting = [draft for draft in drafts if draft.ledger.fits]
+    best = min(fitting, key=_sacrifice) if fitting else min(drafts, key=lambda draft: lacking_bytes(draft.ledger))
+    return planner.finish(best)
+
+
+def plans_for(shape: ModelShape, machine: Machine, request: PlanRequest) -> tuple[Plan, ...]:
+    """One plan for each placement that makes sense, the fastest first, fitting or not."""
+    planner = _Planner(shape, machine, request)
+    drafts = (planner.draft(placement) for placement in planner.placements())
+    return tuple(planner.finish(draft) for draft in drafts if draft is not None)
+
+
+def lacking_bytes(ledger: Ledger) -> int:
+    """How much memory is missing, all devices together; 0 where it fits."""
+    return sum(max(0, device.total_bytes - device.free_bytes) for device in ledger.devices)
+
+
+def _sacrifice(draft: _Draft) -> tuple[int, int]:
+    """What was given up to fit; drafts that gave up the same keep their order."""
+    return KV_TYPES.index(draft.settings.kv_type), int(draft.settings.context < LEAST_CONTEXT)
+
+
+class _Planner:
+    """One question: this model on this machine, with what was asked for."""
+
+    def __init__(self, shape: ModelShape, machine: Machine, request: PlanRequest) -> None:
+        self._shape = shape
+        self._machine = machine
+        self._request = request
+        self._layers = shape.architecture.layers
+        self._has_experts = shape.architecture.expert_count > 0
+        self._has_gpu = bool(usable_gpus(machine))
+
+    def placements(self) -> tuple[Placement, ...]:
+        """What makes sense here, or the one that was asked for."""
+        asked = self._request.gpu_layers
+        if not self._has_gpu or asked == 0:
+            return (Placement.CPU,)
+        if asked is not None and asked <= self._layers:
+            return (Placement.PARTIAL,)
+        if self._has_experts and self._request.cpu_expert_layers:
+            return (Placement.EXPERTS_ON_CPU,)
+        experts = (Placement.EXPERTS_ON_CPU,) if self._has_experts and self._request.cpu_expert_layers is None else ()
+        others = () if asked is not None else (Placement.PARTIAL, Placement.CPU)
+        return (Placement.GPU, *experts, *others)
+
+    def draft(self, placement: Placement) -> _Draft | None:
+        """The placement's best settings; None where no layer would have room on a GPU."""
+        wishes = list(self._wishes())
+        first = self._settle(placement, self._base(*wishes[0]))
+        if first is not None and first.ledger.fits:
+            return first
+        humblest = self._settle(placement, self._base(*wishes[-1]))
+        if humblest is None or not humblest.ledger.fits:
+            return first or humblest
+        drafts = (self._settle(placement, self._base(*wish)) for wish in wishes[1:-1])
+        return next((draft for draft in drafts if draft is not None and draft.ledger.fits), humblest)
+
+    def finish(self, draft: _Draft) -> Plan:
+        """Add the longest context for each type of the cache."""
+        longest = {kv_type: self._longest_context(draft.placement, draft.settings, kv_type) for kv_type in KV_TYPES}
+        return Plan(self._shape, draft.placement, draft.settings, draft.ledger, longest)
+
+    def _wishes(self) -> Iterator[tuple[KvType, int]]:
+        """Types of the cache and contexts, the best first."""
+        kv_types = (self._request.kv_type,) if self._request.kv_type else KV_TYPES
+        if self._request.context is not None:
+            yield from product(kv_types, [self._capped(self._request.context)])
+            return
+        yield from product(kv_types, dict.fromkeys(map(self._capped, CONTEXTS)))
+        for context in SHORT_CONTEXTS:
+            yield from product(kv_types, [self._capped(context)])
+
+    def _capped(self, context: int) -> int:
+        return min(context, self._shape.architecture.context_length)
+
+    def _base(self, kv_type: KvType, context: int) -> PlanSettings:
+        micro_batch = min(self._request.micro_batch or self._usual_micro_batch(), context)
+        return PlanSettings(
+            gpu_layers=0,
+            cpu_expert_layers=0,
+            kv_type=kv_type,
+            context=context,
+            batch=micro_batch,
+            micro_batch=micro_batch,
+            sequences=self._request.sequences,
+            threads=self._machine.processors.threads,
+            lazy_table=False,
+            repack=False,
+        )
+
+    def _usual_micro_batch(self) -> int:
+        sees_at_once = self._shape.projector_bytes > 0 and not self._shape.architecture.is_small
+        return IMAGE_MICRO_BATCH if sees_at_once else MICRO_BATCH
+
+    def _settle(self, placement: Placement, base: PlanSettings) -> _Draft | None:
+        """Choose layers, then what the CPU does with its weights."""
+        placed = self._placed(placement, base)
+        if placed is None:
+            return None
+        for lazy, repack in self._cpu_ways():
+            settings = replace(placed, lazy_table=lazy, repack=repack)
+            draft = _Draft(placement, settings, self._ledger(settings))
+            if draft.ledger.fits:
+                break
+        return draft
+
+    def _cpu_ways(self) -> Sequence[tuple[bool, bool]]:
+        """Lazy table and repacking, the fastest first: a token reads one row of the table, so lazy costs little.
+
+        Beside a GPU nothing is repacked: its host buffer comes first in llama.cpp's list (src/llama-model.cpp:1093).
+        """
+        has_repackable = self._shape.repackable_head_bytes or any(own.repackable_bytes for own in self._shape.layers)
+        repacks = (True, False) if has_repackable and not self._has_gpu else (False,)
+        lazies = (False, True) if self._shape.table_bytes else (False,)
+        return [(lazy, repack) for repack in repacks for lazy in lazies]
+
+    def _placed(self, placement: Placement, base: PlanSettings) -> PlanSettings | None:
+        asked, experts = self._request.gpu_layers, self._request.cpu_expert_layers
+        everything = replace(base, gpu_layers=self._layers + 1)
+        match placement:
+            case Placement.CPU:
+                return base
+            case Placement.GPU:
+                return everything
+            case Placement.EXPERTS_ON_CPU if experts is not None:
+                return replace(everything, cpu_expert_layers=min(experts, self._layers))
+            case Placement.EXPERTS_ON_CPU:
+                return self._with_fewest_experts(everything)
+            case Placement.PARTIAL if asked is not None:
+                return replace(base, gpu_layers=asked, cpu_expert_layers=experts or 0)
+            case Placement.PARTIAL:
+                return self._with_most_layers(base)
+
+    def _with_fewest_experts(self, base: PlanSettings) -> PlanSettings:
+        """As few layers with experts on the CPU as leave the GPUs room; all layers where none are enough."""
+
+        def fits(number: int) -> bool:
+            return self._gpus_fit(replace(base, cpu_expert_layers=number))
+
+        return replace(base, cpu_expert_layers=_first(range(1, self._layers + 1), fits) or self._layers)
+
+    def _with_most_layers(self, base: PlanSettings) -> PlanSettings | None:
+        """As many layers on the GPUs as have room; None where not even one has."""
+
+        def fits(number: int) -> bool:
+            return self._gpus_fit(replace(base, gpu_layers=number))
+
+        found = _first(range(self._layers, 0, -1), fits)
+        return replace(base, gpu_layers=found) if found else None
+
+    def _gpus_fit(self, settings: PlanSettings) -> bool:
+        return all(device.total_bytes <= device.free_bytes for device in self._ledger(settings).devices[:-1])
+
+    def _ledger(self, settings: PlanSettings) -> Ledger:
+        return ledger_of(self._shape, shares_of(self._shape, settings, self._machine), settings)
+
+    def _longest_context(self, placement: Placement, settings: PlanSettings, kv_type: KvType) -> int:
+        """The longest context for which this placement has settings that fit; 0 where it has none."""
+        longest = 0
+        for frugal in self._frugal(placement, settings):
+            longest = max(longest, self._longest_with(frugal, kv_type))
+            if longest == self._shape.architecture.context_length:
+                break
+        return longest
+
+    def _frugal(self, placement: Placement, settings: PlanSettings) -> Iterator[PlanSettings]:
+        """The placement's settings that leave most room for a cache."""
+        lean = replace(settings, repack=False, lazy_table=self._shape.table_bytes > 0)
+        if placement is Placement.EXPERTS_ON_CPU and self._request.cpu_expert_layers is None:
+            lean = replace(lean, cpu_expert_layers=self._layers)
+        if placement is Placement.PARTIAL and self._request.gpu_layers is None:
+            for quarter in range(4):
+                yield replace(lean, gpu_layers=max(1, lean.gpu_layers * quarter // 4))
+        yield lean
+
+    def _longest_with(self, settings: PlanSettings, kv_type: KvType) -> int:
+        shares = shares_of(self._shape, settings, self._machine)
+        trained = self._shape.architecture.context_length
+        steps = range(-(-trained // CELL_PADDING), 0, -1)
+        typed = replace(settings, kv_type=kv_type)
+        found = _first(steps, lambda cells: self._context_fits(shares, typed, min(trained, cells * CELL_PADDING)))
+        return min(trained, found * CELL_PADDING) if found else 0
+
+    def _context_fits(self, shares: tuple[Share, ...], settings: PlanSettings, context: int) -> bool:
+        return ledger_of(self._shape, shares, replace(settings, context=context)).fits
+
+
+def _first(numbers: range, accepts: Callable[[int], bool]) -> int | None:
+    """The first number that is accepted, where all that follow it are as well; None where none is."""
+    if accepts(numbers[0]):  # often so, and then there is nothing to search
+        return numbers[0]
+    low, high = 1, len(numbers)
+    while low < high:
+        middle = (low + high) // 2
+        if accepts(numbers[middle]):
+            high = middle
+        else:
+            low = middle + 1
+    return numbers[low] if low < len(numbers) else None

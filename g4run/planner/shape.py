@@ -1,0 +1,119 @@
+"""A model's weights by where llama.cpp puts them, from the header of its file.
+
+Sizes are as a CPU buffer holds them: each tensor padded to 32 bytes, as in the file (TENSOR_ALIGNMENT, ggml-impl.h).
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from g4run.models.gguf.architecture import Gemma4
+from g4run.models.gguf.header import GgufHeader, TensorInfo
+from g4run.planner.values import LayerWeights, ModelShape
+
+TENSOR_ALIGNMENT = 32
+# ggml-cpu/repack.cpp, ggml_repack_get_optimal_repack_type: what some processor repacks; amx.cpp adds Q4_1, IQ4_XS.
+# None repacks all of them (x86 neither Q5_K nor Q6_K nor Q8_0, save for AMX), so this bounds the copy from above.
+REPACKED_TYPES = frozenset({"Q4_0", "Q4_1", "Q2_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS", "MXFP4", "Q8_0"})
+
+_LAYER = re.compile(r"blk\.(\d+)\.")
+_EXPERTS = re.compile(r"\.ffn_(up|down|gate|gate_up)_(ch|)exps")  # LLM_FFN_EXPS_REGEX, common/common.h
+_EMBEDDING, _TABLE, _HEAD = "token_embd.weight", "per_layer_token_embd.weight", "output.weight"
+# Of no one layer, but "repeating" (src/models/gemma4.cpp:61-62, 87): they go with the first, or the first global one.
+_OF_FIRST_LAYER = ("per_layer_model_proj.weight", "per_layer_proj_norm.weight")
+_OF_FIRST_GLOBAL_LAYER = "rope_freqs.weight"
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What has been counted of one layer so far, in bytes."""
+
+    dense: int = 0
+    experts: int = 0
+    repackable: int = 0
+    largest: int = 0
+
+    def add(self, tensor: TensorInfo) -> None:
+        size = padded_bytes(tensor)
+        if _EXPERTS.search(tensor.name):
+            self.experts += size
+        else:
+            self.dense += size
+        self.repackable += size if is_repackable(tensor) else 0
+        self.largest = max(self.largest, size)
+
+    def weights(self) -> LayerWeights:
+        return LayerWeights(self.dense, self.experts, self.repackable, self.largest)
+
+
+@dataclass(slots=True)
+class _Counted:
+    """All tensors, by where they go."""
+
+    layers: list[_Sums]
+    first_global: int
+    embedding: list[TensorInfo] = field(default_factory=list)
+    table: list[TensorInfo] = field(default_factory=list)
+    head: list[TensorInfo] = field(default_factory=list)
+    output: list[TensorInfo] = field(default_factory=list)
+
+    def add(self, tensor: TensorInfo) -> None:
+        layer = self._layer_of(tensor.name)
+        if layer is not None:
+            self.layers[layer].add(tensor)
+        else:
+            named = {_EMBEDDING: self.embedding, _TABLE: self.table, _HEAD: self.head}
+            named.get(tensor.name, self.output).append(tensor)
+
+    def _layer_of(self, name: str) -> int | None:
+        match = _LAYER.match(name)
+        if match is not None:
+            return min(int(match[1]), len(self.layers) - 1)
+        if name in _OF_FIRST_LAYER:
+            return 0
+        return self.first_global if name == _OF_FIRST_GLOBAL_LAYER else None
+
+
+def shape_of(
+    name: str,
+    header: GgufHeader,
+    architecture: Gemma4,
+    *,
+    file_bytes: int,
+    projector_bytes: int = 0,
+    drafter_bytes: int = 0,
+) -> ModelShape:
+    """Sort a header's tensors by where llama.cpp puts them (src/llama-model.cpp:1589-1620, src/llama-arch.cpp)."""
+    first_global = architecture.sliding_pattern.index(False) if False in architecture.sliding_pattern else 0
+    counted = _Counted([_Sums() for _ in range(architecture.layers)], first_global)
+    for tensor in header.tensors:
+        counted.add(tensor)
+    head = counted.head or counted.embedding
+    return ModelShape(
+        name=name,
+        architecture=architecture,
+        layers=tuple(sums.weights() for sums in counted.layers),
+        embedding_bytes=_total(counted.embedding),
+        table_bytes=_total(counted.table),
+        output_bytes=_total(counted.output) + _total(counted.head),
+        file_bytes=file_bytes,
+        projector_bytes=projector_bytes,
+        drafter_bytes=drafter_bytes,
+        is_exact=True,
+        repackable_head_bytes=_total(tensor for tensor in head if is_repackable(tensor)),
+        has_tied_head=not counted.head,
+    )
+
+
+def padded_bytes(tensor: TensorInfo) -> int:
+    """What a tensor takes in a buffer of the CPU."""
+    return -(-tensor.size_bytes // TENSOR_ALIGNMENT) * TENSOR_ALIGNMENT
+
+
+def is_repackable(tensor: TensorInfo) -> bool:
+    """Whether some processor multiplies it faster in another order; norms and scales are vectors."""
+    return len(tensor.shape) > 1 and tensor.type.name in REPACKED_TYPES
+
+
+def _total(tensors: Iterable[TensorInfo]) -> int:
+    return sum(padded_bytes(tensor) for tensor in tensors)

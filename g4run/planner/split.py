@@ -1,0 +1,50 @@
+"""Which layer goes to which device, by llama.cpp's rules (src/llama-model.cpp:1555-1615)."""
+
+import struct
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
+
+from g4run.hardware.machine import Gpu, GpuKind, Machine
+
+CPU = -1  # stands for the CPU where devices are numbered
+
+
+def usable_gpus(machine: Machine) -> tuple[Gpu, ...]:
+    """The GPUs that llama.cpp would use: those of the build, integrated ones only where there are no others.
+
+    src/llama.cpp:255-285.
+    """
+    gpus = tuple(gpu for gpu in machine.gpus if gpu.backend is not None)
+    dedicated = tuple(gpu for gpu in gpus if gpu.kind is not GpuKind.INTEGRATED)
+    return dedicated or gpus[:1]
+
+
+def assign_layers(layers: int, gpu_layers: int, free_bytes: Sequence[int]) -> tuple[int, ...]:
+    """The device of each layer, and last that of the head: the number of a GPU, or CPU.
+
+    The first layers stay on the CPU; the others are split by what the GPUs have free.
+    """
+    if not free_bytes or gpu_layers <= 0:
+        return (CPU,) * (layers + 1)
+    offloaded = min(gpu_layers, layers + 1)
+    first = layers + 1 - offloaded
+    if len(free_bytes) == 1:
+        return (CPU,) * first + (0,) * offloaded
+    ends = _split_points(free_bytes)
+    return (CPU,) * first + tuple(
+        min(bisect_right(ends, _single(index / offloaded)), len(ends) - 1) for index in range(offloaded)
+    )
+
+
+def _split_points(free_bytes: Sequence[int]) -> list[float]:
+    """Where each GPU's share ends, from 0 to 1; equal shares where nothing is known."""
+    sums = list(accumulate(float(free) for free in free_bytes))
+    if sums[-1] <= 0:
+        return [(index + 1) / len(sums) for index in range(len(sums))]
+    return [_single(part / sums[-1]) for part in sums]
+
+
+def _single(number: float) -> float:
+    """The number as llama.cpp's 32-bit float holds it."""
+    return float(struct.unpack("f", struct.pack("f", number))[0])

@@ -1,0 +1,138 @@
+"""The speeds that real runs reached on this machine, remembered in place of estimates: <data>/speeds.json.
+
+{"version": 1, "speeds": [{"machine_id": …, "model_digest": …, "settings_key": …, …}, …]}, the latest last. A file or an
+entry that makes no sense counts as not there; a file of a newer g4run is left alone.
+"""
+
+import contextlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from g4run.errors import DiskFull, NotWritable
+from g4run.hardware.machine import Machine
+from g4run.models.store.files import read_shared, write_atomically
+from g4run.models.store.store import Store
+from g4run.planner.measured import MeasuredSpeed, machine_id_of, model_digest_of, settings_key_of
+from g4run.planner.values import Plan
+from g4run.runtime.answer import Timings, Usage
+from g4run.settings import Settings
+
+__all__ = ["MeasuredSpeed", "measured_speeds", "remember"]
+
+VERSION = 1
+MOST_SPEEDS = 500
+LARGEST_FILE_BYTES = 1 << 20  # an entry takes about 350
+LEAST_TOKENS = 16  # fewer are timed too badly
+LEAST_PROMPT_TOKENS = 128  # a shorter prompt does not fill a batch, and its speed says little about longer ones
+NEWEST_WEIGHT = 0.3  # of the latest run in the exponential average
+
+
+def measured_speeds(settings: Settings, machine: Machine) -> tuple[MeasuredSpeed, ...]:
+    """What is remembered of this machine."""
+    machine_id = machine_id_of(machine)
+    return tuple(speed for speed in _read(_path(settings)) or () if speed.machine_id == machine_id)
+
+
+def remember(settings: Settings, machine: Machine, plan: Plan, usage: Usage, timings: Timings, now: float) -> None:
+    """Take a run into the average of its plan; `now` is in seconds since 1970. What cannot be written is forgotten."""
+    run = _speed_of_run(machine, plan, usage, timings, now)
+    if not run.generation_tokens_per_second and not run.prompt_tokens_per_second:
+        return
+    path = _path(settings)
+    with contextlib.suppress(DiskFull, NotWritable), Store(settings).locked():
+        known = _read(path)
+        if known is not None:
+            write_atomically(path, _render(_with_run(known, run)))
+
+
+def _path(settings: Settings) -> Path:
+    return settings.data_directory / "speeds.json"
+
+
+def _speed_of_run(machine: Machine, plan: Plan, usage: Usage, timings: Timings, now: float) -> MeasuredSpeed:
+    """One run; a speed of 0 where it was too short."""
+    generation = timings.generation_tokens_per_second if usage.completion_tokens >= LEAST_TOKENS else 0.0
+    prompt = timings.prompt_tokens_per_second if usage.prompt_tokens >= LEAST_PROMPT_TOKENS else 0.0
+    return MeasuredSpeed(
+        machine_id=machine_id_of(machine),
+        model_digest=model_digest_of(plan.shape),
+        settings_key=settings_key_of(plan.settings),
+        generation_tokens_per_second=generation,
+        prompt_tokens_per_second=prompt,
+        measured_at=now,
+        position=usage.prompt_tokens + usage.completion_tokens // 2 if generation else 0,
+    )
+
+
+def _with_run(known: Sequence[MeasuredSpeed], run: MeasuredSpeed) -> tuple[MeasuredSpeed, ...]:
+    before = next((speed for speed in known if _key(speed) == _key(run)), None)
+    others = [speed for speed in known if _key(speed) != _key(run)]
+    latest = run if before is None else _averaged(before, run)
+    return tuple(sorted((*others, latest), key=lambda speed: speed.measured_at)[-MOST_SPEEDS:])
+
+
+def _key(speed: MeasuredSpeed) -> tuple[str, str, str]:
+    return speed.machine_id, speed.model_digest, speed.settings_key
+
+
+def _averaged(before: MeasuredSpeed, run: MeasuredSpeed) -> MeasuredSpeed:
+    """Generation, with the position it was measured at, and prompt, each where the run has it."""
+    position = _average(before.position, run.position) if run.generation_tokens_per_second else before.position
+    return replace(
+        run,
+        generation_tokens_per_second=_average(before.generation_tokens_per_second, run.generation_tokens_per_second),
+        prompt_tokens_per_second=_average(before.prompt_tokens_per_second, run.prompt_tokens_per_second),
+        position=round(position),
+    )
+
+
+def _average(before: float, latest: float) -> float:
+    if not before or not latest:
+        return before or latest
+    return before + NEWEST_WEIGHT * (latest - before)
+
+
+def _render(speeds: Sequence[MeasuredSpeed]) -> bytes:
+    document = {"version": VERSION, "speeds": [asdict(speed) for speed in speeds]}
+    return json.dumps(document, indent=1).encode("ascii") + b"\n"
+
+
+def _read(path: Path) -> tuple[MeasuredSpeed, ...] | None:
+    """What a file holds that makes sense; None for a file of a newer g4run."""
+    try:
+        content = read_shared(path)
+        document: object = json.loads(content) if len(content) <= LARGEST_FILE_BYTES else None
+    except (OSError, ValueError, RecursionError):
+        return ()
+    if not isinstance(document, dict):
+        return ()
+    version, entries = document.get("version"), document.get("speeds")
+    if isinstance(version, int) and version > VERSION:
+        return None
+    if version != VERSION or not isinstance(entries, list):
+        return ()
+    found = [_parse(entry) for entry in entries[-MOST_SPEEDS:]]
+    return tuple(speed for speed in found if speed is not None)
+
+
+def _parse(entry: object) -> MeasuredSpeed | None:
+    if not isinstance(entry, dict):
+        return None
+    machine_id, model_digest, settings_key = (entry.get(key) for key in ("machine_id", "model_digest", "settings_key"))
+    if not (isinstance(machine_id, str) and isinstance(model_digest, str) and isinstance(settings_key, str)):
+        return None
+    keys = ("generation_tokens_per_second", "prompt_tokens_per_second", "measured_at", "position")
+    generation, prompt, measured_at, position = (_number(entry.get(key)) for key in keys)
+    if generation is None or prompt is None or measured_at is None or position is None:
+        return None
+    return MeasuredSpeed(machine_id, model_digest, settings_key, generation, prompt, measured_at, int(position))
+
+
+def _number(value: object) -> float | None:
+    """A finite number that is not negative."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value < 1e15 and math.isfinite(value) else None

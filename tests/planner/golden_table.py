@@ -1,0 +1,59 @@
+"""The choice made for every machine, as one readable table."""
+
+from pathlib import Path
+
+from g4run.hardware.machine import Machine
+from g4run.models.catalog.catalog import read_catalog
+from g4run.planner.candidates import Candidate
+from g4run.planner.goals import Goal, Preference, RecommendRequest
+from g4run.planner.recommend import recommend
+from g4run.planner.values import DeviceLedger
+from tests.planner.known_machines import known_machines
+
+NOWHERE = Path("no-such-directory")  # holds no refreshed catalog
+CATALOG = read_catalog(NOWHERE)
+REQUESTS = (
+    ("chat", RecommendRequest()),
+    ("chat, quality", RecommendRequest(preference=Preference.QUALITY)),
+    ("chat, speed", RecommendRequest(preference=Preference.SPEED)),
+    ("code", RecommendRequest(Goal.CODE)),
+    ("vision", RecommendRequest(Goal.VISION)),
+    ("audio", RecommendRequest(Goal.AUDIO)),
+    ("long-context", RecommendRequest(Goal.LONG_CONTEXT)),
+)
+HEADING = """\
+The choice for {count} machines, with the catalog that comes with the program and estimated speeds.
+Columns: what for; model; placement; context, cache; expected tokens/s (from-to); used of free memory in GB, by device.
+scripts/golden_recommendations.py writes this file.
+"""
+
+
+def render_golden() -> str:
+    """The whole table; it takes a minute."""
+    listed = tuple(known_machines())
+    parts = [HEADING.format(count=len(listed))]
+    for name, machine in listed:
+        lines = [f"{render_line(wish, machine, request)}\n" for wish, request in REQUESTS]
+        parts.append(f"{name}\n{''.join(lines)}")
+    return "\n".join(parts)
+
+
+def render_line(wish: str, machine: Machine, request: RecommendRequest) -> str:
+    """The choice for one machine and one request."""
+    return f"  {wish:<14} {render_choice(recommend(CATALOG, machine, request).best)}"
+
+
+def render_choice(best: Candidate | None) -> str:
+    """One choice on one line."""
+    if best is None:
+        return "nothing fits"
+    settings, speed = best.plan.settings, best.speed.generation
+    devices = ", ".join(_render_device(device) for device in best.plan.ledger.devices)
+    return (
+        f"{best.file.name:<28} {best.plan.placement.value:<14} {settings.context // 1024:>3}K {settings.kv_type.value}"
+        f"  {speed.expected:6.1f} ({speed.low:.1f}-{speed.high:.1f})  {devices}"
+    )
+
+
+def _render_device(device: DeviceLedger) -> str:
+    return f"{device.kind} {device.total_bytes / 1e9:.1f} of {device.free_bytes / 1e9:.1f}"

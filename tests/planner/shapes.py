@@ -1,0 +1,45 @@
+"""The family's true shapes for the planner's tests: the headers of scripts.shapes, whose data are a hole."""
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from g4run.models.gguf.architecture import Gemma4, inspect_architecture
+from g4run.models.gguf.header import GgufHeader, parse_header
+from g4run.planner.shape import shape_of
+from g4run.planner.values import ModelShape
+from scripts.shapes.metadata import metadata
+from scripts.shapes.mixes import MIXES, quantized_tensors
+from scripts.shapes.sizes import SHAPES
+from scripts.shapes.vocabulary import synthetic_vocabulary
+from scripts.shapes.writer import header_bytes, write_gguf
+
+SMALL_VOCABULARY = synthetic_vocabulary(1000)
+
+
+@cache
+def header_of(size: str, quantization: str) -> GgufHeader:
+    """The header of a real shape, with a small tokenizer to be read fast."""
+    shape, mix = SHAPES[size], MIXES[quantization]
+    data = header_bytes(metadata(shape, mix) | SMALL_VOCABULARY, quantized_tensors(shape, mix))
+    return parse_header(lambda offset, length: data[offset : offset + length], None)
+
+
+@cache
+def real_shape(size: str, quantization: str = "Q4_0") -> ModelShape:
+    """A real shape's weights; its vocabulary is the tensors', of 262,144 tokens."""
+    header = header_of(size, quantization)
+    return shape_of(f"{size}-{quantization}", header, real_architecture(size), file_bytes=header.weights_bytes)
+
+
+@cache
+def real_architecture(size: str) -> Gemma4:
+    """A real size's dimensions."""
+    return replace(inspect_architecture(header_of(size, "Q4_0")), vocabulary_size=262_144)
+
+
+def write_sparse(size: str, quantization: str, path: Path) -> Path:
+    """A file that llama.cpp loads without memory: all of its vocabulary, and a hole."""
+    shape, mix = SHAPES[size], MIXES[quantization]
+    write_gguf(path, metadata(shape, mix) | synthetic_vocabulary(), quantized_tensors(shape, mix), "sparse")
+    return path
