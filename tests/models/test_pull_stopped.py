@@ -5,18 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from huggingface_hub import hf_hub_download
+from huggingface_hub import hf_hub_download, scan_cache_dir
 
 from g4run.errors import G4RunError, NotWritable
 from g4run.models.hub.client import Hub
 from g4run.models.hub.locks import blob_lock
+from g4run.models.hub.partials import remove_partials
 from g4run.models.library import DEMO_PATH, Library
 from g4run.models.pull.execution import execute_pull
 from g4run.models.pull.files import PlannedFile
 from g4run.models.pull.plan import plan_pull
 from g4run.models.pull.target import PullRequest
+from g4run.models.store.abandoned import abandoned_files
 from g4run.models.store.removal import remove
 from g4run.models.store.store import Origin, Record
+from g4run.models.store.usage import measure_usage
 from g4run.settings import Settings
 from tests.fakes.hub import FakeHub
 from tests.fakes.stores import write_projector
@@ -96,6 +99,41 @@ def test_files_of_a_pull_that_was_stopped_between_two_are_ours(settings: Setting
     (removal,) = remove(Library(settings).store, [NAME])
     assert (removal.freed_bytes, removal.kept) == (record.size_bytes, ())
     assert files_of(settings) == []
+
+
+@pytest.mark.parametrize("names", [None, [NAME]])
+def test_whole_files_of_a_stopped_pull_count_as_unfinished_and_can_be_removed(
+    settings: Settings, names: list[str] | None
+) -> None:
+    store = Library(settings).store
+    with pytest.raises(KeyboardInterrupt):
+        pull(settings, StoppingAt())
+    assert measure_usage(settings, store).partial_bytes == DEMO_PATH.stat().st_size
+    assert remove_partials(store, ["hf.co/acme/other-GGUF"]) == ()
+    (removed,) = remove_partials(store, names)
+    assert (removed.freed_bytes, removed.is_ours, removed.kept) == (DEMO_PATH.stat().st_size, True, None)
+    assert files_of(settings) == []
+    assert scan_cache_dir(settings.hub_cache).warnings == []
+    assert measure_usage(settings, store).partial_bytes == 0
+    assert remove_partials(store) == ()
+
+
+def test_whole_files_of_a_running_pull_stay(settings: Settings) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        pull(settings, StoppingAt())
+    (file,) = abandoned_files(Library(settings).store)
+    with blob_lock(settings.hub_cache / "models--acme--demo-GGUF", file.sha256 or "-"):
+        (kept,) = remove_partials(Library(settings).store)
+    assert kept.kept is not None
+    assert files_of(settings) == ["demo-Q8_0.gguf"]
+
+
+def test_what_has_a_name_or_another_owner_is_not_abandoned(fake: FakeHub, settings: Settings) -> None:
+    pull(settings, Watching())
+    assert abandoned_files(Library(settings).store) == ()
+    remove(Library(settings).store, [NAME])
+    download_as_another_program(fake, settings)
+    assert abandoned_files(Library(settings).store) == ()
 
 
 def test_marks_go_when_the_name_is_there(settings: Settings) -> None:

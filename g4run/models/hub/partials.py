@@ -6,10 +6,11 @@ from pathlib import Path
 
 from g4run.errors import UsageError
 from g4run.models.catalog.catalog import CatalogFile, CompanionFile, read_catalog
-from g4run.models.hub.cache import PartialFile, partials, repository_directory
+from g4run.models.hub.cache import CachedFile, PartialFile, partials, repository_directory
 from g4run.models.hub.locks import blob_lock
 from g4run.models.hub.removal import BEING_FETCHED, tidy_repository
 from g4run.models.names.parse import FamilyName, HubName, OwnName, parse_name
+from g4run.models.store.abandoned import abandoned_files, release_abandoned
 from g4run.models.store.files import explain, remove_file
 from g4run.models.store.store import Store
 
@@ -35,24 +36,28 @@ class _Wanted:
     repository: str
     sha256: str | None
 
-    def means(self, partial: PartialFile) -> bool:
-        return partial.repository.lower() == self.repository.lower() and self.sha256 in (None, partial.etag)
+    def means(self, repository: str, sha256: str | None) -> bool:
+        return repository.lower() == self.repository.lower() and self.sha256 in (None, sha256)
 
 
 def remove_partials(
     store: Store, names: Sequence[str] | None = None, *, also_foreign: bool = False
 ) -> tuple[RemovedPartial, ...]:
-    """Remove the unfinished downloads of these names, or all.
+    """Remove the unfinished downloads of these names, or all, and whole files of a pull that was stopped.
 
     One that a living process is fetching stays, and so do huggingface_hub's own unless `also_foreign` asks for them;
     both are reported. Raises UsageError and ModelNotFound before anything is removed, NotWritable.
     """
     hub_cache = store.settings.hub_cache
-    found = partials(hub_cache)
+    found, whole = partials(hub_cache), abandoned_files(store)
     if names is not None:
         wanted = tuple(place for name in names for place in _places(store, name))
-        found = tuple(partial for partial in found if any(place.means(partial) for place in wanted))
-    return tuple(_remove(hub_cache, partial, also_foreign) for partial in found)
+        found = tuple(file for file in found if any(place.means(file.repository, file.etag) for place in wanted))
+        whole = tuple(file for file in whole if any(place.means(file.repository, file.sha256) for place in wanted))
+    return (
+        *(_remove(hub_cache, partial, also_foreign) for partial in found),
+        *(_remove_whole(store, file) for file in whole),
+    )
 
 
 def remove_partial(hub_cache: Path, partial: PartialFile) -> RemovedPartial:
@@ -74,6 +79,12 @@ def _remove(hub_cache: Path, partial: PartialFile, also_foreign: bool) -> Remove
     if not partial.is_ours and not also_foreign:
         return _result(partial, 0, ANOTHER_PROGRAM)
     return remove_partial(hub_cache, partial)
+
+
+def _remove_whole(store: Store, file: CachedFile) -> RemovedPartial:
+    released = release_abandoned(store, file)
+    kept = released.kept[0].reason if released.kept else None
+    return RemovedPartial(file.path, file.repository, file.sha256 or "", released.freed_bytes, True, kept)
 
 
 def _result(partial: PartialFile, freed_bytes: int, kept: str | None) -> RemovedPartial:

@@ -11,11 +11,11 @@ from g4run.models.gguf.loadable import check_loadable
 from g4run.models.gguf.shards import read_model
 from g4run.models.hub.cache import file_size
 from g4run.models.hub.client import Hub
+from g4run.models.hub.marks import Marks
 from g4run.models.library import Library
 from g4run.models.pull.fetching import Fetched, Fetching, Locks, PullObserver
 from g4run.models.pull.files import PlannedFile
 from g4run.models.pull.foresight import OTHERS
-from g4run.models.pull.marks import Marks
 from g4run.models.pull.plan import PullPlan, check_space
 from g4run.models.quantizations import FileRole
 from g4run.models.store.records import timestamp

@@ -14,10 +14,10 @@ from g4run.models.elsewhere.elsewhere import find_same_file
 from g4run.models.hub.cache import blob_of, file_size, locate_in_snapshot
 from g4run.models.hub.client import Hub
 from g4run.models.hub.locks import blob_lock
+from g4run.models.hub.marks import Marks
 from g4run.models.hub.remote_files import Link
 from g4run.models.library import Library
 from g4run.models.pull.files import PlannedFile
-from g4run.models.pull.marks import Marks
 from g4run.models.pull.plan import PullPlan
 from g4run.models.store.records import Record
 from g4run.models.store.store import Origin, StoredFile

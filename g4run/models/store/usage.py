@@ -9,6 +9,7 @@ from pathlib import Path
 from g4run.models.hub.cache import bytes_on_disk, file_size, modified_time, partials
 from g4run.models.hub.layout import STRAY_PATTERN
 from g4run.models.hub.partials import RemovedPartial, remove_partial
+from g4run.models.store.abandoned import abandoned_files
 from g4run.models.store.copies import COPIES, free_bytes
 from g4run.models.store.files import TEMPORARY_SUFFIX, explain, remove_file
 from g4run.models.store.records import Record
@@ -37,7 +38,7 @@ class DiskUsage:
 
     models: tuple[ModelUsage, ...]
     total_bytes: int
-    partial_bytes: int  # our unfinished downloads
+    partial_bytes: int  # our unfinished downloads, and whole files of a pull that was stopped before its end
     foreign_partial_bytes: int  # huggingface_hub's, which it never goes on from
     header_cache_bytes: int
     free_bytes: int | None  # on the cache's file system; None where it cannot be asked
@@ -69,7 +70,8 @@ def measure_usage(settings: Settings, store: Store) -> DiskUsage:
     return DiskUsage(
         models=tuple(_usage_of(record, places[record.name], users) for record in records),
         total_bytes=sum({place: size for found in places.values() for place, size in found.items()}.values()),
-        partial_bytes=sum(partial.bytes_on_disk for partial in unfinished if partial.is_ours),
+        partial_bytes=sum(partial.bytes_on_disk for partial in unfinished if partial.is_ours)
+        + sum(file.size_bytes for file in abandoned_files(store)),
         foreign_partial_bytes=sum(partial.bytes_on_disk for partial in unfinished if not partial.is_ours),
         header_cache_bytes=sum(bytes_on_disk(path) for path in _files_below(settings.data_directory / HEADERS)),
         free_bytes=free_bytes(settings.hub_cache),

@@ -32,6 +32,12 @@ class Marks:
             return (self._directory / sha256).read_text("ascii") == _time_of(path)
         return False
 
+    def digests(self) -> frozenset[str]:
+        """The sha256 of all files that are marked."""
+        with suppress(OSError):
+            return frozenset(path.name for path in self._directory.iterdir())
+        return frozenset()
+
     def clear(self, digests: Iterable[str]) -> None:
         """Remove the marks of files that a record names now, or that are gone; one that stays does no harm."""
         with suppress(OSError):
