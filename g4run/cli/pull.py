@@ -139,13 +139,13 @@ def _pull_one(command: PullCommand, library: "Library", hub: "Hub", request: "Pu
 
 def _show_plan(plan: "PullPlan", command: PullCommand, output: Output) -> None:
     from g4run.cli.progress import write_event
-    from g4run.cli.pull_views import plan_value, render_plan
+    from g4run.cli.pull_views import plan_value, render_plan, render_refusal
     from g4run.cli.tables import line_width
 
     if command.as_json:
         write_event(output, "plan", plan_value(plan))
     else:
-        output.answer.write(render_plan(plan, line_width(output.answer)))
+        output.answer.write(render_plan(plan, line_width(output.answer)) + render_refusal(plan))
 
 
 def _with_name_note(plan: "PullPlan", typed: str) -> "PullPlan":

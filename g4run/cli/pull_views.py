@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from g4run.cli.tables import Column, render_rows
+from g4run.cli.views import error_value
 from g4run.units import render_bytes
 
 if TYPE_CHECKING:
@@ -30,6 +31,13 @@ def render_plan(plan: "PullPlan", width: int | None) -> str:
     return heading + render_rows(_COLUMNS, rows, width) + _render_space(plan) + notes
 
 
+def render_refusal(plan: "PullPlan") -> str:
+    """What keeps a plan from being carried out; empty where nothing does."""
+    if plan.refusal is None:
+        return ""
+    return f"would be refused: {plan.refusal.message}\nHint: {plan.refusal.hint}\n"
+
+
 def plan_value(plan: "PullPlan") -> dict[str, object]:
     """A plan as a program reads it."""
     return {
@@ -45,6 +53,7 @@ def plan_value(plan: "PullPlan") -> dict[str, object]:
         "free_bytes_afterwards": None if plan.free_bytes is None else plan.free_bytes - plan.download_bytes,
         "cache_directory": str(plan.cache_directory),
         "notes": list(plan.notes),
+        "refusal": None if plan.refusal is None else error_value(plan.refusal)["error"],
     }
 
 

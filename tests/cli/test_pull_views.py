@@ -1,7 +1,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from g4run.cli.pull_views import plan_value, render_plan, render_ready, render_stopped
+from g4run.cli.pull_views import plan_value, render_plan, render_ready, render_refusal, render_stopped
+from g4run.errors import DigestMismatch
 from tests.cli.pulls import COMMIT, DIGEST, MODEL, PLAN, PROJECTOR, REPOSITORY
 
 FOUND = replace(PROJECTOR, source="elsewhere", where=Path("/models/mmproj.gguf"))
@@ -71,6 +72,7 @@ def test_a_plan_as_json() -> None:
         "free_bytes_afterwards": 20_000_000_000,
         "cache_directory": str(PLAN.cache_directory),
         "notes": ["size unconfirmed"],
+        "refusal": None,
     }
 
 
@@ -79,3 +81,14 @@ def test_the_end_of_a_pull_says_what_to_type() -> None:
     assert render_stopped(1_200_000_000, 3_100_000_000) == (
         "stopped; 1.2 GB of 3.1 GB are kept, the same command goes on from there"
     )
+
+
+def test_what_keeps_a_plan_from_being_carried_out_is_said() -> None:
+    refused = replace(PLAN, refusal=DigestMismatch("acme/z was changed", "g4run catalog refresh"))
+    assert render_refusal(PLAN) == ""
+    assert render_refusal(refused) == "would be refused: acme/z was changed\nHint: g4run catalog refresh\n"
+    assert plan_value(refused)["refusal"] == {
+        "code": "digest_mismatch",
+        "message": "acme/z was changed",
+        "hint": "g4run catalog refresh",
+    }

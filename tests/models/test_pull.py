@@ -258,6 +258,16 @@ def test_other_bytes_than_the_catalog_knows_are_refused_before_the_first(fake: F
         pull(settings, PullRequest("gemma4:e2b"))
     assert fake.sent_bytes(f"{GOOGLE}/gemma-4-E2B_q4_0-it.gguf") == 0
     assert Library(settings).store.records() == ()
+    plan = plan_pull(Library(settings), Hub(settings), PullRequest("gemma4:e2b"))
+    assert (plan.repository, [file.path for file in plan.files]) == (GOOGLE, ["gemma-4-E2B_q4_0-it.gguf"])
+    assert plan.refusal is not None
+
+
+def test_a_revision_that_the_hub_has_no_more_is_not_looked_for_in_vain(fake: FakeHub, settings: Settings) -> None:
+    repository = "google/gemma-4-26B-A4B-it-qat-q4_0-gguf"
+    fake.add_repository(repository, {"gemma-4-26B_q4_0-it.gguf": DEMO_PATH})
+    with pytest.raises(DigestMismatch, match="was changed since the catalog was written"):
+        pull(settings, PullRequest("gemma4:26b"))
 
 
 def test_a_revision_that_was_asked_for_is_taken_as_it_is(fake: FakeHub, settings: Settings) -> None:

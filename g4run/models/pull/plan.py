@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-from g4run.errors import DigestMismatch, DiskFull
+from g4run.errors import DigestMismatch, DiskFull, ModelNotFound
 from g4run.models.elsewhere.elsewhere import candidates_for
 from g4run.models.hub.cache import file_size, find_snapshot_file
 from g4run.models.hub.client import Hub
@@ -38,6 +38,7 @@ class PullPlan:
     free_bytes: int | None  # on the file system of the cache, where it can be told
     cache_directory: Path
     notes: tuple[str, ...]
+    refusal: DigestMismatch | None = None  # what keeps it from being carried out
 
     @property
     def total_bytes(self) -> int:
@@ -53,17 +54,18 @@ class PullPlan:
 def plan_pull(library: Library, hub: Hub, request: PullRequest) -> PullPlan:
     """Ask the Hub what a name means there, and look at what is here.
 
-    Raises ModelNotFound, NetworkError, DigestMismatch where the Hub has other bytes than the catalog knows, and
-    InvalidModelFile where a large file that the catalog does not know holds no Gemma 4.
+    Where the Hub has other bytes than the catalog knows, the plan says so and is not carried out. Raises ModelNotFound,
+    NetworkError, and InvalidModelFile where a large file that the catalog does not know holds no Gemma 4.
     """
     target = find_target(library, request)
     list_repository: ListRevision = hub.list_repository
     if library.settings.is_offline:
         list_repository = partial(list_cached_repository, library.settings.hub_cache)
-    repository, selection, notes = _choose(list_repository, target, request)
+    choice = _choose(list_repository, target, request)
+    repository, selection = choice.repository, choice.selection
     parts = sum(chosen.role is FileRole.MODEL for chosen in selection.files)
     wanted = request.revision or target.revision or "main"
-    own_reference = None if library.settings.is_offline or notes else wanted  # notes: an older commit was taken
+    own_reference = None if library.settings.is_offline or choice.note else wanted  # note: an older commit was taken
     main = None if library.settings.is_offline else "main"
     files = tuple(
         replace(
@@ -83,7 +85,8 @@ def plan_pull(library: Library, hub: Hub, request: PullRequest) -> PullPlan:
         files=files,
         free_bytes=free_bytes(library.settings.hub_cache),
         cache_directory=library.settings.hub_cache,
-        notes=(*notes, *selection.notes),
+        notes=tuple(note for note in (choice.note, *selection.notes) if note),
+        refusal=choice.refusal,
     )
 
 
@@ -97,9 +100,17 @@ def check_space(plan: PullPlan) -> None:
         )
 
 
-def _choose(
-    list_repository: ListRevision, target: Target, request: PullRequest
-) -> tuple[RemoteRepository, Selection, tuple[str, ...]]:
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """The files to fetch, and why they must not be, where they are not those that the catalog knows."""
+
+    repository: RemoteRepository
+    selection: Selection
+    note: str = ""
+    refusal: DigestMismatch | None = None
+
+
+def _choose(list_repository: ListRevision, target: Target, request: PullRequest) -> _Choice:
     """The files at the wanted revision; at the catalog's own where the branch has moved on since."""
     wanted = request.revision or target.revision
 
@@ -110,18 +121,20 @@ def _choose(
     selection = select_files(repository, target, request, list_main)
     changed = _unlike_the_catalog(selection)
     if not changed or wanted is not None or target.entry is None:
-        return repository, selection, ()
+        return _Choice(repository, selection)
+    refused = _Choice(repository, selection, refusal=_other_bytes(target, repository, changed))
     pinned = target.entry.revision
     if pinned is None or pinned == repository.commit:
-        raise _other_bytes(target, repository, changed)
-    older = list_repository(target.repository, pinned)
-    selection = select_files(older, target, request, list_main)
+        return refused
+    try:
+        older = list_repository(target.repository, pinned)
+        selection = select_files(older, target, request, list_main)
+    except ModelNotFound:  # the Hub has that revision no more
+        return refused
     if _unlike_the_catalog(selection):
-        raise _other_bytes(target, older, changed)
-    return (
-        older,
-        selection,
-        (f"the Hub has a newer upload than the one the catalog knows, {pinned[:8]}, which is taken",),
+        return refused
+    return _Choice(
+        older, selection, f"the Hub has a newer upload than {pinned[:8]}, which the catalog knows and is taken"
     )
 
 
