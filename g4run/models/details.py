@@ -10,7 +10,7 @@ from g4run.models.gguf.architecture import ARCHITECTURE, Gemma4
 from g4run.models.gguf.file_types import quantization_in
 from g4run.models.gguf.header import GgufHeader
 from g4run.models.gguf.shards import shard_paths
-from g4run.models.library import DEMO_PATH, Library, ModelFile
+from g4run.models.library import DEMO_PATH, Library, ModelFile, open_record
 from g4run.models.names.parse import DemoName, FamilyName, HubName, OwnName, PathName, parse_name
 from g4run.models.quantizations import FileRole, quantization_of
 from g4run.models.store.store import StoredFile
@@ -66,14 +66,18 @@ class ModelDetails:
 def inspect_details(library: Library, name: str, open_hub: "Callable[[], Hub]") -> ModelDetails:
     """Read the header of a name's model, over the network only where it is not on this machine.
 
-    Raises ModelNotFound, InvalidModelFile, NetworkError.
+    Raises UsageError, ModelNotFound, InvalidModelFile, NetworkError.
     """
     parsed = parse_name(name)
-    if isinstance(parsed, FamilyName | HubName) and library.find_record(parsed) is None:
-        from g4run.models.remote_details import inspect_remote  # noqa: PLC0415 - the network, for this case alone
+    if isinstance(parsed, FamilyName | HubName):
+        record = library.find_record(parsed)
+        if record is None:
+            from g4run.models.remote_details import inspect_remote  # noqa: PLC0415 - the network, for this case alone
 
-        return inspect_remote(library, parsed, open_hub())
-    model = library.resolve(name)
+            return inspect_remote(library, parsed, open_hub())
+        model = open_record(record)
+    else:
+        model = library.resolve(name)
     return describe(
         library,
         model.name,

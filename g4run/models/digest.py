@@ -1,10 +1,17 @@
-"""The sha256 of a file, read in large pieces."""
+"""The sha256 of a file, read in large pieces, and what one looks like."""
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 PIECE_BYTES = 4 << 20
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+def is_sha256(text: str) -> bool:
+    """Whether a text is a digest as we write it, in lower case."""
+    return _SHA256.fullmatch(text) is not None
 
 
 def sha256_of(path: Path, on_progress: Callable[[int], None] | None = None) -> str:

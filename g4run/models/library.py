@@ -127,7 +127,10 @@ def resolve(name: str) -> ModelFile:
 
 
 def open_file(name: str, path: Path) -> ModelFile:
-    """Read and check one file, or the model that a part belongs to, under the name that the person gave."""
+    """Read and check one file, or the model that a part belongs to, under the name that the person gave.
+
+    Raises ModelNotFound, InvalidModelFile.
+    """
     try:
         _check_regular_file(path)
         paths = shard_paths(path)
@@ -140,7 +143,7 @@ def open_file(name: str, path: Path) -> ModelFile:
 
 
 def open_record(record: Record) -> ModelFile:
-    """Read and check the files of a name in the store."""
+    """Read and check the files of a name in the store. Raises ModelNotFound, InvalidModelFile."""
     paths = tuple(file.path for file in record.model_files)
     for path in paths:
         if file_size(path) is None:

@@ -148,8 +148,8 @@ def group_shards(paths: Iterable[str]) -> tuple[tuple[str, ...], ...]:
     """
     groups: dict[tuple[str, int], dict[int, str]] = {}
     for path in dict.fromkeys(paths):
-        stem, number, count = shard_of(path) or (path, 1, 1)
-        groups.setdefault((stem, count if shard_of(path) else 0), {})[number] = path
+        stem, number, count = shard_of(path) or (path, 1, 0)
+        groups.setdefault((stem, count), {})[number] = path
     return tuple(
         tuple(path for _, path in sorted(parts.items()))
         for (_, count), parts in groups.items()

@@ -15,7 +15,7 @@ from g4run.settings import Settings
 
 
 def inspect_remote(library: Library, name: FamilyName | HubName, hub: Hub) -> ModelDetails:
-    """Read the header that a name means. Raises ModelNotFound, InvalidModelFile, NetworkError."""
+    """Read the header that a name means. Raises UsageError, ModelNotFound, InvalidModelFile, NetworkError."""
     request = PullRequest(name.text)
     target = find_target(library, request)
     repository = hub.list_repository(target.repository, target.revision)

@@ -25,6 +25,8 @@ with FileLock(sys.argv[1]):
     print("held", flush=True)
     sys.stdin.read()
 """
+OUR_PARTIAL = f"{'a' * 64}.g4run.incomplete"
+THEIR_PARTIAL = f"{'b' * 64}.1234abcd.incomplete"  # huggingface_hub's
 SUMMARY = Summary("small", 123456, 4096, "F16", True)
 
 
@@ -41,6 +43,12 @@ def settings_in(directory: Path) -> Settings:
 
 def digest_of(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def flip_last_byte(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
 
 
 def write_model(path: Path) -> Path:

@@ -11,25 +11,7 @@ from g4run.models.store.copies import copy_files
 from g4run.models.store.imports import import_file
 from g4run.models.store.records import Origin
 from g4run.models.store.store import Store
-from tests.fakes.stores import digest_of, settings_in, write_model, write_projector
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(settings_in(tmp_path))
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    return write_model(tmp_path / "models" / "Gemma-4 Small_Q8_0.gguf")
-
-
-def flip(path: Path) -> None:
-    with path.open("r+b") as file:
-        file.seek(-1, os.SEEK_END)
-        byte = file.read(1)[0]
-        file.seek(-1, os.SEEK_END)
-        file.write(bytes([byte ^ 1]))
+from tests.fakes.stores import digest_of, flip_last_byte, write_model, write_projector
 
 
 def test_a_copy_is_ours_and_whole(store: Store, model: Path) -> None:
@@ -65,7 +47,7 @@ def test_a_copy_that_is_stopped_leaves_nothing(store: Store, model: Path) -> Non
 
 def test_a_name_that_was_taken_during_the_copying_is_refused(store: Store, model: Path, tmp_path: Path) -> None:
     other = write_model(tmp_path / "other.gguf")
-    flip(other)
+    flip_last_byte(other)
 
     def take(path: Path, done_bytes: int) -> None:
         import_file(store, other, "mine")

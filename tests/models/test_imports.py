@@ -28,29 +28,11 @@ from tests.fakes.stores import (
     add_ollama_model,
     digest_of,
     downloaded,
+    flip_last_byte,
     record_of,
-    settings_in,
     write_model,
     write_projector,
 )
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(settings_in(tmp_path))
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    return write_model(tmp_path / "models" / "Gemma-4 Small_Q8_0.gguf")
-
-
-def flip(path: Path) -> None:
-    with path.open("r+b") as file:
-        file.seek(-1, os.SEEK_END)
-        byte = file.read(1)[0]
-        file.seek(-1, os.SEEK_END)
-        file.write(bytes([byte ^ 1]))
 
 
 def lengthen(path: Path) -> None:
@@ -103,7 +85,7 @@ def test_the_same_again_changes_nothing(store: Store, model: Path) -> None:
 
 def test_a_file_that_changed_is_read_again(store: Store, model: Path) -> None:
     before = import_file(store, model, "mine")
-    flip(model)
+    flip_last_byte(model)
     os.utime(model, (time.time() + 1, time.time() + 1))
     after = import_file(store, model, "mine")
     assert after.digest == digest_of(model) != before.digest
@@ -117,7 +99,7 @@ def test_another_name_for_the_same_file(store: Store, model: Path) -> None:
 
 def test_a_name_that_stands_for_another_file_is_refused(store: Store, model: Path, tmp_path: Path) -> None:
     record = import_file(store, model, "mine")
-    for number, change in enumerate((flip, lengthen)):
+    for number, change in enumerate((flip_last_byte, lengthen)):
         other = tmp_path / f"other{number}.gguf"
         shutil.copyfile(model, other)
         change(other)

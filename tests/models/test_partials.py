@@ -1,47 +1,20 @@
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from huggingface_hub import scan_cache_dir
 
-from g4run.errors import ModelNotFound, UsageError
+from g4run.errors import ModelNotFound, NotWritable, UsageError
 from g4run.models.hub.partials import remove_partials
 from g4run.models.store.imports import import_file
 from g4run.models.store.store import Store
-from tests.fakes.stores import REPOSITORY, FakeCache, hold, record_of, settings_in, write_model
+from tests.fakes.stores import OUR_PARTIAL, REPOSITORY, THEIR_PARTIAL, FakeCache, hold, record_of
 
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(settings_in(tmp_path))
-
-
-@pytest.fixture
-def cache(store: Store) -> FakeCache:
-    store.settings.hub_cache.mkdir(parents=True)
-    return FakeCache(store.settings.hub_cache)
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    return write_model(tmp_path / "model.gguf")
-
-
-@pytest.fixture(autouse=True)
-def whole_cache(store: Store) -> Iterator[None]:
-    """After each test huggingface_hub still reads the cache without a warning."""
-    yield
-    if store.settings.hub_cache.is_dir():
-        assert [str(warning) for warning in scan_cache_dir(store.settings.hub_cache).warnings] == []
-
-
-OURS, THEIRS = f"{'a' * 64}.g4run.incomplete", f"{'b' * 64}.1234abcd.incomplete"
+pytestmark = pytest.mark.usefixtures("whole_cache")
 
 
 def test_unfinished_downloads_of_ours_are_removed(store: Store, cache: FakeCache) -> None:
-    ours, theirs = cache.add_partial(OURS), cache.add_partial(THEIRS)
+    ours, theirs = cache.add_partial(OUR_PARTIAL), cache.add_partial(THEIR_PARTIAL)
     journal = ours.with_name(f"{'a' * 64}.g4run.journal")
     journal.write_text("journal")
     removed = {partial.is_ours: partial for partial in remove_partials(store)}
@@ -58,7 +31,7 @@ def test_unfinished_downloads_of_ours_are_removed(store: Store, cache: FakeCache
 
 
 def test_a_download_that_is_running_stays(store: Store, cache: FakeCache) -> None:
-    ours = cache.add_partial(OURS)
+    ours = cache.add_partial(OUR_PARTIAL)
     process = hold(cache.lock_path("a" * 64))
     assert [partial.kept for partial in remove_partials(store)] == ["another process is downloading it"]
     process.communicate("")
@@ -66,9 +39,18 @@ def test_a_download_that_is_running_stays(store: Store, cache: FakeCache) -> Non
     assert [partial.kept for partial in remove_partials(store)] == [None]
 
 
+def test_a_cache_that_refuses_is_named_by_its_own_setting(store: Store, cache: FakeCache) -> None:
+    ours = cache.add_partial(OUR_PARTIAL)
+    (store.settings.hub_cache / ".locks").write_bytes(b"")
+    with pytest.raises(NotWritable) as caught:
+        remove_partials(store)
+    assert caught.value.hint == "set HF_HOME to a directory that can be written"
+    assert ours.exists()
+
+
 def test_unfinished_downloads_of_a_name_only(store: Store, cache: FakeCache, model: Path) -> None:
-    here = cache.add_partial(OURS)
-    there = cache.add_partial(OURS, repository="x/y")
+    here = cache.add_partial(OUR_PARTIAL)
+    there = cache.add_partial(OUR_PARTIAL, repository="x/y")
     assert [partial.path for partial in remove_partials(store, [f"hf.co/{REPOSITORY}:Q8_0"])] == [here]
     assert remove_partials(store, ["gemma4:26b"]) == ()
     with pytest.raises(ModelNotFound):

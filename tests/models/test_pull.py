@@ -1,5 +1,6 @@
 """Pulling from a Hub: what is planned, what is fetched, and what is left when something is not right."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -125,9 +126,19 @@ def test_a_damaged_file_in_the_cache_is_fetched_again(fake: FakeHub, settings: S
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    record = pull(settings, PullRequest(NAME))
+    watching = Watching()
+    record = pull(settings, PullRequest(NAME), watching)
+    assert watching.events.count("verifying demo-Q8_0.gguf") == 1
     assert record.path.read_bytes() == DEMO_PATH.read_bytes()
     assert record.files[0].origin is Origin.DOWNLOADED
+
+
+def test_a_file_without_a_digest_is_asked_for_once_to_plan_it(fake: FakeHub, settings: Settings, demo: str) -> None:
+    listing = {"id": REPOSITORY, "sha": demo, "siblings": [{"rfilename": "demo-Q8_0.gguf"}]}
+    fake.replace_api(json.dumps(listing).encode())
+    (file,) = plan_pull(Library(settings), Hub(settings), PullRequest(NAME)).files
+    assert (file.sha256, file.size_bytes, file.source) == (None, DEMO_PATH.stat().st_size, "download")
+    assert [request.method for request in fake.requests if "/resolve/" in request.path] == ["HEAD"]
 
 
 def test_offline_what_is_in_the_cache_gets_its_name(fake: FakeHub, settings: Settings, demo: str) -> None:

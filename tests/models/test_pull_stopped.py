@@ -10,6 +10,7 @@ from huggingface_hub import hf_hub_download, scan_cache_dir
 from g4run.errors import G4RunError, NotWritable
 from g4run.models.hub.client import Hub
 from g4run.models.hub.locks import blob_lock
+from g4run.models.hub.marks import Marks
 from g4run.models.hub.partials import remove_partials
 from g4run.models.library import DEMO_PATH, Library
 from g4run.models.pull.execution import execute_pull
@@ -139,6 +140,13 @@ def test_what_has_a_name_or_another_owner_is_not_abandoned(fake: FakeHub, settin
 def test_marks_go_when_the_name_is_there(settings: Settings) -> None:
     pull(settings, Watching())
     assert sorted(path.name for path in settings.data_directory.iterdir()) == ["models"]
+
+
+def test_a_mark_that_cannot_be_written_is_no_fault_of_the_cache(tmp_path: Path) -> None:
+    (tmp_path / "downloads").write_bytes(b"")
+    with pytest.raises(NotWritable) as caught:
+        Marks(tmp_path).set("a" * 64, DEMO_PATH)
+    assert caught.value.hint == "make it writable, or set G4RUN_HOME to a directory that is"
 
 
 def test_what_another_program_fetched_after_a_stopped_pull_is_not_ours(fake: FakeHub, settings: Settings) -> None:

@@ -1,7 +1,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,41 +21,19 @@ from tests.fakes.stores import (
     FakeCache,
     digest_of,
     downloaded,
+    flip_last_byte,
     hold,
     record_of,
-    settings_in,
     write_model,
     write_projector,
 )
 
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(settings_in(tmp_path))
-
-
-@pytest.fixture
-def cache(store: Store) -> FakeCache:
-    store.settings.hub_cache.mkdir(parents=True)
-    return FakeCache(store.settings.hub_cache)
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    return write_model(tmp_path / "model.gguf")
+pytestmark = pytest.mark.usefixtures("whole_cache")
 
 
 @pytest.fixture
 def projector(tmp_path: Path) -> Path:
     return write_projector(tmp_path / "projector.gguf")
-
-
-@pytest.fixture(autouse=True)
-def whole_cache(store: Store) -> Iterator[None]:
-    """After each test huggingface_hub still reads the cache without a warning."""
-    yield
-    if store.settings.hub_cache.is_dir():
-        assert [str(warning) for warning in scan_cache_dir(store.settings.hub_cache).warnings] == []
 
 
 def test_the_files_of_a_name_go_with_it(store: Store, cache: FakeCache, model: Path, projector: Path) -> None:
@@ -211,9 +188,7 @@ def test_what_an_update_left_is_released_unless_used(
 ) -> None:
     old, kept = downloaded(cache.add("a.gguf", model)), downloaded(cache.add("p.gguf", projector), FileRole.PROJECTOR)
     newer = write_model(model.with_name("newer.gguf"))
-    with newer.open("r+b") as file:
-        file.seek(-1, 2)
-        file.write(b"\1")
+    flip_last_byte(newer)
     new = downloaded(cache.add("a.gguf", newer, commit=NEWER_COMMIT))
     store.save(record_of("a", new, kept))
     released = release_files(store, (old, kept))

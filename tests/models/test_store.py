@@ -18,11 +18,6 @@ def some_record(name: str, path: str = "/models/a.gguf", modified_at: str = TIME
     return record_of(name, file, modified_at=modified_at)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(settings_in(tmp_path))
-
-
 def test_a_missing_directory_is_an_empty_store(store: Store) -> None:
     assert (store.records(), store.damaged(), store.find("anything")) == ((), (), None)
     assert not store.directory.exists()

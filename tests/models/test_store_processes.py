@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from g4run.models.store.store import Store
-from tests.fakes.stores import SUMMARY, settings_in
+from tests.fakes.stores import SUMMARY
 from tests.models.test_store import some_record
 
 WRITER = """
@@ -46,11 +46,6 @@ print("writing", flush=True)
 for number in itertools.count():
     store.save(some_record(f"model-{number % 7}"))
 """
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(settings_in(tmp_path))
 
 
 def run(program: str, *arguments: object) -> subprocess.Popen[str]:

@@ -8,7 +8,7 @@ import pytest
 from g4run.errors import DigestMismatch, NetworkError
 from g4run.models.hub.remote_files import Link
 from g4run.models.transfer.journal import Identity, Journal, parse_journal
-from g4run.models.transfer.transfer import discard, journal_path, present_bytes
+from g4run.models.transfer.transfer import journal_path, present_bytes
 from tests.fakes.hub_faults import FaultKind
 from tests.models.transfers import NAME, REPOSITORY, Pull, pull_of, some_bytes
 
@@ -167,14 +167,6 @@ def test_a_digest_from_elsewhere_is_held_against_the_file(pull: Pull) -> None:
     with pytest.raises(DigestMismatch) as caught:
         pull.run(expected_sha256="0123456789abcdef" * 4)
     assert caught.value.message.endswith(f": its sha256 begins with {pull.sha256[:12]} instead of 0123456789ab")
-
-
-def test_discarding_frees_what_lies_on_the_disk(pull: Pull) -> None:
-    kept = interrupted(pull)
-    freed = discard(pull.partial)
-    assert kept <= freed < SIZE + 200_000
-    assert list(pull.partial.parent.iterdir()) == []
-    assert discard(pull.partial) == 0
 
 
 def test_the_journal_lies_beside_the_partial_file() -> None:

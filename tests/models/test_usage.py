@@ -3,27 +3,21 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
 from g4run.models.hub.cache import bytes_on_disk
 from g4run.models.quantizations import FileRole
 from g4run.models.store.copying import copy_name
 from g4run.models.store.imports import import_file
 from g4run.models.store.store import Store
 from g4run.models.store.usage import ModelUsage, measure_usage, prune
-from tests.fakes.stores import FakeCache, downloaded, record_of, settings_in, write_model, write_projector
-
-OURS, THEIRS = f"{'a' * 64}.g4run.incomplete", f"{'b' * 64}.1234abcd.incomplete"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(settings_in(tmp_path))
-
-
-@pytest.fixture
-def cache(store: Store) -> FakeCache:
-    return FakeCache(store.settings.hub_cache)
+from tests.fakes.stores import (
+    OUR_PARTIAL,
+    THEIR_PARTIAL,
+    FakeCache,
+    downloaded,
+    record_of,
+    write_model,
+    write_projector,
+)
 
 
 def age(path: Path, days: float) -> None:
@@ -55,7 +49,7 @@ def test_an_empty_store_uses_nothing(store: Store) -> None:
 
 
 def test_holes_and_unfinished_downloads_are_told_apart(store: Store, cache: FakeCache) -> None:
-    ours, theirs = cache.add_partial(OURS, 1 << 30), cache.add_partial(THEIRS)
+    ours, theirs = cache.add_partial(OUR_PARTIAL, 1 << 30), cache.add_partial(THEIR_PARTIAL)
     usage = measure_usage(store.settings, store)
     assert (usage.partial_bytes, usage.foreign_partial_bytes) == (bytes_on_disk(ours), bytes_on_disk(theirs))
     if sys.platform != "win32":
@@ -77,8 +71,8 @@ def test_a_vanished_file_is_named(store: Store, tmp_path: Path) -> None:
 
 def test_only_what_nobody_misses_is_cleared_away(store: Store, cache: FakeCache, tmp_path: Path) -> None:
     record = import_file(store, write_model(tmp_path / "m.gguf"), copy=True)
-    old, fresh = cache.add_partial(OURS), cache.add_partial(OURS.replace("a", "c", 64), repository="x/y")
-    theirs = cache.add_partial(THEIRS)
+    old, fresh = cache.add_partial(OUR_PARTIAL), cache.add_partial(OUR_PARTIAL.replace("a", "c", 64), repository="x/y")
+    theirs = cache.add_partial(THEIR_PARTIAL)
     data = store.settings.data_directory
     header = data / "headers" / "ab" / "header.bin"
     header.parent.mkdir(parents=True)

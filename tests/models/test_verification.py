@@ -9,12 +9,7 @@ from g4run.models.store.copying import copy_name
 from g4run.models.store.imports import import_file
 from g4run.models.store.store import Store
 from g4run.models.store.verification import FileCheck, FileStatus, verify
-from tests.fakes.stores import digest_of, record_of, settings_in, write_model, write_projector
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(settings_in(tmp_path))
+from tests.fakes.stores import digest_of, flip_last_byte, record_of, write_model, write_projector
 
 
 @pytest.fixture
@@ -40,9 +35,7 @@ def test_untouched_files_are_ok(store: Store, model: Path, tmp_path: Path) -> No
 
 def test_a_flipped_bit_is_found(store: Store, model: Path) -> None:
     expected = import_file(store, model).digest
-    with model.open("r+b") as file:
-        file.seek(-1, os.SEEK_END)
-        file.write(b"\1")
+    flip_last_byte(model)
     check = check_of(store)
     assert (check.status, check.expected, check.actual) == ("wrong digest", expected, digest_of(model))
     assert not check.is_good

@@ -55,11 +55,6 @@ class Catalog:
         """The model that a path belongs to, be it any of its parts."""
         return next((file for file in self._files_of(repository) if _contains(file.paths, path)), None)
 
-    def find_companion(self, repository: str, path: str) -> CompanionFile | None:
-        """A projector or a drafter by its path."""
-        wanted = (repository.lower(), path.lower())
-        return next((file for file in self.companions if (file.repository.lower(), file.path.lower()) == wanted), None)
-
     def find_quantization(self, repository: str, quantization: str) -> CatalogFile | None:
         """The file of a quantization in one repository."""
         wanted = quantization.lower()

@@ -5,7 +5,6 @@
 """
 
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,13 +12,13 @@ from pathlib import Path
 from g4run.models.catalog.live import catalog_entries
 from g4run.models.catalog.source import ListedModel, Listing
 from g4run.models.catalog.values import CompanionFile
+from g4run.models.digest import is_sha256
 from g4run.models.hub.remote_files import RemoteFile, RemoteRepository
 from g4run.models.quantizations import FileRole, role_of
 from g4run.models.store.files import read_shared
 
 VERSION = 1
 FILE_NAME = "catalog.json"
-_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +142,7 @@ def _parse_file(value: object) -> RemoteFile:
     size, sha256 = _member(value, "size_bytes"), _member(value, "sha256")
     if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 1):
         raise _Damaged("it is damaged")
-    if sha256 is not None and (not isinstance(sha256, str) or not _SHA256.fullmatch(sha256)):
+    if sha256 is not None and (not isinstance(sha256, str) or not is_sha256(sha256)):
         raise _Damaged("it is damaged")
     return RemoteFile(_text(_member(value, "path")), size, sha256)
 

@@ -52,11 +52,6 @@ class _Candidate:
     sha256: str | None
 
 
-def find_elsewhere(settings: Settings) -> tuple[FoundModel, ...]:
-    """The Gemma 4 models of other programs."""
-    return search_elsewhere(settings).models
-
-
 def search_elsewhere(settings: Settings) -> Elsewhere:
     """The Gemma 4 models of other programs, and how many others there are; each file is read up to its tensors."""
     models, other_count, seen = [], 0, set[str]()
@@ -94,7 +89,7 @@ def find_same_file(
 def candidates_for(settings: Settings, file_name: str, size_bytes: int, sha256: str | None) -> tuple[Path, ...]:
     """Files of the right size that may be the one, the likeliest first; none was hashed."""
     found: dict[str, Path] = {}
-    for path in _same_size(settings, file_name, size_bytes, sha256) if sha256 else ():
+    for path in _likely_places(settings, file_name, size_bytes, sha256) if sha256 else ():
         if file_size(path) == size_bytes:
             found.setdefault(os.path.realpath(path), path)
     return tuple(found.values())
@@ -127,11 +122,12 @@ def _candidates(settings: Settings) -> Iterator[_Candidate]:
             yield _Candidate("Hugging Face cache", name, file.path, file.sha256)
 
 
-def _same_size(settings: Settings, file_name: str, size_bytes: int, sha256: str) -> Iterator[Path]:
+def _likely_places(settings: Settings, file_name: str, size_bytes: int, sha256: str) -> Iterator[Path]:
     """Where the file may be, the likeliest places first."""
     for directory in ollama_directories(settings):
         yield ollama_blob(directory, sha256)
-    for file in cached_gguf_files(settings.hub_cache):
+    cached = cached_gguf_files(settings.hub_cache)
+    for file in cached:
         if file.sha256 == sha256:
             yield file.path
     blob = find_blob(settings.hub_cache, sha256, size_bytes)
@@ -140,7 +136,7 @@ def _same_size(settings: Settings, file_name: str, size_bytes: int, sha256: str)
     for path, _ in lm_studio_files(settings):
         if path.name.lower() == file_name.lower():
             yield path
-    for file in cached_gguf_files(settings.hub_cache):  # without links, no blob's name gives the digest away
+    for file in cached:  # without links, no blob's name gives the digest away
         if file.sha256 is None and file.path.name.lower() == file_name.lower():
             yield file.path
 
@@ -153,7 +149,8 @@ def _is_first_part(file_name: str) -> bool:
 def _inspect(candidate: _Candidate) -> FoundModel | None:
     """The model if it is a Gemma 4, with what keeps it from being loaded; None for anything else."""
     try:
-        if read_header(candidate.path).metadata.get("general.architecture") != ARCHITECTURE:
+        header = read_header(candidate.path)
+        if header.metadata.get("general.architecture") != ARCHITECTURE:
             return None
     except (OSError, InvalidModelFile):
         return None
@@ -161,7 +158,8 @@ def _inspect(candidate: _Candidate) -> FoundModel | None:
     problem = None
     try:
         paths = shard_paths(candidate.path)
-        header = read_model(paths)
+        if len(paths) > 1:
+            header = read_model(paths)
         inspect_architecture(header)
         check_loadable(header)
     except (InvalidModelFile, ModelNotFound) as error:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from g4run.models.hub.cache import file_size
 from g4run.settings import Settings
 
 _MODEL_LAYER = "application/vnd.ollama.image.model"
@@ -43,7 +44,7 @@ def ollama_models(settings: Settings) -> Iterator[OllamaModel]:
     for directory in ollama_directories(settings):
         for path in _files_below(directory / "manifests", 4):
             digest = _model_digest(path)
-            if digest is not None and _is_file(ollama_blob(directory, digest)):
+            if digest is not None and file_size(ollama_blob(directory, digest)) is not None:
                 name = _name_of(path.relative_to(directory / "manifests").parts)
                 yield OllamaModel(name, ollama_blob(directory, digest), digest)
 
@@ -83,10 +84,3 @@ def _files_below(directory: Path, depth: int) -> Iterator[Path]:
             yield from _files_below(entry, depth - 1)
         elif not entry.name.startswith("."):
             yield entry
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:
-        return False

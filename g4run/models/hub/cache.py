@@ -17,11 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 MODELS_PREFIX = "models--"
+PARTIAL_SUFFIX = ".g4run.incomplete"
+STRAY_PREFIX = ".g4run-"  # pointers and refs that a killed process was about to rename into place
 _COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _OUR_PARTIAL = re.compile(r"(?P<etag>.+)\.g4run\.(?:incomplete|journal|journal\.new)", re.ASCII)
 _THEIR_PARTIAL = re.compile(r"(?P<etag>.+?)(?:\.[0-9a-f]{8})?\.incomplete", re.ASCII)
-DISK_BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system's own is
+_DISK_BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system's own is
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,16 @@ def blob_of(pointer: Path) -> Path:
     return _absolute(pointer.parent / pointer.readlink())
 
 
+def digest_named(blob: Path) -> str | None:
+    """The sha256 that a blob is named after; None for a small file's, which Git's digest names."""
+    return blob.name if _SHA256.fullmatch(blob.name) else None
+
+
+def is_commit(text: str) -> bool:
+    """Whether it is a commit's full name, rather than a branch's or tag's."""
+    return _COMMIT.fullmatch(text) is not None
+
+
 def cached_gguf_files(hub_cache: Path) -> tuple[CachedFile, ...]:
     """All GGUF files in all snapshots of models, each once."""
     return tuple(file for directory in model_directories(hub_cache) for file in _gguf_files(directory))
@@ -148,7 +160,7 @@ def bytes_on_disk(path: Path) -> int:
     except OSError:
         return 0
     blocks: int | None = getattr(status, "st_blocks", None)  # not on Windows
-    return status.st_size if blocks is None else blocks * DISK_BLOCK_BYTES
+    return status.st_size if blocks is None else blocks * _DISK_BLOCK_BYTES
 
 
 def file_size(path: Path) -> int | None:
@@ -161,7 +173,7 @@ def file_size(path: Path) -> int | None:
 
 def commits_of(directory: Path, revision: str | None) -> Iterator[str]:
     """The commits that a revision may mean, the likeliest first."""
-    if revision is not None and _COMMIT.fullmatch(revision):
+    if revision is not None and is_commit(revision):
         yield revision
         return
     named = _read_ref(directory, revision or "main")
@@ -204,8 +216,7 @@ def _gguf_files(directory: Path) -> Iterator[CachedFile]:
         blob = blob_of(path)
         if (within, blob) not in seen:
             seen.add((within, blob))
-            sha256 = blob.name if _SHA256.fullmatch(blob.name) else None
-            yield CachedFile(path, repository_of(directory), commit, within, size_bytes, sha256)
+            yield CachedFile(path, repository_of(directory), commit, within, size_bytes, digest_named(blob))
 
 
 def _partials(directory: Path) -> Iterator[PartialFile]:
@@ -217,7 +228,7 @@ def _partials(directory: Path) -> Iterator[PartialFile]:
         elif their:
             yield _partial(directory, their["etag"], path, (), is_ours=False)
     for etag, paths in ours.items():
-        path = directory / "blobs" / f"{etag}.g4run.incomplete"
+        path = directory / "blobs" / f"{etag}{PARTIAL_SUFFIX}"
         yield _partial(directory, etag, path, tuple(other for other in paths if other != path), is_ours=True)
 
 

@@ -32,8 +32,9 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, but
 
 from g4run import __version__
 from g4run.errors import AccessDenied, G4RunError, ModelNotFound, Offline, UsageError
+from g4run.models.hub.cache import is_commit
 from g4run.models.hub.errors import Subject, explain_setup, explain_status, explain_transport, not_the_hub, suggest
-from g4run.models.hub.layout import HubCache, explained, is_commit, is_etag
+from g4run.models.hub.layout import HubCache, explained, is_etag
 from g4run.models.hub.patience import Patience, ask_patiently
 from g4run.models.hub.remote_files import Link, RemoteFile, RemoteRepository
 from g4run.settings import Settings
@@ -65,14 +66,14 @@ class Hub:
         return session
 
     def list_repository(self, repository: str, revision: str | None = None) -> RemoteRepository:
-        """The files of a repository's revision (None: the newest). Raises NetworkError and ModelNotFound."""
+        """The files of a repository's revision (None: the newest). Raises NetworkError, ModelNotFound, UsageError."""
         subject = Subject(self._endpoint, repository, revision)
         with self._explained(subject):
             info = ask_patiently(lambda: self._ask_listing(subject), self._patience)
         return _read_listing(info, subject)
 
     def locate(self, repository: str, commit: str, path: str) -> Link:
-        """A fresh link to a file's bytes. Raises NetworkError and ModelNotFound."""
+        """A fresh link to a file's bytes. Raises NetworkError, ModelNotFound, UsageError."""
         subject = Subject(self._endpoint, repository, commit, path)
         try:
             with self._explained(subject):

@@ -9,15 +9,15 @@ import httpx2
 
 from g4run.errors import AccessDenied, InvalidModelFile, NetworkError
 from g4run.models.hub.remote_files import Link
-from g4run.models.transfer.answer import Answer, Asked, Verdict, judge_answer
+from g4run.models.transfer.answer import RENEWED, Answer, Asked, Verdict, judge_answer
 from g4run.models.transfer.options import TransferOptions
+from g4run.models.transfer.request import NETWORK_FAILURES, describe_failure, send_request
 from g4run.units import render_bytes, render_seconds
 
 RANGE_BYTES = 16 << 20  # of one request, at most; the header of a Gemma 4 is 15.8 MB, 15.77 of them vocabulary
 MAX_START_BYTES = 32 << 20  # that are fetched and held in memory
 
 _AGAIN = "run the same command again"
-_RENEWED = frozenset({Verdict.CHANGED, Verdict.OTHER_SIZE, Verdict.EXPIRED})
 
 
 class RemoteStart:
@@ -50,7 +50,7 @@ class RemoteStart:
     def read(self, offset: int, length: int) -> bytes:
         """What is there of `length` bytes from `offset`, at least one unless the file ends there.
 
-        Raises NetworkError, and InvalidModelFile for what is too far from the start.
+        Raises NetworkError, InvalidModelFile for what is too far from the start, and what `resolve` raises.
         """
         if offset >= MAX_START_BYTES:
             raise InvalidModelFile(f"the header is longer than {render_bytes(MAX_START_BYTES)}")
@@ -73,8 +73,8 @@ class RemoteStart:
             if self._response is None:
                 self._ask()
             chunk = next(self._body, b"")
-        except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, OSError) as error:
-            self._fail(_describe(error))
+        except NETWORK_FAILURES as error:
+            self._fail(describe_failure(error))
             return
         if chunk:
             self._keep(chunk)
@@ -95,18 +95,15 @@ class RemoteStart:
         """Ask for the next range; whatever is wrong with the answer leaves no body, or raises."""
         start, size = len(self._data), self._link.size_bytes
         asked = Asked(start, min(start + RANGE_BYTES, size), size)
-        headers = {**self._link.headers, "Range": f"bytes={start}-{asked.end - 1}", "Accept-Encoding": "identity"}
-        timeout = httpx2.Timeout(self._options.stall_seconds, connect=self._options.connect_seconds)
-        request = self._client.build_request("GET", self._link.url, headers=headers, timeout=timeout)
         self.requests += 1
-        response = self._response = self._client.send(request, stream=True, follow_redirects=True)
+        response = self._response = send_request(self._client, self._link, asked, self._options)
         answer = judge_answer(response.status_code, response.headers, asked)
         if answer.verdict in (Verdict.PART, Verdict.WHOLE):
             self._position = start if answer.verdict is Verdict.PART else 0
             self._body, self._end = response.iter_raw(), answer.end
             return
         self._end_request()
-        if answer.verdict in _RENEWED:
+        if answer.verdict in RENEWED:
             self._renew(answer)
         else:
             self._fail(answer.reason, answer.wait_seconds)
@@ -141,11 +138,3 @@ class RemoteStart:
         first, longest = self._options.first_pause_seconds, self._options.longest_pause_seconds
         pause = min(longest, first * 2 ** (self._failures - 1) / 2)
         time.sleep(max(wait_seconds or 0.0, pause) + random.uniform(0, first / 2))
-
-
-def _describe(error: Exception) -> str:
-    if isinstance(error, httpx2.ConnectTimeout | httpx2.ConnectError):
-        return f"cannot connect to the server ({error})"
-    if isinstance(error, httpx2.TimeoutException):
-        return "the server sends nothing more"
-    return f"the connection broke ({error})"

@@ -13,28 +13,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from g4run.errors import NetworkError
+from g4run.models.hub.cache import MODELS_PREFIX, PARTIAL_SUFFIX, STRAY_PREFIX, is_commit
+from g4run.models.hub.locks import lock_path
 from g4run.models.transfer.disk import explain_refusal
 
-PARTIAL_SUFFIX = ".g4run.incomplete"
-CACHE_TAG = "CACHEDIR.TAG"
+_CACHE_TAG = "CACHEDIR.TAG"
 # The standard's signature (https://bford.info/cachedir/), by which backup programs know a cache.
 _CACHE_TAG_TEXT = (
     "Signature: 8a477f597d28d172789f06886806bc55\n# This directory is the cache of the Hugging Face tools.\n"
 )
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _ETAG = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
 _NO_SYMBOLIC_LINKS = frozenset(
     {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 )  # of file systems, and EINVAL of a Windows account without the privilege
 _WINDOWS_RESERVED = frozenset('\\:*?"<>|')
-
-
-_STRAY_PREFIX = ".g4run-"
-STRAY_PATTERN = f"{_STRAY_PREFIX}*"  # pointers and refs that a killed process was about to rename into place
+STRAY_PATTERN = f"{STRAY_PREFIX}*"
 
 
 class HubCache:
-    """Writes into one cache directory. Every method raises NotWritable or DiskFull."""
+    """Writes into one cache directory. Raises NotWritable and DiskFull; NetworkError for names that no Hub gives."""
 
     def __init__(self, directory: Path, *, makes_links: bool = True) -> None:
         self.directory = directory
@@ -42,7 +39,7 @@ class HubCache:
 
     def repository_directory(self, repository: str) -> Path:
         """Where a repository's files lie."""
-        return self.directory / _folder_name(repository)
+        return self.directory / (MODELS_PREFIX + "--".join(checked_parts(repository)))
 
     def blob_path(self, repository: str, etag: str) -> Path:
         """Where the content of that name lies."""
@@ -55,7 +52,7 @@ class HubCache:
 
     def lock_path(self, repository: str, etag: str) -> Path:
         """The file that huggingface_hub locks while it downloads that content."""
-        return self.directory / ".locks" / _folder_name(repository) / f"{_checked_etag(etag)}.lock"
+        return lock_path(self.repository_directory(repository), _checked_etag(etag))
 
     def prepare(self, repository: str, commit: str) -> None:
         """Make the directories; the snapshot's first, because a repository without one is reported as damaged."""
@@ -64,7 +61,7 @@ class HubCache:
         with explained(snapshot):
             snapshot.mkdir(parents=True, exist_ok=True)
             (directory / "blobs").mkdir(exist_ok=True)
-        tag = self.directory / CACHE_TAG
+        tag = self.directory / _CACHE_TAG
         if not tag.exists():
             with contextlib.suppress(OSError):  # as huggingface_hub does: nobody needs it for reading
                 tag.write_text(_CACHE_TAG_TEXT, "utf-8")
@@ -125,11 +122,6 @@ def checked_parts(path: str) -> tuple[str, ...]:
     return parts
 
 
-def is_commit(text: str) -> bool:
-    """Whether it is a commit's full name, rather than a branch's or tag's."""
-    return _COMMIT.fullmatch(text) is not None
-
-
 def is_etag(text: str) -> bool:
     """Whether it can be the name of a blob."""
     return _ETAG.fullmatch(text) is not None
@@ -149,10 +141,6 @@ def _checked_etag(etag: str) -> str:
     if not is_etag(etag):
         raise NetworkError(f"the Hub names a file's content {etag!r}, which is no digest", "check HF_ENDPOINT")
     return etag
-
-
-def _folder_name(repository: str) -> str:
-    return "--".join(("models", *checked_parts(repository)))
 
 
 def _is_there(pointer: Path, blob: Path) -> bool:
@@ -181,7 +169,7 @@ def _write_ref(directory: Path, revision: str, commit: str) -> None:
 
 def _temporary_name(directory: Path) -> Path:
     """Beside refs and snapshots, in which scanners take every file for a ref, or for a model's."""
-    return directory / f"{_STRAY_PREFIX}{uuid.uuid4().hex[:12]}"
+    return directory / f"{STRAY_PREFIX}{uuid.uuid4().hex[:12]}"
 
 
 def _rename(temporary: Path, destination: Path) -> None:

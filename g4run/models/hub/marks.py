@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from g4run.models.hub.layout import explained
+from g4run.models.store.files import write_atomically
 
 DOWNLOADS = "downloads"  # below the data directory
 
@@ -22,9 +22,7 @@ class Marks:
 
     def set(self, sha256: str, path: Path) -> None:
         """Mark a file that is about to be moved into the cache. Raises NotWritable and DiskFull."""
-        with explained(self._directory):
-            self._directory.mkdir(parents=True, exist_ok=True)
-            (self._directory / sha256).write_text(_time_of(path), "ascii")
+        write_atomically(self._directory / sha256, _time_of(path).encode("ascii"))
 
     def has(self, sha256: str, path: Path) -> bool:
         """Whether a file of the cache is one that was marked."""

@@ -7,11 +7,12 @@ from pathlib import Path
 from g4run.errors import UsageError
 from g4run.models.catalog.catalog import CatalogFile, CompanionFile, read_catalog
 from g4run.models.hub.cache import CachedFile, PartialFile, partials, repository_directory
+from g4run.models.hub.layout import explained
 from g4run.models.hub.locks import blob_lock
 from g4run.models.hub.removal import BEING_FETCHED, tidy_repository
 from g4run.models.names.parse import FamilyName, HubName, OwnName, parse_name
 from g4run.models.store.abandoned import abandoned_files, release_abandoned
-from g4run.models.store.files import explain, remove_file
+from g4run.models.store.files import remove_file
 from g4run.models.store.store import Store
 
 ANOTHER_PROGRAM = "it is another program's; name it to remove it as well"
@@ -63,15 +64,13 @@ def remove_partials(
 def remove_partial(hub_cache: Path, partial: PartialFile) -> RemovedPartial:
     """Remove one unfinished download, unless a living process is at it. Raises NotWritable."""
     directory = repository_directory(hub_cache, partial.repository)
-    try:
+    with explained(partial.path):
         with blob_lock(directory, partial.etag) as is_held:
             if not is_held:
                 return _result(partial, 0, BEING_FETCHED)
             for path in (*partial.others, partial.path):
                 remove_file(path)
         tidy_repository(directory)
-    except OSError as error:
-        raise explain(error, partial.path) from error
     return _result(partial, partial.bytes_on_disk, None)
 
 

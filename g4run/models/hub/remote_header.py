@@ -1,23 +1,22 @@
 """The header of a model that lies on the Hub, read without the model: kept on disk, since a digest never goes stale."""
 
 import hashlib
-import os
 import re
-import tempfile
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from g4run.errors import InvalidModelFile, NetworkError
+from g4run.errors import DiskFull, InvalidModelFile, NetworkError, NotWritable
 from g4run.models.gguf.cursor import AGAIN
 from g4run.models.gguf.header import GgufHeader, parse_header
 from g4run.models.gguf.shards import merge_headers, shortened
 from g4run.models.hub.client import Hub
 from g4run.models.hub.header_stream import RemoteStart
+from g4run.models.store.files import write_atomically
 from g4run.models.transfer.options import TransferOptions
 
-SUFFIX = ".header"
+_SUFFIX = ".header"
 
 _DIGEST_BYTES = 32  # at the end of a kept header: the sha256 of what stands before
 _SAFE_NAME = re.compile(r"[0-9A-Za-z_-]{1,128}")
@@ -101,7 +100,7 @@ class _Reader:
 def _kept_at(directory: Path, etag: str) -> Path:
     """Where the header of a file is kept; etags come from a server, and could be any path."""
     name = etag if _SAFE_NAME.fullmatch(etag) else hashlib.sha256(etag.encode()).hexdigest()
-    return directory / f"{name}{SUFFIX}"
+    return directory / f"{name}{_SUFFIX}"
 
 
 def _read_kept(path: Path, size_bytes: int) -> GgufHeader | None:
@@ -121,13 +120,5 @@ def _read_kept(path: Path, size_bytes: int) -> GgufHeader | None:
 
 def _keep(path: Path, data: bytes) -> None:
     """Keep a header for the next time, whole or not at all; where it cannot be written, it is read again then."""
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=path.name, suffix=".tmp", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.write(hashlib.sha256(data).digest())
-            Path(name).replace(path)
-        finally:
-            Path(name).unlink(missing_ok=True)
+    with suppress(DiskFull, NotWritable):
+        write_atomically(path, data + hashlib.sha256(data).digest())

@@ -10,7 +10,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from g4run.models.hub.cache import SnapshotPlace, blob_of, file_size, locate_in_snapshot, snapshot_files
+from g4run.models.hub.cache import STRAY_PREFIX, SnapshotPlace, blob_of, file_size, locate_in_snapshot, snapshot_files
 from g4run.models.hub.locks import blob_lock, is_any_locked, lock_path, remove_locks
 from g4run.models.store.files import patiently, remove_file
 
@@ -18,7 +18,6 @@ BEING_FETCHED = "another process is downloading it"
 # Notes of huggingface_hub's about a repository, worth nothing without its files.
 _NOTES = (".no_exist", "trees")
 _ASIDE = ".g4run-removed"  # beside the locks, where no scanner takes what is left of a repository for a damaged one
-_TEMPORARY = ".g4run-"  # links and references of ours that a killed process did not put in their place
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +122,7 @@ def _remove_repository(directory: Path) -> None:
     """Remove what is left of a repository without files; it stays, still valid, where something unknown lies in it."""
     known = {"blobs", "refs", "snapshots", *_NOTES}
     unknown = [entry for entry in directory.iterdir() if entry.name not in known]
-    if not all(entry.name.startswith(_TEMPORARY) for entry in unknown) or not _is_empty(directory / "refs"):
+    if not all(entry.name.startswith(STRAY_PREFIX) for entry in unknown) or not _is_empty(directory / "refs"):
         return
     aside = lock_path(directory, "any").with_name(_ASIDE)
     with contextlib.suppress(OSError):  # Windows, where a file in it is open: it stays, empty and valid

@@ -51,6 +51,7 @@ _OWN_CHARACTERS = re.compile(r"[a-z0-9._:-]*", re.IGNORECASE | re.ASCII)
 _DRIVE = re.compile(r"[a-z]:", re.IGNORECASE | re.ASCII)
 _LATEST = ":latest"
 _OWN_NAMES_HINT = "a name of your own has letters, digits and . _ - only, and perhaps a tag behind a colon"
+_OTHER_NAME = "choose another name, such as my-gemma"
 
 
 def parse_name(text: str) -> ModelName:
@@ -88,9 +89,6 @@ def parse_own_name(text: str) -> OwnName:
         return name
     kind = "looks like the path of a file" if isinstance(name, PathName) else "already names another model"
     raise UsageError(f"{text} {kind}", _OTHER_NAME, pointer=Pointer(text, 0, len(text)))
-
-
-_OTHER_NAME = "choose another name, such as my-gemma"
 
 
 def _parse_own(text: str) -> OwnName:

@@ -1,4 +1,4 @@
-"""The kinds of names that a model has; names.py tells them apart."""
+"""The kinds of names that a model has; parse.py tells them apart."""
 
 import re
 from dataclasses import dataclass

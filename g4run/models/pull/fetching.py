@@ -99,6 +99,7 @@ class Fetching:
         self._plan = plan
         self._file = file
         self._observer = observer
+        self._damaged: tuple[int, int, int] | None = None  # the file that was hashed and is not the wanted one
 
     def run(self) -> Fetched:
         """Use what is here if its digest is right, else fetch."""
@@ -140,6 +141,7 @@ class Fetching:
         is_hashed = known is not None and record is not None and _is_untouched(path, record.modified_at)
         digest = known.sha256 if known and is_hashed else self._hash(path)
         if self._file.sha256 is not None and digest != self._file.sha256:
+            self._damaged = _state_of(path)
             return None
         return digest, *self._origin_of(path, known)
 
@@ -174,8 +176,9 @@ class Fetching:
         self._locks.take(self._file, first.etag, lambda: self._observer.waiting(self._file))
         self._hub.prepare(self._file.repository, self._file.commit)
         blob = self._hub.blob_path(self._file.repository, first.etag)
-        is_there = self._file.sha256 is not None and file_size(blob) is not None
-        shared = self._check(blob) if is_there else None  # another process fetched it meanwhile
+        is_there = self._file.sha256 is not None and file_size(blob) == self._file.size_bytes
+        is_other = is_there and _state_of(blob) != self._damaged
+        shared = self._check(blob) if is_other else None  # another process fetched it meanwhile
         if shared is not None:
             digest, origin, is_new = shared
             return self._done(self._link(first.etag), origin, digest, is_new=is_new)
@@ -216,9 +219,10 @@ class Fetching:
         )
 
     def _done(self, path: Path, origin: Origin, sha256: str | None, *, is_new: bool) -> Fetched:
-        if path.stat().st_size != self._file.size_bytes:
+        size_bytes = path.stat().st_size
+        if size_bytes != self._file.size_bytes:
             raise DigestMismatch(
-                f"{path} has {path.stat().st_size} bytes, but the Hub says {self._file.size_bytes}",
+                f"{path} has {size_bytes} bytes, but the Hub says {self._file.size_bytes}",
                 f"g4run pull {self._plan.name}",
             )
         self._observer.finished(self._file, path)
@@ -251,6 +255,12 @@ def _is_same(path: Path, other: Path) -> bool:
     with suppress(OSError):
         return path.samefile(other)
     return False
+
+
+def _state_of(path: Path) -> tuple[int, int, int]:
+    """By which a file is told from one that took its place: device, number, time of modification."""
+    status = path.stat()
+    return status.st_dev, status.st_ino, status.st_mtime_ns
 
 
 def _is_untouched(path: Path, since: str) -> bool:

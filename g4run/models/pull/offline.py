@@ -3,10 +3,16 @@
 from pathlib import Path
 
 from g4run.errors import Offline
-from g4run.models.hub.cache import blob_of, commits_of, file_size, repository_directory, repository_of, snapshot_files
+from g4run.models.hub.cache import (
+    blob_of,
+    commits_of,
+    digest_named,
+    file_size,
+    repository_directory,
+    repository_of,
+    snapshot_files,
+)
 from g4run.models.hub.remote_files import RemoteFile, RemoteRepository
-
-_SHA256_LENGTH = 64
 
 
 def list_cached_repository(hub_cache: Path, repository: str, revision: str | None) -> RemoteRepository:
@@ -22,6 +28,5 @@ def list_cached_repository(hub_cache: Path, repository: str, revision: str | Non
 
 def _file(snapshot: Path, path: Path) -> RemoteFile:
     """A file with the digest that its blob is named after, where it is one."""
-    name = blob_of(path).name
-    sha256 = name if len(name) == _SHA256_LENGTH and path.is_symlink() else None
+    sha256 = digest_named(blob_of(path)) if path.is_symlink() else None
     return RemoteFile(path.relative_to(snapshot).as_posix(), file_size(path), sha256)

@@ -54,8 +54,8 @@ class PullPlan:
 def plan_pull(library: Library, hub: Hub, request: PullRequest) -> PullPlan:
     """Ask the Hub what a name means there, and look at what is here.
 
-    Where the Hub has other bytes than the catalog knows, the plan says so and is not carried out. Raises ModelNotFound,
-    NetworkError, and InvalidModelFile where a large file that the catalog does not know holds no Gemma 4.
+    Where the Hub has other bytes than the catalog knows, the plan says so and is not carried out. Raises UsageError,
+    ModelNotFound, NetworkError, Offline, and InvalidModelFile where a large file unknown to the catalog is no Gemma 4.
     """
     target = find_target(library, request)
     list_repository: ListRevision = hub.list_repository
@@ -162,7 +162,7 @@ def _other_bytes(target: Target, repository: RemoteRepository, difference: str) 
 def _plan_file(library: Library, hub: Hub, chosen: Chosen, *, is_part: bool) -> PlannedFile:
     repository, path = chosen.repository, chosen.file.path
     sha256, size_bytes = chosen.file.sha256, chosen.file.size_bytes
-    etag = sha256
+    etag, link = sha256, None
     if etag is None or size_bytes is None:
         link = hub.locate(repository.id, repository.commit, path)
         etag, size_bytes = link.etag, link.size_bytes
@@ -178,7 +178,11 @@ def _plan_file(library: Library, hub: Hub, chosen: Chosen, *, is_part: bool) -> 
         where=None,
     )
     source, where = _find_present(library, hub, planned, etag, is_part=is_part)
-    return planned if where is None else replace(planned, source=source, where=where, present_bytes=size_bytes)
+    if where is not None:
+        return replace(planned, source=source, where=where, present_bytes=size_bytes)
+    if link is None:
+        hub.locate(repository.id, repository.commit, path)  # refuses here what is gated, before anything is promised
+    return planned
 
 
 def _find_present(
@@ -195,5 +199,4 @@ def _find_present(
     found = candidates_for(library.settings, Path(file.path).name, file.size_bytes, file.sha256)
     if found and not is_part:
         return "elsewhere", found[0]
-    hub.locate(file.repository, file.commit, file.path)  # refuses here what is gated, before anything is promised
     return "download", None

@@ -9,7 +9,7 @@ from g4run.models.store.store import Store
 
 
 def abandoned_files(store: Store) -> tuple[CachedFile, ...]:
-    """What the cache has of them; a pull that is still running has such files too."""
+    """What the cache has of them; a pull that is still running has such files too. Raises DamagedRecord."""
     marks = Marks(store.settings.data_directory)
     digests = marks.digests()
     if not digests:
@@ -23,7 +23,7 @@ def abandoned_files(store: Store) -> tuple[CachedFile, ...]:
 
 
 def release_abandoned(store: Store, file: CachedFile) -> Released:
-    """Remove one, unless a living process is at it. Raises NotWritable."""
+    """Remove one, unless a living process is at it. Raises NotWritable, DamagedRecord."""
     stored = StoredFile(
         role=role_of(file.repository_path),
         path=file.path,

@@ -13,10 +13,10 @@ from typing import BinaryIO
 from g4run.errors import DiskFull
 from g4run.models.digest import PIECE_BYTES
 from g4run.models.store.files import TEMPORARY_SUFFIX, explain, patiently, remove_file
+from g4run.models.store.records import ID_LENGTH
 from g4run.units import render_bytes
 
 COPIES = "files"  # below the data directory; in it one directory a model, named by the weights' digest
-ID_LENGTH = 12
 
 Progress = Callable[[Path, int], None]
 
@@ -56,6 +56,13 @@ def free_bytes(directory: Path) -> int | None:
     return None
 
 
+def remove_copy(path: Path) -> None:
+    """Remove a copy if it is there, and its directory unless others lie in it. Raises OSError."""
+    remove_file(path)
+    with contextlib.suppress(OSError):
+        path.parent.rmdir()
+
+
 def _check_space(files: Sequence[Path], directory: Path) -> None:
     needed, free = sum(path.stat().st_size for path in files), free_bytes(directory)
     if free is not None and needed > free:
@@ -67,25 +74,19 @@ def _check_space(files: Sequence[Path], directory: Path) -> None:
 
 def _copy_all(files: Sequence[Path], directory: Path, on_progress: Progress | None) -> tuple[Copied, ...]:
     done: list[Copied] = []
-    made: list[Path] = []
     temporary = directory / f".{os.getpid()}-{time.monotonic_ns():x}{TEMPORARY_SUFFIX}"
-    try:
+    with contextlib.ExitStack() as undo:
+        undo.callback(remove_file, temporary)
         for path in files:
             digest = _copy(path, temporary, on_progress)
             folder = directory / (done[0].sha256 if done else digest)[:ID_LENGTH]
             folder.mkdir(exist_ok=True)
             target = folder / path.name
             if not target.exists():
-                made.append(target)
+                undo.callback(remove_copy, target)
             _put(temporary, target)
             done.append(Copied(target, digest))
-    except BaseException:
-        for path in (temporary, *made):
-            remove_file(path)
-        for path in made:
-            with contextlib.suppress(OSError):
-                path.parent.rmdir()
-        raise
+        undo.pop_all()
     return tuple(done)
 
 

@@ -14,7 +14,8 @@ from g4run.models.store.store import Store
 def copy_name(store: Store, source: str, destination: str) -> Record:
     """Give the files of one name another name as well; what is already so stays so.
 
-    Raises ModelNotFound for the source, UsageError where the other name is malformed, reserved or taken.
+    Raises ModelNotFound for the source, UsageError where the other name is malformed, reserved or taken, DamagedRecord
+    where what the store knows of either cannot be read, DiskFull, NotWritable.
     """
     name = parse_own_name(destination).text
     with store.locked():

@@ -26,9 +26,8 @@ def write_atomically(path: Path, content: bytes) -> None:
         try:
             _write_through(temporary, content)
             patiently(lambda: temporary.replace(path))
-        except BaseException:
-            remove_file(temporary)
-            raise
+        finally:
+            remove_file(temporary)  # which is not there any more once it has its name
         _sync_directory(path.parent)
     except OSError as error:
         raise explain(error, path) from error
@@ -45,15 +44,11 @@ def remove_file(path: Path) -> None:
         patiently(path.unlink)
 
 
-def remove_temporaries(directory: Path) -> int:
-    """Remove what writers that were killed left behind; only under the directory's lock. Returns the bytes freed."""
-    freed = 0
+def remove_temporaries(directory: Path) -> None:
+    """Remove what writers that were killed left behind; only under the directory's lock."""
     for path in directory.glob(f".*{TEMPORARY_SUFFIX}"):
         with contextlib.suppress(OSError):
-            size = path.stat().st_size
             path.unlink()
-            freed += size
-    return freed
 
 
 def explain(error: OSError, path: Path) -> G4RunError:

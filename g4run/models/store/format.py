@@ -15,13 +15,13 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from g4run.errors import DamagedRecord
+from g4run.models.digest import is_sha256
 from g4run.models.quantizations import FileRole
 from g4run.models.store.records import Origin, Record, StoredFile, Summary
 from g4run.settings import Settings
 
 VERSION = 1
 _LARGEST = 2**63 - 1
-_HEXADECIMAL = frozenset("0123456789abcdef")
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -184,7 +184,7 @@ class _Fields:
     def digest_or_none(self, key: str) -> str | None:
         """A sha256 in hexadecimal digits."""
         value = self.text_or_none(key)
-        if value is not None and (len(value) != 64 or not _HEXADECIMAL.issuperset(value)):
+        if value is not None and not is_sha256(value):
             raise self._wrong(key, "a sha256")
         return value
 

@@ -42,16 +42,15 @@ def import_file(
     """Give a file a name; its other parts and the one projector beside it come along.
 
     `on_progress` is told how many bytes of a file were read so far. The same file under the same name again changes
-    nothing. Raises ModelNotFound, InvalidModelFile, UsageError for a name that is taken, DiskFull, NotWritable.
+    nothing. Raises ModelNotFound, InvalidModelFile, UsageError for a name that is taken, DamagedRecord, DiskFull,
+    NotWritable.
     """
     model = open_file(str(path), Path(os.path.abspath(expand_path(str(path)))))  # noqa: PTH100 - links stay links
     chosen = parse_own_name(name).text if name is not None else _derive_name(model.path)
     parts = _parts_of(model)
     before = store.find(chosen)
-    if before is not None:
-        kept = _keep(before, chosen, parts, copy, on_progress)
-        if kept:
-            return before
+    if before is not None and _keep(before, chosen, parts, copy, on_progress):
+        return before
     files = _copy(store, parts, on_progress) if copy else _use_in_place(store, parts, on_progress)
     record = _make_record(chosen, model, files, before)
     with store.locked():

@@ -1,6 +1,5 @@
 """Forgetting names, and freeing the bytes that nothing else needs."""
 
-import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +9,8 @@ from g4run.errors import DamagedRecord, G4RunError, ModelNotFound
 from g4run.models.hub.cache import file_size, locate_in_snapshot
 from g4run.models.hub.removal import unlink_snapshot_file
 from g4run.models.names.parse import DEMO, DemoName, parse_name
-from g4run.models.store.copies import COPIES
-from g4run.models.store.files import explain, remove_file
+from g4run.models.store.copies import COPIES, remove_copy
+from g4run.models.store.files import explain
 from g4run.models.store.records import Origin, Record, StoredFile
 from g4run.models.store.store import Store
 
@@ -52,7 +51,8 @@ class _Target:
 def remove(store: Store, names: Sequence[str]) -> tuple[Removal, ...]:
     """Remove names, and their files where nothing else uses them.
 
-    Raises ModelNotFound before anything is removed, NotWritable where the file system refuses: that name then stays.
+    Raises ModelNotFound before anything is removed, NotWritable where the file system refuses: that name then stays;
+    DamagedRecord where the store's directory cannot be read.
     """
     with store.locked():
         targets = {target.name.lower(): target for target in (_find(store, name) for name in names)}
@@ -61,7 +61,7 @@ def remove(store: Store, names: Sequence[str]) -> tuple[Removal, ...]:
 
 
 def release_files(store: Store, files: Sequence[StoredFile]) -> Released:
-    """Remove files that are ours and that no record uses any more. Raises NotWritable."""
+    """Remove files that are ours and that no record uses any more. Raises NotWritable, DamagedRecord."""
     with store.locked():
         return _release_all(store, files, _Users.of(store, frozenset()))
 
@@ -143,9 +143,7 @@ def _remove_copy(store: Store, path: Path) -> tuple[int, str | None]:
     if not path.parent.is_relative_to(directory) or path.parent == directory or ".." in path.parts:
         return 0, f"it is not in {directory}"
     size_bytes = file_size(path) or 0
-    remove_file(path)
-    with contextlib.suppress(OSError):  # others may lie beside it
-        path.parent.rmdir()
+    remove_copy(path)
     return size_bytes, None
 
 
@@ -161,12 +159,13 @@ class _Users:
     def of(cls, store: Store, removed: frozenset[str]) -> "_Users":
         """All records but those that are being removed, by their names in lower case."""
         by_path, by_bytes = dict[str, str](), dict[str, str]()
-        for record in store.records():
+        records, damaged = store.read()
+        for record in records:
             if record.name.lower() not in removed:
                 for file in record.files:
                     by_path[_place(file.path)] = record.name
                     by_bytes[_real_place(file.path)] = record.name
-        unreadable = next((entry.name for entry in store.damaged() if entry.name.lower() not in removed), None)
+        unreadable = next((entry.name for entry in damaged if entry.name.lower() not in removed), None)
         return cls(by_path, by_bytes, unreadable)
 
     def of_path(self, path: Path) -> str | None:

@@ -50,11 +50,11 @@ class Store:
         return tuple(sorted(records, key=_modified, reverse=True)), tuple(damaged)
 
     def records(self) -> tuple[Record, ...]:
-        """All that can be read, the one changed last first."""
+        """All that can be read, the one changed last first. Raises DamagedRecord as `read` does."""
         return self.read()[0]
 
     def damaged(self) -> tuple[DamagedEntry, ...]:
-        """All that cannot be read, by name."""
+        """All that cannot be read, by name. Raises DamagedRecord as `read` does."""
         return self.read()[1]
 
     def find(self, name: str) -> Record | None:

@@ -81,9 +81,10 @@ def measure_usage(settings: Settings, store: Store) -> DiskUsage:
 
 
 def prune(settings: Settings, store: Store, *, partial_days: float = PARTIAL_DAYS, is_dry_run: bool = False) -> Pruned:
-    """Remove old unfinished downloads of ours, cached headers, and what killed processes left. Raises NotWritable.
+    """Remove old unfinished downloads of ours, cached headers, and what killed processes left.
 
-    A dry run returns what would be removed, and removes nothing.
+    A dry run returns what would be removed, and removes nothing. Raises NotWritable, and DamagedRecord where the
+    store's directory cannot be read.
     """
     oldest = time.time() - partial_days * _DAY_SECONDS
     old = [partial for partial in partials(settings.hub_cache) if partial.is_ours and partial.modified < oldest]

@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d{1,18})-(\d{1,18})|\*)/(\d{1,18}|\*)", re.IGNORECASE)
+_LENGTH = re.compile(r"\d{1,18}", re.ASCII)
 _BUSY = frozenset({429, 503})
 _TRANSIENT_CLIENT_ERRORS = frozenset({408, 421, 425})
 
@@ -22,6 +23,9 @@ class Verdict(Enum):
     EXPIRED = auto()  # the link is no longer good
     BUSY = auto()  # later
     UNUSABLE = auto()  # nothing to rely on; ask again
+
+
+RENEWED = frozenset({Verdict.CHANGED, Verdict.OTHER_SIZE, Verdict.EXPIRED})  # that a fresh link may mend
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ def parse_retry_after(text: str, now: datetime) -> float | None:
         return float(text[:9])
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # a year that no calendar has
         return None
     date = date if date.tzinfo else date.replace(tzinfo=UTC)
     return max(0.0, (date - now).total_seconds())
@@ -96,7 +100,7 @@ def _judge_whole(headers: Mapping[str, str], asked: Asked) -> Answer:
     if headers.get("content-type", "").lower().startswith("text/html"):
         return Answer(Verdict.EXPIRED, "a web page came instead of the file")
     if not _has_length(headers, asked.size_bytes):
-        return Answer(Verdict.OTHER_SIZE, total_bytes=int(length) if length.isdigit() else 0)
+        return Answer(Verdict.OTHER_SIZE, total_bytes=int(length) if _LENGTH.fullmatch(length) else 0)
     return _same_content(Answer(Verdict.WHOLE, end=asked.size_bytes, etag=_strong_etag(headers)), asked)
 
 

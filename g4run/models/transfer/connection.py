@@ -10,14 +10,14 @@ import httpx2
 
 from g4run.errors import NetworkError
 from g4run.models.hub.remote_files import Link
-from g4run.models.transfer.answer import Asked, Verdict, judge_answer
+from g4run.models.transfer.answer import RENEWED, Asked, Verdict, judge_answer
 from g4run.models.transfer.file import PartialFile
 from g4run.models.transfer.link import KEPT, AttemptFailed, SharedLink
 from g4run.models.transfer.options import TransferOptions
+from g4run.models.transfer.request import NETWORK_FAILURES, describe_failure, send_request
 from g4run.models.transfer.schedule import Schedule, Segment
 from g4run.units import render_seconds
 
-_RENEWED = frozenset({Verdict.CHANGED, Verdict.OTHER_SIZE, Verdict.EXPIRED})
 _SOON_BYTES = 64 * 2**10  # after that much, a connection that broke is opened again at once
 
 
@@ -70,7 +70,7 @@ class Connection:
         asked = Asked(segment.position, segment.end, self._schedule.size_bytes, self._link.server_etags)
         with self._ask(link, asked) as response:
             answer = judge_answer(response.status_code, response.headers, asked)
-            if answer.verdict in _RENEWED:
+            if answer.verdict in RENEWED:
                 self._link.renew(link, answer, self._schedule.present_bytes)
             elif answer.verdict is Verdict.PART:
                 self._link.accept(answer.etag)
@@ -84,14 +84,8 @@ class Connection:
 
     @contextmanager
     def _ask(self, link: Link, asked: Asked) -> Iterator[httpx2.Response]:
-        headers = {**link.headers, "Range": f"bytes={asked.start}-{asked.end - 1}", "Accept-Encoding": "identity"}
-        if len(asked.etags) == 1:
-            headers["If-Range"] = min(asked.etags)
-        options = self._options
-        timeout = httpx2.Timeout(options.stall_seconds, connect=min(options.connect_seconds, options.stall_seconds))
         with _network_failures():
-            request = self._client.build_request("GET", link.url, headers=headers, timeout=timeout)
-            response = self._client.send(request, stream=True, follow_redirects=True)
+            response = send_request(self._client, link, asked, self._options)
         self._response = response
         try:
             yield response
@@ -167,13 +161,5 @@ def _network_failures() -> Iterator[None]:
     """Whatever the network does, as a failure of this attempt."""
     try:
         yield
-    except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, OSError) as error:
-        raise AttemptFailed(_describe(error)) from error
-
-
-def _describe(error: Exception) -> str:
-    if isinstance(error, httpx2.ConnectTimeout | httpx2.ConnectError):
-        return f"cannot connect to the server ({error})"
-    if isinstance(error, httpx2.TimeoutException):
-        return "the server sends nothing more"
-    return f"the connection broke ({error})"
+    except NETWORK_FAILURES as error:
+        raise AttemptFailed(describe_failure(error)) from error

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 
-from g4run.models.transfer.journal import read_journal, remove_journal
+from g4run.models.transfer.journal import read_journal
 
 
 def journal_path(partial: Path) -> Path:
@@ -18,21 +18,3 @@ def present_bytes(partial: Path) -> int:
         if recorded and partial.stat().st_size == recorded.identity.size_bytes:
             return sum(end - start for start, end in recorded.present)
     return 0
-
-
-def discard(partial: Path) -> int:
-    """Remove a partial file and its journal; returns how many bytes of the disk that frees."""
-    freed = 0
-    for path in (partial, journal_path(partial)):
-        with suppress(FileNotFoundError):
-            freed += _bytes_on_disk(path)
-    remove_journal(journal_path(partial))
-    partial.unlink(missing_ok=True)
-    return freed
-
-
-def _bytes_on_disk(path: Path) -> int:
-    """What a file occupies; on Windows, which does not say, its size."""
-    status = path.stat()
-    blocks: int | None = getattr(status, "st_blocks", None)
-    return status.st_size if blocks is None else blocks * 512

@@ -19,11 +19,11 @@ from g4run.models.transfer.file import PartialFile
 from g4run.models.transfer.journal import Identity
 from g4run.models.transfer.link import SharedLink
 from g4run.models.transfer.options import TransferOptions, Transferred
-from g4run.models.transfer.partial import discard, journal_path, present_bytes
+from g4run.models.transfer.partial import journal_path, present_bytes
 from g4run.models.transfer.schedule import Schedule
 from g4run.models.transfer.threads import Hasher, Syncer, start_thread
 
-__all__ = ["TransferOptions", "Transferred", "discard", "journal_path", "present_bytes", "transfer"]
+__all__ = ["TransferOptions", "Transferred", "journal_path", "present_bytes", "transfer"]
 
 _DEFAULTS = TransferOptions()
 _PROGRESS_SECONDS = 0.1
@@ -44,8 +44,8 @@ def transfer(
     `resolve` gives a fresh link each time; it is called from any thread, one at a time. `on_progress` gets the bytes
     that are there, from the calling thread, ten times a second at most and once at the end.
 
-    Raises NetworkError, DiskFull, NotWritable and KeyboardInterrupt with everything kept that came, and DigestMismatch,
-    which removes it.
+    Raises NetworkError, DiskFull, NotWritable, KeyboardInterrupt and what `resolve` raises with everything kept that
+    came, G4RunError where another program removed that, and DigestMismatch, which removes it.
     """
     link = SharedLink(resolve, options.fresh_links)
     identity = Identity(link.current.size_bytes, link.current.etag)
