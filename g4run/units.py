@@ -1,4 +1,8 @@
-"""Bytes, tokens and seconds as text. GB is 10^9 bytes, GiB is 2^30."""
+"""Bytes, tokens and seconds as text, and bytes out of it. GB is 10^9 bytes, GiB is 2^30."""
+
+import re
+
+_MOST_BYTES = 2**50
 
 
 def render_bytes(size_bytes: float) -> str:
@@ -27,3 +31,14 @@ def render_count(count: int) -> str:
 def render_rate(tokens_per_second: float) -> str:
     """Speed with two digits after the point: 20.128 -> '20.13 tokens/s'."""
     return f"{tokens_per_second:.2f} tokens/s"
+
+
+def parse_bytes(text: str) -> int:
+    """An amount of memory as people type it: 12GB (10^9), 12GiB (2^30), 512MB, 1.5TB. Raises ValueError."""
+    match = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*([kmgt])(i?)b?\s*", text, re.IGNORECASE | re.ASCII)
+    size = 0.0
+    if match is not None:
+        size = float(match[1]) * (1024 if match[3] else 1000) ** ("kmgt".index(match[2].lower()) + 1)
+    if not 1 <= size <= _MOST_BYTES:
+        raise ValueError(f"not an amount of memory: {text!r}")
+    return int(size)

@@ -45,11 +45,6 @@ class EngineReport:
     devices: tuple[DeviceReport, ...] = ()
 
 
-def list_devices() -> tuple[DeviceReport, ...]:
-    """The GPUs that the engine can use; none where asking fails."""
-    return inspect_engine().devices
-
-
 def inspect_engine(seconds: float = _PATIENCE_SECONDS) -> EngineReport:
     """Backends and devices; empty where the other process crashes, hangs or has no library to load."""
     command = (sys.executable, "-P", str(Path(__file__).resolve()))  # -P: modules of the current directory are not ours

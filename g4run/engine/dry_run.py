@@ -1,4 +1,4 @@
-"""The process that `probe` starts: loads models without memory, and says what they would take.
+"""The process that `probe_each` starts: loads models without memory, and says what they would take.
 
 Dry runs come in on stdin, figures go out on stdout, both JSON; llama.cpp's log goes to stderr.
 """

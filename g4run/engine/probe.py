@@ -79,13 +79,11 @@ _REQUEST = msgspec.json.Encoder()
 _ANSWER = msgspec.json.Decoder(tuple[ProbedMemory | ProbeFailure, ...])
 
 
-def probe(run: DryRun, timeout_seconds: float = TIMEOUT_SECONDS) -> Probed:
-    """Ask llama.cpp what one load would take."""
-    return probe_each((run,), timeout_seconds)[0]
-
-
 def probe_each(runs: Sequence[DryRun], timeout_seconds: float = TIMEOUT_SECONDS) -> tuple[Probed, ...]:
-    """Ask for several loads in one process; neighbours that differ in the context alone share one load of the model."""
+    """Ask llama.cpp what loads would take, all in one process.
+
+    Those that differ in the context alone share one load of the model.
+    """
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-c", _RUN_DRY, str(_PACKAGE)],

@@ -55,7 +55,7 @@ def find_bandwidth(path: Path, processors: Processors, memory: Memory, *, measur
     measured = measure_bandwidth(processors.threads, memory.available_bytes)
     if measured is None:
         nominal = find_memory_bandwidth(processors.model)
-        return Bandwidth(nominal, FigureSource.KNOWN) if nominal else Bandwidth(_ASSUMED, FigureSource.ASSUMED)
+        return Bandwidth(nominal, FigureSource.NOMINAL) if nominal else Bandwidth(_ASSUMED, FigureSource.ASSUMED)
     _keep(path, key, measured)
     return Bandwidth(measured, FigureSource.MEASURED)
 

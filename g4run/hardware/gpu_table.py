@@ -26,8 +26,9 @@ _MIG_EIGHTHS, _MIG_SEVENTHS = 8, 7  # NVIDIA MIG user guide: slices of memory, s
 
 @dataclass(frozen=True, slots=True)
 class KnownGpu:
-    """Nominal figures; `total_bytes` is 0 where the GPU uses the machine's memory and that comes in many sizes.
+    """Nominal figures, none of them confirmed; `source` is where to check them.
 
+    `total_bytes` is 0 where the GPU uses the machine's memory and that comes in many sizes.
     `half_precision_flops` is dense, per second; of Pascal cards it is single precision, which they compute faster.
     """
 
@@ -37,7 +38,6 @@ class KnownGpu:
     half_precision_flops: float
     source: str
     kind: GpuKind = GpuKind.DISCRETE
-    is_confirmed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +165,5 @@ def _entry(row: dict[str, object], sources: dict[str, str]) -> _Entry:
         half_precision_flops=float(str(row["half"])) * 1e12,
         source=sources[str(row["source"])],
         kind=GpuKind(str(row.get("kind", "discrete"))),
-        is_confirmed=not row.get("unconfirmed", False),
     )
     return _Entry(gpu, tuple(words_of(name) for name in names))

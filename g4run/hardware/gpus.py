@@ -36,6 +36,7 @@ _VENDORS: Final = {"CUDA": Vendor.NVIDIA, "ROCm": Vendor.AMD, "Metal": Vendor.AP
 class GgmlDevice:
     """A device as ggml lists it: `backend` is its registry's name, `kind` gpu or igpu (ggml-backend.h).
 
+    The engine's DeviceReport has the same fields: its module runs alone, as a script, and imports nothing of ours.
     `pci_address` is as the kernel writes it (0000:01:00.0), or empty where the backend does not say.
     """
 
@@ -206,7 +207,7 @@ def _bandwidth(known: KnownGpu | None, kind: GpuKind, memory_bandwidth: Bandwidt
     """The table's; an integrated GPU reads main memory, as fast as that was measured here."""
     if kind is GpuKind.INTEGRATED and (known is None or memory_bandwidth.source is FigureSource.MEASURED):
         return memory_bandwidth
-    return Bandwidth(known.bandwidth, FigureSource.KNOWN) if known is not None else None
+    return Bandwidth(known.bandwidth, FigureSource.NOMINAL) if known is not None else None
 
 
 def _is_like(one: str, other: str) -> bool:

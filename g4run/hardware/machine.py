@@ -19,7 +19,7 @@ class FigureSource(StrEnum):
     """Where a figure comes from."""
 
     MEASURED = "measured"  # on this machine
-    KNOWN = "known"  # nominal, from a table
+    NOMINAL = "nominal"  # from the table of GPUs, which nobody compared with data sheets
     ASSUMED = "assumed"
 
 

@@ -11,12 +11,10 @@ from g4run.models.catalog.values import CatalogFile, SizeFacts
 from g4run.planner.catalog_shapes import shape_of_catalog
 from g4run.planner.goals import Attempt, RecommendRequest, most_usefulness, usefulness
 from g4run.planner.measured import MeasuredSpeed
-from g4run.planner.placement import plan_model
+from g4run.planner.placement import DEFAULT_CONTEXT, plan_model
 from g4run.planner.quality import QualityEstimate, References, estimate_quality, find_references, is_acceptable
 from g4run.planner.speed import estimate_speed
 from g4run.planner.values import Ledger, ModelShape, Plan, PlanRequest, Speed
-
-USUAL_CONTEXT = 8192  # tokens that `run` and `chat` load where nobody says --ctx
 
 
 class Verdict(StrEnum):
@@ -49,7 +47,7 @@ class Candidate:
     def command(self) -> str:
         """What to type to talk to it."""
         context = self.plan.settings.context
-        return f"g4run chat {self.file.name}" + ("" if context == USUAL_CONTEXT else f" --ctx {context}")
+        return f"g4run chat {self.file.name}" + ("" if context == DEFAULT_CONTEXT else f" --ctx {context}")
 
     @property
     def gpu_bytes(self) -> int:
@@ -105,11 +103,6 @@ def choose_files(files: Sequence[CatalogFile]) -> tuple[CatalogFile, ...]:
         if is_acceptable(file.quantization):
             chosen.setdefault(file.quantization, file)
     return tuple(chosen.values())
-
-
-def missing_bytes(ledger: Ledger) -> int:
-    """What all devices lack together."""
-    return sum(max(0, device.total_bytes - device.free_bytes) for device in ledger.devices)
 
 
 def fits_machine(ledger: Ledger, machine: Machine) -> bool:

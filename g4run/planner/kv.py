@@ -16,6 +16,7 @@ CELL_PADDING = 256
 
 # ggml-common.h: values in a block, and its bytes.
 _BLOCKS = {KvType.F16: (1, 2), KvType.Q8_0: (32, 34), KvType.Q4_0: (32, 18)}
+VALUE_BYTES = {kv_type: size / values for kv_type, (values, size) in _BLOCKS.items()}  # the block's scale included
 
 
 class CacheSettings(Protocol):

@@ -6,7 +6,6 @@ is on. Left out: what a GPU's driver rounds up (CUDA pads a tensor's last row to
 
 from dataclasses import dataclass
 
-from g4run.engine.parameters import KvType
 from g4run.hardware.machine import Gpu, GpuKind, Machine
 from g4run.planner.compute import PIPELINE_COPIES, ComputeLoad, ComputeRole, compute_bytes, output_bytes
 from g4run.planner.kv import CellWidths, cache_bytes, cells_of, sum_widths
@@ -89,7 +88,7 @@ def _device(shape: ModelShape, share: Share, settings: PlanSettings, taken_bytes
 def _kv_bytes(shape: ModelShape, widths: CellWidths, settings: PlanSettings) -> int:
     window = shape.architecture.sliding_window
     cells = cells_of(window, settings.context, settings.micro_batch, settings.sequences)
-    return cache_bytes(widths, cells, KvType(settings.kv_type))
+    return cache_bytes(widths, cells, settings.kv_type)
 
 
 def _is_pipeline(gpus: tuple[Gpu, ...], settings: PlanSettings, layers: int) -> bool:

@@ -11,11 +11,11 @@ from itertools import product
 from g4run.engine.parameters import KvType
 from g4run.hardware.machine import Machine
 from g4run.planner.kv import CELL_PADDING
-from g4run.planner.memory import Share, ledger_of, shares_of
+from g4run.planner.memory import Share, estimate_ledger, ledger_of, shares_of
 from g4run.planner.split import usable_gpus
 from g4run.planner.values import Ledger, ModelShape, Placement, Plan, PlanRequest, PlanSettings
 
-DEFAULT_CONTEXT = 8192
+DEFAULT_CONTEXT = 8192  # tokens that `run` and `chat` load where nobody says --ctx
 LEAST_CONTEXT = 4096  # below it conversations soon forget; taken only where nothing else fits
 CONTEXTS = (DEFAULT_CONTEXT, 6144, LEAST_CONTEXT)
 SHORT_CONTEXTS = (2048, 1024, 512)
@@ -197,7 +197,7 @@ class _Planner:
         return all(device.total_bytes <= device.free_bytes for device in self._ledger(settings).devices[:-1])
 
     def _ledger(self, settings: PlanSettings) -> Ledger:
-        return ledger_of(self._shape, shares_of(self._shape, settings, self._machine), settings)
+        return estimate_ledger(self._shape, settings, self._machine)
 
     def _longest_context(self, placement: Placement, settings: PlanSettings, kv_type: KvType) -> int:
         """The longest context for which this placement has settings that fit; 0 where it has none."""

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from g4run.errors import DoesNotFit
 from g4run.hardware.machine import GpuKind, GpuProcess, Machine
-from g4run.planner.candidates import Candidate, Question, Verdict, missing_bytes
+from g4run.planner.candidates import Candidate, Question, Verdict
 from g4run.planner.goals import RecommendRequest, attempts
+from g4run.planner.placement import lacking_bytes
 from g4run.planner.quality import SIZE_STEPS
 from g4run.planner.values import DeviceLedger, Placement
 from g4run.units import render_bytes, render_count
@@ -65,7 +66,7 @@ def nothing_will_do(
             f"no Gemma 4 that can do this was trained for a context of {render_count(request.wanted_context)} tokens",
             "g4run recommend --ctx 131072",
         )
-    smallest = min(alternatives, key=lambda candidate: (missing_bytes(candidate.plan.ledger), candidate.file.name))
+    smallest = min(alternatives, key=lambda candidate: (lacking_bytes(candidate.plan.ledger), candidate.file.name))
     return DoesNotFit(
         f"nothing fits: the smallest, {smallest.file.name} with a context of "
         f"{render_count(smallest.plan.settings.context)} tokens, {missing_memory(smallest)}",

@@ -13,6 +13,7 @@ from g4run.planner.calibration import (
     card_bandwidth,
 )
 from g4run.planner.device_classes import class_of_gpu, class_of_processors
+from g4run.planner.split import usable_gpus
 from g4run.planner.values import Plan
 
 
@@ -36,8 +37,8 @@ class SpeedDevices:
 
 
 def speed_devices(plan: Plan, machine: Machine) -> SpeedDevices:
-    """The devices of a plan; GPUs that the installed llama.cpp cannot use are none."""
-    usable = tuple(gpu for gpu in machine.gpus if gpu.backend is not None) if plan.settings.gpu_layers > 0 else ()
+    """The devices of a plan; GPUs that llama.cpp would not use are none."""
+    usable = usable_gpus(machine) if plan.settings.gpu_layers > 0 else ()
     shares = _shares(plan, len(usable))
     return SpeedDevices(
         processors=_processors(plan, machine),

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 from g4run.engine.parameters import KvType
 from g4run.models.gguf.architecture import Gemma4
+from g4run.planner.kv import VALUE_BYTES
 from g4run.planner.values import ModelShape, PlanSettings
-
-CACHE_BYTES = {KvType.F16: 2.0, KvType.Q8_0: 34 / 32, KvType.Q4_0: 18 / 32}  # per element; ggml-common.h block sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +24,6 @@ class SplitReads:
     gpu: Reads
     cpu: Reads
     expert_layers: int
-
-
-def read_bytes_per_token(shape: ModelShape) -> float:
-    """Weights read for one token: all layers, of the experts those in use, and the head; not the embedding table.
-
-    Counts the keys' and values' weights of layers that share a cache, which are not read: 1 % of E2B and E4B.
-    """
-    layers = sum(layer_read_bytes(shape, layer) for layer in range(len(shape.layers)))
-    return layers + head_bytes(shape)
 
 
 def head_bytes(shape: ModelShape) -> int:
@@ -58,11 +48,15 @@ def cache_read_bytes(architecture: Gemma4, layer: int, kv_type: KvType, position
     """Keys and values that one layer reads at a position; a layer that uses another's cache reads it all the same."""
     cells = min(position, architecture.sliding_window) if architecture.sliding_pattern[layer] else position
     elements = 2 * architecture.kv_head_counts[layer] * architecture.key_length_of(layer)
-    return elements * CACHE_BYTES[kv_type] * cells
+    return elements * VALUE_BYTES[kv_type] * cells
 
 
 def split_reads(shape: ModelShape, settings: PlanSettings, position: int) -> SplitReads:
-    """Where llama.cpp reads what: the last layers and the head on the GPU first (llama-model.cpp:1589-1615)."""
+    """Where llama.cpp reads what: the last layers and the head on the GPU first (llama-model.cpp:1589-1615).
+
+    Of the experts those in use, and not the embedding table. Counts the keys' and values' weights of layers that share
+    a cache, which are not read: 1 % of E2B and E4B.
+    """
     count = len(shape.layers)
     first = max(0, count + 1 - settings.gpu_layers)
     head = head_bytes(shape)

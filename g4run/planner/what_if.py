@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from g4run.errors import UsageError
+from g4run.hardware.apple import working_set_bytes
 from g4run.hardware.gpu_table import KnownGpu
 from g4run.hardware.machine import Bandwidth, FigureSource, Gpu, GpuKind, Machine
 from g4run.hardware.memory import Memory
@@ -16,9 +17,7 @@ NO_GPU = "none"
 _SYSTEM_BYTES = 2 * 2**30
 _SYSTEM_SHARE = 0.15  # of small machines, which run lighter systems
 _DISPLAY_SHARE = 0.05  # of a GPU's memory: the driver's own and the desktop
-_METAL_SHARE = 0.75  # of an Apple machine's memory that Metal may use: recommendedMaxWorkingSetSize
 
-_MOST_BYTES = 2**50
 _AMD = re.compile(r"\b(rx|amd|radeon|r9700|mi\d+x?|w\d{4})\b", re.ASCII)  # of the table's names
 _APPLE = re.compile(r"m\d\b", re.ASCII)
 _ASSUMED_BANDWIDTH = 300e9  # bytes per second, between a GTX 1060's 192 and an RTX 3060's 360
@@ -94,10 +93,10 @@ def _gpu(known: KnownGpu, machine: Machine) -> Gpu:
     """A GPU of the table, as a build that can use it would find it."""
     total, free = known.total_bytes, known.total_bytes - int(known.total_bytes * _DISPLAY_SHARE)
     if known.kind is not GpuKind.DISCRETE or not total:
-        share = _METAL_SHARE if _is_apple(known) else 1.0
-        total = int(machine.memory.usable_bytes * share)
+        usable = machine.memory.usable_bytes
+        total = working_set_bytes(usable, 0) if _is_apple(known) else usable
         free = min(total, machine.memory.available_bytes)
-    bandwidth = Bandwidth(known.bandwidth, FigureSource.KNOWN)
+    bandwidth = Bandwidth(known.bandwidth, FigureSource.NOMINAL)
     return Gpu(known.name, known.kind, _backend(known), total, free, bandwidth, known.half_precision_flops)
 
 
@@ -122,14 +121,3 @@ def _with_memory(gpus: tuple[Gpu, ...], total_bytes: int) -> tuple[Gpu, ...]:
         return (replace(gpus[0], total_bytes=total_bytes, free_bytes=free_bytes, processes=()), *gpus[1:])
     bandwidth = Bandwidth(_ASSUMED_BANDWIDTH, FigureSource.ASSUMED)
     return (Gpu("GPU", GpuKind.DISCRETE, "CUDA", total_bytes, free_bytes, bandwidth, None),)
-
-
-def parse_bytes(option: str, text: str) -> int:
-    """An amount of memory as people type it: 12GB (10^9), 12GiB (2^30), 512MB, 1.5TB. Raises UsageError."""
-    match = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*([kmgt])(i?)b?\s*", text, re.IGNORECASE | re.ASCII)
-    size = 0.0
-    if match is not None:
-        size = float(match[1]) * (1024 if match[3] else 1000) ** ("kmgt".index(match[2].lower()) + 1)
-    if not 1 <= size <= _MOST_BYTES:
-        raise UsageError(f"{option} must be an amount of memory, not {text!r}", f"{option} 12GB")
-    return int(size)

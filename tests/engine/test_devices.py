@@ -11,7 +11,6 @@ from g4run.engine.devices import (
     DeviceReport,
     EngineReport,
     inspect_engine,
-    list_devices,
     load_library,
     parse_report,
     report_backends,
@@ -23,7 +22,6 @@ GPU = DeviceReport("CUDA0", "NVIDIA GeForce RTX 3090", "CUDA", "gpu", 24 << 30, 
 def test_the_installed_library_has_its_cpu_and_lists_no_cpu() -> None:
     report = inspect_engine()
     assert "CPU" in report.backends
-    assert report.devices == list_devices()
     assert all(device.backend != "CPU" for device in report.devices)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from g4run.engine.parameters import KvType, LoadParameters
-from g4run.engine.probe import DeviceMemory, DryRun, ProbedMemory, ProbeFailure, probe, probe_each
+from g4run.engine.probe import TIMEOUT_SECONDS, DeviceMemory, DryRun, Probed, ProbedMemory, ProbeFailure, probe_each
 from tests.engine.requests import DEMO
 from tests.fakes.gguf_files import EXPERTS, SMALL, foreign_file, gemma4_file
 
@@ -19,6 +19,10 @@ def dry_run(path: Path, context_length: int = 4096, **settings: int | bool) -> D
         cpu_expert_layers=int(settings.get("cpu_expert_layers", 0)),
         repack=bool(settings.get("repack", False)),
     )
+
+
+def probe(run: DryRun, timeout_seconds: float = TIMEOUT_SECONDS) -> Probed:
+    return probe_each((run,), timeout_seconds)[0]
 
 
 def test_the_built_in_model_s_figures() -> None:

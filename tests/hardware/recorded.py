@@ -1,4 +1,4 @@
-"""Machines written down after the formats of their drivers: each a directory with `machine.toml`, `expected.json`.
+"""Machines composed after their drivers' formats, none recorded: each a `machine.toml` and an `expected.json`.
 
 `machine.toml` has the files of /proc and /sys, what programs print, and what ggml lists; `topology` stands for the two
 files of each logical processor, numbered as the kernel does: all cores' first threads, then their second ones.
@@ -17,7 +17,7 @@ from g4run.hardware.processors import parse_processor_list
 from g4run.hardware.system import System, inspect_platform
 
 FIXTURES = Path(__file__).parent / "fixtures"
-NAMES = sorted(path.name for path in FIXTURES.iterdir())
+NAMES = sorted(path.name for path in FIXTURES.iterdir() if path.is_dir())
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def test_what_is_damaged_or_of_another_machine_does_not_count(content: str, tmp_
 def test_a_chip_whose_memory_is_known_is_not_guessed(tmp_path: Path) -> None:
     apple = replace(PROCESSORS, model="Apple M2")
     found = find_bandwidth(tmp_path / "hardware.json", apple, SMALL, measure=False)
-    assert found == Bandwidth(100e9, FigureSource.KNOWN)
+    assert found == Bandwidth(100e9, FigureSource.NOMINAL)
 
 
 def test_a_measured_figure_is_kept(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_what_a_processor_imitates_is_no_gpu() -> None:
 @pytest.mark.parametrize(
     ("device", "kind", "free", "bandwidth"),
     [
-        (CUDA, GpuKind.DISCRETE, 23 * GIB, Bandwidth(936e9, FigureSource.KNOWN)),
+        (CUDA, GpuKind.DISCRETE, 23 * GIB, Bandwidth(936e9, FigureSource.NOMINAL)),
         (replace(CUDA, description="Something New"), GpuKind.DISCRETE, 23 * GIB, None),
         (
             replace(VULKAN, description="Intel(R) Graphics", kind="igpu", total_bytes=60 * GIB, free_bytes=60 * GIB),
@@ -85,7 +85,7 @@ def test_the_card_tells_what_is_free_and_the_backend_how_much_there_is() -> None
         backend="CUDA",
         total_bytes=24 * GIB,
         free_bytes=22 * GIB,
-        bandwidth=Bandwidth(936e9, FigureSource.KNOWN),
+        bandwidth=Bandwidth(936e9, FigureSource.NOMINAL),
         half_precision_flops=71e12,
     )
 
@@ -104,4 +104,4 @@ def test_a_backend_and_a_card_of_other_names_are_one_if_the_vendor_has_but_one()
     card = Card(Vendor.AMD, "AMD GPU 1586", GpuKind.UNIFIED, 100 * GIB, 90 * GIB)
     (found,) = merge_gpus([device], [card], MEMORY, BANDWIDTH)
     assert found.card == card
-    assert found.gpu.bandwidth == Bandwidth(256e9, FigureSource.KNOWN)
+    assert found.gpu.bandwidth == Bandwidth(256e9, FigureSource.NOMINAL)

@@ -144,7 +144,7 @@ def test_unknown_fields_are_ignored() -> None:
         (
             ("memory_bandwidth", "source"),
             "rumour",
-            "memory_bandwidth.source must be one of measured, known, assumed, not 'rumour'",
+            "memory_bandwidth.source must be one of measured, nominal, assumed, not 'rumour'",
         ),
         (("gpus", 0, "kind"), "big", "gpus[0].kind must be one of discrete, integrated, unified, not 'big'"),
         (("gpus", 0, "name"), None, "gpus[0].name must be text, not null"),

@@ -1,4 +1,4 @@
-"""Whole machines: what every detector makes of files and answers that were written down."""
+"""Whole machines: what every detector makes of files and answers composed after real formats."""
 
 import json
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Machines to recommend for: what people run models on, as `g4run hardware` would find them.
 
-Memory bandwidths are nominal (vendors' data sheets), GPU figures those of the table of known GPUs; what is free is what
+Memory bandwidths are nominal, as commonly quoted, GPU figures those of the table of known GPUs; what is free is what
 an idle system leaves, unless the machine's name says that it is busy.
 """
 
@@ -72,7 +72,7 @@ def make_machine(
         platform=Platform(system, architecture, is_container=limit_gib is not None),
         processors=Processors(cores, quota),
         memory=Memory(int(ram_gib * GIB), int(available * GIB), None if limit_gib is None else int(limit_gib * GIB)),
-        memory_bandwidth=Bandwidth(bandwidth * 1e9, FigureSource.KNOWN),
+        memory_bandwidth=Bandwidth(bandwidth * 1e9, FigureSource.NOMINAL),
         gpus=all_gpus,
         build=Build(("CPU", *backends)),
     )
@@ -182,7 +182,7 @@ def _servers() -> Iterator[tuple[str, Machine]]:
 def _gpu(name: str, kind: GpuKind, backend: str, total: int, free: int, processes: tuple[GpuProcess, ...]) -> Gpu:
     known = find_gpu(name, total if kind is GpuKind.DISCRETE else None)
     assert known is not None, name
-    bandwidth = Bandwidth(known.bandwidth, FigureSource.KNOWN)
+    bandwidth = Bandwidth(known.bandwidth, FigureSource.NOMINAL)
     return Gpu(name, kind, backend, total, free, bandwidth, known.half_precision_flops, processes)
 
 

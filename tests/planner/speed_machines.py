@@ -19,7 +19,7 @@ PROCESSORS = ("x86", "x86_512", "arm")
 def make_machine(
     *gpus: Gpu,
     bandwidth: float = 89.6e9,
-    source: FigureSource = FigureSource.KNOWN,
+    source: FigureSource = FigureSource.NOMINAL,
     cores: int = 8,
     architecture: str = "x86_64",
     instruction_sets: tuple[str, ...] = (),
@@ -40,7 +40,7 @@ def make_gpu(
     kind: GpuKind = GpuKind.DISCRETE,
     gibibytes: int = 24,
 ) -> Gpu:
-    known = None if bandwidth is None else Bandwidth(bandwidth, FigureSource.KNOWN)
+    known = None if bandwidth is None else Bandwidth(bandwidth, FigureSource.NOMINAL)
     return Gpu(name, kind, "CUDA", gibibytes << 30, gibibytes << 30, known, flops)
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from g4run.engine.parameters import KvType
 from g4run.models.gguf.architecture import Gemma4
-from g4run.planner.speed_reads import CACHE_BYTES, matrix_operations
+from g4run.planner.kv import VALUE_BYTES
+from g4run.planner.speed_reads import matrix_operations
 from g4run.planner.values import LayerWeights, ModelShape
 from scripts.shapes.sizes import SHAPES, VOCABULARY_SIZE, Shape
 from tests.planner.speed_fit import Observation
@@ -120,7 +121,7 @@ def _cache_bytes(architecture: Gemma4, kv_type: KvType, position: int) -> float:
         min(position, architecture.sliding_window) if sliding else position for sliding in architecture.sliding_pattern
     )
     lengths = (2 * heads * architecture.key_length_of(layer) for layer, heads in enumerate(architecture.kv_head_counts))
-    return sum(CACHE_BYTES[kv_type] * cell * length for cell, length in zip(cells, lengths, strict=True))
+    return sum(VALUE_BYTES[kv_type] * cell * length for cell, length in zip(cells, lengths, strict=True))
 
 
 def model_shape(size: str, bits_per_weight: float) -> ModelShape:

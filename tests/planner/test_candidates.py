@@ -3,9 +3,9 @@ from dataclasses import replace
 from g4run.engine.parameters import KvType
 from g4run.models.catalog.catalog import read_catalog
 from g4run.models.names.parse import FamilyName, HubName, Size, parse_name
-from g4run.planner.candidates import Candidate, Question, choose_files, find_candidates, fits_machine, missing_bytes
+from g4run.planner.candidates import Candidate, Question, choose_files, find_candidates, fits_machine
 from g4run.planner.goals import Attempt, Goal, RecommendRequest
-from g4run.planner.placement import plan_model
+from g4run.planner.placement import lacking_bytes, plan_model
 from g4run.planner.speed import estimate_speed
 from g4run.planner.values import DeviceLedger, Ledger, PlanRequest
 from tests.planner.golden_table import NOWHERE
@@ -111,7 +111,7 @@ def test_devices_that_share_main_memory_must_have_room_together() -> None:
 
 def test_what_devices_lack_together() -> None:
     ledger = Ledger((device("GPU", "gpu", 10, 7), device("CPU", "cpu", 5, 4), device("CPU", "cpu", 1, 9)))
-    assert missing_bytes(ledger) == 4
+    assert lacking_bytes(ledger) == 4
 
 
 def test_the_command_names_a_context_that_is_not_the_usual_one() -> None:

@@ -121,6 +121,15 @@ def test_a_gpu_without_a_backend_is_none() -> None:
     assert estimate_speed(make_plan(DENSE, gpu_layers=49), unusable) == estimate_speed(make_plan(DENSE), make_machine())
 
 
+def test_an_integrated_gpu_beside_a_card_has_no_part() -> None:
+    """llama.cpp leaves it out, and so does the ledger, whose weights say how layers are shared."""
+    inside = make_gpu("AMD Radeon 780M", 89.6e9, 16.6e12, GpuKind.INTEGRATED)
+    ledger = Ledger((device_ledger("CUDA0", "gpu", 1),))
+    plan = replace(make_plan(DENSE, gpu_layers=49), ledger=ledger)
+    for machine in (make_machine(make_gpu(), inside), make_machine(inside, make_gpu())):
+        assert estimate_speed(plan, machine) == estimate_speed(plan, GPU_MACHINE)
+
+
 def test_a_gpu_that_shares_memory_reads_as_fast_as_memory_does() -> None:
     shared = make_gpu("AMD Radeon 780M", None, 16.6e12, GpuKind.INTEGRATED)
     known = replace(shared, bandwidth=make_gpu(bandwidth=89.6e9).bandwidth)

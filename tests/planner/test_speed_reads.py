@@ -10,10 +10,9 @@ from g4run.planner.speed_reads import (
     attention_operations,
     cache_read_bytes,
     matrix_operations,
-    read_bytes_per_token,
     split_reads,
 )
-from g4run.planner.values import LayerWeights
+from g4run.planner.values import LayerWeights, ModelShape
 from tests.planner.speed_machines import make_plan
 from tests.planner.speed_rows import model_shape
 
@@ -25,16 +24,20 @@ SMALL = replace(
 )  # two layers, of which the first slides; 8 of 128 experts are 100 bytes
 
 
+def weights_per_token(shape: ModelShape) -> float:
+    return split_reads(shape, make_plan(shape).settings, 0).cpu.weight_bytes
+
+
 @pytest.mark.parametrize(
     ("size", "billions"), [("E2B", 2.279), ("E4B", 4.644), ("12B", 11.907), ("26B", 3.811), ("31B", 30.696)]
 )
 def test_a_token_reads_what_is_active_and_the_head_but_no_table(size: str, billions: float) -> None:
-    assert read_bytes_per_token(model_shape(size, 8)) / 1e9 == pytest.approx(billions, abs=0.002)
+    assert weights_per_token(model_shape(size, 8)) / 1e9 == pytest.approx(billions, abs=0.002)
 
 
 def test_a_head_of_its_own_is_read_in_the_place_of_the_embeddings() -> None:
-    assert read_bytes_per_token(SMALL) == 453
-    assert read_bytes_per_token(replace(SMALL, has_tied_head=False)) == 403
+    assert weights_per_token(SMALL) == 453
+    assert weights_per_token(replace(SMALL, has_tied_head=False)) == 403
 
 
 @pytest.mark.parametrize(
