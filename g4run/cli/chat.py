@@ -34,7 +34,9 @@ class ChatRequest:
 
 
 def chat(
-    model: Annotated[str, typer.Argument(metavar="[MODEL]", help="'demo', or the path of a GGUF file.")] = "demo",
+    model: Annotated[
+        str, typer.Argument(metavar="[MODEL]", help="A name, the path of a GGUF file, or 'demo'.")
+    ] = "demo",
     system: given.System = None,
     temperature: given.Temperature = None,
     top_p: given.TopP = None,

@@ -98,7 +98,9 @@ def outdated_value(models: Sequence["OutdatedModel"]) -> dict[str, object]:
 
 def render_refresh(report: "RefreshReport") -> str:
     """How many repositories answered, and which did not and why."""
-    answered = f"{len(report.refreshed)} repositories listed, {len(report.changed)} of them changed\n"
+    count = len(report.refreshed)
+    repositories = f"{count} {'repository' if count == 1 else 'repositories'}"
+    answered = f"{repositories} listed, {len(report.changed)} of them changed\n"
     failures = "".join(f"kept as it was: {_failure(failure)}\n" for failure in report.failures)
     return f"{answered}{failures}the catalog is in {report.path}\n"
 

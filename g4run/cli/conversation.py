@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _MOST_BYTES = 256 * 10**6  # of a prompt or a file of messages; the longest context holds about 1 MiB of text
 _NO_PROMPT_HINT = 'g4run run {model} "your prompt", or g4run chat {model}'
+_SHAPE_HINT = 'the shape is {"messages": [{"role": "user", "content": "Hello!"}]}'
 
 
 def read_conversation(
@@ -45,7 +46,7 @@ def parse_messages_file(text: str, name: str) -> "Conversation":
         message = (
             f"{name} is not JSON: {error.msg.lower().removesuffix(' at')} at line {error.lineno}, column {error.colno}"
         )
-        raise UsageError(message) from None
+        raise UsageError(message, _SHAPE_HINT) from None
     except RecursionError:
         raise UsageError(f"{name} nests too deeply") from None
     except UnicodeEncodeError:
@@ -53,7 +54,7 @@ def parse_messages_file(text: str, name: str) -> "Conversation":
     except ValueError:  # int(), beyond 4,300 digits
         raise UsageError(f"{name} holds a number of too many digits") from None
     except UsageError as error:
-        raise UsageError(f"{name}: {error.message}", error.hint) from None
+        raise UsageError(f"{name}: {error.message}", error.hint or _SHAPE_HINT) from None
 
 
 def repair_text(text: str) -> str:

@@ -26,7 +26,7 @@ def render_machine(machine: "Machine", width: int | None) -> str:
     if not machine.gpus:
         sections.append("GPU\n  none found\n")
     sections.append(_section("Disks", [_disk_pair(disk) for disk in machine.disks], width))
-    return "\n".join(sections) + _render_advice(machine, width)
+    return "\n".join(sections) + render_advice(machine, width)
 
 
 def _section(title: str, pairs: Sequence[tuple[str, str]], width: int | None) -> str:
@@ -80,7 +80,9 @@ def _render_available(memory: "Memory") -> str:
 
 
 def _render_bandwidth(bandwidth: "Bandwidth") -> str:
-    source = {"measured": "measured here", "known": "nominal", "assumed": "assumed"}[bandwidth.source.value]
+    source = {"measured": "measured here", "nominal": "nominal, unconfirmed", "assumed": "assumed"}[
+        bandwidth.source.value
+    ]
     return f"{bandwidth.bytes_per_second / 1e9:.0f} GB/s, {source}"
 
 
@@ -92,7 +94,7 @@ def _gpu_pairs(gpu: "Gpu") -> Sequence[tuple[str, str]]:
         ("bandwidth", _render_bandwidth(gpu.bandwidth) if gpu.bandwidth else "unknown"),
     ]
     if gpu.half_precision_flops is not None:
-        pairs.append(("half precision", f"{gpu.half_precision_flops / 1e12:.0f} TFLOPS, nominal"))
+        pairs.append(("half precision", f"{gpu.half_precision_flops / 1e12:.0f} TFLOPS, nominal, unconfirmed"))
     return [*pairs, *_process_pairs(gpu.processes)]
 
 
@@ -109,7 +111,7 @@ def _disk_pair(disk: "Disk") -> tuple[str, str]:
     return (f"{render_bytes(disk.free_bytes)} free", f"of {render_bytes(disk.total_bytes)}: {disk.path}")
 
 
-def _render_advice(machine: "Machine", width: int | None) -> str:
+def render_advice(machine: "Machine", width: int | None) -> str:
     """The sentence, wrapped, and below it the command on one line, to be copied."""
     if not machine.build.advice:
         return ""

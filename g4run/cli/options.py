@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from g4run.runtime.answer import AnswerOptions
 
 _DEFAULTS = SamplingParameters()
-_LARGEST_INT = 2**31 - 1  # llama.cpp counts in 32-bit signed integers
+LARGEST_INT = 2**31 - 1  # llama.cpp counts in 32-bit signed integers
 _LARGEST_SEED = 2**32 - 2  # 2^32 - 1 is LLAMA_DEFAULT_SEED, which draws one (llama.h)
 
 System = Annotated[str | None, typer.Option("--system", metavar="TEXT", help="The system message.")]
@@ -113,8 +113,8 @@ def _check(option: str, value: _Number | None) -> _Number | None:
         return None
     if not rule.accepts(value):
         raise UsageError(f"{option} must be {rule.words}, not {value}", f"{option} {rule.example}")
-    if isinstance(value, int) and option != "--seed" and value > _LARGEST_INT:
-        raise UsageError(f"{option} must be at most {_LARGEST_INT}, not {value}", f"{option} {rule.example}")
+    if isinstance(value, int) and option != "--seed" and value > LARGEST_INT:
+        raise UsageError(f"{option} must be at most {LARGEST_INT}, not {value}", f"{option} {rule.example}")
     return value
 
 

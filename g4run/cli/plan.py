@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from g4run.cli.machines import GpuName, MachineFile, MachineOptions, Ram, Vram, find_machine
+from g4run.cli.options import LARGEST_INT
 from g4run.cli.output import Output, Task
-from g4run.cli.recommend import MachineOptions, find_machine
 from g4run.errors import NetworkError, UsageError
 from g4run.settings import read_settings
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from g4run.models.library import Library
     from g4run.planner.values import ModelShape, Plan, PlanRequest
 
-_MOST = 2**31 - 1  # llama.cpp counts in 32-bit signed integers
 _MOST_SEQUENCES = 256  # LLAMA_MAX_SEQ, llama-cparams.h
 
 
@@ -47,14 +46,10 @@ def plan(
     cpu_experts: Annotated[
         int | None, typer.Option(metavar="COUNT", help="Layers whose experts stay on the CPU.")
     ] = None,
-    gpu: Annotated[
-        str | None, typer.Option("--gpu", metavar="NAME", help='As if it had this GPU, "RTX 4090"; none: no GPU.')
-    ] = None,
-    vram: Annotated[str | None, typer.Option(metavar="SIZE", help="As if its GPU had so much memory: 12GB.")] = None,
-    ram: Annotated[str | None, typer.Option(metavar="SIZE", help="As if it had so much main memory: 32GB.")] = None,
-    machine: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Another machine, as `g4run hardware --json` prints it.")
-    ] = None,
+    gpu: GpuName = None,
+    vram: Vram = None,
+    ram: Ram = None,
+    machine: MachineFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, failures included.")] = False,
 ) -> Task:
     """Show what a model takes on each device.
@@ -75,9 +70,9 @@ def _execute(model: str, options: PlanOptions, machine_options: MachineOptions, 
     settings = read_settings()
     library = Library(settings)
     request = make_request(options)
+    machine = find_machine(machine_options, settings)  # first: what is typed wrong needs no network to be told
     shape = find_shape(library, model, output)
     check_context(request, shape)
-    machine = find_machine(machine_options, settings)
     found = plan_model(shape, machine, request)
     advice = "" if found.ledger.fits else find_advice(library, found, machine, request)
     if as_json:
@@ -96,12 +91,12 @@ def make_request(options: PlanOptions) -> "PlanRequest":
     if kv_type is not None and kv_type not in tuple(KvType):
         raise UsageError(f"--kv must be one of {', '.join(KvType)}, not {options.kv_type!r}", "--kv f16")
     return PlanRequest(
-        context=_within("--ctx", options.context, 1, _MOST, 8192),
+        context=_within("--ctx", options.context, 1, LARGEST_INT, 8192),
         kv_type=None if kv_type is None else KvType(kv_type),
         sequences=_within("--parallel", options.sequences, 1, _MOST_SEQUENCES, 4) or 1,
-        micro_batch=_within("--ubatch", options.micro_batch, 1, _MOST, 512),
-        gpu_layers=_within("--gpu-layers", options.gpu_layers, 0, _MOST, 99),
-        cpu_expert_layers=_within("--cpu-experts", options.cpu_experts, 0, _MOST, 10),
+        micro_batch=_within("--ubatch", options.micro_batch, 1, LARGEST_INT, 512),
+        gpu_layers=_within("--gpu-layers", options.gpu_layers, 0, LARGEST_INT, 99),
+        cpu_expert_layers=_within("--cpu-experts", options.cpu_experts, 0, LARGEST_INT, 10),
     )
 
 

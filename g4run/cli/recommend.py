@@ -1,37 +1,23 @@
 """`g4run recommend`: which model, which quantization and which settings suit this machine, and why."""
 
-import json
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from g4run.cli.machines import Cores, GpuName, MachineFile, MachineOptions, Ram, Vram, find_machine
+from g4run.cli.options import LARGEST_INT
 from g4run.cli.output import Output, Task
 from g4run.errors import UsageError
 from g4run.settings import read_settings
 
 if TYPE_CHECKING:
-    from g4run.hardware.machine import Machine
     from g4run.models.names.parse import Size
     from g4run.planner.goals import RecommendRequest
     from g4run.settings import Settings
 
 _GOALS = "chat, code, vision, audio, long-context"
 _PREFERENCES = "quality, balanced, speed"
-_MAX_CONTEXT = 2**31 - 1  # llama.cpp counts in 32-bit signed integers
-
-
-@dataclass(frozen=True, slots=True)
-class MachineOptions:
-    """Which machine is asked about: this one or a file's, and what is altered of it, as typed."""
-
-    file: Path | None = None
-    gpu: str | None = None
-    vram: str | None = None
-    ram: str | None = None
-    cores: int | None = None
 
 
 def recommend(
@@ -48,15 +34,11 @@ def recommend(
     kv: Annotated[
         str | None, typer.Option("--kv", metavar="TYPE", help="Cache of f16, q8_0 or q4_0; else what fits, f16 first.")
     ] = None,
-    gpu: Annotated[
-        str | None, typer.Option("--gpu", metavar="NAME", help='As if it had this GPU, "RTX 4090"; none: no GPU.')
-    ] = None,
-    vram: Annotated[str | None, typer.Option(metavar="SIZE", help="As if its GPU had so much memory: 12GB.")] = None,
-    ram: Annotated[str | None, typer.Option(metavar="SIZE", help="As if it had so much main memory: 32GB.")] = None,
-    cores: Annotated[int | None, typer.Option(metavar="COUNT", help="As if it had so many physical cores.")] = None,
-    machine: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Another machine, as `g4run hardware --json` prints it.")
-    ] = None,
+    gpu: GpuName = None,
+    vram: Vram = None,
+    ram: Ram = None,
+    cores: Cores = None,
+    machine: MachineFile = None,
     show_all: Annotated[bool, typer.Option("--all", help="Every candidate, not the eight that tell most.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, failures included.")] = False,
 ) -> Task:
@@ -80,6 +62,7 @@ def _execute(
     as_json: bool,
     output: Output,
 ) -> int:
+    from g4run.cli.hardware_views import render_advice
     from g4run.cli.recommend_views import recommendation_value, render_recommendation
     from g4run.cli.tables import line_width
     from g4run.models.catalog.catalog import read_catalog
@@ -99,7 +82,7 @@ def _execute(
     is_here = _is_here(best.file.name, settings)
     width = line_width(output.answer)
     output.answer.write(render_recommendation(recommendation, width, show_all=show_all, is_here=is_here))
-    _warn(machine, output)
+    output.notes.write(render_advice(machine, line_width(output.notes)))
     return 0
 
 
@@ -115,8 +98,8 @@ def make_request(
     from g4run.engine.parameters import KvType
     from g4run.planner.goals import Goal, Preference, RecommendRequest
 
-    if context is not None and not 1 <= context <= _MAX_CONTEXT:
-        raise UsageError(f"--ctx must be between 1 and {_MAX_CONTEXT}, not {context}", "--ctx 8192")
+    if context is not None and not 1 <= context <= LARGEST_INT:
+        raise UsageError(f"--ctx must be between 1 and {LARGEST_INT}, not {context}", "--ctx 8192")
     if minimum_speed is not None and not 0 <= minimum_speed < float("inf"):
         raise UsageError(f"--min-speed must be 0 or more, not {minimum_speed}", "--min-speed 5")
     return RecommendRequest(
@@ -127,38 +110,6 @@ def make_request(
         kv_type=None if kv_type is None else KvType(_one_of("--kv", kv_type, tuple(KvType))),
         minimum_speed=minimum_speed,
     )
-
-
-def find_machine(options: MachineOptions, settings: "Settings") -> "Machine":
-    """The machine that is asked about. Raises UsageError for a file that does not describe one."""
-    from g4run.cli.hardware import inspect_this_machine
-    from g4run.hardware.gpu_table import find_gpu
-    from g4run.planner.what_if import alter_machine, parse_bytes
-
-    if options.cores is not None and options.cores < 1:
-        raise UsageError(f"--cores must be 1 or more, not {options.cores}", "--cores 8")
-    return alter_machine(
-        inspect_this_machine(settings) if options.file is None else read_machine(options.file),
-        gpu=options.gpu,
-        vram_bytes=None if options.vram is None else parse_bytes("--vram", options.vram),
-        ram_bytes=None if options.ram is None else parse_bytes("--ram", options.ram),
-        cores=options.cores,
-        find_gpu=find_gpu,
-    )
-
-
-def read_machine(path: Path) -> "Machine":
-    """A machine as `g4run hardware --json` printed it. Raises UsageError, which names what is missing."""
-    from g4run.hardware.machine_json import parse_machine
-
-    hint = f"g4run hardware --json > {path}"
-    try:
-        value: object = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}", hint) from None
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is not JSON: {error}", hint) from None
-    return parse_machine(value)
 
 
 def _parse_model_size(text: str) -> "Size":
@@ -183,10 +134,3 @@ def _is_here(name: str, settings: "Settings") -> bool:
     from g4run.models.store.store import Store
 
     return any(record.name == name for record in Store(settings).records())
-
-
-def _warn(machine: "Machine", output: Output) -> None:
-    """Say where a GPU is here that the installed build cannot use."""
-    build = machine.build
-    if build.advice:
-        output.notes.write(f"\n{build.advice}\n" + (f"  {build.command}\n" if build.command else ""))

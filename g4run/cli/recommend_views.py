@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from g4run.cli.plan_views import settings_value
 from g4run.cli.tables import Column, render_table
 from g4run.units import render_count
 
@@ -28,6 +29,11 @@ _LEGEND: Final = (
     "FILE, GPU and RAM in GB; CTX: the longest context that fits so, in Ki tokens; TOKENS/S: expected, and from to; "
     "QUALITY: 1 (E2B) to 5 (31B), less what the quantization loses"
 )
+_SOURCES: Final = {
+    "measured here": "measured here",
+    "calibrated": "calibrated by those measured on such devices",
+    "estimated": "estimated",
+}
 _USUAL_WIDTH: Final = 80
 
 
@@ -39,7 +45,7 @@ def render_recommendation(recommendation: "Recommendation", width: int | None, *
         _wrap(_sentence(best), width),
         "".join(f"  {line}\n" for line in _commands(best, is_here=is_here)),
         render_table(_COLUMNS, [_row(candidate) for candidate in (best, *others)], width),
-        _wrap(f"{_LEGEND}. Speeds are {best.speed.source.value}.", width),
+        _wrap(f"{_LEGEND}. Speeds are {_SOURCES[best.speed.source.value]}.", width),
         _reasons("Why not:", others, width),
         _reasons("After freeing memory:", recommendation.after_freeing, width),
         _hidden_note(len(recommendation.alternatives) - len(others)),
@@ -93,18 +99,7 @@ def candidate_value(candidate: "Candidate") -> dict[str, object]:
             "source": speed.source.value,
         },
         "quality": {"value": quality.value, "metric": quality.metric, "source": quality.source},
-        "settings": {
-            "gpu_layers": settings.gpu_layers,
-            "cpu_expert_layers": settings.cpu_expert_layers,
-            "kv_type": settings.kv_type.value,
-            "context": settings.context,
-            "batch": settings.batch,
-            "micro_batch": settings.micro_batch,
-            "sequences": settings.sequences,
-            "threads": settings.threads,
-            "lazy_table": settings.lazy_table,
-            "repack": settings.repack,
-        },
+        "settings": settings_value(settings),
         "max_context": {kv_type.value: tokens for kv_type, tokens in candidate.plan.max_context.items()},
         "verdict": candidate.verdict.value,
         "reason": candidate.reason,

@@ -50,7 +50,7 @@ class RunRequest:
 
 
 def run(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="'demo', or the path of a GGUF file.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A name, the path of a GGUF file, or 'demo'.")],
     prompt: Annotated[
         list[str] | None, typer.Argument(metavar="[PROMPT]...", help="The question; what is piped in goes before it.")
     ] = None,

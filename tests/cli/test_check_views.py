@@ -119,6 +119,8 @@ def test_a_refresh_names_who_did_not_answer() -> None:
         "kept as it was: there is no repository acme/z\n"
         f"the catalog is in {REPORT.path}\n"
     )
+    one = replace(REPORT, refreshed=REPORT.refreshed[:1])
+    assert render_refresh(one).startswith("1 repository listed, 1 of them changed\n")
     assert refresh_value(REPORT) == {
         "path": str(REPORT.path),
         "refreshed_at": "2026-11-21T12:00:00+00:00",

@@ -141,3 +141,11 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         with pytest.raises(UsageError) as caught:
             read_conversation("demo", [], str(path), None)
         assert caught.value.message == f"{path} {message}"
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[1]"])
+def test_a_file_of_another_shape_is_answered_with_the_shape(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_messages_file(text, "chat.json")
+    shape = (caught.value.hint or "").removeprefix("the shape is ")
+    assert parse_messages_file(shape, "chat.json") == question("Hello!")

@@ -32,8 +32,8 @@ GPU NVIDIA GeForce RTX 3090
   backend          CUDA
   memory           25.3 GB, its own
   free             2.4 GB
-  bandwidth        936 GB/s, nominal
-  half precision   71 TFLOPS, nominal
+  bandwidth        936 GB/s, nominal, unconfirmed
+  half precision   71 TFLOPS, nominal, unconfirmed
   held by          python3 18.5 GB (process 3001)
                    ollama_llama_server 4.3 GB (process 2077)
 

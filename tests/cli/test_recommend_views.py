@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from g4run.cli.recommend import MachineOptions, find_machine, make_request, read_machine
+from g4run.cli.machines import MachineOptions, find_machine, read_machine
+from g4run.cli.recommend import make_request
 from g4run.cli.recommend_views import (
     SHOWN,
     candidate_value,
@@ -221,12 +222,13 @@ def test_a_file_that_holds_no_machine_is_said(tmp_path: Path) -> None:
             read_machine(path)
         messages.append(caught.value.message)
     assert messages[0].startswith(f"{path} is not JSON: ")
-    assert messages[1] == "the machine lacks platform"
+    assert messages[1] == f"{path}: the machine lacks platform"
     with pytest.raises(G4RunError) as missing:
         read_machine(tmp_path / "none.json")
     assert missing.value.message == f"{tmp_path / 'none.json'} cannot be read: no such file or directory"
 
 
-def test_no_core_is_no_machine() -> None:
-    with pytest.raises(UsageError, match=r"^--cores must be 1 or more, not 0$"):
-        find_machine(MachineOptions(cores=0), read_settings())
+@pytest.mark.parametrize("cores", [0, 513])
+def test_no_machine_has_so_many_cores(cores: int) -> None:
+    with pytest.raises(UsageError, match=rf"^--cores must be between 1 and 512, not {cores}$"):
+        find_machine(MachineOptions(cores=cores), read_settings())

@@ -94,9 +94,3 @@ def stop_midway(person: Person, hub: FakeHub) -> tuple[int, str]:
     hub.set_rate(None)
     assert stderr == ""
     return process.returncode, rest
-
-
-def flip_last_byte(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[-1] ^= 1
-    path.write_bytes(data)

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from g4run.models.library import DEMO_PATH
-from tests.e2e.people import FILE, NAME, POSIX, REPOSITORY, SIZE, Person, error_of, flip_last_byte, stop_midway
+from tests.e2e.people import FILE, NAME, POSIX, REPOSITORY, SIZE, Person, error_of, stop_midway
 from tests.e2e.processes import Ended
 from tests.e2e.test_run import ANSWER, HELLO
 from tests.fakes.hub import FakeHub
+from tests.fakes.stores import flip_last_byte
 
 
 def test_what_was_pulled_is_listed_shown_and_run_without_network(person: Person, hub: FakeHub) -> None:
