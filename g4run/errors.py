@@ -14,6 +14,8 @@
     │   └── Offline         5  503  offline mode is on, and the network would be needed
     ├── LoadFailed          1  500  llama.cpp refused to load the model
     ├── WorkerDied          1  500  the engine's process ended in the middle of its work
+    ├── EngineBusy          1  503  as many requests wait as may
+    ├── SavedStateRefused   1  400  a saved sequence is damaged, or belongs to another model
     └── Interrupted       130  499  the person stopped it
 
 The columns are exit code and HTTP status. Everything else that is raised is a bug, and escapes.
@@ -138,6 +140,20 @@ class WorkerDied(G4RunError):
     """The engine's process ended in the middle of its work."""
 
     code = "worker_died"
+
+
+class EngineBusy(G4RunError):
+    """As many requests wait for the engine as may."""
+
+    code = "busy"
+    http_status = 503
+
+
+class SavedStateRefused(G4RunError):
+    """A saved sequence cannot be used: its file is damaged, is none, or belongs to another model or other settings."""
+
+    code = "saved_state_refused"
+    http_status = 400
 
 
 class Interrupted(G4RunError):

@@ -4,24 +4,18 @@ One thread reads the worker's reports and hands each to the request that waits f
 waiting request fails with WorkerDied, and the next one starts a fresh worker with the same model.
 """
 
-import contextlib
 import itertools
 import os
-import queue
 import re
-import signal
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
 
-from g4run.engine.log import failure_reason, new_log_path, read_from
+from g4run.engine.log import new_log_path
 from g4run.engine.parameters import GenerationParameters, LoadParameters
+from g4run.engine.process import CancelWanted, Reports, WorkerProcess
 from g4run.engine.protocol import (
     Cancel,
-    Command,
     Failed,
     Finished,
     Load,
@@ -29,124 +23,29 @@ from g4run.engine.protocol import (
     LoadProgress,
     LoadRefused,
     Report,
+    Restore,
+    Restored,
     Sampled,
+    Save,
+    Saved,
     Step,
     Submit,
-    encode_message,
-    read_report,
 )
-from g4run.errors import DoesNotFit, G4RunError, LoadFailed, WorkerDied
+from g4run.errors import DoesNotFit, EngineBusy, G4RunError, LoadFailed, SavedStateRefused, WorkerDied
 
 _WANT_OF_MEMORY = re.compile(r"allocate|out of memory|not enough memory|insufficient memory", re.IGNORECASE)
 
-_PACKAGE = Path(__file__).parents[1] / "__init__.py"
-# The worker runs this very package, wherever it lies, and imports nothing from the current directory (-P).
-_RUN_WORKER = """
-import sys
-from importlib.util import module_from_spec, spec_from_file_location
-spec = spec_from_file_location("g4run", sys.argv[1])
-sys.modules["g4run"] = module_from_spec(spec)
-spec.loader.exec_module(sys.modules["g4run"])
-from g4run.engine.worker import main
-main(sys.argv[2])
-"""
-
-
-class _Process:
-    """One worker process and the requests that wait for it."""
-
-    def __init__(self, log_path: Path) -> None:
-        self.log_path = log_path
-        self._popen = _start(log_path)
-        assert self._popen.stdin is not None and self._popen.stdout is not None
-        self._stdin: BinaryIO = self._popen.stdin  # type: ignore[assignment] # Popen types it IO[bytes]
-        self._writing = threading.Lock()
-        self._waiting: dict[int, _Reports] = {}
-        self.loading: _Reports = queue.SimpleQueue()
-        self._death: WorkerDied | None = None
-        self._lock = threading.Lock()
-        self._is_closing = False
-        threading.Thread(target=self._read_reports, args=(self._popen.stdout,), daemon=True).start()
-
-    @property
-    def pid(self) -> int:
-        """Process id of the worker."""
-        return self._popen.pid
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether it can take commands."""
-        return self._death is None
-
-    def send(self, command: Command) -> None:
-        """Send a command; a worker that is gone is told by its reports, not here."""
-        frame = encode_message(command)
-        with self._writing, contextlib.suppress(OSError, ValueError):  # gone, or closed by us
-            self._stdin.write(frame)
-            self._stdin.flush()
-
-    def await_reports(self, request_id: int) -> "_Reports":
-        """Queue on which the reports of a request arrive; at the end WorkerDied, should that be so."""
-        reports: _Reports = queue.SimpleQueue()
-        with self._lock:
-            self._waiting[request_id] = reports
-            if self._death is not None:
-                reports.put(self._death)
-        return reports
-
-    def forget(self, request_id: int) -> None:
-        """No more reports of this request are wanted."""
-        with self._lock:
-            self._waiting.pop(request_id, None)
-
-    def close(self) -> None:
-        """End the process at once: it has nothing to save, and one that is stopped would not see its stdin end."""
-        self._is_closing = True
-        self._popen.kill()
-        self._popen.wait()
-        with self._writing, contextlib.suppress(OSError):  # what it did not read can no longer be written
-            self._stdin.close()
-
-    def _read_reports(self, stream: BinaryIO) -> None:
-        while (report := read_report(stream)) is not None:
-            self._dispatch(report)
-        stream.close()
-        death = _describe_death(self._popen.wait(), self.log_path, self._is_closing)
-        with self._lock:
-            self._death = death
-            for reports in (self.loading, *self._waiting.values()):
-                reports.put(death)
-
-    def _dispatch(self, report: Report) -> None:
-        if isinstance(report, Step):
-            for sampled in report.sampled:
-                self._put(sampled.request_id, Step([sampled]))
-        elif isinstance(report, Finished | Failed):
-            self._put(report.request_id, report)
-        else:
-            self.loading.put(report)
-
-    def _put(self, request_id: int, report: Report) -> None:
-        with self._lock:
-            reports = self._waiting.get(request_id)
-        if reports is not None:
-            reports.put(report)
-
-
-class _CancelWanted:
-    """Stands among a request's reports where somebody wanted it cancelled."""
-
-
-_Reports: TypeAlias = "queue.SimpleQueue[Report | WorkerDied | _CancelWanted]"
+DEFAULT_HANG_SECONDS = 120.0
+_SLOWEST_FLOPS = 1e10  # operations a second of a machine on which nobody would wait for an answer
 
 
 class Generation:
     """Tokens of one request, as they come. Iterate to the end; then `finished` says how it went."""
 
-    def __init__(self, process: _Process, request_id: int) -> None:
+    def __init__(self, process: WorkerProcess, request_id: int) -> None:
         self._process = process
         self._request_id = request_id
-        self._reports: _Reports = process.await_reports(request_id)
+        self._reports: Reports = process.await_reports(request_id)
         self.finished: Finished | None = None
 
     def __iter__(self) -> Iterator[Sampled]:
@@ -159,8 +58,8 @@ class Generation:
                 elif isinstance(report, Finished):
                     self.finished = report
                 elif isinstance(report, Failed):
-                    raise G4RunError(report.reason)
-                elif isinstance(report, _CancelWanted):
+                    raise _failure(report)
+                elif isinstance(report, CancelWanted):
                     self._process.send(Cancel(self._request_id))
                 elif isinstance(report, WorkerDied):
                     raise report
@@ -174,16 +73,23 @@ class Generation:
 
         From any thread, and from a signal handler: a SimpleQueue is reentrant, and the iterating thread does the rest.
         """
-        self._reports.put(_CancelWanted())
+        self._reports.put(CancelWanted())
 
 
 class Engine:
-    """A model in a worker process. Safe to use from several threads, one Generation each."""
+    """A model in a worker process. Safe to use from several threads, one Generation each.
 
-    def __init__(self, parameters: LoadParameters, log_directory: Path) -> None:
+    A worker that is silent for `hang_seconds`, and as long as the slowest machine would need for a micro-batch, while
+    requests wait is killed; they fail with WorkerDied, and the next one starts a fresh worker.
+    """
+
+    def __init__(
+        self, parameters: LoadParameters, log_directory: Path, hang_seconds: float = DEFAULT_HANG_SECONDS
+    ) -> None:
+        self._hang_seconds = hang_seconds
         self._parameters = parameters
         self._log_directory = log_directory
-        self._process: _Process | None = None
+        self._process: WorkerProcess | None = None
         self._request_ids = itertools.count(1)
         self._lock = threading.RLock()
         self.loaded: Loaded | None = None
@@ -209,18 +115,22 @@ class Engine:
             if self._process is not None and self._process.is_alive and self.loaded is not None:
                 return self.loaded
             self._close_process()
-            self._process = _Process(new_log_path(self._log_directory))
+            self._process = WorkerProcess(new_log_path(self._log_directory))
             try:
                 self.loaded = self._load(self._process, on_progress or (lambda _fraction: None))
             except BaseException:  # also Ctrl-C: a half-loaded worker is of no use
                 self._close_process()
                 raise
+            self._process.watch(self._hang_seconds + self._slowest_micro_batch(self.loaded))
             return self.loaded
 
-    def generate(self, tokens: list[int], parameters: GenerationParameters) -> Generation:
+    def generate(
+        self, tokens: list[int], parameters: GenerationParameters, boundaries: Iterable[int] = ()
+    ) -> Generation:
         """Submit a request; loads the model first if there is no live worker.
 
-        Raises DoesNotFit (a prompt that leaves no room for an answer, or want of memory) and LoadFailed.
+        `boundaries` are positions in `tokens` to which a later prompt may go back: where turns begin, where a thought
+        opens. Raises DoesNotFit (a prompt that leaves no room for an answer, or want of memory) and LoadFailed.
         """
         with self._lock:  # no other thread may close it, or start another, in between
             room = self.load().context_length
@@ -231,20 +141,59 @@ class Engine:
             raise DoesNotFit(message, "give a larger --ctx, or a shorter prompt")
         request_id = next(self._request_ids)
         generation = Generation(process, request_id)
-        process.send(Submit(request_id, tokens, parameters))
+        process.send(Submit(request_id, tokens, parameters, sorted(boundaries)))
         return generation
+
+    def save(self, tokens: list[int], path: Path, model_digest: str) -> Saved:
+        """Write what is computed of a conversation to a file, so that it can go on at once another day.
+
+        Raises G4RunError where nothing of it is computed, or the file cannot be written.
+        """
+        report = self._ask(lambda request_id: Save(request_id, tokens, os.fsencode(path), model_digest))
+        assert isinstance(report, Saved)
+        return report
+
+    def restore(self, path: Path, model_digest: str) -> Restored:
+        """Take in such a file for the next prompt that begins with its tokens.
+
+        Raises SavedStateRefused for a file that is damaged, or of another model, other settings or another version.
+        """
+        report = self._ask(lambda request_id: Restore(request_id, os.fsencode(path), model_digest))
+        assert isinstance(report, Restored)
+        return report
 
     def close(self) -> None:
         """End the worker; its memory, the GPU's too, is free when this returns."""
         with self._lock:
             self._close_process()
 
+    def _ask(self, command: Callable[[int], Save | Restore]) -> Report:
+        """Send a command that is answered once."""
+        with self._lock:
+            self.load()
+            process = self._process
+        assert process is not None
+        request_id = next(self._request_ids)
+        reports = process.await_reports(request_id)
+        process.send(command(request_id))
+        report = reports.get()
+        if isinstance(report, WorkerDied):
+            raise report
+        if isinstance(report, Failed):
+            raise SavedStateRefused(report.reason)
+        assert not isinstance(report, CancelWanted)
+        return report
+
+    def _slowest_micro_batch(self, loaded: Loaded) -> float:
+        """Seconds; two operations a weight and token."""
+        return 2 * loaded.parameter_count * self._parameters.micro_batch / _SLOWEST_FLOPS
+
     def _close_process(self) -> None:
         self.loaded = None
         if self._process is not None:
             self._process.close()
 
-    def _load(self, process: _Process, on_progress: Callable[[float], None]) -> Loaded:
+    def _load(self, process: WorkerProcess, on_progress: Callable[[float], None]) -> Loaded:
         process.send(Load(self._parameters))
         while True:
             report = process.loading.get()
@@ -258,48 +207,14 @@ class Engine:
                 raise LoadFailed(f"{report.message} while it loaded the model", report.hint)
 
 
+def _failure(failed: Failed) -> G4RunError:
+    if failed.kind == "busy":
+        return EngineBusy(failed.reason, "try again in a moment")
+    return G4RunError(failed.reason)
+
+
 def _refusal(reason: str, log_path: Path) -> G4RunError:
     if _WANT_OF_MEMORY.search(reason):
         hint = "close other programs, give a smaller --ctx, or take a smaller quantization"
         return DoesNotFit(f"there is not enough memory for the model: {reason}", hint)
     return LoadFailed(f"llama.cpp did not load the model: {reason}", f"see {log_path}")
-
-
-def _start(log_path: Path) -> "subprocess.Popen[bytes]":
-    environment = os.environ | {
-        "GGML_NO_BACKTRACE": "1",  # a failed assertion would start a debugger for seconds
-        "OPENBLAS_NUM_THREADS": "1",  # numpy only draws tokens here; its threads would take the cores from ggml's
-    }
-    flags = 0
-    if sys.platform == "win32":
-        flags = subprocess.CREATE_NEW_PROCESS_GROUP
-    with log_path.open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-P", "-c", _RUN_WORKER, str(_PACKAGE), str(log_path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env=environment,
-            creationflags=flags,
-            start_new_session=sys.platform != "win32",  # Ctrl-C in the terminal is ours to handle, not the worker's
-        )
-
-
-def _describe_death(return_code: int, log_path: Path, is_closing: bool) -> WorkerDied:
-    if is_closing:
-        return WorkerDied("the engine was closed")
-    reason = failure_reason(read_from(log_path)) if return_code in (-signal.SIGABRT, 3) else ""
-    cause = _describe_end(return_code)
-    return WorkerDied(
-        f"{cause}: {reason}" if reason else cause, f"see {log_path}; the next request starts a new engine"
-    )
-
-
-def _describe_end(return_code: int) -> str:
-    if return_code >= 0:
-        return f"the engine ended unexpectedly with code {return_code}"
-    number = -return_code
-    names = {each.value: each.name for each in signal.Signals}  # real-time signals have none
-    name = f" ({names[number]})" if number in names else ""
-    guess = ", perhaps by the system for want of memory" if names.get(number) == "SIGKILL" else ""
-    return f"the engine was ended by signal {number}{name}{guess}"

@@ -8,15 +8,21 @@ import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import llama_cpp
 import llama_cpp.llama_cpp as C  # noqa: N812 - the C API, as llama.cpp's documentation calls it
 import numpy as np
 import numpy.typing as npt
 
+from g4run.engine.checkpoints import State
 from g4run.engine.parameters import KvType, LoadParameters
 
-_KV_TYPES = {KvType.F16: C.GGML_TYPE_F16, KvType.Q8_0: C.GGML_TYPE_Q8_0, KvType.Q4_0: C.GGML_TYPE_Q4_0}
+KV_TYPES = {KvType.F16: C.GGML_TYPE_F16, KvType.Q8_0: C.GGML_TYPE_Q8_0, KvType.Q4_0: C.GGML_TYPE_Q4_0}
 
 FloatArray = npt.NDArray[np.float32]
+
+LIBRARY_VERSION: str = llama_cpp.__version__
+MOST_DRAFTED = 8  # tokens after which logits are wanted at once, beside the newest; 1 MiB each at 262,144 tokens
+_SLIDING_PADDING = 256  # llama-kv-cache-iswa.cpp: the sliding layers' cells come in such steps
 
 
 class LlamaError(Exception):
@@ -66,6 +72,16 @@ class Model:
         C.llama_model_desc(self.handle, buffer, len(buffer))
         return buffer.value.decode("utf-8", "replace")
 
+    @property
+    def layers(self) -> int:
+        """Number of blocks."""
+        return int(C.llama_model_n_layer(self.handle))
+
+    @property
+    def window(self) -> int:
+        """Tokens that a sliding layer sees, the newest included."""
+        return int(C.llama_model_n_swa(self.handle))
+
     def is_end(self, token: int) -> bool:
         """Whether nothing follows this token: `<eos>`, `<turn|>` or `<|tool_response>` of a Gemma 4 vocabulary."""
         return bool(C.llama_vocab_is_eog(self.vocabulary, token))
@@ -85,10 +101,11 @@ class Context:
         raw.n_ctx = parameters.context_length
         raw.n_batch = raw.n_ubatch = min(parameters.micro_batch, parameters.context_length)
         raw.n_seq_max = parameters.sequences
-        raw.n_outputs_max = parameters.sequences  # 0 would mean n_batch: 512 MiB of logits at 262,144 tokens
+        # 0 would mean n_batch: 512 MiB of logits at 262,144 tokens. A batch with more outputs ends the process.
+        raw.n_outputs_max = max(parameters.sequences, min(1 + MOST_DRAFTED, raw.n_batch))
         raw.n_threads = raw.n_threads_batch = parameters.threads
         raw.flash_attn_type = C.LLAMA_FLASH_ATTN_TYPE_AUTO
-        raw.type_k = raw.type_v = _KV_TYPES[parameters.kv_type]
+        raw.type_k = raw.type_v = KV_TYPES[parameters.kv_type]
         raw.swa_full = False  # the sliding layers keep their window, not the whole context
         raw.kv_unified = True
         raw.no_perf = True
@@ -96,7 +113,9 @@ class Context:
         if not self.handle:
             raise LlamaError("the context could not be made")
         self._memory = C.llama_get_memory(self.handle)
-        self._vocabulary_size = model.vocabulary_size
+        self._row = ctypes.c_float * model.vocabulary_size
+        self._sequences = parameters.sequences
+        self.window = model.window
 
     @property
     def context_length(self) -> int:
@@ -108,22 +127,70 @@ class Context:
         """Tokens that one decode call may carry."""
         return int(C.llama_n_ubatch(self.handle))
 
+    @property
+    def sliding_cells(self) -> int:
+        """Cells of the sliding layers' cache (llama-kv-cache-iswa.cpp:71)."""
+        cells = min(self.context_length, self.window * self._sequences + self.micro_batch)
+        return -(-cells // _SLIDING_PADDING) * _SLIDING_PADDING
+
     def decode(self, batch: "Batch") -> int:
-        """Compute a batch: 0 is success, 1 a full cache, anything else a failure (llama.h, llama_decode)."""
-        return int(C.llama_decode(self.handle, batch.raw))
+        """Compute a batch, to its end: 0 is success, 1 a full cache, else a failure (llama.h, llama_decode)."""
+        code = int(C.llama_decode(self.handle, batch.raw))
+        C.llama_synchronize(self.handle)  # a GPU may still be at work, and the step's time is wanted
+        return code
 
     def logits(self, index: int) -> FloatArray:
         """Logits after the batch's token at `index`, shape [vocabulary]; a view that the next decode overwrites."""
         pointer = C.llama_get_logits_ith(self.handle, index)
-        return np.ctypeslib.as_array(pointer, shape=(self._vocabulary_size,))
+        # Not np.ctypeslib.as_array, which takes ten times as long.
+        row = self._row.from_address(ctypes.addressof(pointer.contents))
+        return np.frombuffer(row, np.float32)  # type: ignore[call-overload, no-any-return] # it takes any buffer
 
-    def forget(self, sequence_id: int) -> None:
-        """Free the cache of one sequence."""
-        C.llama_memory_seq_rm(self._memory, sequence_id, -1, -1)
+    def first_position(self, sequence_id: int) -> int:
+        """Oldest position in the sliding layers; -1 if there is none."""
+        return int(C.llama_memory_seq_pos_min(self._memory, sequence_id))
 
-    def forget_all(self) -> None:
-        """Free the cache of all sequences."""
-        C.llama_memory_clear(self._memory, True)
+    def truncate(self, sequence_id: int, length: int) -> None:
+        """Free the cells of a sequence from position `length` on."""
+        C.llama_memory_seq_rm(self._memory, sequence_id, length, -1)
+
+    def copy(self, source: int, target: int, length: int) -> None:
+        """Let an empty sequence share the cells of another's first `length` tokens."""
+        C.llama_memory_seq_cp(self._memory, source, target, 0, length)
+
+    def size_bytes(self, sequence_id: int, *, whole: bool) -> int:
+        """Size of the state of a sequence: of all layers, or of the sliding ones alone."""
+        return int(C.llama_state_seq_get_size_ext(self.handle, sequence_id, _state_flags(whole)))
+
+    def save(self, sequence_id: int, *, whole: bool) -> State:
+        """State of a sequence. Of the sliding layers it holds the window of the newest token only."""
+        state = np.empty(self.size_bytes(sequence_id, whole=whole), np.uint8)
+        written = C.llama_state_seq_get_data_ext(
+            self.handle, _pointer(state), state.nbytes, sequence_id, _state_flags(whole)
+        )
+        if written != state.nbytes:
+            raise LlamaError(f"a sequence's state has {written} bytes, not {state.nbytes}")
+        return state.data
+
+    def restore(self, sequence_id: int, state: State, *, whole: bool) -> bool:
+        """Put a state in the place of what those layers hold of a sequence; False if there are no cells for it."""
+        array = np.frombuffer(state, np.uint8)
+        read = C.llama_state_seq_set_data_ext(
+            self.handle, _pointer(array), array.nbytes, sequence_id, _state_flags(whole)
+        )
+        return int(read) == array.nbytes
+
+    def clear(self) -> None:
+        """Free all cells."""
+        C.llama_memory_clear(self._memory, False)
+
+
+def _state_flags(whole: bool) -> int:
+    return 0 if whole else int(C.LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY)
+
+
+def _pointer(array: npt.NDArray[np.uint8]) -> object:
+    return array.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,17 +230,17 @@ class Batch:
         """Empty the batch."""
         self.raw.n_tokens = 0
 
-    def append(self, sequence_id: int, position: int, tokens: Sequence[int], wants_logits: bool) -> int:
-        """Add consecutive tokens of one sequence; the index of the last, where its logits will be if wanted."""
+    def append(self, sequence_id: int, position: int, tokens: Sequence[int], outputs: int) -> int:
+        """Add consecutive tokens of one sequence; the index of the first of the last `outputs`, which get logits."""
         arrays, start = self._arrays, int(self.raw.n_tokens)
         end = start + len(tokens)
         arrays.tokens[start:end] = tokens
         arrays.positions[start:end] = np.arange(position, position + len(tokens))
         arrays.sequence_pointers[start:end] = arrays.sequence_ids.ctypes.data + 4 * sequence_id
         arrays.wants_logits[start:end] = 0
-        arrays.wants_logits[end - 1] = wants_logits
+        arrays.wants_logits[end - outputs : end] = 1
         self.raw.n_tokens = end
-        return end - 1
+        return end - outputs
 
 
 def initialize_backend() -> None:

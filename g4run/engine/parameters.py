@@ -5,6 +5,27 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 MAX_LOGPROBS = 20  # what OpenAI's API allows
+LARGEST_BIAS = 1e6  # beside logits of at most 30; what is added to a float32 must leave it finite
+LARGEST_COUNT = 2**31 - 1  # llama.cpp counts in 32-bit signed integers
+
+_RANGES = (  # name, lowest, highest; outside, llama.cpp asserts, overflows, or takes a filter for switched off
+    ("temperature", 0, 1e9),
+    ("top_k", 0, LARGEST_COUNT),
+    ("top_p", 0, 1),
+    ("min_p", 0, 1),
+    ("seed", 0, 2**63 - 1),
+    ("repeat_penalty", 1e-3, 1e3),  # what logits are divided by
+    ("repeat_last_n", -1, LARGEST_COUNT),
+    ("presence_penalty", -1e3, 1e3),
+    ("frequency_penalty", -1e3, 1e3),
+    ("typical_p", 0, 1),
+    ("dry_multiplier", 0, 1e3),
+    ("dry_base", 1, 1e3),  # below 1, DRY is off (llama-sampler.cpp:3369)
+    ("dry_allowed_length", 1, LARGEST_COUNT),
+    ("dry_last_n", -1, LARGEST_COUNT),
+    ("xtc_probability", 0, 1),
+    ("xtc_threshold", 0, 1),
+)
 
 
 class KvType(StrEnum):
@@ -22,6 +43,10 @@ class LoadParameters:
     Lengths are in tokens. `context_length` is shared by all sequences (unified cache). `micro_batch` bounds the tokens
     of one decode call, and with it how long a cancelled request can go on. `gpu_layers` of -1 offloads whatever the
     installed build can. `model_path` is as os.fsencode gives it: a file's name need not be UTF-8.
+
+    `checkpoint_bytes` bounds the copies of sliding windows, `ram_cache_bytes` the whole sequences that left the cache;
+    both are memory of the host, taken as it is needed. `queue_length` requests may wait beside those that run.
+    `drafter_path` is a `gemma4-assistant` file for speculation.
     """
 
     model_path: bytes
@@ -31,13 +56,21 @@ class LoadParameters:
     micro_batch: int = 512
     gpu_layers: int = -1
     kv_type: KvType = KvType.F16
+    checkpoint_bytes: int = 512 << 20
+    ram_cache_bytes: int = 1 << 30
+    queue_length: int = 256
+    drafter_path: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SamplingParameters:
     """How the next token is drawn; the defaults are Google's for Gemma 4 (`general.sampling.*` in its GGUF files).
 
-    A `temperature` of 0 takes the most likely token. `top_k` of 0, `top_p` of 1 and `min_p` of 0 switch a filter off.
+    A `temperature` of 0 takes the most likely token, after bias and penalties, and so does one below 1e-6, by which
+    logits cannot be divided. A filter or a penalty is switched off by a `top_k` of 0, by a `top_p`, `typical_p` or
+    `repeat_penalty` of 1, and by 0 where its default is 0. Penalties look at the last `repeat_last_n` tokens, prompt
+    included, and DRY at the last `dry_last_n`; -1 is all of them. `logit_bias` is added to the logits of single
+    tokens; -inf forbids one.
     """
 
     temperature: float = 1.0
@@ -45,24 +78,66 @@ class SamplingParameters:
     top_p: float = 0.95
     min_p: float = 0.0
     seed: int = 0
+    repeat_penalty: float = 1.0
+    repeat_last_n: int = 64
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    typical_p: float = 1.0
+    dry_multiplier: float = 0.0
+    dry_base: float = 1.75
+    dry_allowed_length: int = 2
+    dry_last_n: int = -1
+    xtc_probability: float = 0.0
+    xtc_threshold: float = 0.1
+    logit_bias: tuple[tuple[int, float], ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse with ValueError what llama.cpp would draw nonsense from, or assert on: NaN, infinity, below zero."""
-        numbers = (self.temperature, self.top_k, self.top_p, self.min_p, self.seed)
-        if not all(math.isfinite(number) and number >= 0 for number in numbers):
-            raise ValueError(f"sampling parameters must be finite and not negative: {self}")
+        """Refuse with ValueError what llama.cpp would draw nonsense from, or assert on."""
+        for name, lowest, highest in _RANGES:
+            value = getattr(self, name)
+            if not lowest <= value <= highest:  # NaN is in no range
+                raise ValueError(f"{name} must be between {lowest:g} and {highest:g}, not {value:g}")
+        for token, bias in self.logit_bias:
+            if token < 0 or math.isnan(bias) or bias > LARGEST_BIAS:
+                raise ValueError(f"logit_bias must be a number up to {LARGEST_BIAS:g} for a token, not {token}: {bias}")
+
+
+@dataclass(frozen=True, slots=True)
+class ThoughtTokens:
+    """How a thought begins and ends, in token ids.
+
+    `opening` is `<|channel>`. `closing` is what is written to end a thought; its last token, `<channel|>`, is also
+    what tells that the model has ended one by itself. `opens_in_prompt` says that the prompt ends inside a thought.
+    """
+
+    opening: int
+    closing: tuple[int, ...]
+    opens_in_prompt: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse with ValueError a thought that nothing closes."""
+        if not self.closing:
+            raise ValueError("a thought needs at least one token that closes it")
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationParameters:
     """One request: how many tokens at most (None: until the context is full), sampling, and logprobs.
 
-    `logprobs` is None for none, else how many alternatives to report beside each token (0 to 20).
+    `logprobs` is None for none, else how many alternatives to report beside each token (0 to 20). `grammar` is GBNF
+    with the root rule `root`; it begins after the thought, or at once where `thought` is None or nothing opens one.
+    `thinking_budget` is how many tokens a thought may have after its opening token; then it is closed.
+    `deadline_seconds` runs from the submission. `speculates` allows drafting; it changes the speed, not the output.
     """
 
     max_tokens: int | None = None
     sampling: SamplingParameters = SamplingParameters()
     logprobs: int | None = None
+    grammar: str | None = None
+    thought: ThoughtTokens | None = None
+    thinking_budget: int | None = None
+    deadline_seconds: float | None = None
+    speculates: bool = True
 
     def __post_init__(self) -> None:
         """Refuse with ValueError what no request can mean."""
@@ -70,3 +145,9 @@ class GenerationParameters:
             raise ValueError(f"max_tokens must be 1 or more, not {self.max_tokens}")
         if self.logprobs is not None and not 0 <= self.logprobs <= MAX_LOGPROBS:
             raise ValueError(f"logprobs must be between 0 and {MAX_LOGPROBS}, not {self.logprobs}")
+        if self.thinking_budget is not None and self.thinking_budget < 0:
+            raise ValueError(f"thinking_budget must be 0 or more, not {self.thinking_budget}")
+        if self.thinking_budget is not None and self.thought is None:
+            raise ValueError("thinking_budget needs to know the tokens of a thought")
+        if self.deadline_seconds is not None and not 0 < self.deadline_seconds < math.inf:
+            raise ValueError(f"deadline_seconds must be above 0 and finite, not {self.deadline_seconds}")

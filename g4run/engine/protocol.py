@@ -6,7 +6,7 @@ A frame is a length (4 bytes, little endian) and a msgpack document. Every messa
 
 import struct
 from collections.abc import Callable
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, Literal, TypeVar
 
 import msgspec
 
@@ -25,17 +25,38 @@ class Load(msgspec.Struct, tag=True, frozen=True):
 
 
 class Submit(msgspec.Struct, tag=True, frozen=True):
-    """Generate after these tokens; answered by Step messages, then Finished or Failed."""
+    """Generate after these tokens; answered by Step messages, then Finished or Failed.
+
+    `boundaries` are positions in the prompt to which a later one may go back: where turns begin, where a thought opens.
+    """
 
     request_id: int
     tokens: list[int]
     parameters: GenerationParameters
+    boundaries: list[int] = []
 
 
 class Cancel(msgspec.Struct, tag=True, frozen=True):
     """Stop a request before its next micro-batch; answered by Finished, unless it has ended already."""
 
     request_id: int
+
+
+class Save(msgspec.Struct, tag=True, frozen=True):
+    """Write what is computed of these tokens to a file; answered by Saved or Failed. `path` is bytes, as a model's."""
+
+    request_id: int
+    tokens: list[int]
+    path: bytes
+    model_digest: str
+
+
+class Restore(msgspec.Struct, tag=True, frozen=True):
+    """Take in such a file, for the next prompt that begins with its tokens; answered by Restored or Failed."""
+
+    request_id: int
+    path: bytes
+    model_digest: str
 
 
 class LoadProgress(msgspec.Struct, tag=True, frozen=True):
@@ -77,16 +98,20 @@ class Sampled(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Step(msgspec.Struct, tag=True, frozen=True):
-    """All tokens drawn after one decode call."""
+    """All tokens drawn after one decode call; empty where it only computed prompts: a sign of life."""
 
     sampled: list[Sampled]
 
 
 class Finished(msgspec.Struct, tag=True, frozen=True):
-    """A request ended: 'stop' (the model's own end token), 'length' or 'cancelled'.
+    """A request ended: 'stop', 'length', 'cancelled', 'deadline', 'loop' or 'failed'.
+
+    'stop' is the model's own end token or a grammar's end, 'loop' whitespace or a repetition without end, 'failed' that
+    no token could be drawn.
 
     `prompt_seconds` runs from the first decode to the first token, `generation_seconds` from there to the last one.
-    `generated_tokens` counts the end token too.
+    `generated_tokens` counts the end token too. Of the prompt, `cached_tokens` were reused and `evaluated_tokens`
+    computed. `drafted_tokens` were guessed, of which `accepted_tokens` were right.
     """
 
     request_id: int
@@ -96,17 +121,37 @@ class Finished(msgspec.Struct, tag=True, frozen=True):
     generated_tokens: int
     prompt_seconds: float
     generation_seconds: float
+    cached_tokens: int = 0
+    evaluated_tokens: int = 0
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
 
 
 class Failed(msgspec.Struct, tag=True, frozen=True):
-    """A request could not be served; others go on."""
+    """A request could not be served: it was wrong, the queue was full, or the engine failed. Others go on."""
 
     request_id: int
     reason: str
+    kind: Literal["refused", "busy", "failed"] = "failed"
 
 
-Command = Load | Submit | Cancel
-Report = LoadProgress | Loaded | LoadRefused | Step | Finished | Failed
+class Saved(msgspec.Struct, tag=True, frozen=True):
+    """A sequence was written: how many tokens of it, and the file's size."""
+
+    request_id: int
+    tokens: int
+    size_bytes: int
+
+
+class Restored(msgspec.Struct, tag=True, frozen=True):
+    """A sequence was taken in: its tokens."""
+
+    request_id: int
+    tokens: list[int]
+
+
+Command = Load | Submit | Cancel | Save | Restore
+Report = LoadProgress | Loaded | LoadRefused | Step | Finished | Failed | Saved | Restored
 
 _encoder = msgspec.msgpack.Encoder()
 _command_decoder: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)

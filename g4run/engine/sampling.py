@@ -1,66 +1,122 @@
-"""Drawing the next token: top-k first, and log-probabilities without Python loops over the vocabulary."""
+"""Drawing the next token of one request: adjusted, cut to the likeliest, drawn, and held to grammar and budget."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import partial
 
 import llama_cpp.llama_cpp as C  # noqa: N812 - the C API, as llama.cpp's documentation calls it
 import numpy as np
 
-from g4run.engine.llama import Context, FloatArray
-from g4run.engine.parameters import SamplingParameters
-from g4run.engine.protocol import Alternative
-
-_RANDOM_SEED = 0xFFFFFFFF  # llama.h: LLAMA_DEFAULT_SEED, which llama.cpp replaces by a random one
+from g4run.engine.choice import Choice
+from g4run.engine.grammar import Grammar
+from g4run.engine.llama import Context
+from g4run.engine.parameters import GenerationParameters
+from g4run.engine.penalties import Adjustments
+from g4run.engine.pieces import piece_of
+from g4run.engine.ranking import FloatArray
+from g4run.engine.repetition import RepetitionBound
+from g4run.engine.thinking_budget import Thought
 
 
 class Sampler:
-    """llama.cpp's sampler chain for one request; top-k comes first, so that the rest sees 64 candidates, not 262,144.
+    """Draws for one request, one token after the other; used by the thread that owns the context.
 
-    At temperature 0 the highest logit is taken with numpy (0.02 ms; llama.cpp's greedy sampler takes 0.5).
+    `ended_by` is None while the answer may go on, 'loop' after whitespace or a repetition without end inside a grammar,
+    and 'failed' where the grammar is too ambiguous to be followed on, or there is no token to draw: all are forbidden,
+    the grammar has none for what it asks, or the logits are not numbers; then the vocabulary's end token is given.
     """
 
-    def __init__(self, parameters: SamplingParameters) -> None:
-        self._chain = None if parameters.temperature == 0 else _build_chain(parameters)
+    def __init__(
+        self,
+        parameters: GenerationParameters,
+        vocabulary: int,
+        suppressed: Sequence[int] = (),
+        prompt: Sequence[int] = (),
+    ) -> None:
+        """`suppressed` are never drawn; `prompt` is what penalties look back on.
+
+        Raises ValueError for a grammar that cannot be followed, and for tokens that the vocabulary does not have.
+        """
+        self._vocabulary = vocabulary
+        self._suppressed = np.array(suppressed, np.intp)
+        piece = partial(piece_of, vocabulary)
+        _check_tokens(parameters, int(C.llama_vocab_n_tokens(vocabulary)))
+        self._adjustments = Adjustments(parameters.sampling, piece, prompt)
+        self._thought = Thought(parameters.thought, parameters.thinking_budget, piece)
+        self._grammar = None if parameters.grammar is None else Grammar(parameters.grammar, vocabulary)
+        self._bound = RepetitionBound()
+        self._choice = Choice(parameters.sampling)
+        self.ended_by: str | None = None
 
     def draw(self, context: Context, index: int) -> int:
-        """Token after the batch's token at `index`."""
-        if self._chain is None:
-            return int(np.argmax(context.logits(index)))
-        return int(C.llama_sampler_sample(self._chain, context.handle, index))
+        """The token after the batch's token at `index`, accepted."""
+        return self.draw_from(context.logits(index))
+
+    def draw_from(self, logits: FloatArray) -> int:
+        """The token to follow, accepted. The row is left as it was, but for -inf where tokens are suppressed."""
+        token = self._thought.forced
+        if token is None:
+            logits[self._suppressed] = -np.inf
+            with self._adjustments.applied(logits) if self._adjustments.is_needed else nullcontext():
+                token = self._draw(logits)
+        if token is None:
+            self.ended_by = "failed"
+            return self._end_token
+        self._accept(token)
+        return token
+
+    @property
+    def is_finished_by_grammar(self) -> bool:
+        """Whether the grammar is complete, so that only an end token can follow."""
+        return not self._thought.is_open and self._grammar is not None and self._grammar.is_finished
 
     def close(self) -> None:
-        """Free the chain."""
-        if self._chain is not None:
-            C.llama_sampler_free(self._chain)
-            self._chain = None
+        """Free what llama.cpp keeps."""
+        self._choice.close()
+        if self._grammar is not None:
+            self._grammar.close()
+
+    @property
+    def _end_token(self) -> int:
+        turn_end = int(C.llama_vocab_eot(self._vocabulary))
+        return turn_end if turn_end >= 0 else int(C.llama_vocab_eos(self._vocabulary))
+
+    def _draw(self, logits: FloatArray) -> int | None:
+        """Draw freely, test that one token, and only if it is rejected draw again from what is permitted."""
+        token = self._choice.draw(logits)
+        if self._grammar is None or token is None:
+            return token
+        if self._thought.is_open:
+            return self._within_thought(token)
+        if self._thought.opens_with(token) or self._grammar.permits(token):
+            return token
+        permitted = self._grammar.permitted(logits, self._choice.candidates)
+        place = self._choice.draw(logits[permitted]) if permitted.size else None
+        return None if place is None else int(permitted[place])
+
+    def _within_thought(self, token: int) -> int:
+        """An answer that ends inside its thought would not be what the grammar asks for: the thought is closed."""
+        if C.llama_vocab_is_eog(self._vocabulary, token):
+            self._thought.close()
+        return token if self._thought.forced is None else self._thought.forced
+
+    def _accept(self, token: int) -> None:
+        if self._adjustments.is_needed:
+            self._adjustments.accept(token)
+        is_of_answer = not self._thought.is_open and not self._thought.opens_with(token)
+        self._thought.accept(token)
+        if is_of_answer and self._grammar is not None:
+            self._grammar.accept(token)
+            if self._bound.accept(token, piece_of(self._vocabulary, token)):
+                self.ended_by = "loop"
+            if self._grammar.is_too_slow:
+                self.ended_by = "failed"
 
 
-def _build_chain(parameters: SamplingParameters) -> object:
-    chain = C.llama_sampler_chain_init(C.llama_sampler_chain_default_params())
-    if parameters.top_k > 0:
-        C.llama_sampler_chain_add(chain, C.llama_sampler_init_top_k(parameters.top_k))
-    if parameters.top_p < 1:
-        C.llama_sampler_chain_add(chain, C.llama_sampler_init_top_p(parameters.top_p, 1))
-    if parameters.min_p > 0:
-        C.llama_sampler_chain_add(chain, C.llama_sampler_init_min_p(parameters.min_p, 1))
-    C.llama_sampler_chain_add(chain, C.llama_sampler_init_temp(parameters.temperature))
-    C.llama_sampler_chain_add(chain, C.llama_sampler_init_dist(parameters.seed % _RANDOM_SEED))
-    return chain
-
-
-def logprob_of(logits: FloatArray, token: int) -> float:
-    """Natural-log probability of one token under the model's own distribution (temperature 1, no filters)."""
-    return float(logits[token]) - _log_sum_exp(logits)
-
-
-def likeliest(logits: FloatArray, count: int) -> list[Alternative]:
-    """The `count` likeliest tokens with their natural-log probabilities, best first; ties by token id."""
-    if count <= 0:
-        return []
-    count = min(count, logits.shape[0])
-    best = np.argpartition(-logits, count - 1)[:count]
-    best = best[np.lexsort((best, -logits[best]))]
-    total = _log_sum_exp(logits)
-    return [Alternative(int(token), float(logits[token]) - total) for token in best]
-
-
-def _log_sum_exp(logits: FloatArray) -> float:
-    highest = float(logits.max())
-    return highest + float(np.log(np.exp(logits - highest).sum(dtype=np.float64)))
+def _check_tokens(parameters: GenerationParameters, size: int) -> None:
+    named = [token for token, _ in parameters.sampling.logit_bias]
+    if parameters.thought is not None:
+        named += [parameters.thought.opening, *parameters.thought.closing]
+    for token in named:
+        if not 0 <= token < size:
+            raise ValueError(f"the vocabulary has no token {token}")

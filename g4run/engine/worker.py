@@ -14,164 +14,30 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from g4run.engine import llama
 from g4run.engine.amx import avoid_broken_amx
+from g4run.engine.generator import Generator
 from g4run.engine.log import failure_reason, read_from
 from g4run.engine.parameters import LoadParameters
 from g4run.engine.protocol import (
     Cancel,
     Command,
     Failed,
-    Finished,
     Load,
-    Loaded,
     LoadProgress,
     LoadRefused,
     Report,
-    Sampled,
-    Step,
+    Restore,
+    Save,
     Submit,
     read_command,
     write_message,
 )
-from g4run.engine.sampling import Sampler, likeliest, logprob_of
-from g4run.engine.scheduler import Scheduler, Sequence, Slice
+from g4run.engine.saving import restore_sequence, save_sequence
 
 _PROGRESS_SECONDS = 0.05  # between two LoadProgress messages; llama.cpp reports each tensor
-
-
-@dataclass(slots=True)
-class _Request:
-    """What the worker keeps of a request beside its sequence; times are seconds of the monotonic clock."""
-
-    submit: Submit
-    sampler: Sampler
-    started: float = 0.0
-    first_token: float = 0.0
-    last_token: float = 0.0
-
-
-class Generator:
-    """A loaded model and the requests that it serves."""
-
-    def __init__(self, parameters: LoadParameters, report: Callable[[Report], None]) -> None:
-        self._report = report
-        started = time.monotonic()
-        self._model = llama.Model(parameters, _throttled(report))
-        self._context = llama.Context(self._model, parameters)
-        self._batch = llama.Batch(self._context.micro_batch, parameters.sequences)
-        self._scheduler = Scheduler(parameters.sequences, self._context.context_length, self._context.micro_batch)
-        self._requests: dict[int, _Request] = {}
-        self._suppressed = list(self._model.suppressed_tokens())
-        self.loaded = Loaded(
-            context_length=self._context.context_length,
-            parameter_count=self._model.parameter_count,
-            description=self._model.description,
-            seconds=time.monotonic() - started,
-        )
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether there is nothing to compute."""
-        return self._scheduler.is_idle
-
-    def submit(self, command: Submit) -> None:
-        """Take a request in, or report why it cannot be served."""
-        tokens_are_sound = all(0 <= token < self._model.vocabulary_size for token in command.tokens)
-        if not tokens_are_sound or not 0 < len(command.tokens) < self._context.context_length:
-            reason = "the prompt is empty, too long, or has a token out of range"
-            self._report(Failed(command.request_id, reason))
-        else:
-            self._requests[command.request_id] = _Request(command, Sampler(command.parameters.sampling))
-            self._scheduler.submit(command.request_id, command.tokens, command.parameters.max_tokens)
-
-    def cancel(self, request_id: int) -> None:
-        """End a request where it stands; one that has ended already is no error."""
-        found = self._scheduler.cancel(request_id)
-        if isinstance(found, Sequence):
-            self._context.forget(found.sequence_id)
-            self._end(request_id, "cancelled", found)
-        elif found:
-            self._end(request_id, "cancelled", None)
-
-    def step(self) -> None:
-        """One decode call and what follows from it."""
-        for sequence in self._scheduler.admit():
-            self._requests[sequence.request_id].started = time.monotonic()
-        batch = self._scheduler.next_batch()
-        self._batch.clear()
-        ends = [self._batch.append(p.sequence.sequence_id, p.position, p.tokens, p.wants_logits) for p in batch]
-        code = self._context.decode(self._batch)
-        if code != 0:
-            self.fail_all(f"llama.cpp could not compute the batch (llama_decode gave {code})")
-            return
-        self._scheduler.computed(batch)
-        self._sample(batch, ends)
-
-    def fail_all(self, reason: str) -> None:
-        """Report every request as failed and start over with an empty cache."""
-        for request_id in tuple(self._requests):
-            self._scheduler.cancel(request_id)
-            self._requests.pop(request_id).sampler.close()
-            self._report(Failed(request_id, reason))
-        self._context.forget_all()
-
-    def _sample(self, batch: list[Slice], ends: list[int]) -> None:
-        sampled: list[Sampled] = []
-        ended: list[tuple[Sequence, str]] = []
-        for part, index in zip(batch, ends, strict=True):
-            if part.wants_logits:
-                drawn = self._draw(part.sequence, index)
-                reason = self._accept(part.sequence, drawn.token)
-                sampled.append(drawn)
-                if reason:
-                    ended.append((part.sequence, reason))
-        if sampled:
-            self._report(Step(sampled))
-        for sequence, reason in ended:
-            self._scheduler.finish(sequence)
-            self._context.forget(sequence.sequence_id)
-            self._end(sequence.request_id, reason, sequence)
-
-    def _draw(self, sequence: Sequence, index: int) -> Sampled:
-        request = self._requests[sequence.request_id]
-        if self._suppressed:
-            self._context.logits(index)[self._suppressed] = -float("inf")
-        token = request.sampler.draw(self._context, index)
-        request.last_token = time.monotonic()
-        request.first_token = request.first_token or request.last_token
-        wanted = request.submit.parameters.logprobs
-        if wanted is None:
-            return Sampled(sequence.request_id, sequence.sequence_id, token)
-        logits = self._context.logits(index)
-        return Sampled(
-            sequence.request_id, sequence.sequence_id, token, logprob_of(logits, token), likeliest(logits, wanted)
-        )
-
-    def _accept(self, sequence: Sequence, token: int) -> str:
-        may_go_on = self._scheduler.accept(sequence, token)
-        if self._model.is_end(token):
-            return "stop"
-        return "" if may_go_on else "length"
-
-    def _end(self, request_id: int, reason: str, sequence: Sequence | None) -> None:
-        request = self._requests.pop(request_id)
-        request.sampler.close()
-        has_tokens = request.first_token > 0
-        self._report(
-            Finished(
-                request_id=request_id,
-                sequence_id=sequence.sequence_id if sequence else -1,
-                reason=reason,
-                prompt_tokens=len(request.submit.tokens),
-                generated_tokens=sequence.generated if sequence else 0,
-                prompt_seconds=request.first_token - request.started if has_tokens else 0.0,
-                generation_seconds=request.last_token - request.first_token if has_tokens else 0.0,
-            )
-        )
 
 
 class Worker:
@@ -203,17 +69,30 @@ class Worker:
         if isinstance(command, Load):
             self._load(command.parameters)
         elif self._generator is None:
-            if isinstance(command, Submit):
+            if not isinstance(command, Cancel):
                 self._report(Failed(command.request_id, "no model is loaded"))
-        elif isinstance(command, Submit):
-            self._generator.submit(command)
-        elif isinstance(command, Cancel):
-            self._generator.cancel(command.request_id)
+        else:
+            self._serve(command, self._generator)
+
+    def _serve(self, command: Submit | Cancel | Save | Restore, generator: Generator) -> None:
+        try:
+            if isinstance(command, Submit):
+                generator.submit(command)
+            elif isinstance(command, Cancel):
+                generator.cancel(command.request_id)
+            elif isinstance(command, Save):
+                self._report(save_sequence(command, generator.cache, generator.saved_settings(command.model_digest)))
+            else:
+                self._report(restore_sequence(command, generator.cache, generator.saved_settings(command.model_digest)))
+        except Exception:  # noqa: BLE001 - as in _guarded_step
+            _note(traceback.format_exc())
+            if not isinstance(command, Cancel):
+                self._report(Failed(command.request_id, f"the engine failed: {traceback.format_exc(limit=0).strip()}"))
 
     def _load(self, parameters: LoadParameters) -> None:
         log_start = os.fstat(sys.stderr.fileno()).st_size  # stderr is the log; its name may be gone
         try:
-            self._generator = Generator(parameters, self._report)
+            self._generator = Generator(parameters, self._report, _throttled(self._report))
         except llama.LlamaError as error:
             self._report(LoadRefused(failure_reason(read_from(self._log_path, log_start)) or str(error)))
         else:

@@ -186,13 +186,16 @@ class Gemma4(nn.Module):
 
     def forward(self, tokens: Tensor, chosen: Tensor | None = None) -> Tensor:
         """Return logits; with `chosen` (a mask [B, T]), only those of the chosen positions, as [N, V]."""
-        hidden = self.output_norm(self.hidden(tokens))
-        hidden = hidden if chosen is None else hidden[chosen]
+        hidden = self.output_norm(self.states(tokens)[0])
+        return self.logits(hidden if chosen is None else hidden[chosen])
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Return the logits [..., V] of normed hidden states [..., E]."""
         logits = torch.matmul(hidden, self.token_embd.T).float()
         return self.shape.soft_cap * torch.tanh(logits / self.shape.soft_cap)
 
-    def hidden(self, tokens: Tensor) -> Tensor:
-        """Return the last layer's output [B, T, E]."""
+    def states(self, tokens: Tensor) -> tuple[Tensor, dict[int, tuple[Tensor, Tensor]]]:
+        """Return the last layer's output [B, T, E], and keys and values [B, 1, T, D] of each layer that owns some."""
         shape = self.shape
         state = self.token_embd[tokens] * math.sqrt(shape.embedding)
         inputs = self.per_layer_inputs(tokens, state)
@@ -206,7 +209,7 @@ class Gemma4(nn.Module):
                 cache[index] = layer.keys_and_values(normed, *ropes[kind])
             attention = layer.attend(normed, cache[shape.owner(index)], ropes[kind], masks[kind])
             state = layer.finish(state, attention, inputs[:, :, index])
-        return state
+        return state, cache
 
     def per_layer_inputs(self, tokens: Tensor, state: Tensor) -> Tensor:
         """Return the inputs of all layers [B, T, L, P]."""

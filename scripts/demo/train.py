@@ -119,7 +119,7 @@ def weighted_loss(model: Gemma4, tokens: Tensor, weights: Tensor) -> Tensor:
     return (losses * weights[chosen]).sum() / weights.sum()
 
 
-def make_optimizers(model: Gemma4) -> list[torch.optim.Optimizer]:
+def make_optimizers(model: nn.Module) -> list[torch.optim.Optimizer]:
     """Return Muon for the matrices of the layers and AdamW for tables, norms and scales."""
     matrices = [weight for name, weight in model.named_parameters() if weight.ndim == 2 and "token_embd" not in name]
     others = [weight for name, weight in model.named_parameters() if weight.ndim != 2 or "token_embd" in name]

@@ -1,5 +1,7 @@
 """Requests to the engine, and what comes of them."""
 
+import os
+
 from g4run.engine.client import Engine
 from g4run.engine.parameters import GenerationParameters, SamplingParameters
 from g4run.engine.protocol import Finished, Sampled
@@ -7,6 +9,7 @@ from g4run.models.library import resolve
 
 GREEDY = SamplingParameters(temperature=0)
 DEMO = resolve("demo").path
+DEMO_PATH = os.fsencode(DEMO)
 ENDLESS = SamplingParameters(temperature=1e6, top_k=0, top_p=1, seed=8)  # a dice: no end token within 500 draws
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from g4run.engine import client
+from g4run.engine import process as worker_process
 from g4run.engine.client import Engine
 from g4run.engine.parameters import LoadParameters
 from g4run.errors import DoesNotFit, LoadFailed
@@ -41,14 +41,14 @@ def test_a_machine_without_the_memory_is_told_so(tmp_path: Path, monkeypatch: py
 
     path = tmp_path / "31b.gguf"
     write_shape("31b", "Q4_0", path)
-    started = client._start
+    started = worker_process._start
 
     def start_bounded(log_path: Path) -> "subprocess.Popen[bytes]":
         process = started(log_path)
         resource.prlimit(process.pid, resource.RLIMIT_AS, (8 << 30, 8 << 30))
         return process
 
-    monkeypatch.setattr(client, "_start", start_bounded)
+    monkeypatch.setattr(worker_process, "_start", start_bounded)
     engine = Engine(LoadParameters(os.fsencode(path), context_length=256, threads=1), tmp_path)
     with pytest.raises(DoesNotFit, match="there is not enough memory for the model: "):
         engine.load()

@@ -1,124 +1,329 @@
+"""The scheduler and the prompt cache together, over a model of llama.cpp's cache that checks every token's past."""
+
+from dataclasses import dataclass
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from g4run.engine.scheduler import Scheduler, Slice
+from g4run.engine.request import Request, Slice
+from tests.engine.cache_model import Setup
+
+SYSTEM = list(range(100, 150))  # a beginning that is worth waiting for
+OTHER_SYSTEM = [*SYSTEM[:40], *range(200, 215)]
 
 
-def shape(batch: list[Slice]) -> list[tuple[int, int, tuple[int, ...], bool]]:
-    return [(part.sequence.sequence_id, part.position, part.tokens, part.wants_logits) for part in batch]
+def draw(tokens: list[int]) -> int:
+    """A model's greedy choice: a function of all that stands before it."""
+    return hash(tuple(tokens)) % 7
 
 
-def advance(scheduler: Scheduler, drawn: int = 7) -> list[tuple[int, int, tuple[int, ...], bool]]:
-    """One decode call in which every sequence that wants logits gets the same token."""
-    scheduler.admit()
-    batch = scheduler.next_batch()
-    scheduler.computed(batch)
-    for part in batch:
-        if part.wants_logits and not scheduler.accept(part.sequence, drawn):
-            scheduler.finish(part.sequence)
-    return shape(batch)
+def request(request_id: int, tokens: list[int], max_tokens: int | None = None, *boundaries: int) -> Request:
+    return Request(request_id, list(tokens), len(tokens), max_tokens, frozenset(boundaries))
+
+
+class Run:
+    """What the generator does, without a model: steps, and what came of each request."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.scheduler, self.model, self.cache = setup.build()
+        self.ended: dict[int, list[int]] = {}
+
+    def step(self, draft: list[int] | None = None) -> list[Slice]:
+        self.scheduler.admit()
+        batch = self.scheduler.next_batch(draft or [])
+        assert sum(len(part.tokens) for part in batch) <= self.setup.micro_batch
+        assert sum(part.outputs for part in batch) <= max(self.setup.sequences, 1 + len(draft or []))
+        assert len({part.sequence_id for part in batch}) == len(batch)
+        assert self.model.decode(batch)
+        due = self.scheduler.computed(batch)
+        for part in batch:
+            if part.outputs:
+                self.draw(part)
+        for sequence in due:
+            self.cache.take_checkpoint(sequence)
+        self.check()
+        return batch
+
+    def draw(self, part: Slice) -> None:
+        taken, drafted = part.request, part.tokens[len(part.tokens) - part.drafted :]
+        for right in range(part.outputs):
+            token = draw(taken.tokens)
+            if not self.scheduler.accept(taken, token):
+                self.scheduler.finish(taken)
+                self.ended[taken.request_id] = taken.tokens
+                break
+            if right == part.drafted or drafted[right] != token:
+                break
+            self.scheduler.accept_draft(taken)
+        if part.drafted:
+            self.model.truncate(part.sequence_id, taken.computed)
+
+    def check(self) -> None:
+        counted = self.cache.occupied((each, each.computed) for each in self.cache.sequences)
+        assert counted == len(self.model.base.cells) <= self.setup.cells
+        assert self.cache.checkpoint_bytes <= self.setup.checkpoint_bytes
+        assert self.cache.ram.size_bytes <= self.setup.ram_cache_bytes
+
+    def finish(self) -> None:
+        for _ in range(2000):
+            if self.scheduler.is_idle:
+                return
+            assert self.step()
+        raise AssertionError("requests are left")
+
+
+def alone(tokens: list[int], max_tokens: int | None, cells: int) -> list[int]:
+    tokens, prompt_length = list(tokens), len(tokens)
+    while len(tokens) <= cells and (max_tokens is None or len(tokens) - prompt_length < max_tokens):
+        tokens.append(draw(tokens))
+    return tokens
+
+
+def shape(batch: list[Slice]) -> list[tuple[int, int, tuple[int, ...], int]]:
+    return [(part.request.request_id, part.position, part.tokens, part.outputs) for part in batch]
 
 
 def test_a_prompt_goes_in_micro_batches_and_logits_follow_its_last_token_only() -> None:
-    scheduler = Scheduler(sequences=1, context_length=32, micro_batch=4)
-    scheduler.submit(1, list(range(10, 20)), max_tokens=None)
-    assert advance(scheduler) == [(0, 0, (10, 11, 12, 13), False)]
-    assert advance(scheduler) == [(0, 4, (14, 15, 16, 17), False)]
-    assert advance(scheduler) == [(0, 8, (18, 19), True)]
-    assert advance(scheduler) == [(0, 10, (7,), True)]
+    run = Run(Setup(sequences=1, micro_batch=4))
+    run.scheduler.submit(request(1, list(range(10, 20)), 2))
+    assert [shape(run.step()) for _ in range(3)] == [
+        [(1, 0, (10, 11, 12, 13), 0)],
+        [(1, 4, (14, 15, 16, 17), 0)],
+        [(1, 8, (18, 19), 1)],
+    ]
+    assert shape(run.step()) == [(1, 10, (draw(list(range(10, 20))),), 1)]
 
 
-def test_generating_sequences_come_first_and_prompts_fill_the_rest() -> None:
-    scheduler = Scheduler(sequences=3, context_length=64, micro_batch=4)
-    scheduler.submit(1, [1], None)
-    advance(scheduler)
-    scheduler.submit(2, [21, 22, 23, 24, 25], None)
-    scheduler.submit(3, [31, 32], None)
-    assert advance(scheduler) == [(0, 1, (7,), True), (1, 0, (21, 22, 23), False)]
-    assert advance(scheduler) == [(0, 2, (7,), True), (1, 3, (24, 25), True), (2, 0, (31,), False)]
-    assert advance(scheduler) == [(0, 3, (7,), True), (1, 5, (7,), True), (2, 1, (32,), True)]
+def test_requests_that_generate_come_first_and_prompts_fill_the_rest() -> None:
+    run = Run(Setup(sequences=2, micro_batch=4))
+    run.scheduler.submit(request(1, [1]))
+    run.step()
+    run.scheduler.submit(request(2, [21, 22, 23, 24, 25]))
+    first, second = draw([1]), draw([1, draw([1])])
+    assert shape(run.step()) == [(1, 1, (first,), 1), (2, 0, (21, 22, 23), 0)]
+    assert shape(run.step()) == [(1, 2, (second,), 1), (2, 3, (24, 25), 1)]
 
 
-def test_max_tokens_ends_a_sequence() -> None:
-    scheduler = Scheduler(sequences=1, context_length=64, micro_batch=8)
-    scheduler.submit(1, [1, 2], max_tokens=3)
-    steps = [advance(scheduler) for _ in range(3)]
-    assert [step[0][1] for step in steps] == [0, 2, 3]
-    assert scheduler.is_idle
+def test_beside_a_stream_a_prompt_takes_no_more_than_its_limit() -> None:
+    run = Run(Setup(sequences=2, micro_batch=8))
+    run.scheduler.prompt_limit = 3
+    run.scheduler.submit(request(2, [21, 22, 23, 24, 25, 26]))
+    assert len(run.step()[0].tokens) == 6  # nobody waits for anything else
+    run.scheduler.submit(request(3, [31, 32, 33, 34]))
+    assert [len(part.tokens) for part in run.step()] == [1, 3]
 
 
-def test_a_full_context_ends_a_sequence_with_every_cell_used() -> None:
-    scheduler = Scheduler(sequences=1, context_length=5, micro_batch=8)
-    scheduler.submit(1, [1, 2, 3], None)
-    scheduler.admit()
-    (sequence,) = scheduler.running
-    while not scheduler.is_idle:
-        advance(scheduler)
-    assert (sequence.computed, sequence.generated) == (5, 3)
+def test_a_short_prompt_gets_past_a_long_one_which_goes_on_too() -> None:
+    run = Run(Setup(sequences=2, cells=128, micro_batch=8))
+    run.scheduler.submit(request(1, [1] * 60))
+    run.step()
+    run.scheduler.submit(request(2, [2] * 7))
+    assert [(part.request.request_id, len(part.tokens)) for part in run.step()] == [(1, 4), (2, 4)]
+    assert [(part.request.request_id, len(part.tokens)) for part in run.step()] == [(1, 5), (2, 3)]
 
 
-def test_sequences_share_the_context() -> None:
-    scheduler = Scheduler(sequences=2, context_length=8, micro_batch=8)
-    scheduler.submit(1, [1, 2, 3], None)
-    scheduler.submit(2, [1, 2, 3], None)
-    scheduler.admit()
-    sequences = scheduler.running
-    while not scheduler.is_idle:
-        advance(scheduler)
-        assert sum(len(sequence.tokens) for sequence in scheduler.running) <= 8
-    assert max(sequence.computed for sequence in sequences) <= 8
+def test_a_shared_beginning_is_computed_once_and_to_exactly_its_end() -> None:
+    """Eight requests that differ after a system prompt: seven wait until the first has computed it."""
+    run = Run(Setup(sequences=8, cells=256, window=8, micro_batch=16))
+    for number in range(8):
+        run.scheduler.submit(request(number, [*SYSTEM, number, number, number], 2))
+    positions = [shape(run.step()) for _ in range(4)]
+    assert [[(part[1], len(part[2])) for part in step] for step in positions] == [
+        [(0, 16)],
+        [(16, 16)],
+        [(32, 16)],
+        [(48, 2)],
+    ]
+    run.finish()
+    assert run.model.computed == 50 + 8 * (3 + 1)
+    assert run.ended == {number: alone([*SYSTEM, number, number, number], 2, 256) for number in range(8)}
 
 
-def test_a_request_waits_for_a_free_sequence_and_for_room() -> None:
-    scheduler = Scheduler(sequences=2, context_length=10, micro_batch=8)
-    for request_id, length in ((1, 4), (2, 7), (3, 1)):
-        scheduler.submit(request_id, [9] * length, max_tokens=2)
-    assert [sequence.request_id for sequence in scheduler.admit()] == [1]  # 4 + 7 do not fit; 3 does not overtake
-    advance(scheduler)
-    advance(scheduler)
-    assert [sequence.request_id for sequence in scheduler.admit()] == [2, 3]
+def test_max_tokens_ends_a_request() -> None:
+    run = Run(Setup())
+    run.scheduler.submit(request(1, [1, 2], 3))
+    run.finish()
+    assert run.ended == {1: alone([1, 2], 3, 64)}
 
 
-def test_cancel_frees_a_running_sequence_and_drops_a_waiting_request() -> None:
-    scheduler = Scheduler(sequences=1, context_length=16, micro_batch=8)
-    scheduler.submit(1, [1], None)
-    scheduler.submit(2, [2], None)
-    (running,) = scheduler.admit()
-    assert scheduler.cancel(2) is True
-    assert scheduler.cancel(1) is running
-    assert scheduler.cancel(1) is False
-    assert scheduler.is_idle
+def test_a_full_context_ends_a_request_with_every_cell_used() -> None:
+    run = Run(Setup(sequences=1, cells=16, micro_batch=8))
+    run.scheduler.submit(request(1, [1, 2, 3]))
+    run.finish()
+    assert len(run.ended[1]) == 16 + 1  # the last token is drawn, and needs no cell
+    assert run.model.computed == 16
 
 
-def test_a_micro_batch_smaller_than_the_sequences_is_refused() -> None:
-    with pytest.raises(ValueError, match="5 sequences in micro-batches of 4 tokens"):
-        Scheduler(sequences=5, context_length=32, micro_batch=4)
-    with pytest.raises(ValueError, match="0 sequences"):
-        Scheduler(sequences=0, context_length=32, micro_batch=4)
+def test_a_full_cache_sends_the_youngest_back_and_none_fails() -> None:
+    run = Run(Setup(sequences=3, cells=48, window=8, micro_batch=8))
+    for number in range(3):
+        run.scheduler.submit(request(number, [number] * 6))
+    run.finish()
+    assert run.ended == {number: alone([number] * 6, None, 48) for number in range(3)}
+    assert list(run.ended) == [0, 1, 2]
 
 
-@pytest.mark.parametrize("tokens", [[], [1] * 8], ids=["empty", "no room for an answer"])
+def test_what_was_sent_back_comes_back_from_memory_and_is_not_computed_again() -> None:
+    run = Run(Setup(sequences=2, cells=96, window=8, micro_batch=8))
+    for number in range(2):
+        run.scheduler.submit(request(number, [number] * 40, 30))
+    run.finish()
+    assert run.model.computed == 2 * (40 + 29)
+
+
+def test_what_was_sent_back_stays_back_until_another_has_ended() -> None:
+    """Else it would be let in and sent back at every step."""
+    run = Run(Setup(sequences=2, cells=64, window=8, micro_batch=8))
+    for number in range(2):
+        run.scheduler.submit(request(number, [number] * 20))
+    while not any(each.generated for each in run.scheduler.waiting):
+        run.step()
+    (kept,) = run.scheduler.running
+    before, left = run.model.computed, 64 - kept.computed
+    while run.scheduler.waiting:
+        run.step()
+    assert run.model.computed - before == left + 8  # the last step lets the other in, with its first micro-batch
+
+
+def test_a_request_waits_for_room_and_none_overtakes_it() -> None:
+    run = Run(Setup(sequences=2, cells=32, micro_batch=8))
+    for request_id, length in ((1, 20), (2, 12), (3, 1)):
+        run.scheduler.submit(request(request_id, [request_id] * length, 2))
+    run.step()
+    assert [each.request_id for each in run.scheduler.running] == [1]
+    run.finish()
+    assert list(run.ended) == [1, 3, 2] or list(run.ended) == [1, 2, 3]
+
+
+def test_the_queue_has_an_end() -> None:
+    scheduler, _, _ = Setup(sequences=1, queue_length=2).build()
+    assert [scheduler.submit(request(number, [1])) for number in range(5)] == [True, True, True, False, False]
+
+
+def test_a_cancelled_request_leaves_its_sequence_for_the_next() -> None:
+    run = Run(Setup(sequences=1))
+    run.scheduler.submit(request(1, [1, 2, 3, 4]))
+    run.scheduler.submit(request(2, [1, 2, 3, 9], 1))
+    run.step()
+    cancelled = run.scheduler.cancel(1)
+    assert cancelled is not None and cancelled.generated == 1
+    assert run.scheduler.cancel(1) is None
+    assert shape(run.step()) == [(2, 3, (9,), 1)]
+    assert run.scheduler.is_idle
+
+
+def test_deadlines_end_what_runs_and_what_waits() -> None:
+    run = Run(Setup(sequences=1))
+    for number, deadline in ((1, 10.0), (2, 20.0), (3, None)):
+        run.scheduler.submit(Request(number, [number], 1, None, deadline=deadline))
+    run.step()
+    assert [each.request_id for each in run.scheduler.expire(5.0)] == []
+    assert [each.request_id for each in run.scheduler.expire(25.0)] == [1, 2]
+    assert [each.request_id for each in run.scheduler.waiting] == [3]
+
+
+def test_a_right_draft_is_taken_over_and_a_wrong_one_is_rolled_back() -> None:
+    run = Run(Setup(sequences=1, micro_batch=8))
+    run.scheduler.submit(request(1, [1, 2, 3], 12))
+    expected = alone([1, 2, 3], 12, 64)
+    run.step()
+    assert shape(run.step(expected[4:7])) == [(1, 3, tuple(expected[3:7]), 4)]
+    (running,) = run.scheduler.running
+    assert running.tokens == expected[:8]
+    run.step([expected[8], 99, 99])
+    assert running.tokens == expected[:10]
+    run.finish()
+    assert run.ended == {1: expected}
+
+
+@pytest.mark.parametrize("sequences", [0, 5])
+def test_a_micro_batch_smaller_than_the_sequences_is_refused(sequences: int) -> None:
+    with pytest.raises(ValueError, match=f"{sequences} sequences in micro-batches of 4 tokens"):
+        Setup(sequences=sequences, micro_batch=4).build()
+
+
+@pytest.mark.parametrize("tokens", [[], [1] * 64], ids=["empty", "no room for an answer"])
 def test_a_prompt_that_can_never_be_served_is_refused(tokens: list[int]) -> None:
-    with pytest.raises(ValueError, match="in a context of 8"):
-        Scheduler(sequences=1, context_length=8, micro_batch=4).submit(1, tokens, None)
+    with pytest.raises(ValueError, match="in a context of 64"):
+        Setup().build()[0].submit(request(1, tokens))
 
 
-def test_every_mix_of_requests_ends_within_its_bounds() -> None:
-    scheduler = Scheduler(sequences=3, context_length=12, micro_batch=3)
-    lengths = [11, 1, 5, 5, 5, 1, 11, 2, 3, 4]
-    for request_id, length in enumerate(lengths):
-        scheduler.submit(request_id, [9] * length, max_tokens=None if request_id % 2 else 4)
-    steps = 0
-    while not scheduler.is_idle:
-        batch = advance(scheduler)
-        assert 0 < sum(len(tokens) for _, _, tokens, _ in batch) <= 3
-        assert sum(wants for *_, wants in batch) <= 3
-        assert sum(sequence.computed for sequence in scheduler.running) <= 12
-        steps += 1
-    assert steps < 100
+BEGINNINGS = st.sampled_from([[], SYSTEM, OTHER_SYSTEM, SYSTEM[:20]])
+TAILS = st.lists(st.integers(0, 2), min_size=1, max_size=30)
+LIMITS = st.one_of(st.none(), st.integers(1, 40))
+BOUNDARIES = st.lists(st.integers(1, 60), max_size=3)
 
 
-def test_a_prompt_that_would_fill_the_rest_of_the_cache_waits() -> None:
-    scheduler = Scheduler(sequences=2, context_length=8, micro_batch=8)
-    scheduler.submit(1, [9] * 3, None)
-    scheduler.submit(2, [9] * 5, None)
-    assert [sequence.request_id for sequence in scheduler.admit()] == [1]
+@dataclass(frozen=True, slots=True)
+class Submission:
+    beginning: list[int]
+    tail: list[int]
+    max_tokens: int | None
+    boundaries: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    number: int
+
+
+SETUPS = st.builds(
+    Setup,
+    sequences=st.integers(1, 4),
+    cells=st.sampled_from([96, 128, 256]),
+    window=st.sampled_from([4, 16, 40]),
+    micro_batch=st.sampled_from([4, 7, 32]),
+    checkpoint_bytes=st.sampled_from([0, 20_000, 1 << 20]),
+    ram_cache_bytes=st.sampled_from([0, 30_000, 1 << 20]),
+)
+EVENT = st.one_of(
+    st.builds(Submission, BEGINNINGS, TAILS, LIMITS, BOUNDARIES),
+    st.builds(Steps, st.integers(1, 20)),
+    st.builds(Cancellation, st.integers(0, 9)),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(SETUPS, st.lists(EVENT, max_size=14), st.booleans())
+def test_every_mix_of_requests_gets_what_each_would_get_alone(
+    setup: Setup, events: list[Submission | Steps | Cancellation], drafts: bool
+) -> None:
+    """Beginnings shared and not, cancels, full caches, drafts right and wrong; the model checks each token's past."""
+    run = Run(setup)
+    expected: dict[int, list[int]] = {}
+    for number, event in enumerate(events):
+        if isinstance(event, Submission):
+            tokens = [*event.beginning, *event.tail]
+            expected[number] = alone(tokens, event.max_tokens, setup.cells)
+            run.scheduler.submit(request(number, tokens, event.max_tokens, *event.boundaries))
+        elif isinstance(event, Steps):
+            for _ in range(event.count):
+                step_with_a_guess(run, drafts=drafts)
+        elif run.scheduler.cancel(event.number) is not None:
+            del expected[event.number]
+    run.finish()
+    assert run.ended == expected
+
+
+def step_with_a_guess(run: Run, *, drafts: bool) -> None:
+    if run.scheduler.is_idle:
+        return
+    running = run.scheduler.only_generating
+    if not drafts or running is None:
+        run.step()
+        return
+    tokens = list(running.tokens)
+    room = run.setup.cells - len(tokens)
+    if running.max_tokens is not None:
+        room = min(room, running.max_tokens - running.generated - 1)
+    guess: list[int] = []
+    for number in range(min(3, room, run.setup.micro_batch - 1)):
+        guess.append(draw([*tokens, *guess]) if number < len(tokens) % 4 else 99)
+    run.step(guess)

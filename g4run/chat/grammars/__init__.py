@@ -1,0 +1,1 @@
+"""What an answer must look like, as grammars that llama.cpp holds it to: JSON, JSON schemas, tool calls."""

@@ -1,0 +1,135 @@
+"""Gemma 4's own drafters (architecture `gemma4-assistant`), which share the target's cache and read its hidden states.
+
+A drafter keeps no cache. For the newest token, whose keys the target has not computed yet, it reads the target's hidden
+state from which that token was drawn, looks at the target's keys, and gives logits and a hidden state of its own, from
+which it goes on. All guesses of a step stand at the newest token's position (common/speculative.cpp:1649).
+"""
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import replace
+
+import llama_cpp.llama_cpp as C  # noqa: N812 - the C API, as llama.cpp's documentation calls it
+import numpy as np
+from llama_cpp import llama_cpp_ext
+
+from g4run.engine.llama import Batch, Context, LlamaError, Model
+from g4run.engine.parameters import LoadParameters
+
+_ARCHITECTURE = "gemma4-assistant"
+_SHARED_KEYS = ("attention.key_length", "attention.key_length_swa", "attention.sliding_window")
+
+
+class MtpDrafter:
+    """A drafter's model and context beside a target's; owns both, and must be closed before the target.
+
+    `parameters` are those of the target; `drafter_path` is the file. Make it before the target decodes anything:
+    llama.cpp clears the target's cache, since the two share their cells (src/llama-kv-cache.cpp:119). From then on the
+    target keeps the hidden state of each output: embedding length x outputs x 4 bytes, 21 KiB an output at 31B.
+    Raises LlamaError for a file that llama.cpp does not load, or that belongs to another model.
+    """
+
+    def __init__(self, parameters: LoadParameters, target_model: Model, target: Context) -> None:
+        if parameters.drafter_path is None:
+            raise ValueError("the parameters name no drafter")
+        self._model = Model(replace(parameters, model_path=parameters.drafter_path), lambda _fraction: None)
+        try:
+            _check_pair(self._model, target_model)
+            self._context = _make_context(self._model, parameters, target)
+        except LlamaError:
+            C.llama_model_free(self._model.handle)
+            raise
+        self._target = target
+        llama_cpp_ext.llama_set_embeddings_nextn(target.handle, True, True)
+        llama_cpp_ext.llama_set_embeddings_nextn(self._context, True, True)
+        self._batch = Batch(1, parameters.sequences)
+        self._input = np.zeros(C.llama_model_n_embd_out(self._model.handle), np.float32)
+        self._batch.raw.embd = self._input.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
+        self._state = np.zeros_like(self._input)
+        self._request_id = self._sequence_id = self._length = -1
+
+    def follow(self, request_id: int, sequence_id: int, length: int, index: int) -> None:
+        """Copy the hidden state at `index` of the target's last batch, from which the newest of `length` tokens came.
+
+        The batch must have asked for logits there.
+        """
+        self._copy_state(self._target.handle, index, self._state)
+        self._request_id, self._sequence_id, self._length = request_id, sequence_id, length
+
+    def propose(self, request_id: int, tokens: Sequence[int], most: int) -> list[int]:
+        """The likeliest continuation by the drafter; empty where the newest token's hidden state was not followed.
+
+        The target's cells of the sequence must end before the newest token: rejected guesses have been truncated.
+        """
+        drafted: list[int] = []
+        if (request_id, len(tokens)) != (self._request_id, self._length):
+            return drafted
+        newest = tokens[-1]
+        self._input[:] = self._state
+        while len(drafted) < most:
+            self._batch.clear()
+            self._batch.append(self._sequence_id, self._length - 1, [newest], 1)
+            if C.llama_decode(self._context, self._batch.raw) != 0:
+                break  # no free cell, or cells at this position already: the target will say so itself
+            newest = self._likeliest()
+            drafted.append(newest)
+            self._copy_state(self._context, 0, self._input)
+        return drafted
+
+    def close(self) -> None:
+        """Free context and model; the target no longer keeps hidden states."""
+        if self._context:
+            llama_cpp_ext.llama_set_embeddings_nextn(self._target.handle, False, True)
+            C.llama_free(self._context)
+            C.llama_model_free(self._model.handle)
+            self._context = None
+
+    def _likeliest(self) -> int:
+        logits = C.llama_get_logits_ith(self._context, 0)
+        return int(np.ctypeslib.as_array(logits, shape=(self._model.vocabulary_size,)).argmax())
+
+    def _copy_state(self, context: object, index: int, into: "np.typing.NDArray[np.float32]") -> None:
+        state = llama_cpp_ext.llama_get_embeddings_nextn_ith(context, index)
+        ctypes.memmove(into.ctypes.data, state, into.nbytes)
+
+
+def _check_pair(drafter: Model, target: Model) -> None:
+    """Refuse what llama.cpp would assert on, or compute nonsense from, when the context is made."""
+    architecture = _metadata(drafter, "general.architecture")
+    if architecture != _ARCHITECTURE:
+        raise LlamaError(f"a drafter has the architecture {_ARCHITECTURE}, not {architecture}")
+    pairs = [
+        ("vocabulary", str(drafter.vocabulary_size), str(target.vocabulary_size)),
+        ("embedding length", *(str(C.llama_model_n_embd_out(model.handle)) for model in (drafter, target))),
+        ("number of key heads", *(str(C.llama_model_n_head_kv(model.handle)) for model in (drafter, target))),
+    ]
+    for key in _SHARED_KEYS:
+        pairs.append((key, _metadata(drafter, f"{_ARCHITECTURE}.{key}"), _metadata(target, f"gemma4.{key}")))
+    for name, ours, theirs in pairs:
+        if ours != theirs:
+            raise LlamaError(f"the drafter belongs to another model: its {name} is {ours}, the model's {theirs}")
+
+
+def _metadata(model: Model, key: str) -> str:
+    """A scalar of the file's header as text; empty where it has none."""
+    buffer = ctypes.create_string_buffer(64)
+    C.llama_model_meta_val_str(model.handle, key.encode(), buffer, len(buffer))
+    return buffer.value.decode("utf-8", "replace")
+
+
+def _make_context(model: Model, parameters: LoadParameters, target: Context) -> object:
+    raw = C.llama_context_default_params()
+    raw.ctx_type = C.LLAMA_CONTEXT_TYPE_MTP
+    raw.ctx_other = target.handle
+    raw.n_ctx = target.context_length
+    raw.n_seq_max = raw.n_outputs_max = parameters.sequences  # sequence ids are the target's
+    raw.n_batch = raw.n_ubatch = parameters.sequences
+    raw.n_threads = raw.n_threads_batch = parameters.threads
+    raw.flash_attn_type = C.LLAMA_FLASH_ATTN_TYPE_AUTO
+    raw.swa_full = False
+    raw.kv_unified = True
+    raw.no_perf = True
+    context = C.llama_init_from_model(model.handle, raw)
+    if not context:
+        raise LlamaError("the drafter's context could not be made")
+    return context
