@@ -37,7 +37,10 @@ from g4run.engine.protocol import (
 )
 from g4run.errors import DoesNotFit, G4RunError, LoadFailed, WorkerDied
 
-_WANT_OF_MEMORY = re.compile(r"allocate|out of memory|not enough memory|insufficient memory", re.IGNORECASE)
+_WANT_OF_MEMORY = re.compile(
+    r"allocate|out of memory|not enough memory|insufficient memory|want of memory", re.IGNORECASE
+)
+_MEMORY_HINT = "close other programs, give a smaller --ctx, or take a smaller quantization"
 
 _PACKAGE = Path(__file__).parents[1] / "__init__.py"
 # The worker runs this very package, wherever it lies, and imports nothing from the current directory (-P).
@@ -180,7 +183,7 @@ class Generation:
 class Engine:
     """A model in a worker process. Safe to use from several threads, one Generation each."""
 
-    def __init__(self, parameters: LoadParameters, log_directory: Path) -> None:
+    def __init__(self, parameters: LoadParameters | None, log_directory: Path) -> None:
         self._parameters = parameters
         self._log_directory = log_directory
         self._process: _Process | None = None
@@ -203,9 +206,15 @@ class Engine:
         """Whether there is a worker that can take a request."""
         return self._process is not None and self._process.is_alive
 
-    def load(self, on_progress: Callable[[float], None] | None = None) -> Loaded:
-        """Start a worker and load the model, unless that was done. Raises LoadFailed, or DoesNotFit (memory)."""
+    def load(
+        self, on_progress: Callable[[float], None] | None = None, parameters: LoadParameters | None = None
+    ) -> Loaded:
+        """Start a worker and load the model, unless that was done; `parameters` take the place of those before.
+
+        Raises LoadFailed, or DoesNotFit (memory).
+        """
         with self._lock:
+            self._parameters = parameters or self._parameters
             if self._process is not None and self._process.is_alive and self.loaded is not None:
                 return self.loaded
             self._close_process()
@@ -245,6 +254,8 @@ class Engine:
             self._process.close()
 
     def _load(self, process: _Process, on_progress: Callable[[float], None]) -> Loaded:
+        if self._parameters is None:
+            raise ValueError("the engine was never told what to load")
         process.send(Load(self._parameters))
         while True:
             report = process.loading.get()
@@ -255,14 +266,21 @@ class Engine:
             elif isinstance(report, LoadRefused):
                 raise _refusal(report.reason, process.log_path)
             elif isinstance(report, WorkerDied):
-                raise LoadFailed(f"{report.message} while it loaded the model", report.hint)
+                raise _death_while_loading(report, process.log_path)
 
 
 def _refusal(reason: str, log_path: Path) -> G4RunError:
     if _WANT_OF_MEMORY.search(reason):
-        hint = "close other programs, give a smaller --ctx, or take a smaller quantization"
-        return DoesNotFit(f"there is not enough memory for the model: {reason}", hint)
+        return DoesNotFit(f"there is not enough memory for the model: {reason}", _MEMORY_HINT)
     return LoadFailed(f"llama.cpp did not load the model: {reason}", f"see {log_path}")
+
+
+def _death_while_loading(death: WorkerDied, log_path: Path) -> G4RunError:
+    """The system ends what takes too much memory; and drivers end the process themselves where they get none."""
+    message = f"{death.message} while it loaded the model"
+    if _WANT_OF_MEMORY.search(death.message):
+        return DoesNotFit(message, _MEMORY_HINT)
+    return LoadFailed(message, f"see {log_path}")
 
 
 def _start(log_path: Path) -> "subprocess.Popen[bytes]":
