@@ -80,7 +80,12 @@ def test_an_example_prints_what_the_readme_shows(command: str, output: str) -> N
     assert words[0] == "g4run"
     ended = run_g4run(*words[1:], stdin=stdin, environment={"COLUMNS": "80"})
     printed = ended.stderr + ended.stdout
-    assert printed.removesuffix("\n") + "\n" == output
+    assert without_memory(printed.removesuffix("\n") + "\n") == without_memory(output)
+
+
+def without_memory(text: str) -> str:
+    """The text without how much memory was free, which no two machines agree on."""
+    return re.sub(r"[\d.]+ of [\d.]+ GB RAM", "some of it", text)
 
 
 def test_the_changelog_begins_with_this_version() -> None:

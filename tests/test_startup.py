@@ -60,7 +60,7 @@ def modules_after(*arguments: str) -> tuple[int, set[str]]:
         (["show", "demo"], 0),
         (["df"], 0),
         (["hardware"], 0),
-        (["plan", "demo"], 0),
+        (["plan", "demo", "--ram", "8GB"], 0),
         (["recommend", "--help"], 0),
         (["verify"], 0),
         (["rm", "x"], 3),

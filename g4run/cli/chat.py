@@ -18,25 +18,29 @@ from g4run.cli.views import render_greeting
 from g4run.settings import Settings, read_settings
 
 if TYPE_CHECKING:
+    from g4run.models.library import Library, ModelFile
+    from g4run.models.pull.target import PullRequest
+    from g4run.models.store.store import Record
     from g4run.runtime.answer import AnswerOptions
+    from g4run.runtime.loading import LoadOptions
 
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
     """A command line of `g4run chat`, its numbers checked."""
 
-    model: str
+    model: str | None  # None: what suits this machine
     system: str | None
     options: "AnswerOptions"
-    context_length: int | None
+    loading: "LoadOptions"
     hides_thinking: bool
     is_verbose: bool
 
 
 def chat(
     model: Annotated[
-        str, typer.Argument(metavar="[MODEL]", help="A name, the path of a GGUF file, or 'demo'.")
-    ] = "demo",
+        str | None, typer.Argument(metavar="[MODEL]", help="A name, the path of a GGUF file, or 'demo'.")
+    ] = None,
     system: given.System = None,
     temperature: given.Temperature = None,
     top_p: given.TopP = None,
@@ -45,12 +49,19 @@ def chat(
     seed: given.Seed = None,
     max_tokens: given.MaxTokens = None,
     context_length: given.ContextLength = None,
+    kv: given.Kv = None,
+    gpu_layers: given.GpuLayers = None,
+    cpu_experts: given.CpuExperts = None,
+    force: given.Force = False,
     stop: given.Stop = None,
     think: given.Think = False,
     hide_thinking: given.HideThinking = False,
     verbose: given.Verbose = False,
 ) -> Task:
-    """Talk to a model; without MODEL, to the built-in one.
+    """Talk to a model; without MODEL, to the best that is here.
+
+    That is what suits this machine best of what was pulled or imported. Where nothing was, the best is offered in a
+    terminal, and else the built-in one answers.
 
     In a pipe, each line of stdin is a message, or each block between lines of \"\"\".
     """
@@ -68,7 +79,9 @@ def chat(
         model=model,
         system=None if system is None else repair_text(system),
         options=options,
-        context_length=given.check_context_length(context_length),
+        loading=given.make_load_options(
+            context=context_length, kv=kv, gpu_layers=gpu_layers, cpu_experts=cpu_experts, force=force
+        ),
         hides_thinking=hide_thinking,
         is_verbose=verbose,
     )
@@ -82,15 +95,36 @@ def execute(request: ChatRequest, output: Output) -> int:
     from g4run.models.library import Library
 
     settings = read_settings()
-    file = Library(settings).resolve(request.model)
+    library = Library(settings)
+    file = _choose(library, request, output) if request.model is None else library.resolve(request.model)
     display = Display(request.hides_thinking, faint=settings.colour, verbose=request.is_verbose)
     is_interactive = _is_interactive(output)
-    with open_model(file, settings, request.context_length, output.notes) as model:
+    with open_model(file, settings, request.loading, output.notes) as model:
         if is_interactive:
             output.notes.write(render_greeting(file.name, model.context_length))
         session = ChatSession(model, request.options, request.system, output, display)
         converse(session, _messages(settings, output, is_interactive), output, is_interactive=is_interactive)
     return 0
+
+
+def _choose(library: "Library", request: ChatRequest, output: Output) -> "ModelFile":
+    """What to talk to where nobody said."""
+    from g4run.cli.choosing import Choosing
+    from g4run.planner.goals import RecommendRequest
+    from g4run.runtime.choice import inspect_measured_machine
+
+    known = inspect_measured_machine(library.settings)
+
+    def fetch(pull: "PullRequest") -> "Record":
+        from g4run.cli.pulling import Pulling
+        from g4run.models.hub.client import Hub
+
+        pulling = Pulling(library, Hub(library.settings), output, lambda: known)
+        return pulling.fetch(pulling.plan(pull))
+
+    can_ask = sys.stdin is not None and sys.stdin.isatty() and output.notes.is_terminal
+    wanted = RecommendRequest(context=request.loading.context_length, kv_type=request.loading.kv_type)
+    return Choosing(library, known, output.notes, sys.stdin if can_ask else None, fetch).run(wanted)
 
 
 def _is_interactive(output: Output) -> bool:

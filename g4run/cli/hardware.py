@@ -1,18 +1,12 @@
 """`g4run hardware`: what this machine has, and what the installed llama.cpp can use of it."""
 
-from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated
 
 import typer
 
 from g4run.cli.output import Output, Task
-from g4run.settings import Settings, read_settings
-
-if TYPE_CHECKING:
-    from g4run.hardware.machine import Machine
-
-_SILENT: Final = "llama.cpp does not say what it can use: it crashes or hangs as it starts, and this shows where"
+from g4run.settings import read_settings
 
 
 def hardware(
@@ -31,6 +25,7 @@ def execute(measure: bool, as_json: bool, output: Output) -> int:
     from g4run.cli.hardware_views import render_machine
     from g4run.cli.tables import line_width
     from g4run.hardware.machine_json import machine_value
+    from g4run.runtime.machine import inspect_this_machine
 
     machine = inspect_this_machine(read_settings(), measure=measure)
     if as_json:
@@ -38,29 +33,3 @@ def execute(measure: bool, as_json: bool, output: Output) -> int:
     else:
         output.answer.write(render_machine(machine, line_width(output.answer)))
     return 0
-
-
-def inspect_this_machine(settings: Settings, *, measure: bool = False) -> "Machine":
-    """The machine that this process runs on, its GPUs as the engine sees them."""
-    from g4run.engine.devices import inspect_engine
-    from g4run.hardware.gpus import GgmlDevice
-    from g4run.hardware.inspection import inspect_machine
-    from g4run.hardware.machine import Build
-
-    engine = inspect_engine()
-    devices = [
-        GgmlDevice(
-            name=device.name,
-            description=device.description,
-            backend=device.backend,
-            kind=device.kind,
-            total_bytes=device.total_bytes,
-            free_bytes=device.free_bytes,
-            pci_address=device.pci_address,
-        )
-        for device in engine.devices
-    ]
-    if engine.backends:
-        return inspect_machine(settings, devices, backends=engine.backends, measure=measure)
-    machine = inspect_machine(settings, None, measure=measure)
-    return replace(machine, build=Build((), _SILENT, "python -m g4run.engine.devices"))

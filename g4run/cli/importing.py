@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from g4run.cli.output import Output, Task
-from g4run.errors import UsageError
+from g4run.errors import ModelNotFound, UsageError
 from g4run.settings import read_settings
 
 
@@ -48,16 +48,25 @@ def import_path(path: str, name: str | None, copies: bool, as_json: bool, output
     """Check a file and give it a name."""
     from g4run.cli.hashing import HashProgress
     from g4run.cli.pull_views import record_value
-    from g4run.models.library import expand_path
     from g4run.models.store.imports import import_file
     from g4run.models.store.store import Store
 
     with HashProgress(output.notes, "copying" if copies else "reading") as progress:
-        file = Path.cwd() / expand_path(path)
-        record = import_file(Store(read_settings()), file, name, copy=copies, on_progress=progress.update)
+        record = import_file(Store(read_settings()), _absolute(path), name, copy=copies, on_progress=progress.update)
     if as_json:
         output.write_json(record_value(record))
         return 0
     how = "copied" if copies else "used where it is"
     output.answer.write(f"{record.name} is ready, its file is {how}: g4run chat {record.name}\n")
     return 0
+
+
+def _absolute(path: str) -> Path:
+    """The path that was typed, from the root, so that a ~ is expanded once only."""
+    from g4run.models.library import expand_path
+
+    file = expand_path(path)
+    try:
+        return file if file.is_absolute() else Path.cwd() / file
+    except FileNotFoundError:
+        raise ModelNotFound(f"there is no file {path}: the directory that you are in was removed", "cd ~") from None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from g4run.hardware.machine import Machine
     from g4run.settings import Settings
 
-_MOST_CORES: Final = 512  # GGML_MAX_N_THREADS, ggml.h
+_MOST_CORES: Final = 512  # GGML_MAX_N_THREADS, ggml.h:225
 
 _HINT: Final = "g4run hardware --json > machine.json"  # never into the file that was named: it may be anything
 
@@ -42,9 +42,9 @@ class MachineOptions:
 
 def find_machine(options: MachineOptions, settings: "Settings") -> "Machine":
     """The machine that is asked about. Raises UsageError for a file that does not describe one."""
-    from g4run.cli.hardware import inspect_this_machine
     from g4run.hardware.gpu_table import find_gpu
     from g4run.planner.what_if import alter_machine
+    from g4run.runtime.machine import inspect_this_machine
 
     if options.cores is not None and not 1 <= options.cores <= _MOST_CORES:
         raise UsageError(f"--cores must be between 1 and {_MOST_CORES}, not {options.cores}", "--cores 8")

@@ -40,6 +40,7 @@ _AVAILABLE_COLUMNS: Final = (
     Column("FITS"),
     Column("HERE"),
 )
+_CHOICE_NOTE: Final = "`g4run pull` of such a name takes another where that suits this machine better"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,8 @@ def render_available(models: Sequence[AvailableModel], width: int | None) -> str
     scales = _scales(models)
     table = render_table(_AVAILABLE_COLUMNS, [_available_row(model, scales) for model in models], width)
     marks = [_wrapped(_render_default(model), width) for model in models if model.short_names]
+    if marks:
+        marks.append(_wrapped(_CHOICE_NOTE, width))
     marks += [_wrapped(f"[{number}] {scale}", width) for number, scale in enumerate(scales, 1)]
     if any(model.size_bytes is not None and not model.size_is_exact for model in models):
         marks.append("≈ rounded where it was published, or computed\n")

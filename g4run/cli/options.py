@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from g4run.engine.parameters import SamplingParameters
+from g4run.engine.parameters import KvType, SamplingParameters
 from g4run.errors import UsageError
 
 if TYPE_CHECKING:
     from g4run.runtime.answer import AnswerOptions
+    from g4run.runtime.loading import LoadOptions
 
 _DEFAULTS = SamplingParameters()
 LARGEST_INT = 2**31 - 1  # llama.cpp counts in 32-bit signed integers
@@ -41,8 +42,19 @@ Seed = Annotated[
 ]
 MaxTokens = Annotated[int | None, typer.Option(metavar="COUNT", help="Stop after this many tokens.")]
 ContextLength = Annotated[
-    int | None, typer.Option("--ctx", metavar="COUNT", help="Context length in tokens; default G4RUN_CONTEXT or 8192.")
+    int | None,
+    typer.Option("--ctx", metavar="COUNT", help="Context length in tokens; default G4RUN_CONTEXT or 8192."),
 ]
+Kv = Annotated[
+    str | None, typer.Option("--kv", metavar="TYPE", help="KV cache of f16, q8_0 or q4_0; default f16 where it fits.")
+]
+GpuLayers = Annotated[
+    int | None, typer.Option(metavar="COUNT", help="Layers on the GPU, the head counted; default what fits.")
+]
+CpuExperts = Annotated[
+    int | None, typer.Option(metavar="COUNT", help="Layers whose experts stay on the CPU; default as few as fit.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Load it also where it does not fit in free memory.")]
 Stop = Annotated[list[str] | None, typer.Option(metavar="TEXT", help="Stop before this text; repeatable.")]
 Think = Annotated[bool, typer.Option("--think/--no-think", help="Think before answering.")]
 HideThinking = Annotated[bool, typer.Option("--hide-thinking", help="Think, but do not show it.")]
@@ -66,6 +78,8 @@ _RULES = {
     "--seed": _Rule(f"between 0 and {_LARGEST_SEED}", lambda value: 0 <= value <= _LARGEST_SEED, "42"),
     "--max-tokens": _Rule("1 or more", lambda value: value >= 1, "500"),
     "--ctx": _Rule("1 or more", lambda value: value >= 1, "8192"),
+    "--gpu-layers": _Rule("0 or more", lambda value: value >= 0, "99"),
+    "--cpu-experts": _Rule("0 or more", lambda value: value >= 0, "10"),
 }
 
 
@@ -99,9 +113,31 @@ def make_answer_options(
     )
 
 
+def make_load_options(
+    *, context: int | None, kv: str | None, gpu_layers: int | None, cpu_experts: int | None, force: bool
+) -> "LoadOptions":
+    """Check the values as typed and make them one; None leaves the choice to the plan. Raises UsageError."""
+    from g4run.runtime.loading import LoadOptions
+
+    return LoadOptions(
+        context_length=_check("--ctx", context),
+        kv_type=parse_kv_type(kv),
+        gpu_layers=_check("--gpu-layers", gpu_layers),
+        cpu_expert_layers=_check("--cpu-experts", cpu_experts),
+        ignores_memory=force,
+    )
+
+
 def check_context_length(context_length: int | None) -> int | None:
     """Check the value of --ctx as typed. Raises UsageError."""
     return _check("--ctx", context_length)
+
+
+def parse_kv_type(text: str | None) -> KvType | None:
+    """Check the value of --kv as typed. Raises UsageError."""
+    if text is not None and text.lower() not in tuple(KvType):
+        raise UsageError(f"--kv must be one of {', '.join(KvType)}, not {text!r}", "--kv f16")
+    return None if text is None else KvType(text.lower())
 
 
 _Number = TypeVar("_Number", int, float)

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from g4run.cli.machines import GpuName, MachineFile, MachineOptions, Ram, Vram, find_machine
+from g4run.cli.machines import Cores, GpuName, MachineFile, MachineOptions, Ram, Vram, find_machine
 from g4run.cli.options import LARGEST_INT
 from g4run.cli.output import Output, Task
-from g4run.errors import NetworkError, UsageError
+from g4run.errors import UsageError
 from g4run.settings import read_settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from g4run.cli.confirming import Confirmation
     from g4run.hardware.machine import Machine
-    from g4run.models.catalog.catalog import CatalogFile
-    from g4run.models.hub.client import Hub
     from g4run.models.library import Library
     from g4run.planner.values import ModelShape, Plan, PlanRequest
 
@@ -49,20 +50,22 @@ def plan(
     gpu: GpuName = None,
     vram: Vram = None,
     ram: Ram = None,
+    cores: Cores = None,
     machine: MachineFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, failures included.")] = False,
 ) -> Task:
     """Show what a model takes on each device.
 
     With the settings that follow, and the longest context that fits. A model that is not here is planned from its
-    header on the Hub, or without the network from the catalog.
+    header on the Hub, or without the network from the catalog; of one that is here, llama.cpp is asked as well.
     """
     options = PlanOptions(ctx, kv, parallel, ubatch, gpu_layers, cpu_experts)
-    return partial(_execute, model, options, MachineOptions(machine, gpu, vram, ram), as_json)
+    return partial(_execute, model, options, MachineOptions(machine, gpu, vram, ram, cores), as_json)
 
 
 def _execute(model: str, options: PlanOptions, machine_options: MachineOptions, as_json: bool, output: Output) -> int:
     from g4run.cli.plan_views import plan_value, render_plan
+    from g4run.cli.planned_model import find_planned_model
     from g4run.cli.tables import line_width
     from g4run.models.library import Library
     from g4run.planner.placement import plan_model
@@ -71,15 +74,27 @@ def _execute(model: str, options: PlanOptions, machine_options: MachineOptions, 
     library = Library(settings)
     request = make_request(options)
     machine = find_machine(machine_options, settings)  # first: what is typed wrong needs no network to be told
-    shape = find_shape(library, model, output)
-    check_context(request, shape)
-    found = plan_model(shape, machine, request)
+    planned = find_planned_model(library, model, output.notes)
+    check_context(request, planned.shape)
+    found = plan_model(planned.shape, machine, request)
     advice = "" if found.ledger.fits else find_advice(library, found, machine, request)
+    confirmation = _confirm(found, planned.path, machine, machine_options)
     if as_json:
-        output.write_json(plan_value(found, advice))
+        output.write_json(plan_value(found, advice, confirmation))
     else:
-        output.answer.write(render_plan(found, advice, line_width(output.answer)))
+        output.answer.write(render_plan(found, advice, confirmation, line_width(output.answer)))
     return 0
+
+
+def _confirm(found: "Plan", path: "Path | None", machine: "Machine", machine_options: MachineOptions) -> "Confirmation":
+    """llama.cpp's own figures, where it can be asked: it knows this machine alone, and needs the file."""
+    from g4run.cli.confirming import ELSEWHERE, NOT_HERE, Confirmation, confirm_plan
+
+    if path is None:
+        return Confirmation(not_asked=NOT_HERE)
+    if machine_options != MachineOptions():
+        return Confirmation(not_asked=ELSEWHERE)
+    return confirm_plan(found, path, machine)
 
 
 def make_request(options: PlanOptions) -> "PlanRequest":
@@ -117,56 +132,6 @@ def check_context(request: "PlanRequest", shape: "ModelShape") -> None:
             f"not {render_count(request.context)}",
             f"--ctx {trained}",
         )
-
-
-def find_shape(library: "Library", name: str, output: Output) -> "ModelShape":
-    """A model's weights: from its header, here or on the Hub, else from the catalog, which is said.
-
-    Raises ModelNotFound, InvalidModelFile, and NetworkError for what the catalog does not know either.
-    """
-    from g4run.models.details import inspect_details
-    from g4run.models.gguf.architecture import inspect_architecture
-    from g4run.models.quantizations import FileRole
-    from g4run.planner.catalog_shapes import shape_of_catalog
-    from g4run.planner.shape import shape_of
-
-    try:
-        details = inspect_details(library, name, partial(_open_hub, library))
-    except NetworkError as error:
-        file = _find_in_catalog(library, name)
-        if file is None:
-            raise
-        output.notes.write(f"{error.message}; the plan is from the catalog, a few percent off\n")
-        return shape_of_catalog(file, library.catalog.facts(file.size))
-    sizes = {role: sum(file.size_bytes for file in details.files if file.role is role) for role in FileRole}
-    return shape_of(
-        details.name,
-        details.header,
-        inspect_architecture(details.header),
-        file_bytes=sizes[FileRole.MODEL],
-        projector_bytes=sizes[FileRole.PROJECTOR],
-    )
-
-
-def _open_hub(library: "Library") -> "Hub":
-    from g4run.models.hub.client import Hub
-
-    return Hub(library.settings)
-
-
-def _find_in_catalog(library: "Library", name: str) -> "CatalogFile | None":
-    from g4run.models.names.parse import FamilyName, HubName, parse_name
-
-    match parse_name(name):
-        case FamilyName() as family:
-            return library.catalog.resolve(family)
-        case HubName(repository=repository, quantization=str(quantization)):
-            return library.catalog.find_quantization(repository, quantization)
-        case HubName(repository=repository, file=str(path)):
-            return library.catalog.find_file(repository, path)
-        case HubName(repository=repository):
-            return library.catalog.find_default(repository)
-    return None
 
 
 def find_advice(library: "Library", found: "Plan", machine: "Machine", request: "PlanRequest") -> str:

@@ -1,8 +1,10 @@
 """A plan as text and as JSON: what each device would hold, item by item, and the settings that follow."""
 
+import textwrap
 from collections.abc import Callable
 from typing import Final
 
+from g4run.cli.confirming import Confirmation
 from g4run.cli.tables import Column, render_pairs, render_table
 from g4run.planner.values import DeviceLedger, Placement, Plan, PlanSettings
 from g4run.units import render_bytes, render_count
@@ -22,8 +24,9 @@ _ITEMS: Final[tuple[tuple[str, Callable[[DeviceLedger], int]], ...]] = (
 _ALWAYS_SHOWN: Final = frozenset({"weights", "KV cache", "compute", "total", "free now", "left"})
 
 
-def plan_value(plan: Plan, advice: str) -> dict[str, object]:
+def plan_value(plan: Plan, advice: str, confirmation: Confirmation) -> dict[str, object]:
     """A plan as a JSON value; `advice` says what would fit where it does not."""
+    reason = confirmation.not_asked or confirmation.problem
     return {
         "model": plan.shape.name,
         "is_exact": plan.shape.is_exact,
@@ -35,6 +38,8 @@ def plan_value(plan: Plan, advice: str) -> dict[str, object]:
         "max_context": {kv_type.value: longest for kv_type, longest in plan.max_context.items()},
         "settings": settings_value(plan.settings),
         "advice": advice or None,
+        "confirmed": None if reason else {"by": "llama.cpp", "difference_bytes": confirmation.difference_bytes},
+        "not_confirmed_because": reason or None,
     }
 
 
@@ -70,10 +75,10 @@ def _device_value(device: DeviceLedger) -> dict[str, object]:
     }
 
 
-def render_plan(plan: Plan, advice: str, width: int | None) -> str:
+def render_plan(plan: Plan, advice: str, confirmation: Confirmation, width: int | None) -> str:
     """A plan as text: what it is, the ledger, the settings, the longest contexts, and the verdict."""
-    parts = (_render_head(plan), _render_ledger(plan, width), _render_settings(plan), _render_verdict(plan, advice))
-    return "\n".join(parts)
+    verdict = _render_verdict(plan, advice) + _render_confirmation(confirmation, width)
+    return "\n".join((_render_head(plan), _render_ledger(plan, width), _render_settings(plan), verdict))
 
 
 def _render_head(plan: Plan) -> str:
@@ -133,7 +138,7 @@ def _layers_text(plan: Plan) -> str:
 
 def _ways_of_the_cpu(settings: PlanSettings) -> list[tuple[str, str]]:
     lazy = [("table", "per-layer embeddings are read from the file, row by row")] if settings.lazy_table else []
-    repacked = [("repacking", "the CPU keeps weights a second time, ordered for speed")] if settings.repack else []
+    repacked = [("repacking", "the CPU's weights are copied into a faster order")] if settings.repack else []
     return [*lazy, *repacked]
 
 
@@ -142,3 +147,24 @@ def _render_verdict(plan: Plan, advice: str) -> str:
     if plan.ledger.fits:
         return f"It fits: {total} in all.\n"
     return f"It does not fit: {total} in all. {advice}".rstrip() + "\n"
+
+
+def _render_confirmation(confirmation: Confirmation, width: int | None) -> str:
+    """One sentence, where llama.cpp was asked."""
+    if confirmation.not_asked:
+        return ""
+    sentence = f"llama.cpp's own figures: {_comparison(confirmation)}."
+    if confirmation.problem:
+        sentence = f"llama.cpp could not be asked for its own figures: {confirmation.problem}"
+    return (sentence if width is None else textwrap.fill(sentence, width, break_on_hyphens=False)) + "\n"
+
+
+def _comparison(confirmation: Confirmation) -> str:
+    if not confirmation.differences:
+        return "the same to the byte"
+    if confirmation.difference_bytes <= confirmation.rounding_bytes:
+        return "the same, as far as it prints them"
+    return ", ".join(
+        f"{render_bytes(abs(each.more_bytes))} {'more' if each.more_bytes > 0 else 'less'} on {each.device}"
+        for each in confirmation.differences
+    )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,8 +13,7 @@ from g4run.errors import G4RunError, Interrupted, UsageError
 from g4run.settings import read_settings
 
 if TYPE_CHECKING:
-    from g4run.cli.progress import PullProgress
-    from g4run.models.hub.client import Hub
+    from g4run.cli.pulling import Pulling
     from g4run.models.library import Library
     from g4run.models.pull.plan import PullPlan
     from g4run.models.pull.target import PullRequest
@@ -51,6 +50,8 @@ def pull(
 
     They come into its own cache, where other tools find them too.
 
+    The name of a size (gemma4:26b) fetches the quantization that suits this machine, as `g4run recommend` says.
+
     What was stopped goes on where it was with the same command.
     """
     if bool(names) == takes_all:
@@ -73,18 +74,22 @@ def pull(
 
 def execute(command: PullCommand, output: Output) -> int:
     """Pull each name; where there are several, one that fails does not keep the others back."""
+    from g4run.cli.pulling import Pulling
     from g4run.models.hub.client import Hub
     from g4run.models.library import Library
+    from g4run.runtime.choice import inspect_measured_machine
 
     settings = read_settings()
-    library, hub = Library(settings), Hub(settings)
+    library = Library(settings)
+    find_machine = cache(partial(inspect_measured_machine, settings))
+    pulling = Pulling(library, Hub(settings), output, find_machine, as_json=command.as_json)
     requests = tuple(_requests(command, library))
     if not requests:
         output.notes.write("no model came from the Hub yet: g4run pull gemma4\n")
     failures = []
     for request in requests:
         try:
-            _pull_one(command, library, hub, request, output)
+            _pull_one(command, pulling, request, output)
         except G4RunError as error:
             if len(requests) == 1 or isinstance(error, Interrupted):
                 raise
@@ -112,25 +117,15 @@ def _requests(command: PullCommand, library: "Library") -> Iterator["PullRequest
                 )
 
 
-def _pull_one(command: PullCommand, library: "Library", hub: "Hub", request: "PullRequest", output: Output) -> None:
-    from g4run.cli.fits import add_fit_note
+def _pull_one(command: PullCommand, pulling: "Pulling", request: "PullRequest", output: Output) -> None:
     from g4run.cli.progress import write_event
     from g4run.cli.pull_views import record_value, render_ready
-    from g4run.models.pull.execution import execute_pull
-    from g4run.models.pull.plan import plan_pull
 
-    plan = add_fit_note(_with_name_note(plan_pull(library, hub, request), request.name), library.catalog)
+    plan = pulling.plan(request)
     if command.is_dry_run:
         _show_plan(plan, command, output)
         return
-    progress = _open_progress(command, output, colour=library.settings.colour)
-    try:
-        record = execute_pull(library, hub, plan, progress)
-    except KeyboardInterrupt:
-        progress.close()
-        raise _stopped(hub, plan, command, output) from None
-    finally:
-        progress.close()
+    record = pulling.fetch(plan)
     if command.as_json:
         write_event(output, "done", record_value(record))
     else:
@@ -146,42 +141,6 @@ def _show_plan(plan: "PullPlan", command: PullCommand, output: Output) -> None:
         write_event(output, "plan", plan_value(plan))
     else:
         output.answer.write(render_plan(plan, line_width(output.answer)) + render_refusal(plan))
-
-
-def _with_name_note(plan: "PullPlan", typed: str) -> "PullPlan":
-    """Say what a short or a long form of a name means."""
-    if typed.lower() == plan.name.lower():
-        return plan
-    return replace(plan, notes=(f"{typed} means {plan.name}", *plan.notes))
-
-
-def _open_progress(command: PullCommand, output: Output, *, colour: bool) -> "PullProgress":
-    from g4run.cli.progress import JsonProgress, PlainProgress
-
-    if command.as_json:
-        return JsonProgress(output)
-    if not output.notes.is_terminal:
-        return PlainProgress(output.notes)
-    from rich.console import Console
-
-    from g4run.cli.progress_bars import BarProgress
-
-    console = Console(stderr=True, no_color=not colour)
-    return PlainProgress(output.notes) if console.is_dumb_terminal else BarProgress(output.notes, console)
-
-
-def _stopped(hub: "Hub", plan: "PullPlan", command: PullCommand, output: Output) -> Interrupted:
-    """Say what is kept of a pull that was stopped."""
-    from g4run.cli.pull_views import render_stopped
-    from g4run.models.pull.execution import downloaded_bytes
-
-    total_bytes = sum(file.size_bytes for file in plan.files if file.source == "download")
-    if not total_bytes:
-        return Interrupted("stopped")
-    message = render_stopped(downloaded_bytes(hub, plan), total_bytes)
-    if not command.as_json:
-        output.notes.write(f"{message[:1].upper()}{message[1:]}\n")
-    return Interrupted(message)
 
 
 def _report(name: str, error: G4RunError, command: PullCommand, output: Output) -> None:

@@ -8,13 +8,13 @@ import typer
 from g4run.cli.machines import Cores, GpuName, MachineFile, MachineOptions, Ram, Vram, find_machine
 from g4run.cli.options import LARGEST_INT
 from g4run.cli.output import Output, Task
-from g4run.errors import UsageError
+from g4run.errors import DoesNotFit, UsageError
 from g4run.settings import read_settings
 
 if TYPE_CHECKING:
     from g4run.models.names.parse import Size
     from g4run.planner.goals import RecommendRequest
-    from g4run.settings import Settings
+    from g4run.planner.recommend import Recommendation
 
 _GOALS = "chat, code, vision, audio, long-context"
 _PREFERENCES = "quality, balanced, speed"
@@ -63,9 +63,11 @@ def _execute(
     output: Output,
 ) -> int:
     from g4run.cli.hardware_views import render_advice
-    from g4run.cli.recommend_views import recommendation_value, render_recommendation
+    from g4run.cli.recommend_views import render_recommendation
     from g4run.cli.tables import line_width
     from g4run.models.catalog.catalog import read_catalog
+    from g4run.models.store.store import Store
+    from g4run.planner.measured import known_digests
     from g4run.planner.recommend import recommend as choose
     from g4run.runtime.speeds import measured_speeds
 
@@ -74,15 +76,29 @@ def _execute(
     machine = find_machine(machine_options, settings)
     measured = measured_speeds(settings, machine)
     catalog = read_catalog(settings.data_directory)
-    recommendation = choose(catalog, machine, request, measured=measured)
-    best = recommendation.require_best()
+    records = Store(settings).records()
+    recommendation = choose(catalog, machine, request, measured=measured, digests=known_digests(records))
     if as_json:
-        output.write_json(recommendation_value(recommendation))
-        return 0
-    is_here = _is_here(best.file.name, settings)
+        return _write_json(recommendation, output)
+    best = recommendation.require_best()
+    is_here = any(record.name == best.file.name for record in records)
     width = line_width(output.answer)
     output.answer.write(render_recommendation(recommendation, width, show_all=show_all, is_here=is_here))
     output.notes.write(render_advice(machine, line_width(output.notes)))
+    return 0
+
+
+def _write_json(recommendation: "Recommendation", output: Output) -> int:
+    """All of it; where nothing will do, the failure with what was considered beside it."""
+    from g4run.cli.recommend_views import others_value, recommendation_value
+    from g4run.cli.views import error_value
+
+    try:
+        value = recommendation_value(recommendation)
+    except DoesNotFit as error:
+        output.write_json({**error_value(error), **others_value(recommendation)})
+        return error.exit_code
+    output.write_json(value)
     return 0
 
 
@@ -128,9 +144,3 @@ def _one_of(option: str, text: str, choices: tuple[str, ...]) -> str:
     if text.lower() not in choices:
         raise UsageError(f"{option} must be one of {', '.join(choices)}, not {text!r}", f"{option} {choices[0]}")
     return text.lower()
-
-
-def _is_here(name: str, settings: "Settings") -> bool:
-    from g4run.models.store.store import Store
-
-    return any(record.name == name for record in Store(settings).records())

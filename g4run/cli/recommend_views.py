@@ -66,9 +66,12 @@ def choose_rows(best: "Candidate", others: "Sequence[Candidate]") -> "tuple[Cand
 
 def recommendation_value(recommendation: "Recommendation") -> dict[str, object]:
     """All of it, for programs."""
-    best = recommendation.require_best()
+    return {"best": candidate_value(recommendation.require_best()), **others_value(recommendation)}
+
+
+def others_value(recommendation: "Recommendation") -> dict[str, object]:
+    """All but the choice: what was not chosen, and what would fit once memory is freed."""
     return {
-        "best": candidate_value(best),
         "alternatives": [candidate_value(candidate) for candidate in recommendation.alternatives],
         "after_freeing": [
             {**candidate_value(candidate), "freeing": candidate.freeing} for candidate in recommendation.after_freeing
@@ -131,7 +134,7 @@ def _commands(best: "Candidate", *, is_here: bool) -> tuple[str, ...]:
 
 def _row(candidate: "Candidate") -> tuple[str, ...]:
     settings = candidate.plan.settings
-    longest = max(candidate.plan.max_context[settings.kv_type], settings.context if candidate.fits else 0)
+    longest = candidate.plan.max_context[settings.kv_type]
     return (
         _label(candidate),
         f"{candidate.file.quantization}{' QAT' if candidate.file.is_qat else ''}"

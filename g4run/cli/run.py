@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from g4run.chat.messages import Conversation
     from g4run.models.library import ModelFile
     from g4run.runtime.answer import AnswerOptions
+    from g4run.runtime.loading import LoadOptions
 
 
 class Size(StrEnum):
@@ -43,7 +44,7 @@ class RunRequest:
     shows_prompt: bool
     size: Size | None
     options: "AnswerOptions"
-    context_length: int | None
+    loading: "LoadOptions"
     hides_thinking: bool
     is_verbose: bool
     as_json: bool
@@ -71,6 +72,10 @@ def run(
     seed: given.Seed = None,
     max_tokens: given.MaxTokens = None,
     context_length: given.ContextLength = None,
+    kv: given.Kv = None,
+    gpu_layers: given.GpuLayers = None,
+    cpu_experts: given.CpuExperts = None,
+    force: given.Force = False,
     stop: given.Stop = None,
     think: given.Think = False,
     hide_thinking: given.HideThinking = False,
@@ -98,7 +103,9 @@ def run(
         shows_prompt=show_prompt,
         size=size,
         options=options,
-        context_length=given.check_context_length(context_length),
+        loading=given.make_load_options(
+            context=context_length, kv=kv, gpu_layers=gpu_layers, cpu_experts=cpu_experts, force=force
+        ),
         hides_thinking=hide_thinking,
         is_verbose=verbose,
         as_json=as_json,
@@ -125,11 +132,12 @@ def _answer(
     from g4run.runtime.answer import FinishReason
 
     display = Display(request.hides_thinking, faint=settings.colour, verbose=request.is_verbose)
-    with open_model(file, settings, request.context_length, output.notes) as model:
+    with open_model(file, settings, request.loading, output.notes, is_quiet=request.as_json) as model:
+        plan = model.plan
         answering = model.answer(conversation, request.options)
         answer = await_answer(answering) if request.as_json else show_answer(answering, output, display)
     if request.as_json:
-        output.write_json(answer_value(file.name, answer, hide_thinking=request.hides_thinking))
+        output.write_json(answer_value(file.name, answer, plan, hide_thinking=request.hides_thinking))
     show_outcome(answer, request.options, output, display)
     return Interrupted.exit_code if answer.finish_reason is FinishReason.CANCELLED else 0
 

@@ -10,6 +10,7 @@ from g4run.units import render_count, render_rate, render_seconds
 if TYPE_CHECKING:
     from g4run.chat.messages import MediaPart, ToolCall
     from g4run.chat.render import Prompt
+    from g4run.planner.values import Plan
     from g4run.runtime.answer import Answer, Timings
 
 _LONGEST_SOURCE = 50  # columns; a data URI has millions
@@ -37,9 +38,10 @@ def error_value(error: G4RunError) -> dict[str, object]:
     return {"error": value}
 
 
-def answer_value(model: str, answer: "Answer", *, hide_thinking: bool) -> dict[str, object]:
-    """Give a whole answer; tool calls in OpenAI's shape, thinking null where it was to be hidden."""
+def answer_value(model: str, answer: "Answer", plan: "Plan", *, hide_thinking: bool) -> dict[str, object]:
+    """Give a whole answer, and how the model was loaded; tool calls in OpenAI's shape, hidden thinking null."""
     from g4run.chat.openai_shape import render_call
+    from g4run.cli.plan_views import settings_value
 
     usage = answer.usage
     return {
@@ -51,6 +53,8 @@ def answer_value(model: str, answer: "Answer", *, hide_thinking: bool) -> dict[s
         "usage": {**asdict(usage), "total_tokens": usage.prompt_tokens + usage.completion_tokens},
         "timings": {name: round(value, 6) for name, value in asdict(answer.timings).items()},
         "seed": answer.seed,
+        "placement": plan.placement.value,
+        "settings": settings_value(plan.settings),
     }
 
 

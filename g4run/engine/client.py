@@ -33,7 +33,10 @@ from g4run.engine.protocol import (
 )
 from g4run.errors import DoesNotFit, EngineBusy, G4RunError, LoadFailed, SavedStateRefused, WorkerDied
 
-_WANT_OF_MEMORY = re.compile(r"allocate|out of memory|not enough memory|insufficient memory", re.IGNORECASE)
+_WANT_OF_MEMORY = re.compile(
+    r"allocate|out of memory|not enough memory|insufficient memory|want of memory", re.IGNORECASE
+)
+_MEMORY_HINT = "close other programs, give a smaller --ctx, or take a smaller quantization"
 
 DEFAULT_HANG_SECONDS = 120.0
 _SLOWEST_FLOPS = 1e10  # operations a second of a machine on which nobody would wait for an answer
@@ -84,7 +87,7 @@ class Engine:
     """
 
     def __init__(
-        self, parameters: LoadParameters, log_directory: Path, hang_seconds: float = DEFAULT_HANG_SECONDS
+        self, parameters: LoadParameters | None, log_directory: Path, hang_seconds: float = DEFAULT_HANG_SECONDS
     ) -> None:
         self._hang_seconds = hang_seconds
         self._parameters = parameters
@@ -109,19 +112,27 @@ class Engine:
         """Whether there is a worker that can take a request."""
         return self._process is not None and self._process.is_alive
 
-    def load(self, on_progress: Callable[[float], None] | None = None) -> Loaded:
-        """Start a worker and load the model, unless that was done. Raises LoadFailed, or DoesNotFit (memory)."""
+    def load(
+        self, on_progress: Callable[[float], None] | None = None, parameters: LoadParameters | None = None
+    ) -> Loaded:
+        """Start a worker and load the model, unless that was done; `parameters` take the place of those before.
+
+        Raises LoadFailed, or DoesNotFit (memory).
+        """
         with self._lock:
+            self._parameters = parameters or self._parameters
             if self._process is not None and self._process.is_alive and self.loaded is not None:
                 return self.loaded
             self._close_process()
+            if self._parameters is None:
+                raise ValueError("the engine was never told what to load")
             self._process = WorkerProcess(new_log_path(self._log_directory))
             try:
-                self.loaded = self._load(self._process, on_progress or (lambda _fraction: None))
+                self.loaded = _load(self._process, self._parameters, on_progress or (lambda _fraction: None))
             except BaseException:  # also Ctrl-C: a half-loaded worker is of no use
                 self._close_process()
                 raise
-            self._process.watch(self._hang_seconds + self._slowest_micro_batch(self.loaded))
+            self._process.watch(self._hang_seconds + _slowest_micro_batch(self._parameters, self.loaded))
             return self.loaded
 
     def generate(
@@ -184,27 +195,29 @@ class Engine:
         assert not isinstance(report, CancelWanted)
         return report
 
-    def _slowest_micro_batch(self, loaded: Loaded) -> float:
-        """Seconds; two operations a weight and token."""
-        return 2 * loaded.parameter_count * self._parameters.micro_batch / _SLOWEST_FLOPS
-
     def _close_process(self) -> None:
         self.loaded = None
         if self._process is not None:
             self._process.close()
 
-    def _load(self, process: WorkerProcess, on_progress: Callable[[float], None]) -> Loaded:
-        process.send(Load(self._parameters))
-        while True:
-            report = process.loading.get()
-            if isinstance(report, LoadProgress):
-                on_progress(report.fraction)
-            elif isinstance(report, Loaded):
-                return report
-            elif isinstance(report, LoadRefused):
-                raise _refusal(report.reason, process.log_path)
-            elif isinstance(report, WorkerDied):
-                raise LoadFailed(f"{report.message} while it loaded the model", report.hint)
+
+def _load(process: WorkerProcess, parameters: LoadParameters, on_progress: Callable[[float], None]) -> Loaded:
+    process.send(Load(parameters))
+    while True:
+        report = process.loading.get()
+        if isinstance(report, LoadProgress):
+            on_progress(report.fraction)
+        elif isinstance(report, Loaded):
+            return report
+        elif isinstance(report, LoadRefused):
+            raise _refusal(report.reason, process.log_path)
+        elif isinstance(report, WorkerDied):
+            raise _death_while_loading(report, process.log_path)
+
+
+def _slowest_micro_batch(parameters: LoadParameters, loaded: Loaded) -> float:
+    """Seconds; two operations a weight and token."""
+    return 2 * loaded.parameter_count * parameters.micro_batch / _SLOWEST_FLOPS
 
 
 def _failure(failed: Failed) -> G4RunError:
@@ -215,6 +228,13 @@ def _failure(failed: Failed) -> G4RunError:
 
 def _refusal(reason: str, log_path: Path) -> G4RunError:
     if _WANT_OF_MEMORY.search(reason):
-        hint = "close other programs, give a smaller --ctx, or take a smaller quantization"
-        return DoesNotFit(f"there is not enough memory for the model: {reason}", hint)
+        return DoesNotFit(f"there is not enough memory for the model: {reason}", _MEMORY_HINT)
     return LoadFailed(f"llama.cpp did not load the model: {reason}", f"see {log_path}")
+
+
+def _death_while_loading(death: WorkerDied, log_path: Path) -> G4RunError:
+    """The system ends what takes too much memory; and drivers end the process themselves where they get none."""
+    message = f"{death.message} while it loaded the model"
+    if _WANT_OF_MEMORY.search(death.message):
+        return DoesNotFit(message, _MEMORY_HINT)
+    return LoadFailed(message, f"see {log_path}")

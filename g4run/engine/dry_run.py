@@ -8,16 +8,18 @@ import os
 import re
 import sys
 from collections import defaultdict
+from dataclasses import replace
 
 import llama_cpp.llama_cpp as C  # noqa: N812 - as in llama.py
 import msgspec
-from llama_cpp import _ggml
 
 from g4run.engine import llama
 from g4run.engine.amx import avoid_broken_amx
 from g4run.engine.breakdown import BufferTypeMemory, read_breakdown
 from g4run.engine.log import failure_reason
-from g4run.engine.probe import DeviceMemory, DryRun, Probed, ProbedMemory, ProbeFailure
+from g4run.engine.parameters import KvType, LoadParameters
+from g4run.engine.placing import ModelParameters
+from g4run.engine.probe import DeviceMemory, Probed, ProbedMemory, ProbeFailure
 
 _MIB = 1 << 20
 # Lines of llama-context.cpp:381 and 740, and of llama-kv-cache.cpp:301, which print real numbers under no_alloc.
@@ -26,38 +28,17 @@ _COMPUTE = re.compile(r" (\S+) compute buffer size = +([0-9.]+) MiB")
 _CACHE = re.compile(r": size = +([0-9.]+) MiB \( *[0-9]+ cells")
 
 
-class _Override(ctypes.Structure):
-    """struct llama_model_tensor_buft_override of llama.h."""
-
-    _fields_ = (("pattern", ctypes.c_char_p), ("buffer_type", ctypes.c_void_p))
-
-
 class _DryModel(llama.Model):
     """A model of which only the metadata were read."""
 
-    def __init__(self, run: DryRun) -> None:
-        raw = C.llama_model_default_params()
-        raw.n_gpu_layers = run.parameters.gpu_layers
-        raw.no_alloc = True
-        raw.load_mode = C.LLAMA_LOAD_MODE_NONE  # a dry load asserts that nothing is mapped (llama-model.cpp:2017)
-        raw.lazy_mode = C.LLAMA_LAZY_MODE_ON if run.lazy_table else C.LLAMA_LAZY_MODE_OFF
-        raw.use_extra_bufts = run.repack
-        self._overrides = _expert_overrides(run.cpu_expert_layers)
-        if run.cpu_expert_layers:
-            raw.tensor_buft_overrides = ctypes.addressof(self._overrides)
-        self.handle = C.llama_model_load_from_file(run.parameters.model_path, raw)
+    def __init__(self, parameters: LoadParameters) -> None:
+        placed = ModelParameters(parameters)
+        placed.raw.no_alloc = True
+        placed.raw.load_mode = C.LLAMA_LOAD_MODE_NONE  # it asserts that nothing is mapped (llama-model.cpp:2017)
+        self.handle = C.llama_model_load_from_file(parameters.model_path, placed.raw)
         if not self.handle:
             raise llama.LlamaError("the model could not be loaded")
         self.vocabulary = C.llama_model_get_vocab(self.handle)
-
-
-def _expert_overrides(layers: int) -> "ctypes.Array[_Override]":
-    """The first layers' experts to the CPU, as --n-cpu-moe does (common/common.h); zeros end the list."""
-    buffer_type = _ggml.libggml.ggml_backend_cpu_buffer_type
-    buffer_type.restype = ctypes.c_void_p
-    place = buffer_type()
-    patterns = [rf"blk\.{layer}\.ffn_(up|down|gate|gate_up)_(ch|)exps".encode() for layer in range(layers)]
-    return (_Override * (layers + 1))(*(_Override(pattern, place) for pattern in patterns))
 
 
 class _Log:
@@ -85,9 +66,9 @@ def _sizes(pattern: re.Pattern[str], log: str) -> dict[str, int]:
     return {name: round(float(size) * _MIB) for name, size in pattern.findall(log)}
 
 
-def _probe_context(model: _DryModel, run: DryRun, log: _Log) -> ProbedMemory:
+def _probe_context(model: _DryModel, parameters: LoadParameters, log: _Log) -> ProbedMemory:
     log.take()
-    context = llama.Context(model, run.parameters)
+    context = llama.Context(model, parameters)
     try:
         return _figures(log.take(), read_breakdown(context.handle))
     finally:
@@ -118,7 +99,7 @@ def _figures_of_log(log: str, outputs: dict[str, int]) -> ProbedMemory:
     return ProbedMemory(devices, kv_bytes, is_exact=False)
 
 
-def _probe_group(runs: list[DryRun], log: _Log) -> list[Probed]:
+def _probe_group(runs: list[LoadParameters], log: _Log) -> list[Probed]:
     """Dry runs of one model, which is loaded once."""
     try:
         model = _DryModel(runs[0])
@@ -134,13 +115,13 @@ def _probe_group(runs: list[DryRun], log: _Log) -> list[Probed]:
     return found
 
 
-def _model_key(run: DryRun) -> tuple[bytes, int, int, bool, bool]:
-    parameters = run.parameters
-    return parameters.model_path, parameters.gpu_layers, run.cpu_expert_layers, run.lazy_table, run.repack
+def _model_key(parameters: LoadParameters) -> LoadParameters:
+    """The same for loads that differ in the context alone."""
+    return replace(parameters, context_length=0, threads=0, sequences=1, micro_batch=1, kv_type=KvType.F16)
 
 
-def _probe_all(runs: tuple[DryRun, ...], log: _Log) -> list[Probed]:
-    groups: dict[tuple[bytes, int, int, bool, bool], list[int]] = defaultdict(list)
+def _probe_all(runs: tuple[LoadParameters, ...], log: _Log) -> list[Probed]:
+    groups: dict[LoadParameters, list[int]] = defaultdict(list)
     for index, run in enumerate(runs):
         groups[_model_key(run)].append(index)
     answers: dict[int, Probed] = {}
@@ -153,7 +134,7 @@ def main() -> None:
     """Answer the dry runs on stdin."""
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a driver prints joins the log
-    runs = msgspec.json.decode(sys.stdin.buffer.read(), type=tuple[DryRun, ...])
+    runs = msgspec.json.decode(sys.stdin.buffer.read(), type=tuple[LoadParameters, ...])
     log = _Log()
     avoid_broken_amx()
     llama.initialize_backend()

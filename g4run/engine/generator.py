@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from g4run.engine import llama
 from g4run.engine.cached import CacheSize
+from g4run.engine.log import note
 from g4run.engine.logprobs import LogProbabilities
 from g4run.engine.parameters import LoadParameters
 from g4run.engine.prompt_cache import PromptCache
@@ -268,11 +269,16 @@ def _make_request(command: Submit) -> Request:
 
 
 def _make_speculator(parameters: LoadParameters, model: llama.Model, context: llama.Context) -> Speculator:
-    """Drafting by looking up, and by a drafter if there is one. Before anything is decoded: see MtpDrafter."""
+    """Drafting by looking up, and by a drafter that works, if any. Before anything is decoded: see MtpDrafter."""
     lookup = LookupDrafter()
     if parameters.drafter_path is None:
         return Speculator([lookup], llama.MOST_DRAFTED)
-    return Speculator([MtpDrafter(parameters, model, context), lookup], llama.MOST_DRAFTED)
+    try:
+        drafter = MtpDrafter(parameters, model, context)
+    except llama.LlamaError as error:  # the model answers without it as well, only slower
+        note(f"g4run: the drafter is not used: {error}\n")
+        return Speculator([lookup], llama.MOST_DRAFTED)
+    return Speculator([drafter, lookup], llama.MOST_DRAFTED)
 
 
 def _cache_size(context: llama.Context, parameters: LoadParameters) -> CacheSize:

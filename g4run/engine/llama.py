@@ -14,7 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from g4run.engine.checkpoints import State
+from g4run.engine.hidden_states import keep_hidden_states
+from g4run.engine.mapping import release_mapped_pages
 from g4run.engine.parameters import KvType, LoadParameters
+from g4run.engine.placing import ModelParameters
 
 KV_TYPES = {KvType.F16: C.GGML_TYPE_F16, KvType.Q8_0: C.GGML_TYPE_Q8_0, KvType.Q4_0: C.GGML_TYPE_Q4_0}
 
@@ -41,16 +44,18 @@ class Model:
     """Weights and vocabulary of one GGUF file. `progress` is called with 0 to 1 while the weights come."""
 
     def __init__(self, parameters: LoadParameters, progress: Callable[[float], None]) -> None:
-        raw = C.llama_model_default_params()
-        raw.n_gpu_layers = parameters.gpu_layers
+        placed = ModelParameters(parameters)
+        makes_copies = parameters.repack and parameters.gpu_layers == 0
 
         def keep_loading(fraction: float, _user_data: object) -> bool:
             progress(fraction)
+            if makes_copies:
+                release_mapped_pages()
             return True
 
         self._callback = C.llama_progress_callback(keep_loading)
-        raw.progress_callback = self._callback
-        self.handle = C.llama_model_load_from_file(parameters.model_path, raw)
+        placed.raw.progress_callback = self._callback
+        self.handle = C.llama_model_load_from_file(parameters.model_path, placed.raw)
         if not self.handle:
             raise LlamaError("the model could not be loaded")
         self.vocabulary = C.llama_model_get_vocab(self.handle)
@@ -112,6 +117,7 @@ class Context:
         self.handle = C.llama_init_from_model(model.handle, raw)
         if not self.handle:
             raise LlamaError("the context could not be made")
+        keep_hidden_states(self.handle, keeps=False)
         self._memory = C.llama_get_memory(self.handle)
         self._row = ctypes.c_float * model.vocabulary_size
         self._sequences = parameters.sequences

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -60,3 +61,9 @@ def failure_reason(log_text: str) -> str:
         if kind in found:
             return _FUNCTION_NAME.sub("", found[kind]).rstrip(".")
     return ""
+
+
+def note(text: str) -> None:
+    """Write to the log from the worker, whose stderr it is; a full disk must not end the engine."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(text)

@@ -41,8 +41,10 @@ class LoadParameters:
     """One model and its context, as llama.cpp is to load them.
 
     Lengths are in tokens. `context_length` is shared by all sequences (unified cache). `micro_batch` bounds the tokens
-    of one decode call, and with it how long a cancelled request can go on. `gpu_layers` of -1 offloads whatever the
-    installed build can. `model_path` is as os.fsencode gives it: a file's name need not be UTF-8.
+    of one decode call, and with it how long a cancelled request can go on. `gpu_layers` counts from the last, the head
+    included; -1 offloads whatever the installed build can, 0 leaves the GPUs alone. `gpu_split` are the GPUs' shares of
+    the layers, in any unit; empty leaves them to llama.cpp. `model_path` is as os.fsencode gives it: a file's name need
+    not be UTF-8.
 
     `checkpoint_bytes` bounds the copies of sliding windows, `ram_cache_bytes` the whole sequences that left the cache;
     both are memory of the host, taken as it is needed. `queue_length` requests may wait beside those that run.
@@ -56,6 +58,10 @@ class LoadParameters:
     micro_batch: int = 512
     gpu_layers: int = -1
     kv_type: KvType = KvType.F16
+    cpu_expert_layers: int = 0  # the first so many layers keep their experts on the CPU
+    lazy_table: bool = False  # the per-layer embedding table is read from the file, row by row
+    repack: bool = True  # the CPU keeps its weights in an order that it multiplies faster
+    gpu_split: tuple[float, ...] = ()
     checkpoint_bytes: int = 512 << 20
     ram_cache_bytes: int = 1 << 30
     queue_length: int = 256

@@ -31,15 +31,6 @@ main()
 """
 
 
-class DryRun(msgspec.Struct, frozen=True):
-    """A load to be tried: the engine's parameters, and where weights go that are not a layer's alone."""
-
-    parameters: LoadParameters
-    cpu_expert_layers: int = 0  # the first so many layers keep their experts on the CPU
-    lazy_table: bool = False
-    repack: bool = False
-
-
 class DeviceMemory(msgspec.Struct, frozen=True):
     """What one buffer type of ggml (CPU, CPU_REPACK, CUDA0, CUDA_Host, …) would hold, in bytes.
 
@@ -75,11 +66,35 @@ class ProbeFailure(msgspec.Struct, frozen=True, tag="failure"):
 
 Probed: TypeAlias = ProbedMemory | ProbeFailure
 
+_FIGURES_VERSION = 1
+
+
+class _Figures(msgspec.Struct, frozen=True):
+    """Answers as they are kept in a file, by a key of the caller's."""
+
+    version: int
+    confirmations: dict[str, ProbedMemory]
+
+
+def render_figures(figures: dict[str, ProbedMemory]) -> bytes:
+    """Answers as JSON, to be kept."""
+    return msgspec.json.encode(_Figures(_FIGURES_VERSION, figures)) + b"\n"
+
+
+def parse_figures(content: bytes) -> dict[str, ProbedMemory]:
+    """Answers that were kept; none where the content makes no sense or is of another version."""
+    try:
+        found = msgspec.json.decode(content, type=_Figures)
+    except (msgspec.DecodeError, RecursionError):
+        return {}
+    return found.confirmations if found.version == _FIGURES_VERSION else {}
+
+
 _REQUEST = msgspec.json.Encoder()
 _ANSWER = msgspec.json.Decoder(tuple[ProbedMemory | ProbeFailure, ...])
 
 
-def probe_each(runs: Sequence[DryRun], timeout_seconds: float = TIMEOUT_SECONDS) -> tuple[Probed, ...]:
+def probe_each(runs: Sequence[LoadParameters], timeout_seconds: float = TIMEOUT_SECONDS) -> tuple[Probed, ...]:
     """Ask llama.cpp what loads would take, all in one process.
 
     Those that differ in the context alone share one load of the model.

@@ -5,7 +5,6 @@ library prints goes to the log. A second thread only reads commands; at the end 
 that no worker outlives its program, whatever became of that.
 """
 
-import contextlib
 import gc
 import os
 import queue
@@ -19,7 +18,7 @@ from typing import BinaryIO
 from g4run.engine import llama
 from g4run.engine.amx import avoid_broken_amx
 from g4run.engine.generator import Generator
-from g4run.engine.log import failure_reason, read_from
+from g4run.engine.log import failure_reason, note, read_from
 from g4run.engine.parameters import LoadParameters
 from g4run.engine.protocol import (
     Cancel,
@@ -85,7 +84,7 @@ class Worker:
             else:
                 self._report(restore_sequence(command, generator.cache, generator.saved_settings(command.model_digest)))
         except Exception:  # noqa: BLE001 - as in _guarded_step
-            _note(traceback.format_exc())
+            note(traceback.format_exc())
             if not isinstance(command, Cancel):
                 self._report(Failed(command.request_id, f"the engine failed: {traceback.format_exc(limit=0).strip()}"))
 
@@ -103,7 +102,7 @@ class Worker:
         try:
             generator.step()
         except Exception:  # noqa: BLE001 - the outermost loop: a bug here must reach the requests that wait, and the log
-            _note(traceback.format_exc())
+            note(traceback.format_exc())
             generator.fail_all(f"the engine failed: {traceback.format_exc(limit=0).strip()}")
 
     def _report(self, message: Report) -> None:
@@ -141,23 +140,17 @@ def _take_standard_streams() -> tuple[BinaryIO, BinaryIO]:
     return sys.stdin.buffer, output
 
 
-def _note(text: str) -> None:
-    """Write to the log; a full disk must not end the engine."""
-    with contextlib.suppress(OSError):
-        sys.stderr.write(text)
-
-
 def main(log_path: str) -> None:
     """Run the worker until its stdin ends."""
     incoming, outgoing = _take_standard_streams()
     llama.use_default_log()
     if avoid_broken_amx():
-        _note("g4run: this build's AMX kernels fail on this processor; they are not used\n")
+        note("g4run: this build's AMX kernels fail on this processor; they are not used\n")
     commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
     threading.Thread(target=_read_commands, args=(incoming, commands), daemon=True).start()
     llama.initialize_backend()
     try:
         Worker(commands, outgoing, log_path).serve()
     finally:  # a bug: say it in the log and go, without waiting for the thread that reads
-        _note(traceback.format_exc())
+        note(traceback.format_exc())
         os._exit(1)

@@ -1,5 +1,8 @@
 """How fast the processors read main memory: measured in half a second, and kept.
 
+Other programs only make the figure smaller, so the best of several short spells counts; and a figure that was taken
+while the machine was at work is taken anew by the next commands, of which the best is kept.
+
 All threads together read, and then copy, buffers far larger than the caches; the faster of the two is the figure, since
 either can only stay below what the memory gives. Reading is memchr for a byte that is not there, copying memmove with
 its reads and its writes counted: both are the C library's own, written with vector instructions.
@@ -15,7 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -30,6 +33,9 @@ _LEAST_BYTES, _MOST_BYTES = 64 * _MIB, 512 * _MIB  # of all buffers; filling 512
 _USUAL_BYTES: Final = 256 * _MIB
 _TIMES_CACHE: Final = 4
 _SECONDS: Final = 0.12  # of each way
+_SPELLS: Final = 4  # that these are divided into
+_MOST_MEASUREMENTS: Final = 5  # on a machine that is never idle
+_BUSY_SHARE: Final = 0.3  # of the threads that others run on
 _MOST_THREADS: Final = 16  # more do not get more out of any memory
 _ASSUMED: Final = 20e9  # bytes per second: one channel of DDR4-3200 has 25.6e9
 
@@ -46,18 +52,45 @@ class MachineKey:
     threads: int
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A measured figure, the best of so many; `was_busy` where the last was taken while other programs worked."""
+
+    bytes_per_second: float
+    measurements: int = 1
+    was_busy: bool = False
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether measuring again would bring nothing."""
+        return not self.was_busy or self.measurements >= _MOST_MEASUREMENTS
+
+
 def find_bandwidth(path: Path, processors: Processors, memory: Memory, *, measure: bool) -> Bandwidth:
     """The figure kept at `path` for such a machine, or a fresh one, which is then kept; failing both, a guess."""
     key = MachineKey(processors.model, memory.total_bytes, processors.threads)
     kept = None if measure else _read_kept(path, key)
-    if kept is not None:
-        return Bandwidth(kept, FigureSource.MEASURED)
+    if kept is not None and kept.is_settled:
+        return Bandwidth(kept.bytes_per_second, FigureSource.MEASURED)
+    is_busy = _is_busy(processors.threads)
     measured = measure_bandwidth(processors.threads, memory.available_bytes)
-    if measured is None:
+    if measured is None and kept is None:
         nominal = find_memory_bandwidth(processors.model)
         return Bandwidth(nominal, FigureSource.NOMINAL) if nominal else Bandwidth(_ASSUMED, FigureSource.ASSUMED)
-    _keep(path, key, measured)
-    return Bandwidth(measured, FigureSource.MEASURED)
+    count, before = (0, 0.0) if kept is None else (kept.measurements, kept.bytes_per_second)
+    best = Kept(max(measured or 0.0, before), count + 1, is_busy)
+    _keep(path, key, best)
+    return Bandwidth(best.bytes_per_second, FigureSource.MEASURED)
+
+
+def _is_busy(threads: int) -> bool:
+    """Whether other programs kept the processors at work during the last minute; unknown on Windows."""
+    if sys.platform == "win32":
+        return False
+    try:
+        return os.getloadavg()[0] > _BUSY_SHARE * threads
+    except OSError:
+        return False
 
 
 def measure_bandwidth(threads: int, available_bytes: int, seconds: float = _SECONDS) -> float | None:
@@ -70,7 +103,8 @@ def measure_bandwidth(threads: int, available_bytes: int, seconds: float = _SECO
     addresses = [ctypes.addressof(ctypes.c_char.from_buffer(buffer)) for buffer in buffers]
     each = size // threads
     _in_threads([lambda address=address: ctypes.memset(address, 1, each) for address in addresses])  # type: ignore[misc]
-    rate = max(_rate(one_pass, addresses, each, seconds) for one_pass in _passes())
+    spells = [one_pass for one_pass in _passes() for _ in range(_SPELLS)]
+    rate = max(_rate(one_pass, addresses, each, seconds / _SPELLS) for one_pass in spells)
     return float(f"{rate:.3g}")
 
 
@@ -121,32 +155,31 @@ def _in_threads(actions: list[Callable[[], object]]) -> None:
         thread.join()
 
 
-def _read_kept(path: Path, key: MachineKey) -> float | None:
+def _read_kept(path: Path, key: MachineKey) -> Kept | None:
     """A file that cannot be read, or is of another machine, is as good as none."""
     try:
         value = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
-    if not isinstance(value, dict) or value != _kept_value(key, value.get("bytes_per_second", 0)):
+    if not isinstance(value, dict):
         return None
-    rate = value["bytes_per_second"]
-    is_rate = isinstance(rate, float | int) and not isinstance(rate, bool) and math.isfinite(rate) and rate > 0
-    return float(rate) if is_rate else None
+    rate, count, busy = (value.get(name) for name in ("bytes_per_second", "measurements", "was_busy"))
+    if isinstance(rate, bool) or isinstance(count, bool) or not isinstance(busy, bool):
+        return None
+    if not isinstance(rate, float | int) or not isinstance(count, int) or not (math.isfinite(rate) and rate > 0):
+        return None
+    kept = Kept(rate, count, busy)
+    return kept if value == _kept_value(key, kept) else None
 
 
-def _keep(path: Path, key: MachineKey, rate: float) -> None:
+def _keep(path: Path, key: MachineKey, kept: Kept) -> None:
     """Whole or not at all; where the directory cannot be written, the next command measures again."""
     temporary = path.with_name(f".{path.name}-{os.getpid()}.tmp")
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(_kept_value(key, rate), indent=2) + "\n", "utf-8")
+        temporary.write_text(json.dumps(_kept_value(key, kept), indent=2) + "\n", "utf-8")
         temporary.replace(path)
 
 
-def _kept_value(key: MachineKey, rate: object) -> dict[str, object]:
-    return {
-        "processor": key.processor,
-        "memory_bytes": key.memory_bytes,
-        "threads": key.threads,
-        "bytes_per_second": rate,
-    }
+def _kept_value(key: MachineKey, kept: Kept) -> dict[str, object]:
+    return asdict(key) | asdict(kept)

@@ -13,6 +13,7 @@ from g4run.models.gguf.loadable import check_loadable
 from g4run.models.gguf.shards import read_model, shard_paths
 from g4run.models.hub.cache import file_size
 from g4run.models.names.parse import DEMO, DemoName, FamilyName, HubName, OwnName, PathName, parse_name, suggest_names
+from g4run.models.store.files import explain_unreadable
 from g4run.models.store.store import Record, Store
 from g4run.settings import Settings, read_settings
 from g4run.units import render_bytes
@@ -105,7 +106,7 @@ class Library:
         if isinstance(name, OwnName):
             return self.unknown_name(typed)
         size = ""
-        if isinstance(name, FamilyName):
+        if isinstance(name, FamilyName) and not name.leaves_open:
             entry = self.catalog.resolve(name)
             size = f" ({'' if entry.size_is_exact else 'about '}{render_bytes(entry.size_bytes)})"
         return ModelNotFound(f"{name.text} is not on this machine yet{size}", f"g4run pull {name.text}")
@@ -139,7 +140,7 @@ def open_file(name: str, path: Path) -> ModelFile:
     except FileNotFoundError:
         raise _missing(path) from None
     except OSError as error:
-        raise ModelNotFound(f"{path} cannot be read: {error.strerror}", "check the path and its permissions") from None
+        raise explain_unreadable(error, path) from None
 
 
 def open_record(record: Record) -> ModelFile:
@@ -153,7 +154,7 @@ def open_record(record: Record) -> ModelFile:
     try:
         header = read_model(paths)
     except OSError as error:
-        raise ModelNotFound(f"{paths[0]} cannot be read: {error.strerror}", "check its permissions") from None
+        raise explain_unreadable(error, paths[0]) from None
     return ModelFile(record.name, paths[0], header, _checked(paths[0], header), record)
 
 

@@ -1,19 +1,21 @@
 """All that could be recommended: each size and quantization of the catalog once, planned as it would be loaded."""
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from g4run.hardware.machine import GpuKind, Machine
 from g4run.models.catalog.catalog import Catalog
 from g4run.models.catalog.values import CatalogFile, SizeFacts
 from g4run.planner.catalog_shapes import shape_of_catalog
+from g4run.planner.defaults import DEFAULT_CONTEXT
 from g4run.planner.goals import Attempt, RecommendRequest, most_usefulness, usefulness
 from g4run.planner.measured import MeasuredSpeed
-from g4run.planner.placement import DEFAULT_CONTEXT, plan_model
+from g4run.planner.placement import plan_model
 from g4run.planner.quality import QualityEstimate, References, estimate_quality, find_references, is_acceptable
 from g4run.planner.speed import estimate_speed
+from g4run.planner.split import usable_gpus
 from g4run.planner.values import Ledger, ModelShape, Plan, PlanRequest, Speed
 
 
@@ -74,13 +76,15 @@ class Candidate:
 class Question:
     """What is asked of every file: on this machine, for this request, with this context and cache.
 
-    Files that could not be more useful than `least_usefulness`, however fast they were, are left out.
+    Files that could not be more useful than `least_usefulness`, however fast they were, are left out. `digests` are
+    those that the catalog may lack, by repository and path in lower case (`known_digests`).
     """
 
     machine: Machine
     request: RecommendRequest
     attempt: Attempt
     measured: tuple[MeasuredSpeed, ...] = ()
+    digests: Mapping[tuple[str, str], str] = field(default_factory=dict)
     least_usefulness: float = -math.inf
 
 
@@ -107,8 +111,10 @@ def choose_files(files: Sequence[CatalogFile]) -> tuple[CatalogFile, ...]:
 
 def fits_machine(ledger: Ledger, machine: Machine) -> bool:
     """Whether every device has room, and all that share main memory have room in it together."""
-    shared = {gpu.name for gpu in machine.gpus if gpu.kind is not GpuKind.DISCRETE}
-    in_main_memory = (device for device in ledger.devices if device.kind == "cpu" or device.name in shared)
+    gpus = usable_gpus(machine)
+    in_main_memory = (
+        device for device in ledger.devices if device.gpu is None or gpus[device.gpu].kind is not GpuKind.DISCRETE
+    )
     return ledger.fits and sum(device.total_bytes for device in in_main_memory) <= machine.memory.available_bytes
 
 
@@ -131,9 +137,14 @@ def _plan(file: CatalogFile, facts: SizeFacts, question: Question, references: R
     quality = estimate_quality(file, attempt.kv_type, references)
     if most_usefulness(quality.value, request) <= question.least_usefulness:
         return
-    shape = _loaded(shape_of_catalog(file, facts), request)
+    shape = _loaded(_with_digest(shape_of_catalog(file, facts), file, question), request)
     plan = plan_model(shape, question.machine, PlanRequest(context=attempt.context, kv_type=attempt.kv_type))
     yield _candidate(file, plan, quality, question)
+
+
+def _with_digest(shape: ModelShape, file: CatalogFile, question: Question) -> ModelShape:
+    digest = question.digests.get((file.repository.lower(), file.path.lower()))
+    return shape if digest is None else replace(shape, digest=digest)
 
 
 def _loaded(shape: ModelShape, request: RecommendRequest) -> ModelShape:

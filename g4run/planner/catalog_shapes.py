@@ -5,7 +5,9 @@ and all are scaled so that the sum is the file's size. Checked against the sizes
 tests/planner/test_catalog_shapes.py.
 """
 
+import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from g4run.models.catalog.values import CatalogFile, SizeFacts
 from g4run.models.gguf.architecture import Gemma4
@@ -15,9 +17,10 @@ from g4run.planner.values import LayerWeights, ModelShape
 
 HEADER_BYTES = 15_820_000  # of a real file, the vocabulary above all
 
-_Q6_K_BITS, _Q8_0_BITS, _HALF_BITS = 6.5625, 8.5, 16.0
+_Q6_K_BITS, _Q8_0_BITS = 6.5625, 8.5
 _FLOAT_BYTES = 4
 _BLOCK = 256  # K-quants come in whole blocks of it
+_MIX = re.compile(r"(?:UD-)?(Q\d_K|MXFP4)_[A-Z]+")
 _MOST_PLAIN_BITS = 4.56  # Q4_0 and below in the table of tags: blocks of 32, which divide every row
 
 
@@ -31,6 +34,7 @@ class _Bits:
     most: float  # the matrices that a mix treats best: ffn_down of some layers, at Q6_K
 
 
+@lru_cache(maxsize=512)  # every attempt of a recommendation asks for all files of the catalog
 def shape_of_catalog(file: CatalogFile, facts: SizeFacts) -> ModelShape:
     """The shape that a file of the catalog will have, within a few percent a class."""
     architecture = architecture_of(facts.size, facts.parameters)
@@ -40,11 +44,10 @@ def shape_of_catalog(file: CatalogFile, facts: SizeFacts) -> ModelShape:
     layers = [_raw_layer(architecture, layer, bits) for layer in range(architecture.layers)]
     raw = embedding + table + sum(dense + experts for dense, experts, _ in layers)
     scale = max(0, file.size_bytes - HEADER_BYTES) / raw
-    repackable = bits.matrices < _HALF_BITS
     return ModelShape(
         name=file.name,
         architecture=architecture,
-        layers=tuple(_scaled(*layer, scale, is_repackable=repackable) for layer in layers),
+        layers=tuple(_scaled(*layer, scale) for layer in layers),
         embedding_bytes=int(embedding * scale),
         table_bytes=int(table * scale),
         output_bytes=architecture.embedding_length * _FLOAT_BYTES,
@@ -52,7 +55,9 @@ def shape_of_catalog(file: CatalogFile, facts: SizeFacts) -> ModelShape:
         projector_bytes=_projector_bytes(file, facts),
         drafter_bytes=0,  # it is loaded only where it is asked for
         is_exact=False,
-        repackable_head_bytes=int(embedding * scale) if repackable else 0,
+        digest=file.sha256 or "",
+        weight_type=_weight_type(file.quantization),
+        head_type="Q6_K" if bits.embedding == _Q6_K_BITS else _weight_type(file.quantization),
     )
 
 
@@ -120,7 +125,12 @@ def _table_width(architecture: Gemma4) -> int:
     return architecture.per_layer_embedding_length * architecture.layers
 
 
-def _scaled(dense: float, experts: float, largest: float, scale: float, *, is_repackable: bool) -> LayerWeights:
-    dense_bytes, expert_bytes = int(dense * scale), int(experts * scale)
-    repackable = dense_bytes + expert_bytes if is_repackable else 0
-    return LayerWeights(dense_bytes, expert_bytes, repackable, int(largest * scale))
+def _weight_type(quantization: str) -> str:
+    """The type that a tag names: Q4_K_M is mostly Q4_K, and Q8_K_XL Q8_0."""
+    mix = _MIX.fullmatch(quantization)
+    named = quantization.removeprefix("UD-") if mix is None else mix[1]
+    return "Q8_0" if named == "Q8_K" else named
+
+
+def _scaled(dense: float, experts: float, largest: float, scale: float) -> LayerWeights:
+    return LayerWeights(int(dense * scale), int(experts * scale), int(largest * scale))

@@ -9,11 +9,10 @@ from enum import StrEnum
 from g4run.engine.parameters import KvType
 from g4run.hardware.memory import Memory
 from g4run.planner.compute import ComputeLoad, compute_bytes
+from g4run.planner.defaults import DEFAULT_CONTEXT, MICRO_BATCH
 from g4run.planner.family import find_architecture
 from g4run.planner.kv import kv_bytes
 
-CONTEXT_LENGTH = 8192  # tokens; what a model is loaded with unless a person asks for another
-MICRO_BATCH = 512
 UNKNOWN_MARGIN = 0.15  # of the file, for a model of which only the file's size is known
 
 
@@ -25,7 +24,7 @@ class Fit(StrEnum):
     NO = "no"
 
 
-def needed_bytes(file_bytes: int, size_label: str, context_length: int = CONTEXT_LENGTH) -> int:
+def needed_bytes(file_bytes: int, size_label: str, context_length: int = DEFAULT_CONTEXT) -> int:
     """What a loaded model takes: all of its files, its KV cache, and its compute buffer."""
     architecture = find_architecture(size_label)
     if architecture is None:

@@ -2,10 +2,11 @@
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from g4run.hardware.machine import Machine
+from g4run.models.store.records import Record
 from g4run.planner.values import ModelShape, Plan, PlanSettings
 
 
@@ -37,6 +38,16 @@ def machine_id_of(machine: Machine) -> str:
 def model_digest_of(shape: ModelShape) -> str:
     """The file's digest; where nobody computed it, its name and length."""
     return shape.digest or f"{shape.name} {shape.file_bytes}"
+
+
+def known_digests(records: Iterable[Record]) -> dict[tuple[str, str], str]:
+    """The digests of models that are here, by repository and path on the Hub, both in lower case; of the first part."""
+    files = (record.model_files[0] for record in records)
+    return {
+        (file.repository.lower(), file.repository_path.lower()): file.sha256
+        for file in files
+        if file.repository is not None and file.repository_path is not None and file.sha256 is not None
+    }
 
 
 def settings_key_of(settings: PlanSettings) -> str:

@@ -1,7 +1,8 @@
 """What a model takes on every device of a machine, item by item: pure arithmetic on a shape, settings and a machine.
 
-Weights are read from the file in place (mmap), so the CPU holds each once, and a repacked copy of them where `repack`
-is on. Left out: what a GPU's driver rounds up (CUDA pads a tensor's last row to 512 values), some kilobytes together.
+Weights of the CPU are read from the file in place (mmap), so it holds each once. With `repack` there are copies of
+them, and the engine lets the originals go; only a head that is tied and repacked lies there twice. Left out: what a
+GPU's driver rounds up (CUDA pads a tensor's last row to 512 values), some kilobytes together.
 """
 
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from g4run.hardware.machine import Gpu, GpuKind, Machine
 from g4run.planner.compute import PIPELINE_COPIES, ComputeLoad, ComputeRole, compute_bytes, output_bytes
 from g4run.planner.kv import CellWidths, cache_bytes, cells_of, sum_widths
+from g4run.planner.repacking import is_repacked
 from g4run.planner.split import CPU, assign_layers, usable_gpus
 from g4run.planner.values import DeviceLedger, Ledger, ModelShape, PlanSettings
 
@@ -42,6 +44,7 @@ class Share:
     staging_bytes: int = 0  # of the largest tensor that lies on the CPU, and is copied for long batches
     input_copies: int = 1
     shares_main_memory: bool = False
+    gpu: int | None = None  # its place among the GPUs that llama.cpp uses
 
 
 def estimate_ledger(shape: ModelShape, settings: PlanSettings, machine: Machine) -> Ledger:
@@ -63,7 +66,7 @@ def shares_of(shape: ModelShape, settings: PlanSettings, machine: Machine) -> tu
     places = assign_layers(layers, settings.gpu_layers, [gpu.free_bytes for gpu in gpus])
     copies = PIPELINE_COPIES if _is_pipeline(gpus, settings, layers) else 1
     used = [number for number in range(len(gpus)) if number in places]
-    found = [_gpu_share(shape, settings, gpus[number], number, places, copies) for number in used]
+    found = [_gpu_share(shape, settings, gpus, number, places, copies) for number in used]
     return (*found, _cpu_share(shape, settings, machine, places, has_gpu=bool(used)))
 
 
@@ -82,6 +85,7 @@ def _device(shape: ModelShape, share: Share, settings: PlanSettings, taken_bytes
         drafter_bytes=share.drafter_bytes,
         overhead_bytes=share.overhead_bytes,
         free_bytes=max(0, share.free_bytes - taken_bytes),
+        gpu=share.gpu,
     )
 
 
@@ -97,13 +101,19 @@ def _is_pipeline(gpus: tuple[Gpu, ...], settings: PlanSettings, layers: int) -> 
 
 
 def _gpu_share(
-    shape: ModelShape, settings: PlanSettings, gpu: Gpu, number: int, places: tuple[int, ...], copies: int
+    shape: ModelShape,
+    settings: PlanSettings,
+    gpus: tuple[Gpu, ...],
+    number: int,
+    places: tuple[int, ...],
+    copies: int,
 ) -> Share:
+    gpu = gpus[number]
     own = tuple(layer for layer, place in enumerate(places[:-1]) if place == number)
     has_head = places[-1] == number
     weights = sum(_on_gpu(shape, layer, settings) for layer in own) + (_head_bytes(shape) if has_head else 0)
     return Share(
-        name=gpu.name,
+        name=_name_of(gpus, number),
         kind="gpu",
         free_bytes=gpu.free_bytes,
         weights_bytes=weights,
@@ -115,7 +125,15 @@ def _gpu_share(
         staging_bytes=_staging_bytes(shape, settings, places),
         input_copies=copies,
         shares_main_memory=gpu.kind in _SHARED_MEMORY,
+        gpu=number,
     )
+
+
+def _name_of(gpus: tuple[Gpu, ...], number: int) -> str:
+    """A GPU's name, with a number where there are several like it: "RTX 3090 #2"."""
+    name = gpus[number].name
+    alike = [index for index, gpu in enumerate(gpus) if gpu.name == name]
+    return name if len(alike) == 1 else f"{name} #{alike.index(number) + 1}"
 
 
 def _cpu_share(
@@ -126,7 +144,7 @@ def _cpu_share(
         name=CPU_NAME,
         kind="cpu",
         free_bytes=machine.memory.available_bytes,
-        weights_bytes=_cpu_weights_bytes(shape, settings, places),
+        weights_bytes=_cpu_weights_bytes(shape, settings, places, machine),
         widths=sum_widths(shape.architecture, own),
         role=ComputeRole.INPUTS if has_gpu else ComputeRole.ALL,
         overhead_bytes=ENGINE_BYTES + SYSTEM_RESERVE_BYTES,
@@ -135,8 +153,8 @@ def _cpu_share(
     )
 
 
-def _cpu_weights_bytes(shape: ModelShape, settings: PlanSettings, places: tuple[int, ...]) -> int:
-    """A tied head on the CPU is the very embeddings, as long as the file is read in place."""
+def _cpu_weights_bytes(shape: ModelShape, settings: PlanSettings, places: tuple[int, ...], machine: Machine) -> int:
+    """A tied head on the CPU is the very embeddings as long as it is not repacked (gemma4.cpp:53-55)."""
     table = 0 if settings.lazy_table else shape.table_bytes
     weights = shape.embedding_bytes + table + (shape.output_bytes if places[-1] == CPU else 0)
     for layer, (place, own) in enumerate(zip(places, shape.layers, strict=False)):
@@ -144,13 +162,12 @@ def _cpu_weights_bytes(shape: ModelShape, settings: PlanSettings, places: tuple[
             weights += own.dense_bytes + own.expert_bytes
         elif layer < settings.cpu_expert_layers:
             weights += own.expert_bytes
-    return weights + (_repacked_bytes(shape, places) if settings.repack else 0)
+    return weights + (shape.embedding_bytes if places[-1] == CPU and has_second_head(shape, settings, machine) else 0)
 
 
-def _repacked_bytes(shape: ModelShape, places: tuple[int, ...]) -> int:
-    """The second copy, of what lies on the CPU by layers; beside a GPU there is none."""
-    layers = sum(own.repackable_bytes for place, own in zip(places, shape.layers, strict=False) if place == CPU)
-    return layers + (shape.repackable_head_bytes if places[-1] == CPU else 0)
+def has_second_head(shape: ModelShape, settings: PlanSettings, machine: Machine) -> bool:
+    """Whether the processors keep a repacked copy of the embeddings for the head."""
+    return settings.repack and shape.has_tied_head and is_repacked(shape.head_type, machine)
 
 
 def _on_gpu(shape: ModelShape, layer: int, settings: PlanSettings) -> int:
@@ -164,15 +181,12 @@ def _head_bytes(shape: ModelShape) -> int:
 
 
 def _staging_bytes(shape: ModelShape, settings: PlanSettings, places: tuple[int, ...]) -> int:
-    """The largest tensor that lies on the CPU, which a GPU copies to multiply 32 tokens or more (op_offload)."""
-    return max(
-        (
-            own.largest_bytes
-            for layer, (place, own) in enumerate(zip(places, shape.layers, strict=False))
-            if place == CPU or layer < min(settings.cpu_expert_layers, _expert_layers(shape))
-        ),
-        default=0,
-    )
+    """The largest tensor that lies on the CPU, which a GPU copies to multiply 32 tokens or more (op_offload).
+
+    Whole layers and experts on the CPU are both the first ones.
+    """
+    moved = max(places[:-1].count(CPU), min(settings.cpu_expert_layers, _expert_layers(shape)))
+    return max((layer.largest_bytes for layer in shape.layers[:moved]), default=0)
 
 
 def _expert_layers(shape: ModelShape) -> int:

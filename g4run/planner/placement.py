@@ -4,24 +4,23 @@ Placements are tried from the fastest to the slowest: all layers on GPUs, expert
 fit, the CPU alone. What is asked for is kept; what is not is chosen so that it fits what is free now.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 
 from g4run.engine.parameters import KvType
 from g4run.hardware.machine import Machine
-from g4run.planner.kv import CELL_PADDING
-from g4run.planner.memory import Share, estimate_ledger, ledger_of, shares_of
+from g4run.planner.defaults import DEFAULT_CONTEXT, MICRO_BATCH
+from g4run.planner.longest import KV_TYPES, LongestContexts, first
+from g4run.planner.memory import Share, ledger_of, shares_of
+from g4run.planner.repacking import is_repacked
 from g4run.planner.split import usable_gpus
 from g4run.planner.values import Ledger, ModelShape, Placement, Plan, PlanRequest, PlanSettings
 
-DEFAULT_CONTEXT = 8192  # tokens that `run` and `chat` load where nobody says --ctx
 LEAST_CONTEXT = 4096  # below it conversations soon forget; taken only where nothing else fits
 CONTEXTS = (DEFAULT_CONTEXT, 6144, LEAST_CONTEXT)
 SHORT_CONTEXTS = (2048, 1024, 512)
-MICRO_BATCH = 512
 IMAGE_MICRO_BATCH = 1152  # 12B and larger see an image's 1120 tokens at once (mtmd), rounded up to 128
-KV_TYPES = (KvType.F16, KvType.Q8_0, KvType.Q4_0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +73,7 @@ class _Planner:
         self._layers = shape.architecture.layers
         self._has_experts = shape.architecture.expert_count > 0
         self._has_gpu = bool(usable_gpus(machine))
+        self._shares: dict[tuple[int, int, bool, bool], tuple[Share, ...]] = {}
 
     def placements(self) -> tuple[Placement, ...]:
         """What makes sense here, or the one that was asked for."""
@@ -101,9 +101,16 @@ class _Planner:
         return next((draft for draft in drafts if draft is not None and draft.ledger.fits), humblest)
 
     def finish(self, draft: _Draft) -> Plan:
-        """Add the longest context for each type of the cache."""
-        longest = {kv_type: self._longest_context(draft.placement, draft.settings, kv_type) for kv_type in KV_TYPES}
-        return Plan(self._shape, draft.placement, draft.settings, draft.ledger, longest)
+        """Add the longest context for each type of the cache, with the settings that this placement would have then."""
+
+        def fits(kv_type: KvType, context: int) -> bool:
+            other = self._settle(draft.placement, self._base(kv_type, context))
+            return other is not None and other.ledger.fits
+
+        settings = draft.settings
+        least = {settings.kv_type: settings.context} if draft.ledger.fits else {}
+        longest = LongestContexts(fits, self._shape.architecture.context_length, least)
+        return Plan(self._shape, draft.placement, settings, draft.ledger, longest)
 
     def _wishes(self) -> Iterator[tuple[KvType, int]]:
         """Types of the cache and contexts, the best first."""
@@ -138,26 +145,22 @@ class _Planner:
         return IMAGE_MICRO_BATCH if sees_at_once else MICRO_BATCH
 
     def _settle(self, placement: Placement, base: PlanSettings) -> _Draft | None:
-        """Choose layers, then what the CPU does with its weights."""
+        """Choose layers, then what the CPU does with its weights.
+
+        A token reads one row of the table, so a lazy one costs little. Where a GPU takes part nothing is repacked: its
+        host buffer comes first in llama.cpp's list (src/llama-model.cpp:1093); the CPU alone is loaded with no GPU in
+        sight.
+        """
         placed = self._placed(placement, base)
         if placed is None:
             return None
-        for lazy, repack in self._cpu_ways():
+        repack = placement is Placement.CPU and is_repacked(self._shape.weight_type, self._machine)
+        for lazy in (False, True) if self._shape.table_bytes else (False,):
             settings = replace(placed, lazy_table=lazy, repack=repack)
             draft = _Draft(placement, settings, self._ledger(settings))
             if draft.ledger.fits:
                 break
         return draft
-
-    def _cpu_ways(self) -> Sequence[tuple[bool, bool]]:
-        """Lazy table and repacking, the fastest first: a token reads one row of the table, so lazy costs little.
-
-        Beside a GPU nothing is repacked: its host buffer comes first in llama.cpp's list (src/llama-model.cpp:1093).
-        """
-        has_repackable = self._shape.repackable_head_bytes or any(own.repackable_bytes for own in self._shape.layers)
-        repacks = (True, False) if has_repackable and not self._has_gpu else (False,)
-        lazies = (False, True) if self._shape.table_bytes else (False,)
-        return [(lazy, repack) for repack in repacks for lazy in lazies]
 
     def _placed(self, placement: Placement, base: PlanSettings) -> PlanSettings | None:
         asked, experts = self._request.gpu_layers, self._request.cpu_expert_layers
@@ -182,7 +185,7 @@ class _Planner:
         def fits(number: int) -> bool:
             return self._gpus_fit(replace(base, cpu_expert_layers=number))
 
-        return replace(base, cpu_expert_layers=_first(range(1, self._layers + 1), fits) or self._layers)
+        return replace(base, cpu_expert_layers=first(range(1, self._layers + 1), fits) or self._layers)
 
     def _with_most_layers(self, base: PlanSettings) -> PlanSettings | None:
         """As many layers on the GPUs as have room; None where not even one has."""
@@ -190,55 +193,15 @@ class _Planner:
         def fits(number: int) -> bool:
             return self._gpus_fit(replace(base, gpu_layers=number))
 
-        found = _first(range(self._layers, 0, -1), fits)
+        found = first(range(self._layers, 0, -1), fits)
         return replace(base, gpu_layers=found) if found else None
 
     def _gpus_fit(self, settings: PlanSettings) -> bool:
         return all(device.total_bytes <= device.free_bytes for device in self._ledger(settings).devices[:-1])
 
     def _ledger(self, settings: PlanSettings) -> Ledger:
-        return estimate_ledger(self._shape, settings, self._machine)
-
-    def _longest_context(self, placement: Placement, settings: PlanSettings, kv_type: KvType) -> int:
-        """The longest context for which this placement has settings that fit; 0 where it has none."""
-        longest = 0
-        for frugal in self._frugal(placement, settings):
-            longest = max(longest, self._longest_with(frugal, kv_type))
-            if longest == self._shape.architecture.context_length:
-                break
-        return longest
-
-    def _frugal(self, placement: Placement, settings: PlanSettings) -> Iterator[PlanSettings]:
-        """The placement's settings that leave most room for a cache."""
-        lean = replace(settings, repack=False, lazy_table=self._shape.table_bytes > 0)
-        if placement is Placement.EXPERTS_ON_CPU and self._request.cpu_expert_layers is None:
-            lean = replace(lean, cpu_expert_layers=self._layers)
-        if placement is Placement.PARTIAL and self._request.gpu_layers is None:
-            for quarter in range(4):
-                yield replace(lean, gpu_layers=max(1, lean.gpu_layers * quarter // 4))
-        yield lean
-
-    def _longest_with(self, settings: PlanSettings, kv_type: KvType) -> int:
-        shares = shares_of(self._shape, settings, self._machine)
-        trained = self._shape.architecture.context_length
-        steps = range(-(-trained // CELL_PADDING), 0, -1)
-        typed = replace(settings, kv_type=kv_type)
-        found = _first(steps, lambda cells: self._context_fits(shares, typed, min(trained, cells * CELL_PADDING)))
-        return min(trained, found * CELL_PADDING) if found else 0
-
-    def _context_fits(self, shares: tuple[Share, ...], settings: PlanSettings, context: int) -> bool:
-        return ledger_of(self._shape, shares, replace(settings, context=context)).fits
-
-
-def _first(numbers: range, accepts: Callable[[int], bool]) -> int | None:
-    """The first number that is accepted, where all that follow it are as well; None where none is."""
-    if accepts(numbers[0]):  # often so, and then there is nothing to search
-        return numbers[0]
-    low, high = 1, len(numbers)
-    while low < high:
-        middle = (low + high) // 2
-        if accepts(numbers[middle]):
-            high = middle
-        else:
-            low = middle + 1
-    return numbers[low] if low < len(numbers) else None
+        """As estimate_ledger; where the tensors go is the same for every context, and found once."""
+        places = settings.gpu_layers, settings.cpu_expert_layers, settings.lazy_table, settings.repack
+        if places not in self._shares:
+            self._shares[places] = shares_of(self._shape, settings, self._machine)
+        return ledger_of(self._shape, self._shares[places], settings)

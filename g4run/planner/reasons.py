@@ -9,6 +9,7 @@ from g4run.planner.candidates import Candidate, Question, Verdict
 from g4run.planner.goals import RecommendRequest, attempts
 from g4run.planner.placement import lacking_bytes
 from g4run.planner.quality import SIZE_STEPS
+from g4run.planner.split import usable_gpus
 from g4run.planner.values import DeviceLedger, Placement
 from g4run.units import render_bytes, render_count
 
@@ -143,9 +144,9 @@ def _need(device: DeviceLedger) -> str:
 
 
 def _held_memory(device: DeviceLedger, machine: Machine) -> str:
-    gpu = next((gpu for gpu in machine.gpus if gpu.name == device.name), None)
-    if device.kind == "gpu" and gpu is not None and gpu.kind is GpuKind.DISCRETE:
-        free, place, processes = gpu.free_bytes, f"on {gpu.name}", gpu.processes
+    gpu = None if device.gpu is None else usable_gpus(machine)[device.gpu]
+    if gpu is not None and gpu.kind is GpuKind.DISCRETE:
+        free, place, processes = gpu.free_bytes, f"on {device.name}", gpu.processes
     else:
         free, place, processes = machine.memory.available_bytes, "of main memory", machine.memory_processes
     missing = device.total_bytes - free

@@ -6,8 +6,9 @@ or draws a number: the same question has the same answer.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from g4run.errors import DoesNotFit, UsageError
 from g4run.hardware.machine import Machine
@@ -19,6 +20,7 @@ from g4run.planner.reasons import explain, explain_best, nothing_will_do, whose_
 from g4run.planner.what_if import free_machine
 
 MAX_AFTER_FREEING = 3
+NO_DIGESTS: Mapping[tuple[str, str], str] = MappingProxyType({})
 _NEARLY = 0.75  # of the fastest: a smaller file than the best of a size is a little faster and much worse
 _NOTABLE = 0.1  # of usefulness, in steps of quality; less is not worth ending other programs
 
@@ -46,14 +48,21 @@ class Recommendation:
 
 
 def recommend(
-    catalog: Catalog, machine: Machine, request: RecommendRequest, *, measured: Sequence[MeasuredSpeed] = ()
+    catalog: Catalog,
+    machine: Machine,
+    request: RecommendRequest,
+    *,
+    measured: Sequence[MeasuredSpeed] = (),
+    digests: Mapping[tuple[str, str], str] = NO_DIGESTS,
 ) -> Recommendation:
     """Choose. What a person fixed in the request stays; context and cache give way where nothing fits.
 
+    Measured speeds go before estimates, also of files of which only `digests` knows what they are (`known_digests`).
     Raises UsageError for a size that cannot do what is wanted.
     """
     _check(catalog, request)
-    question, candidates = _first_that_fits(catalog, machine, request, tuple(measured))
+    first = Question(machine, request, attempts(request)[0], tuple(measured), digests)
+    question, candidates = _first_that_fits(catalog, first)
     best = _choose(candidates, request)
     others = sorted((candidate for candidate in candidates if candidate is not best), key=_order)
     return Recommendation(
@@ -72,12 +81,10 @@ def _check(catalog: Catalog, request: RecommendRequest) -> None:
     raise UsageError(f"{label} does not take {request.modality}: {able} do", f"g4run recommend --for {request.goal}")
 
 
-def _first_that_fits(
-    catalog: Catalog, machine: Machine, request: RecommendRequest, measured: tuple[MeasuredSpeed, ...]
-) -> tuple[Question, tuple[Candidate, ...]]:
+def _first_that_fits(catalog: Catalog, first: Question) -> tuple[Question, tuple[Candidate, ...]]:
     """The candidates of the first attempt at which any fits; of the last where none does."""
-    for attempt in attempts(request):
-        question = Question(machine, request, attempt, measured)
+    for attempt in attempts(first.request):
+        question = replace(first, attempt=attempt)
         candidates = find_candidates(catalog, question)
         if any(candidate.fits for candidate in candidates):
             break

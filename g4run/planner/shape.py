@@ -4,6 +4,7 @@ Sizes are as a CPU buffer holds them: each tensor padded to 32 bytes, as in the 
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -12,9 +13,6 @@ from g4run.models.gguf.header import GgufHeader, TensorInfo
 from g4run.planner.values import LayerWeights, ModelShape
 
 TENSOR_ALIGNMENT = 32
-# ggml-cpu/repack.cpp, ggml_repack_get_optimal_repack_type: what some processor repacks; amx.cpp adds Q4_1, IQ4_XS.
-# None repacks all of them (x86 neither Q5_K nor Q6_K nor Q8_0, save for AMX), so this bounds the copy from above.
-REPACKED_TYPES = frozenset({"Q4_0", "Q4_1", "Q2_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS", "MXFP4", "Q8_0"})
 
 _LAYER = re.compile(r"blk\.(\d+)\.")
 _EXPERTS = re.compile(r"\.ffn_(up|down|gate|gate_up)_(ch|)exps")  # LLM_FFN_EXPS_REGEX, common/common.h
@@ -30,7 +28,6 @@ class _Sums:
 
     dense: int = 0
     experts: int = 0
-    repackable: int = 0
     largest: int = 0
 
     def add(self, tensor: TensorInfo) -> None:
@@ -39,11 +36,10 @@ class _Sums:
             self.experts += size
         else:
             self.dense += size
-        self.repackable += size if is_repackable(tensor) else 0
         self.largest = max(self.largest, size)
 
     def weights(self) -> LayerWeights:
-        return LayerWeights(self.dense, self.experts, self.repackable, self.largest)
+        return LayerWeights(self.dense, self.experts, self.largest)
 
 
 @dataclass(slots=True)
@@ -52,6 +48,7 @@ class _Counted:
 
     layers: list[_Sums]
     first_global: int
+    types: Counter[str] = field(default_factory=Counter)  # bytes of the layers
     embedding: list[TensorInfo] = field(default_factory=list)
     table: list[TensorInfo] = field(default_factory=list)
     head: list[TensorInfo] = field(default_factory=list)
@@ -61,6 +58,7 @@ class _Counted:
         layer = self._layer_of(tensor.name)
         if layer is not None:
             self.layers[layer].add(tensor)
+            self.types[tensor.type.name] += tensor.size_bytes
         else:
             named = {_EMBEDDING: self.embedding, _TABLE: self.table, _HEAD: self.head}
             named.get(tensor.name, self.output).append(tensor)
@@ -82,13 +80,13 @@ def shape_of(
     file_bytes: int,
     projector_bytes: int = 0,
     drafter_bytes: int = 0,
+    digest: str = "",
 ) -> ModelShape:
     """Sort a header's tensors by where llama.cpp puts them (src/llama-model.cpp:1589-1620, src/llama-arch.cpp)."""
     first_global = architecture.sliding_pattern.index(False) if False in architecture.sliding_pattern else 0
     counted = _Counted([_Sums() for _ in range(architecture.layers)], first_global)
     for tensor in header.tensors:
         counted.add(tensor)
-    head = counted.head or counted.embedding
     return ModelShape(
         name=name,
         architecture=architecture,
@@ -100,7 +98,9 @@ def shape_of(
         projector_bytes=projector_bytes,
         drafter_bytes=drafter_bytes,
         is_exact=True,
-        repackable_head_bytes=_total(tensor for tensor in head if is_repackable(tensor)),
+        digest=digest,
+        weight_type=counted.types.most_common(1)[0][0],
+        head_type=next((tensor.type.name for tensor in (*counted.head, *counted.embedding)), ""),
         has_tied_head=not counted.head,
     )
 
@@ -108,11 +108,6 @@ def shape_of(
 def padded_bytes(tensor: TensorInfo) -> int:
     """What a tensor takes in a buffer of the CPU."""
     return -(-tensor.size_bytes // TENSOR_ALIGNMENT) * TENSOR_ALIGNMENT
-
-
-def is_repackable(tensor: TensorInfo) -> bool:
-    """Whether some processor multiplies it faster in another order; norms and scales are vectors."""
-    return len(tensor.shape) > 1 and tensor.type.name in REPACKED_TYPES
 
 
 def _total(tensors: Iterable[TensorInfo]) -> int:

@@ -14,7 +14,6 @@ class LayerWeights:
 
     dense_bytes: int
     expert_bytes: int
-    repackable_bytes: int = 0  # of both, what the CPU may keep a second time in another order
     largest_bytes: int = 0  # of one tensor: a GPU takes a copy of it for long batches where it lies on the CPU
 
 
@@ -33,7 +32,8 @@ class ModelShape:
     drafter_bytes: int
     is_exact: bool
     digest: str = ""  # sha256 of the file, where known
-    repackable_head_bytes: int = 0  # the head, where the CPU may keep it in another order; else 0
+    weight_type: str = ""  # of most of the layers' bytes, by GGUF's name: "Q4_K"
+    head_type: str = ""  # of the head, which may be the embedding table
     has_tied_head: bool = True  # token_embd is the head as well
 
 
@@ -59,7 +59,7 @@ class PlanSettings:
     sequences: int
     threads: int
     lazy_table: bool  # the per-layer embedding table is read from the file by row
-    repack: bool  # the CPU's weights are kept a second time in an order that it multiplies faster
+    repack: bool  # the CPU keeps its weights in an order that it multiplies faster
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,7 @@ class DeviceLedger:
     drafter_bytes: int
     overhead_bytes: int
     free_bytes: int  # before the model is loaded
+    gpu: int | None = None  # its place among the GPUs that llama.cpp uses; None for main memory
 
     @property
     def total_bytes(self) -> int:
@@ -110,7 +111,10 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One way to load one model on one machine; `max_context` is the longest that fits this placement, by KV type."""
+    """One way to load one model on one machine; `max_context` is the longest that fits this placement, by KV type.
+
+    It is searched for as it is asked (`planner.longest`).
+    """
 
     shape: ModelShape
     placement: Placement

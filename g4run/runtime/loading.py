@@ -1,44 +1,101 @@
-"""How a model file is to be loaded on this machine."""
+"""How a model file is to be loaded on this machine as it is now."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from g4run.engine.parameters import LoadParameters
+from g4run.engine.parameters import KvType, LoadParameters
 from g4run.errors import UsageError
-from g4run.hardware.processors import inspect_processors
+from g4run.hardware.machine import Machine
 from g4run.models.library import ModelFile
+from g4run.planner.placement import plan_model
+from g4run.planner.shape import shape_of
+from g4run.planner.split import usable_gpus
+from g4run.planner.values import ModelShape, Plan, PlanRequest, PlanSettings
+from g4run.runtime.machine import inspect_this_machine, inspect_without_gpus
 from g4run.settings import Settings
 from g4run.units import render_count
 
-DEFAULT_CONTEXT_LENGTH = 8192  # what most conversations stay within; at E2B's shape 60 MiB of cache, at 31B's 1.8 GiB
 # Threads wait for each other after every operation. Over weights as small as the built-in model's 3 MB that leaves
 # little to gain (two threads: 1,540 tokens/s, one: 1,430) and much to lose where other programs hold a core (15, 235).
-ONE_THREAD_BYTES = 32 << 20
+# A GPU's start alone takes longer than such a model's answer.
+TINY_BYTES = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """What a person fixed; None leaves the choice to the program. Lengths in tokens."""
+    """What a person fixed; None leaves the choice to the plan. Lengths in tokens.
+
+    `ignores_memory` loads also what does not fit.
+    """
 
     context_length: int | None = None
+    kv_type: KvType | None = None
+    gpu_layers: int | None = None
+    cpu_expert_layers: int | None = None
+    ignores_memory: bool = False
 
 
-def plan_load(model: ModelFile, settings: Settings, options: LoadOptions) -> LoadParameters:
-    """Parameters for loading `model` here. Raises UsageError for a context longer than the model was trained for."""
+@dataclass(frozen=True, slots=True)
+class LoadPlan:
+    """A way to load a model, the machine that it was made for, and what the engine is told."""
+
+    plan: Plan
+    machine: Machine
+    parameters: LoadParameters
+
+
+def inspect_for(model: ModelFile, settings: Settings) -> Machine:
+    """This machine as it is now; without its GPUs for a model that would not gain by them."""
+    return inspect_without_gpus() if is_tiny(model) else inspect_this_machine(settings)
+
+
+def plan_load(model: ModelFile, machine: Machine, settings: Settings, options: LoadOptions) -> LoadPlan:
+    """The best way to load `model`, fitting or not. Raises UsageError for a context beyond what it was trained for."""
+    request = PlanRequest(
+        context=_choose_context(model, settings, options),
+        kv_type=options.kv_type,
+        gpu_layers=options.gpu_layers,
+        cpu_expert_layers=options.cpu_expert_layers,
+    )
+    plan = plan_model(shape_of_file(model), machine, request)
+    threads = settings.threads or (1 if is_tiny(model) else plan.settings.threads)
+    plan = replace(plan, settings=replace(plan.settings, threads=threads))
+    return LoadPlan(plan, machine, load_parameters(os.fsencode(model.path), plan.settings, machine))
+
+
+def load_parameters(path: bytes, settings: PlanSettings, machine: Machine) -> LoadParameters:
+    """A plan's settings as the engine takes them; several GPUs share the layers as the plan has it."""
+    gpus = usable_gpus(machine) if settings.gpu_layers > 0 else ()
     return LoadParameters(
-        model_path=os.fsencode(model.path),
-        context_length=_choose_context_length(model, settings, options),
-        threads=settings.threads or _choose_threads(model),
+        model_path=path,
+        context_length=settings.context,
+        threads=settings.threads,
+        sequences=settings.sequences,
+        micro_batch=settings.micro_batch,
+        gpu_layers=settings.gpu_layers,
+        kv_type=settings.kv_type,
+        cpu_expert_layers=settings.cpu_expert_layers,
+        lazy_table=settings.lazy_table,
+        repack=settings.repack,
+        gpu_split=tuple(float(gpu.free_bytes) for gpu in gpus) if len(gpus) > 1 else (),
     )
 
 
-def _choose_threads(model: ModelFile) -> int:
-    if model.header.weights_bytes < ONE_THREAD_BYTES:
-        return 1
-    return inspect_processors().threads
+def shape_of_file(model: ModelFile) -> ModelShape:
+    """What a model on disk weighs, without its projector and its drafter, which the engine does not load."""
+    record = model.record
+    file_bytes = sum(file.size_bytes for file in record.model_files) if record else model.header.weights_bytes
+    digest = (record.digest if record else None) or ""
+    return replace(shape_of(model.name, model.header, model.architecture, file_bytes=file_bytes), digest=digest)
 
 
-def _choose_context_length(model: ModelFile, settings: Settings, options: LoadOptions) -> int:
+def is_tiny(model: ModelFile) -> bool:
+    """Whether a model is so small that one thread and no GPU are the fastest."""
+    return model.header.weights_bytes < TINY_BYTES
+
+
+def _choose_context(model: ModelFile, settings: Settings, options: LoadOptions) -> int | None:
+    """What the person or the environment asks for; None where neither does."""
     trained = model.architecture.context_length
     if options.context_length is not None and options.context_length > trained:
         raise UsageError(
@@ -46,4 +103,6 @@ def _choose_context_length(model: ModelFile, settings: Settings, options: LoadOp
             f"not {render_count(options.context_length)}",
             f"--ctx {trained}",
         )
-    return options.context_length or min(settings.context_length or DEFAULT_CONTEXT_LENGTH, trained)
+    if options.context_length is None and settings.context_length is not None:
+        return min(settings.context_length, trained)
+    return options.context_length

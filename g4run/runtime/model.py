@@ -17,12 +17,15 @@ from g4run.engine.parameters import GenerationParameters
 from g4run.engine.protocol import Finished, Sampled
 from g4run.engine.text import Detokenizer, StopStrings, Vocabulary
 from g4run.models.library import ModelFile
+from g4run.planner.values import Plan
 from g4run.runtime.answer import Answer, AnswerOptions, FinishReason, Timings, TokenLogprob, Usage
-from g4run.runtime.loading import LoadOptions, plan_load
+from g4run.runtime.loader import Loader, LoadStep
+from g4run.runtime.loading import LoadOptions, LoadPlan
 from g4run.runtime.prompt import tokenize_prompt
+from g4run.runtime.speeds import remember
 from g4run.settings import Settings
 
-__all__ = ["AnswerEvent", "Answering", "ChatModel", "LoadOptions"]
+__all__ = ["AnswerEvent", "Answering", "ChatModel", "LoadOptions", "LoadStep"]
 
 AnswerEvent: TypeAlias = ThinkingDelta | TextDelta | ToolCallEvent
 
@@ -32,9 +35,11 @@ _SEEDS = 0xFFFFFFFF  # llama.h keeps 0xFFFFFFFF, LLAMA_DEFAULT_SEED, for a seed 
 class ChatModel:
     """A model in its engine, with its vocabulary and its prompt format. Close it, or use it as a context manager."""
 
-    def __init__(self, engine: Engine, vocabulary: Vocabulary, format: PromptFormat, load_seconds: float) -> None:
+    def __init__(self, engine: Engine, loading: "_Loading", format: PromptFormat, load_seconds: float) -> None:
         self._engine = engine
-        self._vocabulary = vocabulary
+        self._loader = loading.loader
+        self._loaded = loading.plan
+        self._vocabulary = loading.vocabulary
         self._format = format
         self.load_seconds = load_seconds
         self._unreported_load_seconds = load_seconds  # part of the next answer's timings
@@ -46,20 +51,25 @@ class ChatModel:
         settings: Settings,
         options: LoadOptions,
         on_progress: Callable[[float], None] | None = None,
+        on_step: Callable[[LoadStep], None] | None = None,
     ) -> Self:
-        """Load a model; `on_progress` gets the share of its weights that is there, 0 to 1.
+        """Load a model by the plan that suits this machine now.
+
+        `on_progress` gets the share of its weights that is there, 0 to 1; `on_step` what is about to be loaded, also
+        later, when an engine that died is started again.
 
         Raises UsageError (context too long), LoadFailed, DoesNotFit (memory), InvalidModelFile.
         """
         started = time.monotonic()
-        engine = Engine(plan_load(model, settings, options), settings.log_directory)
+        engine = Engine(None, settings.log_directory)
+        loader = Loader(model, settings, options, on_step or (lambda _step: None))
         try:
-            vocabulary = _load_both(engine, model.path, on_progress)
+            loading = _load_both(engine, loader, model.path, on_progress)
         except BaseException:  # also Ctrl-C: the engine's process must not outlive the attempt
             engine.close()
             raise
         format = PromptFormat.SMALL if model.architecture.is_small else PromptFormat.LARGE
-        return cls(engine, vocabulary, format, time.monotonic() - started)
+        return cls(engine, loading, format, time.monotonic() - started)
 
     def __enter__(self) -> Self:
         return self
@@ -71,6 +81,11 @@ class ChatModel:
     def context_length(self) -> int:
         """Tokens of prompt and answer together, as llama.cpp made it."""
         return self._engine.load().context_length
+
+    @property
+    def plan(self) -> Plan:
+        """How the model was loaded."""
+        return self._loaded.plan
 
     @property
     def is_ready(self) -> bool:
@@ -106,13 +121,18 @@ class ChatModel:
         generation = self._engine.generate(tokens, parameters)
         reader = _AnswerReader(self._vocabulary, options, ResponseParser(opens_thought=prompt.opens_thought))
         load_seconds, self._unreported_load_seconds = self._unreported_load_seconds, 0.0
-        return Answering(generation, reader, seed, load_seconds, started)
+        return Answering(generation, reader, seed, load_seconds, started, on_end=self._remember)
 
     def _start_again_if_dead(self) -> None:
         if not self._engine.is_alive:
             started = time.monotonic()
-            self._engine.load()
+            self._loaded = self._loader.load(self._engine)
             self._unreported_load_seconds += time.monotonic() - started
+
+    def _remember(self, answer: Answer) -> None:
+        """Keep the speed that was reached, for the next time that somebody asks how fast this model is here."""
+        loaded = self._loaded
+        remember(self._loader.settings, loaded.machine, loaded.plan, answer.usage, answer.timings, time.time())
 
     def close(self) -> None:
         """End the engine and free the vocabulary."""
@@ -124,13 +144,21 @@ class Answering:
     """An answer that is being written. Iterate to its end; then `result` is the whole."""
 
     def __init__(
-        self, generation: Generation, reader: "_AnswerReader", seed: int, load_seconds: float, started: float
+        self,
+        generation: Generation,
+        reader: "_AnswerReader",
+        seed: int,
+        load_seconds: float,
+        started: float,
+        *,
+        on_end: Callable[[Answer], None],
     ) -> None:
         self._generation = generation
         self._reader = reader
         self._seed = seed
         self._load_seconds = load_seconds
         self._started = started
+        self._on_end = on_end
         self._ended_by_its_text = False  # by a stop string, or by a turn's end written out
         self._ended = started
 
@@ -145,6 +173,7 @@ class Answering:
             yield from self._reader.finish(is_cut=is_cut)
         finally:
             self._ended = time.monotonic()
+        self._on_end(self.result)
 
     def cancel(self) -> None:
         """Stop soon; the iteration ends with finish_reason 'cancelled'. From any thread, and from a signal handler."""
@@ -250,12 +279,21 @@ class _AnswerReader:
         )
 
 
-def _load_both(engine: Engine, path: Path, on_progress: Callable[[float], None] | None) -> Vocabulary:
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Loading:
+    """What a model consists of once it is loaded."""
+
+    loader: Loader
+    plan: LoadPlan
+    vocabulary: Vocabulary
+
+
+def _load_both(engine: Engine, loader: Loader, path: Path, on_progress: Callable[[float], None] | None) -> _Loading:
     """Load the weights in the engine's process and, meanwhile, the vocabulary in this one."""
     with ThreadPoolExecutor(1) as executor:
         vocabulary = executor.submit(Vocabulary, path, CONTROL_TEXTS)
-        engine.load(on_progress)
-        return vocabulary.result()
+        plan = loader.load(engine, on_progress)
+        return _Loading(loader, plan, vocabulary.result())
 
 
 def _timings(finished: Finished, load_seconds: float, total_seconds: float) -> Timings:

@@ -27,7 +27,8 @@ MOST_SPEEDS = 500
 LARGEST_FILE_BYTES = 1 << 20  # an entry takes about 350
 LEAST_TOKENS = 16  # fewer are timed too badly
 LEAST_PROMPT_TOKENS = 128  # a shorter prompt does not fill a batch, and its speed says little about longer ones
-NEWEST_WEIGHT = 0.3  # of the latest run in the exponential average
+# Of the latest run in the exponential average: other programs make runs slower, and nothing makes them faster.
+FASTER_WEIGHT, SLOWER_WEIGHT = 0.7, 0.2
 
 
 def measured_speeds(settings: Settings, machine: Machine) -> tuple[MeasuredSpeed, ...]:
@@ -80,19 +81,28 @@ def _key(speed: MeasuredSpeed) -> tuple[str, str, str]:
 
 def _averaged(before: MeasuredSpeed, run: MeasuredSpeed) -> MeasuredSpeed:
     """Generation, with the position it was measured at, and prompt, each where the run has it."""
-    position = _average(before.position, run.position) if run.generation_tokens_per_second else before.position
+    generation, latest = before.generation_tokens_per_second, run.generation_tokens_per_second
+    weight = _weight(generation, latest)
     return replace(
         run,
-        generation_tokens_per_second=_average(before.generation_tokens_per_second, run.generation_tokens_per_second),
-        prompt_tokens_per_second=_average(before.prompt_tokens_per_second, run.prompt_tokens_per_second),
-        position=round(position),
+        generation_tokens_per_second=_average(generation, latest, weight),
+        prompt_tokens_per_second=_average(
+            before.prompt_tokens_per_second,
+            run.prompt_tokens_per_second,
+            _weight(before.prompt_tokens_per_second, run.prompt_tokens_per_second),
+        ),
+        position=round(_average(before.position, run.position, weight)) if latest else before.position,
     )
 
 
-def _average(before: float, latest: float) -> float:
+def _weight(before: float, latest: float) -> float:
+    return FASTER_WEIGHT if latest > before else SLOWER_WEIGHT
+
+
+def _average(before: float, latest: float, weight: float) -> float:
     if not before or not latest:
         return before or latest
-    return before + NEWEST_WEIGHT * (latest - before)
+    return before + weight * (latest - before)
 
 
 def _render(speeds: Sequence[MeasuredSpeed]) -> bytes:

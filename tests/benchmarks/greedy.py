@@ -18,7 +18,7 @@ from g4run.engine.client import Engine
 from g4run.engine.parameters import GenerationParameters, SamplingParameters
 from g4run.engine.text import Vocabulary
 from g4run.models.library import resolve
-from g4run.runtime.loading import LoadOptions, plan_load
+from g4run.runtime.loading import LoadOptions, inspect_for, plan_load
 from g4run.runtime.prompt import tokenize_prompt
 from g4run.settings import read_settings
 from tests.benchmarks.llama_server import llama_server
@@ -33,7 +33,8 @@ def main() -> None:
     parser.add_argument("server", type=Path, help="llama-server, built from llama-cpp-python's source distribution")
     arguments = parser.parse_args()
     settings = read_settings()
-    parameters = plan_load(resolve("demo"), settings, LoadOptions())
+    model = resolve("demo")
+    parameters = plan_load(model, inspect_for(model, settings), settings, LoadOptions()).parameters
     engine, vocabulary = Engine(parameters, settings.log_directory), Vocabulary(resolve("demo").path, CONTROL_TEXTS)
     greedy = GenerationParameters(MAX_TOKENS, dataclasses.replace(SamplingParameters(), temperature=0))
     equal, prompts = 0, _prompts(vocabulary)

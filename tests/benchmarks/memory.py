@@ -15,11 +15,11 @@ from itertools import product
 from pathlib import Path
 
 from g4run.engine.parameters import KvType, LoadParameters
-from g4run.engine.probe import DryRun, ProbedMemory, ProbeFailure, probe_each
+from g4run.engine.probe import ProbedMemory, ProbeFailure, probe_each
 from g4run.hardware.machine import Bandwidth, FigureSource, Machine, Platform
 from g4run.hardware.memory import Memory
 from g4run.hardware.processors import Processors
-from g4run.planner.memory import estimate_ledger
+from g4run.planner.memory import estimate_ledger, has_second_head
 from g4run.planner.values import DeviceLedger, ModelShape, PlanSettings
 from scripts.shapes.mixes import MIXES
 from scripts.shapes.sizes import SHAPES
@@ -49,9 +49,10 @@ class Compared:
 
     @property
     def weights_error(self) -> int:
-        """Bytes too many; without a map, the dry load counts a tied head twice (src/models/gemma4.cpp:53-55)."""
+        """Bytes too many; a dry load maps nothing, so it counts a tied head twice (src/models/gemma4.cpp:53-55)."""
         theirs = sum(device.weights_bytes or 0 for device in self.theirs.devices)
-        return self.ours.weights_bytes + self.shape.embedding_bytes - theirs
+        mapped = 0 if has_second_head(self.shape, self.settings, CPU_MACHINE) else self.shape.embedding_bytes
+        return self.ours.weights_bytes + mapped - theirs
 
     @property
     def kv_error(self) -> int:
@@ -73,7 +74,7 @@ def compare(size: str, quantization: str, settings: Sequence[PlanSettings], dire
     """Put our figures beside llama.cpp's for each setting; raises AssertionError where it gave none."""
     path = write_sparse(size, quantization, directory / f"{size}-{quantization}.gguf")
     shape = real_shape(size, quantization)
-    answers = probe_each([_dry_run(path, setting) for setting in settings], timeout_seconds=300)
+    answers = probe_each([_load(path, setting) for setting in settings], timeout_seconds=300)
     path.unlink()
     compared = []
     for setting, theirs in zip(settings, answers, strict=True):
@@ -82,20 +83,23 @@ def compare(size: str, quantization: str, settings: Sequence[PlanSettings], dire
     return compared
 
 
-def cpu_settings(context: int, kv_type: KvType, sequences: int, micro_batch: int) -> PlanSettings:
+def cpu_settings(
+    context: int, kv_type: KvType, sequences: int, micro_batch: int, *, repack: bool = False
+) -> PlanSettings:
     """A load on the CPU."""
-    return PlanSettings(0, 0, kv_type, context, micro_batch, micro_batch, sequences, 1, lazy_table=False, repack=False)
+    return PlanSettings(0, 0, kv_type, context, micro_batch, micro_batch, sequences, 1, lazy_table=False, repack=repack)
 
 
 def sweep(size: str) -> Iterator[PlanSettings]:
     """Every setting of a size, up to the context that it was trained for."""
-    for context, kv_type, sequences, micro_batch in product(CONTEXTS, KV_TYPES, SEQUENCES, MICRO_BATCHES):
+    every = product(CONTEXTS, KV_TYPES, SEQUENCES, MICRO_BATCHES, (False, True))
+    for context, kv_type, sequences, micro_batch, repack in every:
         if context <= SHAPES[size].context_length:
-            yield cpu_settings(context, kv_type, sequences, micro_batch)
+            yield cpu_settings(context, kv_type, sequences, micro_batch, repack=repack)
 
 
-def _dry_run(path: Path, settings: PlanSettings) -> DryRun:
-    parameters = LoadParameters(
+def _load(path: Path, settings: PlanSettings) -> LoadParameters:
+    return LoadParameters(
         model_path=os.fsencode(path),
         context_length=settings.context,
         threads=1,
@@ -103,8 +107,8 @@ def _dry_run(path: Path, settings: PlanSettings) -> DryRun:
         micro_batch=settings.micro_batch,
         gpu_layers=0,
         kv_type=settings.kv_type,
+        repack=settings.repack,
     )
-    return DryRun(parameters)
 
 
 def _row(size: str, quantization: str, compared: Sequence[Compared]) -> str:

@@ -172,9 +172,10 @@ def test_what_a_sizes_name_alone_means_is_said_below_the_table() -> None:
     default = replace(KNOWN, quality=None, short_names=("gemma4:31b",))
     assert render_available([default, replace(KNOWN, quality=None, name="x")], 80).endswith(
         "\n\ngemma4:31b means gemma4:31b-q4_k_m\n"
+        "`g4run pull` of such a name takes another where that suits this machine better\n"
     )
     both = replace(default, short_names=("gemma4", "gemma4:31b"))
-    assert render_available([both], None).endswith("\n\ngemma4 and gemma4:31b mean gemma4:31b-q4_k_m\n")
+    assert "\n\ngemma4 and gemma4:31b mean gemma4:31b-q4_k_m\n`g4run pull` of " in render_available([both], None)
     assert "'short_names': ['gemma4:31b']" in str(available_value([default]))
 
 

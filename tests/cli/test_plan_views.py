@@ -1,14 +1,17 @@
 """A plan as a person and as a program read it."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from g4run.cli.confirming import NOT_HERE, Confirmation
 from g4run.cli.plan import PlanOptions, check_context, find_advice, make_request
 from g4run.cli.plan_views import plan_value, render_plan
 from g4run.engine.parameters import KvType
 from g4run.errors import UsageError
 from g4run.models.library import Library
+from g4run.planner.confirmation import DeviceDifference
 from g4run.planner.placement import plan_model
 from g4run.planner.values import Plan, PlanRequest
 from g4run.settings import Settings
@@ -38,30 +41,63 @@ It fits: 17.0 GB in all.
 """
 
 
+UNASKED = Confirmation(not_asked=NOT_HERE)
+
+
 def plan_on_a_small_card() -> Plan:
     return plan_model(real_shape("26b"), machine(32, gpu(8, name="RTX 3060 Ti")), PlanRequest())
 
 
 def test_the_ledger_as_text() -> None:
-    assert render_plan(plan_on_a_small_card(), "", None) == EXPECTED
+    assert render_plan(plan_on_a_small_card(), "", UNASKED, None) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("confirmation", "line"),
+    [
+        (Confirmation(), "llama.cpp's own figures: the same to the byte."),
+        (
+            Confirmation((DeviceDifference("CPU", -9000),), rounding_bytes=10_000),
+            "llama.cpp's own figures: the same, as far as it prints them.",
+        ),
+        (
+            Confirmation((DeviceDifference("RTX 3060 Ti", 12_300_000), DeviceDifference("CPU", -400_000))),
+            "llama.cpp's own figures: 12.3 MB more on RTX 3060 Ti, 400.0 kB less on CPU.",
+        ),
+        (
+            Confirmation(problem="it ended with code 1"),
+            "llama.cpp could not be asked for its own figures: it ended with code 1",
+        ),
+    ],
+)
+def test_llama_cpp_s_own_figures_are_one_more_line(confirmation: Confirmation, line: str) -> None:
+    assert render_plan(plan_on_a_small_card(), "", confirmation, None) == f"{EXPECTED}{line}\n"
+
+
+def test_two_like_cards_have_a_column_each() -> None:
+    here = machine(64, gpu(12, name="RTX 3090"), gpu(12, name="RTX 3090"))
+    text = render_plan(plan_model(real_shape("26b"), here, PlanRequest()), "", UNASKED, None)
+    assert re.split(" {2,}", text.splitlines()[2].strip()) == ["RTX 3090 #1", "RTX 3090 #2", "CPU"]
 
 
 def test_what_does_not_fit_says_what_would() -> None:
     plan = plan_model(real_shape("31b"), machine(8), PlanRequest(context=4096))
-    text = render_plan(plan, "Take less.", None)
+    text = render_plan(plan, "Take less.", UNASKED, None)
     assert text.splitlines()[-1] == "It does not fit: 19.9 GB in all. Take less."
     assert [line.split()[0] for line in text.splitlines() if "-11.9 GB" in line] == ["left"]
-    assert plan_value(plan, "Take less.")["fits"] is False
+    assert plan_value(plan, "Take less.", UNASKED)["fits"] is False
 
 
 def test_no_line_is_longer_than_the_terminal() -> None:
-    text = render_plan(plan_on_a_small_card(), "", 80)
+    differences = (DeviceDifference("NVIDIA GeForce RTX 4060 Laptop GPU", 12_300_000), DeviceDifference("CPU", 1))
+    text = render_plan(plan_on_a_small_card(), "", Confirmation(differences), 80)
+    assert "Laptop GPU" in text
     assert max(map(len, text.splitlines())) <= 80
 
 
 def test_the_json_is_the_contract() -> None:
     plan = plan_on_a_small_card()
-    value = plan_value(plan, "")
+    value = plan_value(plan, "", UNASKED)
     device, host = plan.ledger.devices
     assert value == {
         "model": "26b-Q4_0",
@@ -100,7 +136,20 @@ def test_the_json_is_the_contract() -> None:
             "repack": False,
         },
         "advice": None,
+        "confirmed": None,
+        "not_confirmed_because": "the model is not on this machine",
     }
+
+
+def test_the_json_says_by_how_much_llama_cpp_differs() -> None:
+    differences = (DeviceDifference("RTX 3060 Ti", 5), DeviceDifference("CPU", -7))
+    value = plan_value(plan_on_a_small_card(), "", Confirmation(differences))
+    assert (value["confirmed"], value["not_confirmed_because"]) == (
+        {"by": "llama.cpp", "difference_bytes": 12},
+        None,
+    )
+    failed = plan_value(plan_on_a_small_card(), "", Confirmation(problem="no answer"))
+    assert (failed["confirmed"], failed["not_confirmed_because"]) == (None, "no answer")
 
 
 def advice_for(size: str, ram_gb: float, request: PlanRequest, tmp_path: Path) -> str:

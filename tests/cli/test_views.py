@@ -1,5 +1,6 @@
 from g4run.chat.messages import AudioPart, Conversation, ImagePart, Message, Role, ToolCall
 from g4run.chat.render import PromptFormat, render
+from g4run.cli.plan_views import settings_value
 from g4run.cli.views import (
     answer_value,
     error_value,
@@ -12,8 +13,14 @@ from g4run.cli.views import (
     render_tool_call,
 )
 from g4run.errors import ModelNotFound, WorkerDied
+from g4run.models.library import resolve
+from g4run.planner.placement import plan_model
+from g4run.planner.values import PlanRequest
 from g4run.runtime.answer import Answer, FinishReason, Timings, Usage
+from g4run.runtime.loading import shape_of_file
+from tests.planner.machines import machine
 
+PLAN = plan_model(shape_of_file(resolve("demo")), machine(16), PlanRequest())
 CALL = ToolCall("get_weather", {"city": "Köln", "days": 2})
 
 ANSWER = Answer(
@@ -37,7 +44,7 @@ def test_an_error_is_a_sentence_and_a_hint() -> None:
 
 
 def test_an_answer_as_json() -> None:
-    assert answer_value("demo", ANSWER, hide_thinking=False) == {
+    assert answer_value("demo", ANSWER, PLAN, hide_thinking=False) == {
         "model": "demo",
         "content": "It rains.",
         "thinking": "I look.",
@@ -59,8 +66,10 @@ def test_an_answer_as_json() -> None:
             "generation_tokens_per_second": 102.76,
         },
         "seed": 42,
+        "placement": "cpu",
+        "settings": settings_value(PLAN.settings),
     }
-    assert answer_value("demo", ANSWER, hide_thinking=True)["thinking"] is None
+    assert answer_value("demo", ANSWER, PLAN, hide_thinking=True)["thinking"] is None
 
 
 def test_timings_are_eight_lines() -> None:

@@ -18,5 +18,14 @@ def hub() -> Iterator[FakeHub]:
 
 
 @pytest.fixture
+def family(hub: FakeHub, person: Person) -> FakeHub:
+    """The Hub with a Q8_0 of 3 MB of every size, which the person's catalog knows: the best choice everywhere."""
+    for size in ("E2B", "E4B", "12b", "26B-A4B", "31B"):
+        hub.add_repository(f"unsloth/gemma-4-{size}-it-GGUF", {f"gemma-4-{size}-it-Q8_0.gguf": DEMO_PATH})
+    assert person.types("catalog", "refresh").code == 0
+    return hub
+
+
+@pytest.fixture
 def person(hub: FakeHub, tmp_path: Path) -> Person:
     return Person(hub, tmp_path)

@@ -40,6 +40,9 @@ class Person:
     def types(self, *arguments: str, **more: str) -> Ended:
         return run_g4run(*arguments, environment={**self.environment, **more})
 
+    def pipes(self, stdin: bytes, *arguments: str) -> Ended:
+        return run_g4run(*arguments, stdin=stdin, environment=self.environment)
+
     def asks(self, *arguments: str, **more: str) -> dict[str, object]:
         """One JSON object of a command that succeeds."""
         ended = self.types(*arguments, "--json", **more)

@@ -12,6 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "g4run")
 DEADLINE_SECONDS = 60.0
+# What `run` and `chat` say of the built-in model before they load it.
+CHOICE = re.compile(r"[^\n]+: on the CPU, context [\d,]+, f16 cache, 1 thread, [\d.]+ of [\d.]+ GB RAM\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,19 @@ def run_g4run(*arguments: str, stdin: bytes = b"", environment: Mapping[str, str
         check=False,
     )
     return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def run_model(*arguments: str, stdin: bytes = b"", environment: Mapping[str, str] | None = None) -> Ended:
+    """Run the program in pipes to its end; how the model was loaded must be the first line of stderr, and is cut."""
+    ended = run_g4run(*arguments, stdin=stdin, environment=environment)
+    return Ended(ended.code, ended.stdout, without_choice(ended.stderr))
+
+
+def without_choice(stderr: str) -> str:
+    """What stderr holds after the line that says how the model was loaded."""
+    match = CHOICE.match(stderr)
+    assert match is not None, stderr
+    return stderr[match.end() :]
 
 
 class Terminal:
@@ -77,8 +92,12 @@ class Terminal:
     def read_answer(self) -> None:
         """Wait until something stands on the screen that was not there before, the loading line aside."""
         before = len(self.text)
-        while not self.text[before:].strip():
+        while not CHOICE.sub("", self.text[before:]).strip() or self._has_begun_choice(before):
             self._read_or_fail("an answer")
+
+    def _has_begun_choice(self, start: int) -> bool:
+        """Whether the last line on the screen is the beginning of what is said before a load."""
+        return "\n" not in self.text[start:] and self.text[start:].startswith("demo: on")
 
     def type(self, text: str) -> None:
         """Press keys; "\\x03" is Ctrl-C."""

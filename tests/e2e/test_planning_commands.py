@@ -1,11 +1,19 @@
-"""`g4run plan` and `g4run recommend` as a person types them, where nothing answers at the Hub's address."""
+"""`g4run plan` and `g4run recommend` as a person types them, mostly where nothing answers at the Hub's address."""
 
 import json
+import platform
+import sys
 from pathlib import Path
 
 import pytest
 
+from scripts.shapes.metadata import text_value
+from tests.e2e.people import NAME, Person
 from tests.e2e.processes import run_g4run
+from tests.fakes.gguf_files import gemma4_file
+from tests.planner.shapes import write_sparse
+
+CAN_BE_ASKED_TO_THE_BYTE = sys.platform == "linux" and platform.machine() == "x86_64"
 
 
 @pytest.fixture
@@ -56,3 +64,65 @@ def test_a_file_that_is_no_machine_is_named(nowhere: dict[str, str], tmp_path: P
     ended = run_g4run("recommend", "--machine", str(machine), "--json", environment=nowhere)
     assert ended.code == 2
     assert json.loads(ended.stdout)["error"]["message"] == f"{machine}: the machine lacks platform"
+
+
+def test_what_the_hub_has_not_is_planned_from_the_catalog(person: Person) -> None:
+    ended = person.types("plan", "gemma4:e2b", "--json")
+    assert ended.code == 0
+    assert json.loads(ended.stdout)["is_exact"] is False
+    assert ended.stderr.endswith("; the plan is from the catalog, a few percent off\n")
+    unknown = person.types("plan", "hf.co/nobody/nothing:Q4_0")
+    assert (unknown.code, unknown.stdout) == (3, "")
+
+
+def test_cores_are_those_that_were_typed(nowhere: dict[str, str]) -> None:
+    ended = run_g4run("plan", "demo", "--cores", "3", "--json", environment=nowhere)
+    assert json.loads(ended.stdout)["settings"]["threads"] == 3
+    assert run_g4run("plan", "demo", "--cores", "0", environment=nowhere).code == 2
+
+
+def test_a_file_that_is_no_model_comes_with_a_hint(nowhere: dict[str, str]) -> None:
+    ended = run_g4run("plan", "./README.md", environment=nowhere)
+    assert ended.code == 1
+    assert ended.stderr.endswith("\nHint: `g4run list` and `g4run list --available` show what can be planned\n")
+
+
+def test_llama_cpp_confirms_the_plan_of_a_model_that_is_here(nowhere: dict[str, str], tmp_path: Path) -> None:
+    path = write_sparse("e2b", "Q4_K_M", tmp_path / "e2b.gguf")
+    text = run_g4run("plan", str(path), "--gpu-layers", "0", environment=nowhere).stdout
+    value = json.loads(run_g4run("plan", str(path), "--gpu-layers", "0", "--json", environment=nowhere).stdout)
+    if CAN_BE_ASKED_TO_THE_BYTE:
+        assert text.splitlines()[-1] == "llama.cpp's own figures: the same to the byte."
+        assert value["confirmed"] == {"by": "llama.cpp", "difference_bytes": 0}
+    assert value["confirmed"]["by"] == "llama.cpp"
+    assert value["not_confirmed_because"] is None
+
+
+def test_llama_cpp_is_not_asked_about_another_machine_nor_what_is_elsewhere(person: Person) -> None:
+    def reason(*arguments: str) -> object:
+        value = json.loads(person.types("plan", *arguments, "--json").stdout)
+        assert value["confirmed"] is None
+        return value["not_confirmed_because"]
+
+    assert reason("demo", "--ram", "8GB") == "another machine was asked about"
+    assert reason(NAME) == "the model is not on this machine"
+    person.types("pull", NAME)
+    assert json.loads(person.types("plan", NAME, "--json").stdout)["confirmed"]["by"] == "llama.cpp"
+
+
+def test_a_model_that_llama_cpp_does_not_load_is_planned_all_the_same(nowhere: dict[str, str], tmp_path: Path) -> None:
+    broken = gemma4_file().having("gemma4.pooling_type", text_value("none")).write(tmp_path / "broken.gguf")
+    ended = run_g4run("plan", str(broken), environment=nowhere)
+    assert (ended.code, ended.stderr) == (0, "")
+    assert ended.stdout.splitlines()[-1].startswith("llama.cpp could not be asked for its own figures: ")
+
+
+def test_where_nothing_fits_a_program_sees_what_is_missing(nowhere: dict[str, str]) -> None:
+    ended = run_g4run("recommend", "--ram", "1GB", "--gpu", "none", "--json", environment=nowhere)
+    value = json.loads(ended.stdout)
+    assert (ended.code, set(value)) == (4, {"error", "alternatives", "after_freeing"})
+    assert value["error"]["code"] == "does_not_fit"
+    assert len(value["alternatives"]) > 100
+    assert {(one["fits"], one["verdict"], one["reason"].split()[0]) for one in value["alternatives"]} == {
+        (False, "no room", "needs")
+    }

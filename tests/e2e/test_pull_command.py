@@ -166,3 +166,29 @@ def test_an_empty_revision_is_not_taken_for_none(person: Person, hub: FakeHub) -
     ended = person.types("pull", NAME, "--revision", "")
     assert (ended.code, ended.stdout, hub.requests) == (2, "", ())
     assert ended.stderr == "Error: --revision is empty\nHint: g4run pull NAME --revision main\n"
+
+
+def test_the_name_of_a_size_means_what_recommend_chooses(person: Person, family: FakeHub) -> None:
+    best = person.asks("recommend", "gemma4:e2b")["best"]
+    assert isinstance(best, dict)
+    assert best["model"] == "gemma4:e2b-q8_0"  # served with 3 MB, where others have gigabytes
+    note = f"gemma4:e2b means gemma4:e2b-q8_0 here: {best['reason']}"
+    ended = person.types("pull", "gemma4:e2b")
+    assert (ended.code, ended.stdout) == (0, "")
+    assert f"\nnote: {note}\n" in ended.stderr
+    assert ended.stderr.endswith("gemma4:e2b is ready: g4run chat gemma4:e2b\n")
+    assert person.models() == ["gemma4:e2b", "demo"]
+    assert person.asks("show", "gemma4:e2b") == {**person.asks("show", "gemma4:e2b-q8_0"), "name": "gemma4:e2b"}
+    assert person.types("outdated").stdout == "1 model from the Hub, none is outdated\n"
+    with family.refusing():
+        again = person.types("pull", "gemma4:e2b", HF_HUB_OFFLINE="1")
+    assert (again.code, "nothing to fetch\n" in again.stderr, " means " in again.stderr) == (0, True, False)
+    assert person.types("pull", "--all").code == 0
+
+
+def test_a_dry_run_says_what_a_size_means_to_programs_too(person: Person, family: FakeHub) -> None:
+    (plan,) = events(person.types("pull", "gemma4:e2b", "--dry-run", "--json").stdout)
+    notes = plan["notes"]
+    assert isinstance(notes, list)
+    assert (plan["name"], plan["quantization"]) == ("gemma4:e2b", "Q8_0")
+    assert notes[0].startswith("gemma4:e2b means gemma4:e2b-q8_0 here: ")

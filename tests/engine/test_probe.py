@@ -7,22 +7,24 @@ from pathlib import Path
 import pytest
 
 from g4run.engine.parameters import KvType, LoadParameters
-from g4run.engine.probe import TIMEOUT_SECONDS, DeviceMemory, DryRun, Probed, ProbedMemory, ProbeFailure, probe_each
+from g4run.engine.probe import TIMEOUT_SECONDS, DeviceMemory, Probed, ProbedMemory, ProbeFailure, probe_each
 from tests.engine.requests import DEMO
 from tests.fakes.gguf_files import EXPERTS, SMALL, foreign_file, gemma4_file
 
 
-def dry_run(path: Path, context_length: int = 4096, **settings: int | bool) -> DryRun:
-    parameters = LoadParameters(os.fsencode(path), context_length, threads=1, gpu_layers=0)
-    return DryRun(
-        parameters,
+def dry_run(path: Path, context_length: int = 4096, **settings: int | bool) -> LoadParameters:
+    return LoadParameters(
+        os.fsencode(path),
+        context_length,
+        threads=1,
+        gpu_layers=0,
         cpu_expert_layers=int(settings.get("cpu_expert_layers", 0)),
         repack=bool(settings.get("repack", False)),
     )
 
 
-def probe(run: DryRun, timeout_seconds: float = TIMEOUT_SECONDS) -> Probed:
-    return probe_each((run,), timeout_seconds)[0]
+def probe(parameters: LoadParameters, timeout_seconds: float = TIMEOUT_SECONDS) -> Probed:
+    return probe_each((parameters,), timeout_seconds)[0]
 
 
 def test_the_built_in_model_s_figures() -> None:
@@ -45,7 +47,7 @@ def test_settings_of_the_context_are_the_engine_s() -> None:
     base = LoadParameters(os.fsencode(DEMO), 4096, threads=1, gpu_layers=0)
     quantized = LoadParameters(os.fsencode(DEMO), 4096, threads=1, gpu_layers=0, kv_type=KvType.Q8_0)
     several = LoadParameters(os.fsencode(DEMO), 4096, threads=1, gpu_layers=0, sequences=8)
-    found = probe_each([DryRun(one) for one in (base, quantized, several)])
+    found = probe_each([base, quantized, several])
     assert all(isinstance(answer, ProbedMemory) for answer in found)
     caches = [answer.kv_bytes for answer in found if isinstance(answer, ProbedMemory)]
     assert caches[1] == pytest.approx(caches[0] * 34 / 64, abs=2 * 10_486)

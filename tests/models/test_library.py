@@ -80,8 +80,13 @@ def test_an_empty_directory_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message", "hint"),
     [
-        ("gemma4:26b", "gemma4:26b is not on this machine yet (14.4 GB)", "g4run pull gemma4:26b"),
-        ("gemma4", "gemma4:e4b is not on this machine yet (about 5.2 GB)", "g4run pull gemma4:e4b"),
+        ("gemma4:26b", "gemma4:26b is not on this machine yet", "g4run pull gemma4:26b"),
+        ("gemma4", "gemma4:e4b is not on this machine yet", "g4run pull gemma4:e4b"),
+        (
+            "gemma4:26b-q4_0",
+            "gemma4:26b-q4_0 is not on this machine yet (14.4 GB)",
+            "g4run pull gemma4:26b-q4_0",
+        ),
         (
             "hf.co/user/repository:Q8_0",
             "hf.co/user/repository:Q8_0 is not on this machine yet",

@@ -22,7 +22,7 @@ def ask(request: RecommendRequest, context: int = 8192, kv_type: KvType = KvType
 
 
 def device(name: str, kind: str, total: int, free: int) -> DeviceLedger:
-    return DeviceLedger(name, kind, total, 0, 0, 0, 0, 0, 0, free)
+    return DeviceLedger(name, kind, total, 0, 0, 0, 0, 0, 0, free, 0 if kind == "gpu" else None)
 
 
 def test_each_size_and_quantization_above_q2_k_is_there_once() -> None:
@@ -105,7 +105,8 @@ def test_devices_that_share_main_memory_must_have_room_together() -> None:
     too_much = Ledger((device(name, "gpu", half, available), device("CPU", "cpu", half + 2, available)))
     assert too_much.fits
     assert not fits_machine(too_much, APPLE)
-    own_memory = Ledger((device(DESKTOP.gpus[0].name, "gpu", half, available), device("CPU", "cpu", half, half)))
+    all_of_it = DESKTOP.memory.available_bytes
+    own_memory = Ledger((device("RTX 4070", "gpu", half, half), device("CPU", "cpu", all_of_it, all_of_it)))
     assert fits_machine(own_memory, DESKTOP)
 
 

@@ -36,7 +36,7 @@ def test_each_class_is_within_a_few_percent_of_the_true_one(size: Size, quantiza
     found = shape_of_catalog(file, facts)
     assert classes(found) == pytest.approx(classes(real), rel=0.05)
     assert sum(classes(found)) == pytest.approx(real.file_bytes, rel=1e-4)
-    assert (found.is_exact, found.file_bytes) == (False, file.size_bytes)
+    assert (found.is_exact, found.file_bytes, found.weight_type) == (False, file.size_bytes, real.weight_type)
 
 
 @pytest.mark.parametrize("size", list(Size))
@@ -45,12 +45,27 @@ def test_the_dimensions_are_those_of_the_headers(size: Size) -> None:
     assert architecture_of(size, real.parameters) == real
 
 
-def test_only_quantized_weights_can_be_repacked() -> None:
+@pytest.mark.parametrize(
+    ("quantization", "weight_type"),
+    [
+        ("UD-Q4_K_XL", "Q4_K"),
+        ("Q3_K_S", "Q3_K"),
+        ("UD-Q8_K_XL", "Q8_0"),
+        ("UD-IQ4_NL", "IQ4_NL"),
+        ("MXFP4_MOE", "MXFP4"),
+        ("Q6_K", "Q6_K"),
+        ("BF16", "BF16"),
+    ],
+)
+def test_a_tag_names_the_type_of_most_weights(quantization: str, weight_type: str) -> None:
     facts = CATALOG.facts(Size.DENSE_12B)
-    full = shape_of_catalog(replace(facts.default, quantization="BF16", size_bytes=23_800_000_000), facts)
-    assert (full.repackable_head_bytes, {layer.repackable_bytes for layer in full.layers}) == (0, {0})
-    small = shape_of_catalog(replace(facts.default, quantization="Q4_0", size_bytes=6_975_877_728), facts)
-    assert {layer.repackable_bytes - layer.dense_bytes for layer in small.layers} == {0}
+    assert shape_of_catalog(replace(facts.default, quantization=quantization), facts).weight_type == weight_type
+
+
+def test_a_digest_of_the_catalog_is_kept() -> None:
+    facts = CATALOG.facts(Size.DENSE_12B)
+    digests = [shape_of_catalog(replace(facts.default, sha256=sha256), facts).digest for sha256 in ("abc", None)]
+    assert digests == ["abc", ""]
 
 
 def test_every_file_of_the_catalog_has_a_shape() -> None:

@@ -66,18 +66,14 @@ def test_no_choice_takes_more_than_is_free(number: int) -> None:
 
 def is_overcommitted(best: Candidate, machine: Machine) -> bool:
     """Whether a device holds more than the machine says is free; counted here anew, from the machine alone."""
-    devices = best.plan.ledger.devices
-    free = {gpu.name: 0 for gpu in machine.gpus}
-    for gpu in machine.gpus:
-        free[gpu.name] += gpu.free_bytes
-    held = {device.name: 0 for device in devices if device.kind == "gpu"}
-    for device in devices:
-        if device.kind == "gpu":
-            held[device.name] += device.total_bytes
-    shared = {gpu.name for gpu in machine.gpus if gpu.kind is not GpuKind.DISCRETE}
-    in_main = sum(device.total_bytes for device in devices if device.kind == "cpu" or device.name in shared)
-    is_over = any(size > free.get(name, 0) for name, size in held.items())
-    return is_over or in_main > machine.memory.available_bytes
+    gpus = [gpu for gpu in machine.gpus if gpu.backend is not None]
+    in_main = 0
+    for device in best.plan.ledger.devices:
+        gpu = next((gpu for place, gpu in enumerate(gpus) if place == device.gpu), None)
+        if device.kind == "gpu" and (gpu is None or device.total_bytes > gpu.free_bytes):
+            return True
+        in_main += device.total_bytes if gpu is None or gpu.kind is not GpuKind.DISCRETE else 0
+    return in_main > machine.memory.available_bytes
 
 
 def test_an_overcommitted_choice_would_be_found() -> None:

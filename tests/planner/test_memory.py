@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from g4run.engine.parameters import KvType
-from g4run.hardware.machine import GpuKind
+from g4run.hardware.machine import GpuKind, Platform
 from g4run.planner.compute import ComputeLoad, ComputeRole, compute_bytes
 from g4run.planner.kv import cache_bytes, cells_of, sum_widths
 from g4run.planner.memory import (
@@ -90,6 +90,7 @@ def test_all_layers_on_a_gpu_leave_the_inputs_on_the_cpu_and_copy_the_head() -> 
         drafter_bytes=2000 + DRAFTER_COMPUTE_BYTES,
         overhead_bytes=CUDA_CONTEXT_BYTES,
         free_bytes=8 * GB,
+        gpu=0,
     )
     assert (host.weights_bytes, host.kv_bytes) == (shape.embedding_bytes + shape.table_bytes, 0)
     assert host.compute_bytes == compute_bytes(shape.architecture, load, ComputeRole.INPUTS)
@@ -118,13 +119,20 @@ def test_experts_go_to_the_cpu_and_their_cache_stays() -> None:
     assert after[0].compute_bytes > before[0].compute_bytes + 200 * MIB  # a layer's experts are copied for long batches
 
 
-def test_repacking_keeps_a_second_copy_of_what_it_multiplies() -> None:
-    """With a dry load that repacks, 26B Q4_0 has 13,771,929,600 bytes in CPU_REPACK: all but F32 and the Q6_K head."""
-    shape = real_shape("26b")
-    once, twice = (
-        estimate_ledger(shape, replace(SETTINGS, repack=repack), machine(64)).devices[0] for repack in (False, True)
+def test_repacking_takes_no_memory_but_for_a_tied_head_that_is_repacked_too() -> None:
+    """A dry load of E2B Q4_K_M: CPU_REPACK 910,835,712 and CPU 2,831,527,008, with a head that is not mapped."""
+    repacking = replace(SETTINGS, repack=True)
+    shape = real_shape("e2b", "Q4_K_M")
+    assert shape.head_type == "Q6_K"
+    x86, arm = machine(64), replace(machine(64), platform=Platform("Linux", "aarch64"))
+    mapped, on_x86, on_arm = (
+        estimate_ledger(shape, settings, here).devices[0].weights_bytes
+        for settings, here in ((SETTINGS, x86), (repacking, x86), (repacking, arm))
     )
-    assert twice.weights_bytes - once.weights_bytes - shape.repackable_head_bytes == 13_771_929_600
+    assert mapped == on_x86 == 910_835_712 + 2_831_527_008 - shape.embedding_bytes
+    assert on_arm == mapped + shape.embedding_bytes
+    own = estimate_ledger(replace(shape, has_tied_head=False), repacking, arm).devices[0]
+    assert own.weights_bytes == mapped
 
 
 def test_a_lazy_table_takes_nothing() -> None:
@@ -161,6 +169,23 @@ def test_two_gpus_hold_the_whole_together() -> None:
     assert two[0].weights_bytes + two[1].weights_bytes == one[0].weights_bytes
     assert two[0].kv_bytes + two[1].kv_bytes == one[0].kv_bytes
     assert two[2] == one[1]
+
+
+def test_gpus_of_one_name_are_told_apart_by_a_number_and_by_their_place() -> None:
+    here = machine(64, gpu(12, name="RTX 3090"), gpu(7, name="RTX 3060"), gpu(12, name="RTX 3090"))
+    devices = estimate_ledger(real_shape("31b"), replace(SETTINGS, gpu_layers=61), here).devices
+    assert [(device.name, device.gpu) for device in devices] == [
+        ("RTX 3090 #1", 0),
+        ("RTX 3060", 1),
+        ("RTX 3090 #2", 2),
+        ("CPU", None),
+    ]
+
+
+def test_a_gpu_without_layers_keeps_its_place() -> None:
+    here = machine(64, gpu(0, name="A"), gpu(24, name="B"))
+    devices = estimate_ledger(real_shape("31b"), replace(SETTINGS, gpu_layers=61), here).devices
+    assert [(device.name, device.gpu) for device in devices] == [("B", 1), ("CPU", None)]
 
 
 def test_a_pipeline_of_gpus_keeps_four_copies_of_its_masks_unless_something_was_moved() -> None:

@@ -20,6 +20,7 @@ def test_cache_weights_and_output_are_exact_and_compute_within_one_percent(
         cpu_settings(32_768, KvType.Q8_0, 4, 2048),
         cpu_settings(131_072, KvType.F16, 4, 512),
         cpu_settings(1000, KvType.Q8_0, 1, 2048),
+        cpu_settings(8192, KvType.F16, 1, 512, repack=True),
     ]
     compared = compare(size, quantization, settings, tmp_path)
     if not compared[0].theirs.is_exact:

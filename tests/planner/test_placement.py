@@ -58,11 +58,30 @@ def test_the_longest_context_fits_and_a_longer_one_does_not(size: str, name: str
     shape, here = real_shape(size), MACHINES[name]
     for plan, kv_type in product(plans_for(shape, here, ANYTHING), KvType):
         longest = plan.max_context[kv_type]
-        if plan.placement is Placement.PARTIAL or not longest:
-            continue  # of a part, any number of layers may be the best for a long context
-        assert fits(plan, here, kv_type, longest)
+        if longest:
+            assert fits(plan, here, kv_type, longest)
         if longest < shape.architecture.context_length:
             assert not fits(plan, here, kv_type, longest + 256)
+
+
+@pytest.mark.parametrize("size", SHAPES)
+@pytest.mark.parametrize("name", MACHINES)
+def test_a_plan_that_fits_has_at_least_its_own_context(size: str, name: str) -> None:
+    """Also one that is no multiple of the cache's padding, and where much lies on the CPU."""
+    requests = (ANYTHING, PlanRequest(context=1000), PlanRequest(context=40_000, sequences=4, kv_type=KvType.Q8_0))
+    for quantization, request in product(("Q4_0", "Q8_0"), requests):
+        for plan in plans_for(real_shape(size, quantization), MACHINES[name], request):
+            longest = plan.max_context[plan.settings.kv_type]
+            assert longest >= plan.settings.context or not plan.ledger.fits
+
+
+def test_experts_in_scarce_main_memory_leave_the_gpu_a_long_context() -> None:
+    """With all experts on the CPU nothing would fit; with the fewest, everything does."""
+    shape, here = real_shape("26b", "Q8_0"), machine(20, gpu(16))
+    plan = plan_model(shape, here, ANYTHING)
+    assert chosen(plan) == (Placement.EXPERTS_ON_CPU, True, KvType.F16, 8192)
+    assert not estimate_ledger(shape, replace(plan.settings, cpu_expert_layers=30), here).fits
+    assert plan.max_context[KvType.F16] > 8192
 
 
 def fits(plan: Plan, here: Machine, kv_type: KvType, context: int) -> bool:
@@ -122,19 +141,32 @@ def test_an_f16_cache_on_the_cpu_goes_before_a_quantized_one_on_the_gpu() -> Non
     assert (plan.placement, plan.settings.kv_type) == (Placement.PARTIAL, KvType.F16)
 
 
-def test_both_copies_of_repacked_weights_must_fit() -> None:
-    ways = {ram: plan_model(real_shape("e4b"), machine(ram), ANYTHING).settings for ram in (16, 9, 6.8, 4.5)}
+def test_what_the_cpu_does_with_its_weights_follows_the_memory() -> None:
+    """E4B Q4_0 weighs 4.8 GB, of which the table is 1.6."""
+    ways = {ram: plan_model(real_shape("e4b"), machine(ram), ANYTHING).settings for ram in (16, 5.5, 4)}
     assert {ram: (settings.repack, settings.lazy_table) for ram, settings in ways.items()} == {
         16: (True, False),
-        9: (True, False),
-        6.8: (True, True),
-        4.5: (False, True),
+        5.5: (True, True),
+        4: (True, True),
     }
 
 
-def test_nothing_is_repacked_beside_a_gpu() -> None:
+def test_the_cpu_alone_repacks_also_in_a_machine_with_a_gpu() -> None:
     plans = plans_for(real_shape("26b"), machine(128, gpu(8)), ANYTHING)
-    assert [plan.settings.repack for plan in plans] == [False] * 4
+    assert {plan.placement: plan.settings.repack for plan in plans} == {
+        Placement.GPU: False,
+        Placement.EXPERTS_ON_CPU: False,
+        Placement.PARTIAL: False,
+        Placement.CPU: True,
+    }
+
+
+def test_weights_that_gain_nothing_by_it_stay_mapped() -> None:
+    repacks = {
+        quantization: plan_model(real_shape("e2b", quantization), machine(64), ANYTHING).settings.repack
+        for quantization in ("Q4_0", "Q4_K_M", "Q8_0", "BF16")
+    }
+    assert repacks == {"Q4_0": True, "Q4_K_M": True, "Q8_0": False, "BF16": False}
 
 
 def test_what_is_asked_for_is_kept() -> None:

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -9,11 +10,14 @@ from g4run.hardware.machine import GpuProcess, Machine
 from g4run.hardware.memory import Memory
 from g4run.models.catalog.catalog import read_catalog
 from g4run.models.names.parse import Size
+from g4run.models.quantizations import FileRole
+from g4run.models.store.records import Origin, Record, StoredFile
 from g4run.planner.candidates import Candidate, Verdict
 from g4run.planner.goals import Goal, Preference, RecommendRequest
-from g4run.planner.measured import MeasuredSpeed, machine_id_of, model_digest_of, settings_key_of
+from g4run.planner.measured import MeasuredSpeed, known_digests, machine_id_of, model_digest_of, settings_key_of
 from g4run.planner.recommend import Recommendation, recommend
 from g4run.planner.values import SpeedSource
+from tests.fakes.stores import SUMMARY, TIME
 from tests.planner.golden_table import NOWHERE
 from tests.planner.known_machines import GIB, known_machines, make_machine
 
@@ -208,3 +212,58 @@ def test_a_measured_speed_replaces_the_estimate_and_may_change_the_choice() -> N
     slow = next(other for other in found.alternatives if other.file == before.file)
     assert (slow.speed.source, slow.verdict) == (SpeedSource.MEASURED, Verdict.TOO_SLOW)
     assert slow.speed.generation.expected == pytest.approx(1.0)
+
+
+def record_of(candidate: Candidate, sha256: str | None) -> Record:
+    """The store's, of a candidate that was pulled; publishers' names are written in any case."""
+    place = candidate.file.repository.upper(), None, candidate.file.path.upper()
+    size = candidate.file.size_bytes
+    files = (
+        StoredFile(FileRole.MODEL, Path("x.gguf"), size, sha256, Origin.DOWNLOADED, *place),
+        StoredFile(FileRole.PROJECTOR, Path("y.gguf"), 1, "projector", Origin.DOWNLOADED, place[0], None, "y.gguf"),
+    )
+    return Record(candidate.file.name, files, SUMMARY, place[0], None, None, TIME, TIME)
+
+
+def test_a_file_that_was_run_here_is_known_by_the_store_s_digest() -> None:
+    """The catalog has no digest of most files; a run remembers the store's."""
+    before = next(
+        candidate for candidate in ask(LAPTOP).alternatives if candidate.fits and candidate.file.sha256 is None
+    )
+    measured = MeasuredSpeed(
+        machine_id=machine_id_of(LAPTOP),
+        model_digest="d" * 64,
+        settings_key=settings_key_of(before.plan.settings),
+        generation_tokens_per_second=77.0,
+        prompt_tokens_per_second=770.0,
+        measured_at=0.0,
+        position=before.plan.settings.context // 2,
+    )
+    digests = known_digests([record_of(before, "d" * 64)])
+    best = recommend(CATALOG, LAPTOP, RecommendRequest(), measured=(measured,), digests=digests).require_best()
+    assert (best.file, best.plan.shape.digest) == (before.file, "d" * 64)
+    assert best.speed.source is SpeedSource.MEASURED
+    assert best.speed.generation.expected == pytest.approx(77.0)
+    assert recommend(CATALOG, LAPTOP, RecommendRequest(), measured=(measured,)) == ask(LAPTOP)
+
+
+def test_only_weights_from_the_hub_with_a_digest_are_known() -> None:
+    best = best_of(LAPTOP)
+    whole = record_of(best, "d" * 64)
+    imported = replace(whole, files=(replace(whole.files[0], repository=None, repository_path=None),))
+    assert known_digests([record_of(best, None), imported]) == {}
+    assert known_digests([whole]) == {(best.file.repository.lower(), best.file.path.lower()): "d" * 64}
+
+
+def test_of_two_like_cards_the_one_that_lacks_memory_is_named() -> None:
+    cards = MACHINES["desktop, two RTX 3090, 64 GB"]
+    first, second = cards.gpus
+    held = GpuProcess(1, "ollama", 23 * 10**9)
+    busy = replace(cards, gpus=(first, replace(second, free_bytes=10**9, processes=(held,))))
+    freed = ask(busy, RecommendRequest(context=131_072)).after_freeing[0]
+    assert {device.name for device in freed.plan.ledger.devices} == {
+        f"{first.name} #1",
+        f"{second.name} #2",
+        "CPU",
+    }
+    assert freed.freeing.endswith(f" more on {second.name} #2, which ollama (23.0 GB) holds")

@@ -39,7 +39,7 @@ def test_every_tensor_is_counted_once(size: str, quantization: str) -> None:
 def test_the_classes_of_26b_q4_0() -> None:
     shape = real_shape("26b")
     assert (shape.embedding_bytes, shape.table_bytes, shape.output_bytes) == (605_552_640, 0, 2816 * 4)
-    assert shape.repackable_head_bytes == 605_552_640
+    assert shape.weight_type == "Q4_0"
     experts = 761_266_176 // 32 * 18 + 128 * 4  # of a layer, and a scale for each
     assert {layer.expert_bytes for layer in shape.layers} == {experts}
     assert {layer.largest_bytes for layer in shape.layers} == {2816 * 1408 * 128 // 32 * 18}
@@ -55,15 +55,13 @@ def test_what_has_no_layer_goes_with_the_first_and_the_first_global_one() -> Non
     assert more == [projection, 0, 64 // 2 * 4, 0, 0, 0]  # every third layer is global
 
 
-def test_experts_are_what_the_pattern_matches_and_norms_are_not_repacked() -> None:
+def test_experts_are_what_the_pattern_matches() -> None:
     shape = shape_of_file(gemma4_file(EXPERTS, "Q4_0"))
     gate_up, down, scales = 64 * 64 * 4 // 32 * 18, 32 * 64 * 4 // 32 * 18, 32
-    router = 64 * 4 * 4
     layer = shape.layers[0]
     assert layer.expert_bytes == gate_up + down + scales
-    floats = layer.dense_bytes + layer.expert_bytes - layer.repackable_bytes
-    norms = 7 * 64 * 4 + 2 * 32 * 4 + 32 + 64 * 4  # of the layer, of keys and queries, its scale, the router's scale
-    assert floats == scales + router + norms
+    assert layer.expert_bytes == gate_up + down + scales
+    assert layer.largest_bytes == gate_up
 
 
 def test_an_untied_head_is_no_second_copy_of_the_embeddings() -> None:
@@ -72,9 +70,7 @@ def test_an_untied_head_is_no_second_copy_of_the_embeddings() -> None:
     tied = shape_of("x", header, inspect_architecture(header), file_bytes=1)
     untied = shape_of("x", replace(header, tensors=(*header.tensors, head)), inspect_architecture(header), file_bytes=1)
     size = 64 * 1536 // 32 * 18
-    assert untied == replace(
-        tied, output_bytes=tied.output_bytes + size, has_tied_head=False, repackable_head_bytes=size
-    )
+    assert untied == replace(tied, output_bytes=tied.output_bytes + size, has_tied_head=False, head_type="Q4_0")
 
 
 def test_tensors_are_padded_as_in_the_cpu_s_buffers() -> None:
@@ -84,6 +80,8 @@ def test_tensors_are_padded_as_in_the_cpu_s_buffers() -> None:
 
 
 def test_what_belongs_to_a_model_is_kept() -> None:
+    header = parsed(gemma4_file())
+    assert shape_of("x", header, inspect_architecture(header), file_bytes=1, digest="abc").digest == "abc"
     shape = shape_of_file(gemma4_file())
     assert (shape.file_bytes, shape.projector_bytes, shape.drafter_bytes) == (1, 2, 3)
     assert LayerWeights(0, 0) not in shape.layers

@@ -1,14 +1,21 @@
-import dataclasses
-from pathlib import Path
+import os
+from dataclasses import replace
 
 import pytest
 
+from g4run.engine.parameters import KvType, LoadParameters
 from g4run.errors import UsageError
-from g4run.hardware.processors import inspect_processors
+from g4run.hardware.machine import Machine
 from g4run.models.library import ModelFile, resolve
+from g4run.planner.values import Placement
 from g4run.runtime.loading import LoadOptions, plan_load
 from g4run.settings import Settings, read_settings
 from scripts.shapes.writer import write_shape
+from tests.planner.machines import GB, gpu, machine
+
+MACHINE = machine(64, gpu(24))
+WITHOUT = machine(64)
+ANY = LoadOptions()
 
 
 @pytest.fixture
@@ -16,40 +23,84 @@ def model() -> ModelFile:
     return resolve("demo")
 
 
+@pytest.fixture(scope="module")
+def experts(tmp_path_factory: pytest.TempPathFactory) -> ModelFile:
+    path = tmp_path_factory.mktemp("shapes") / "26b.gguf"
+    write_shape("26b", "Q4_0", path)
+    return resolve(str(path))
+
+
 def settings(**changes: int) -> Settings:
-    return dataclasses.replace(read_settings(), **changes)  # type: ignore[arg-type] # the fields that are numbers
+    return replace(read_settings(), **changes)  # type: ignore[arg-type] # the fields that are numbers
+
+
+def parameters(model: ModelFile, options: LoadOptions = ANY, on: Machine = WITHOUT, **changes: int) -> LoadParameters:
+    return plan_load(model, on, settings(**changes), options).parameters
 
 
 def test_the_context_is_what_was_trained_or_the_default_if_that_is_less(model: ModelFile) -> None:
-    assert plan_load(model, settings(), LoadOptions()).context_length == 4096
-    long = dataclasses.replace(model, architecture=dataclasses.replace(model.architecture, context_length=131072))
-    assert plan_load(long, settings(), LoadOptions()).context_length == 8192
+    assert parameters(model).context_length == 4096
+    long = replace(model, architecture=replace(model.architecture, context_length=131072))
+    assert parameters(long).context_length == 8192
 
 
 def test_the_environment_sets_the_context_and_an_option_goes_before_it(model: ModelFile) -> None:
-    assert plan_load(model, settings(context_length=1024), LoadOptions()).context_length == 1024
-    assert plan_load(model, settings(context_length=1024), LoadOptions(512)).context_length == 512
+    assert parameters(model, context_length=1024).context_length == 1024
+    assert parameters(model, LoadOptions(512), context_length=1024).context_length == 512
 
 
 def test_the_environment_cannot_ask_for_more_than_was_trained(model: ModelFile) -> None:
-    assert plan_load(model, settings(context_length=100_000), LoadOptions()).context_length == 4096
+    assert parameters(model, context_length=100_000).context_length == 4096
 
 
 def test_an_option_beyond_the_trained_context_is_refused(model: ModelFile) -> None:
     with pytest.raises(UsageError) as caught:
-        plan_load(model, settings(), LoadOptions(5000))
+        parameters(model, LoadOptions(5000))
     assert caught.value.message == "demo was trained for a context of 4,096 tokens, not 5,000"
     assert caught.value.hint == "--ctx 4096"
 
 
-def test_threads_are_the_environments_or_the_machines(tmp_path: Path, model: ModelFile) -> None:
-    path = tmp_path / "e2b.gguf"
-    write_shape("e2b", "Q4_0", path)
-    large = resolve(str(path))
-    assert plan_load(large, settings(), LoadOptions()).threads == inspect_processors().threads
-    assert plan_load(large, settings(threads=7), LoadOptions()).threads == 7
+def test_threads_are_the_environments_or_the_machines(experts: ModelFile) -> None:
+    assert parameters(experts).threads == WITHOUT.processors.threads > 1
+    assert parameters(experts, threads=7).threads == 7
 
 
 def test_a_tiny_model_gets_one_thread(model: ModelFile) -> None:
-    assert plan_load(model, settings(), LoadOptions()).threads == 1
-    assert plan_load(model, settings(threads=7), LoadOptions()).threads == 7
+    assert parameters(model).threads == 1
+    assert parameters(model, threads=7).threads == 7
+
+
+def test_a_plan_reaches_the_engine_whole(experts: ModelFile) -> None:
+    planned = plan_load(experts, MACHINE, settings(), LoadOptions(context_length=16384))
+    assert planned.plan.placement is Placement.GPU
+    assert planned.parameters == LoadParameters(
+        model_path=os.fsencode(experts.path),
+        context_length=16384,
+        threads=MACHINE.processors.threads,
+        micro_batch=512,
+        gpu_layers=31,
+        repack=False,
+    )
+
+
+def test_where_the_gpu_is_small_experts_stay_on_the_cpu(experts: ModelFile) -> None:
+    planned = plan_load(experts, machine(64, gpu(9)), settings(), LoadOptions())
+    assert planned.plan.placement is Placement.EXPERTS_ON_CPU
+    assert planned.parameters.gpu_layers == 31
+    assert 0 < planned.parameters.cpu_expert_layers == planned.plan.settings.cpu_expert_layers < 30
+
+
+def test_what_a_person_fixed_is_kept(experts: ModelFile) -> None:
+    options = LoadOptions(context_length=4096, kv_type=KvType.Q8_0, gpu_layers=10, cpu_expert_layers=25)
+    found = parameters(experts, options, MACHINE)
+    assert (found.kv_type, found.gpu_layers, found.cpu_expert_layers) == (KvType.Q8_0, 10, 25)
+
+
+def test_without_a_gpu_the_weights_are_repacked(experts: ModelFile) -> None:
+    found = parameters(experts)
+    assert (found.gpu_layers, found.repack, found.gpu_split) == (0, True, ())
+
+
+def test_several_gpus_share_as_they_were_planned(experts: ModelFile) -> None:
+    two = machine(64, gpu(8), gpu(12))
+    assert parameters(experts, LoadOptions(), two).gpu_split == (8.0 * GB, 12.0 * GB)

@@ -66,10 +66,12 @@ def test_a_run_is_remembered(settings: Settings) -> None:
     assert measured_speeds(settings, MACHINE) == (speed_of(100.0, 1000.0),)
 
 
-def test_later_runs_count_three_tenths(settings: Settings) -> None:
+def test_a_faster_run_counts_more_than_a_slower_one(settings: Settings) -> None:
     run_of(settings, 100.0, 1000.0)
     run_of(settings, 200.0, 2000.0, now=2.0, prompt_tokens=400)
-    assert measured_speeds(settings, MACHINE) == (speed_of(130.0, 1300.0, 2.0, 430),)
+    assert measured_speeds(settings, MACHINE) == (speed_of(170.0, 1700.0, 2.0, 470),)
+    run_of(settings, 120.0, 700.0, now=3.0)
+    assert measured_speeds(settings, MACHINE) == (speed_of(160.0, 1500.0, 3.0, 456),)
 
 
 def test_short_runs_are_not_kept(settings: Settings) -> None:
@@ -84,7 +86,7 @@ def test_prompt_and_generation_are_kept_apart(settings: Settings) -> None:
     run_of(settings, 100.0, 5.0, prompt_tokens=20, now=2.0)
     assert measured_speeds(settings, MACHINE) == (speed_of(100.0, 1000.0, 2.0, 120),)
     run_of(settings, 7.0, 2000.0, completion_tokens=1, now=3.0)
-    assert measured_speeds(settings, MACHINE) == (speed_of(100.0, 1300.0, 3.0, 120),)
+    assert measured_speeds(settings, MACHINE) == (speed_of(100.0, 1700.0, 3.0, 120),)
 
 
 def test_other_settings_models_and_machines_are_others(settings: Settings) -> None:
@@ -93,7 +95,7 @@ def test_other_settings_models_and_machines_are_others(settings: Settings) -> No
     run_of(settings, plan=replace(PLAN, shape=replace(PLAN.shape, digest="e" * 64)), now=3.0)
     run_of(settings, 200.0, plan=replace(PLAN, settings=replace(PLAN.settings, context=4096)), now=4.0)
     speeds = [speed.generation_tokens_per_second for speed in measured_speeds(settings, MACHINE)]
-    assert speeds == [100.0, 100.0, 130.0]
+    assert speeds == [100.0, 100.0, 170.0]
     assert measured_speeds(settings, make_machine(make_gpu(gibibytes=12))) == ()
 
 

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import llama_cpp.llama_cpp as C  # noqa: N812 - the C API, as llama.cpp's documentation calls it
 import numpy as np
-from llama_cpp import llama_cpp_ext
 
+from g4run.engine.hidden_states import ARE_AVAILABLE, copy_hidden_state, keep_hidden_states
 from g4run.engine.llama import Batch, Context, LlamaError, Model
 from g4run.engine.parameters import LoadParameters
 
@@ -26,12 +26,15 @@ class MtpDrafter:
     `parameters` are those of the target; `drafter_path` is the file. Make it before the target decodes anything:
     llama.cpp clears the target's cache, since the two share their cells (src/llama-kv-cache.cpp:119). From then on the
     target keeps the hidden state of each output: embedding length x outputs x 4 bytes, 21 KiB an output at 31B.
-    Raises LlamaError for a file that llama.cpp does not load, or that belongs to another model.
+    Raises LlamaError for a file that llama.cpp does not load, or that belongs to another model, and where the library
+    gives no hidden states.
     """
 
     def __init__(self, parameters: LoadParameters, target_model: Model, target: Context) -> None:
         if parameters.drafter_path is None:
             raise ValueError("the parameters name no drafter")
+        if not ARE_AVAILABLE:
+            raise LlamaError("this build of llama.cpp gives no hidden states, from which a drafter guesses")
         self._model = Model(replace(parameters, model_path=parameters.drafter_path), lambda _fraction: None)
         try:
             _check_pair(self._model, target_model)
@@ -40,8 +43,8 @@ class MtpDrafter:
             C.llama_model_free(self._model.handle)
             raise
         self._target = target
-        llama_cpp_ext.llama_set_embeddings_nextn(target.handle, True, True)
-        llama_cpp_ext.llama_set_embeddings_nextn(self._context, True, True)
+        keep_hidden_states(target.handle, keeps=True)
+        keep_hidden_states(self._context, keeps=True)
         self._batch = Batch(1, parameters.sequences)
         self._input = np.zeros(C.llama_model_n_embd_out(self._model.handle), np.float32)
         self._batch.raw.embd = self._input.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
@@ -53,7 +56,7 @@ class MtpDrafter:
 
         The batch must have asked for logits there.
         """
-        self._copy_state(self._target.handle, index, self._state)
+        copy_hidden_state(self._target.handle, index, self._state)
         self._request_id, self._sequence_id, self._length = request_id, sequence_id, length
 
     def propose(self, request_id: int, tokens: Sequence[int], most: int) -> list[int]:
@@ -73,13 +76,13 @@ class MtpDrafter:
                 break  # no free cell, or cells at this position already: the target will say so itself
             newest = self._likeliest()
             drafted.append(newest)
-            self._copy_state(self._context, 0, self._input)
+            copy_hidden_state(self._context, 0, self._input)
         return drafted
 
     def close(self) -> None:
         """Free context and model; the target no longer keeps hidden states."""
         if self._context:
-            llama_cpp_ext.llama_set_embeddings_nextn(self._target.handle, False, True)
+            keep_hidden_states(self._target.handle, keeps=False)
             C.llama_free(self._context)
             C.llama_model_free(self._model.handle)
             self._context = None
@@ -87,10 +90,6 @@ class MtpDrafter:
     def _likeliest(self) -> int:
         logits = C.llama_get_logits_ith(self._context, 0)
         return int(np.ctypeslib.as_array(logits, shape=(self._model.vocabulary_size,)).argmax())
-
-    def _copy_state(self, context: object, index: int, into: "np.typing.NDArray[np.float32]") -> None:
-        state = llama_cpp_ext.llama_get_embeddings_nextn_ith(context, index)
-        ctypes.memmove(into.ctypes.data, state, into.nbytes)
 
 
 def _check_pair(drafter: Model, target: Model) -> None:

@@ -15,6 +15,7 @@ MAX_LAYERS = 512  # LLAMA_MAX_LAYERS
 MAX_EXPERTS = 1024  # LLAMA_MAX_EXPERTS
 MAX_LENGTH = 1 << 24  # of one dimension; the largest real one is 262,144
 MAX_CONTEXT = 1 << 30
+LONGEST_LABEL = 40  # characters; publishers write "26B-A4B", a hostile file 2 MB, which lists and records would carry
 
 SIZE_LABELS = {
     (35, 1536): "E2B",
@@ -205,4 +206,4 @@ def _size_label(header: GgufHeader, layers: int, width: int) -> str:
     if known:
         return known
     given = header.metadata.get("general.size_label")
-    return given if isinstance(given, str) and given else "other"
+    return given if isinstance(given, str) and 0 < len(given) <= LONGEST_LABEL else "other"

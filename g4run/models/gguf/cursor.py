@@ -43,6 +43,10 @@ class Cursor:
         self.offset += length
         return self._block[position : position + length]
 
+    def start(self, length: int) -> bytes:
+        """The file's first bytes, as many of them as have been read; only before anything behind the first block."""
+        return self._block[:length]
+
     def take_number(self, code: str, what: str) -> int:
         """The next little-endian integer of a struct code."""
         (number,) = struct.unpack("<" + code, self.take(struct.calcsize("<" + code), what))

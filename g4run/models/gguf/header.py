@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from g4run.errors import InvalidModelFile
 from g4run.models.gguf.cursor import AGAIN, Cursor, Read, read_at_least
+from g4run.models.gguf.foreign import START_BYTES, explain_foreign
 from g4run.models.gguf.types import TENSOR_TYPES, VALUE_CODES, TensorType, ValueType
 
 MAX_ENTRIES = 1 << 16  # of metadata; real files have about 50
@@ -166,7 +167,7 @@ def parse_header(read: Read, size_bytes: int | None) -> GgufHeader:
 def _take_version(cursor: Cursor) -> int:
     magic = cursor.take(4, "the first 4 bytes")
     if magic != b"GGUF":
-        raise InvalidModelFile(f"this is not a GGUF file: it begins with {magic!r} at byte 0, not with b'GGUF'")
+        raise explain_foreign(cursor.start(START_BYTES))
     version = cursor.take_number("I", "the version")
     if version & 0xFFFF == 0:
         raise InvalidModelFile("this GGUF file is for big-endian machines: its version at byte 4 is byte-swapped")

@@ -2,7 +2,7 @@
 
 llama.cpp answers many broken files politely, but others end its process: GGML_ASSERT, a null pointer, an endless
 loop. Each of those that was found, by loading mutated files, has its check here and its test in
-tests/models/test_loadable.py; the line in llama.cpp (commit 0c1e57098) stands beside the check.
+tests/models/gguf/test_loadable.py; the line in llama.cpp (commit 0c1e57098) stands beside the check.
 """
 
 from collections.abc import Iterator
@@ -18,6 +18,7 @@ from g4run.models.gguf.architecture import (
     number,
 )
 from g4run.models.gguf.header import GgufHeader, LongArray, TensorInfo
+from g4run.models.gguf.key_types import check_key_types
 
 # No matrix product exists for these (null in ggml-cpu.c's type_traits_cpu), or no row look-up (ops.cpp:1118).
 UNUSABLE_TYPES = frozenset({"I8", "I16", "I32", "I64", "F64", "Q8_1", "Q8_K"})
@@ -33,6 +34,7 @@ def check_loadable(header: GgufHeader) -> None:
     _check_attention(header, model)
     _check_sharing(model)
     _check_experts(header, model)
+    check_key_types(header)
     _check_tensors(header, model)
     _check_places(header)
     _check_vocabulary(header, model.vocabulary_size)

@@ -53,7 +53,7 @@ class CachedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class PartialFile:
+class UnfinishedDownload:
     """What is left of a download that has not finished, or is running."""
 
     path: Path
@@ -140,7 +140,7 @@ def cached_gguf_files(hub_cache: Path) -> tuple[CachedFile, ...]:
     return tuple(file for directory in model_directories(hub_cache) for file in _gguf_files(directory))
 
 
-def partials(hub_cache: Path) -> tuple[PartialFile, ...]:
+def partials(hub_cache: Path) -> tuple[UnfinishedDownload, ...]:
     """All unfinished downloads, ours and huggingface_hub's."""
     return tuple(partial for directory in model_directories(hub_cache) for partial in _partials(directory))
 
@@ -219,7 +219,7 @@ def _gguf_files(directory: Path) -> Iterator[CachedFile]:
             yield CachedFile(path, repository_of(directory), commit, within, size_bytes, digest_named(blob))
 
 
-def _partials(directory: Path) -> Iterator[PartialFile]:
+def _partials(directory: Path) -> Iterator[UnfinishedDownload]:
     ours: dict[str, list[Path]] = {}
     for path in _entries(directory / "blobs"):
         our, their = _OUR_PARTIAL.fullmatch(path.name), _THEIR_PARTIAL.fullmatch(path.name)
@@ -232,8 +232,8 @@ def _partials(directory: Path) -> Iterator[PartialFile]:
         yield _partial(directory, etag, path, tuple(other for other in paths if other != path), is_ours=True)
 
 
-def _partial(directory: Path, etag: str, path: Path, others: tuple[Path, ...], *, is_ours: bool) -> PartialFile:
-    return PartialFile(
+def _partial(directory: Path, etag: str, path: Path, others: tuple[Path, ...], *, is_ours: bool) -> UnfinishedDownload:
+    return UnfinishedDownload(
         path=path,
         repository=repository_of(directory),
         etag=etag,

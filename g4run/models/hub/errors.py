@@ -1,11 +1,13 @@
 """What goes wrong between here and the Hub, as errors that say what to do next."""
 
 import difflib
+import math
 import re
 import socket
 import ssl
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -13,6 +15,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx2
 
 from g4run.errors import AccessDenied, G4RunError, ModelNotFound, NetworkError, UsageError
+from g4run.models.transfer.answer import parse_retry_after
 
 TRY_LATER = "try again in a few minutes; https://status.huggingface.co tells how the Hub is"
 _LOG_IN = "set HF_TOKEN, or run `hf auth login`"
@@ -20,7 +23,6 @@ _OTHER_TOKEN = "unset HF_TOKEN, or set it to a valid one; `hf auth login` replac
 _WRONG_TOKEN = "Invalid credentials in Authorization header"  # the Hub's own words
 _MOST_NAMES = 3
 _RATE_LIMIT = re.compile(r";\s*r=0\s*;\s*t=(\d{1,6})\b")  # none remaining, and the seconds until there are some again
-_SECONDS = re.compile(r"\d{1,6}")
 
 Cause = TypeVar("Cause", bound=BaseException)
 
@@ -127,13 +129,12 @@ def not_the_hub(subject: Subject) -> NetworkError:
     )
 
 
-def retry_after_seconds(response: httpx2.Response) -> int | None:
+def retry_after_seconds(response: httpx2.Response) -> float | None:
     """How long the Hub asks to be left alone."""
     limit = _RATE_LIMIT.search(response.headers.get("RateLimit", ""))
     if limit and response.status_code == 429:
-        return int(limit.group(1))
-    seconds = response.headers.get("Retry-After", "").strip()
-    return int(seconds) if _SECONDS.fullmatch(seconds) else None
+        return float(limit.group(1))
+    return parse_retry_after(response.headers.get("Retry-After", ""), datetime.now(UTC))
 
 
 def suggest(name: str, names: Iterable[str]) -> tuple[str, ...]:
@@ -170,7 +171,7 @@ def _gated(status: int, subject: Subject) -> AccessDenied:
 
 def _too_many(response: httpx2.Response, subject: Subject) -> NetworkError:
     seconds = retry_after_seconds(response)
-    wait = "try again in a few minutes" if seconds is None else f"wait {seconds} seconds, and try again"
+    wait = "try again in a few minutes" if seconds is None else f"wait {math.ceil(seconds)} seconds, and try again"
     return NetworkError(
         f"{subject.host} takes no more requests from here for now (429)", f"{wait}; with HF_TOKEN set, it allows more"
     )

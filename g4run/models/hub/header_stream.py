@@ -1,6 +1,5 @@
 """The beginning of a file on the Hub, fetched as far as it is read: one request, ended when enough has come."""
 
-import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -12,7 +11,8 @@ from g4run.models.hub.remote_files import Link
 from g4run.models.transfer.answer import RENEWED, Answer, Asked, Verdict, judge_answer
 from g4run.models.transfer.options import TransferOptions
 from g4run.models.transfer.request import NETWORK_FAILURES, describe_failure, send_request
-from g4run.units import render_bytes, render_seconds
+from g4run.models.transfer.retries import AttemptFailed, Retries
+from g4run.units import render_bytes
 
 RANGE_BYTES = 16 << 20  # of one request, at most; the header of a Gemma 4 is 15.8 MB, 15.77 of them vocabulary
 MAX_START_BYTES = 32 << 20  # that are fetched and held in memory
@@ -37,7 +37,9 @@ class RemoteStart:
         self._body: Iterator[bytes] = iter(())
         self._position = 0  # in the file, of what the body brings next
         self._end = 0  # in the file, of the body
-        self._failures = self._renewals = 0  # in a row, without a byte in between
+        self._retries = Retries(options, _AGAIN)
+        self._came_bytes = 0  # since the last failure
+        self._renewals = 0  # in a row, without a byte in between
         self._is_closed = False
         self.wire_bytes = 0
         self.requests = 1
@@ -89,7 +91,8 @@ class RemoteStart:
         self._position += len(chunk)
         if known < len(chunk):
             self._data += chunk[max(0, known) :]
-            self._failures = self._renewals = 0
+            self._came_bytes += len(chunk) - max(0, known)
+            self._renewals = 0
 
     def _ask(self) -> None:
         """Ask for the next range; whatever is wrong with the answer leaves no body, or raises."""
@@ -130,11 +133,6 @@ class RemoteStart:
     def _fail(self, reason: str, wait_seconds: float | None = None) -> None:
         """Wait before the next attempt, or give up."""
         self._end_request()
-        self._failures += 1
-        if self._failures > self._options.retries:
-            raise NetworkError(f"{reason}, again and again", _AGAIN)
-        if wait_seconds is not None and wait_seconds > self._options.longest_wait_seconds:
-            raise NetworkError(f"the server asks to come again in {render_seconds(wait_seconds)}", _AGAIN)
-        first, longest = self._options.first_pause_seconds, self._options.longest_pause_seconds
-        pause = min(longest, first * 2 ** (self._failures - 1) / 2)
-        time.sleep(max(wait_seconds or 0.0, pause) + random.uniform(0, first / 2))
+        came_bytes, self._came_bytes = self._came_bytes, 0
+        failure = AttemptFailed(reason, wait_seconds)
+        time.sleep(self._retries.pause_seconds(failure, came_bytes, has_progress=came_bytes > 0))

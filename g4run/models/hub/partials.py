@@ -6,7 +6,7 @@ from pathlib import Path
 
 from g4run.errors import UsageError
 from g4run.models.catalog.catalog import CatalogFile, CompanionFile, read_catalog
-from g4run.models.hub.cache import CachedFile, PartialFile, partials, repository_directory
+from g4run.models.hub.cache import CachedFile, UnfinishedDownload, partials, repository_directory
 from g4run.models.hub.layout import explained
 from g4run.models.hub.locks import blob_lock
 from g4run.models.hub.removal import BEING_FETCHED, tidy_repository
@@ -61,7 +61,7 @@ def remove_partials(
     )
 
 
-def remove_partial(hub_cache: Path, partial: PartialFile) -> RemovedPartial:
+def remove_partial(hub_cache: Path, partial: UnfinishedDownload) -> RemovedPartial:
     """Remove one unfinished download, unless a living process is at it. Raises NotWritable."""
     directory = repository_directory(hub_cache, partial.repository)
     with explained(partial.path):
@@ -74,7 +74,7 @@ def remove_partial(hub_cache: Path, partial: PartialFile) -> RemovedPartial:
     return _result(partial, partial.bytes_on_disk, None)
 
 
-def _remove(hub_cache: Path, partial: PartialFile, also_foreign: bool) -> RemovedPartial:
+def _remove(hub_cache: Path, partial: UnfinishedDownload, also_foreign: bool) -> RemovedPartial:
     if not partial.is_ours and not also_foreign:
         return _result(partial, 0, ANOTHER_PROGRAM)
     return remove_partial(hub_cache, partial)
@@ -86,7 +86,7 @@ def _remove_whole(store: Store, file: CachedFile) -> RemovedPartial:
     return RemovedPartial(file.path, file.repository, file.sha256 or "", released.freed_bytes, True, kept)
 
 
-def _result(partial: PartialFile, freed_bytes: int, kept: str | None) -> RemovedPartial:
+def _result(partial: UnfinishedDownload, freed_bytes: int, kept: str | None) -> RemovedPartial:
     return RemovedPartial(partial.path, partial.repository, partial.etag, freed_bytes, partial.is_ours, kept)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from g4run.errors import DiskFull, InvalidModelFile, NetworkError, NotWritable
-from g4run.models.gguf.cursor import AGAIN
+from g4run.models.gguf.foreign import LOCAL_HINTS
 from g4run.models.gguf.header import GgufHeader, parse_header
 from g4run.models.gguf.shards import merge_headers, shortened
 from g4run.models.hub.client import Hub
@@ -77,7 +77,7 @@ class _Reader:
             with closing(start):
                 return self._read(start)
         except InvalidModelFile as error:
-            hint = "" if error.hint == AGAIN else error.hint  # nothing was downloaded
+            hint = "" if error.hint in LOCAL_HINTS else error.hint  # nothing was downloaded
             raise InvalidModelFile(f"{path}: {error.message}", hint) from None
         except NetworkError as error:
             raise type(error)(f"the header of {self._repository}/{path}: {error.message}", error.hint) from error

@@ -45,6 +45,11 @@ class FamilyName:
     quantization: str | None = None  # canonical: UD-Q4_K_XL
 
     @property
+    def leaves_open(self) -> bool:
+        """Whether it is the name of a size alone, which says nothing about the quantization."""
+        return self.quantization is None and not self.is_qat
+
+    @property
     def text(self) -> str:
         """The canonical name: gemma4:26b, gemma4:26b-qat-q4_0."""
         qat = "-qat" if self.is_qat else ""

@@ -155,7 +155,7 @@ def _other_bytes(target: Target, repository: RemoteRepository, difference: str) 
     return DigestMismatch(
         f"{repository.id} was changed since the catalog was written: {difference}",
         "`g4run catalog refresh` takes over what the Hub has now; "
-        f"`g4run pull {target.name} --revision main` does so this once",
+        f"`g4run pull {target.exact_name} --revision main` does so this once",
     )
 
 

@@ -1,23 +1,27 @@
 """What a name that is to be pulled means: a repository of the Hub, and which of its files."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from g4run.errors import UsageError
 from g4run.models.catalog.catalog import CatalogFile, CompanionFile
 from g4run.models.library import Library
-from g4run.models.names.parse import DemoName, FamilyName, HubName, OwnName, PathName, parse_name
+from g4run.models.names.parse import DemoName, FamilyName, HubName, OwnName, PathName, Size, parse_name
 from g4run.models.store.store import Record, StoredFile
 
 
 @dataclass(frozen=True, slots=True)
 class PullRequest:
-    """What a person asked for; a record that is given takes the place of what the name means."""
+    """What a person asked for; a record that is given takes the place of what the name means.
+
+    `entry` is the file that was chosen for a name which leaves that open (`open_size`); None: the catalog's default.
+    """
 
     name: str
     revision: str | None = None
     with_projector: bool = True
     with_drafter: bool = False
     record: Record | None = None
+    entry: CatalogFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,18 @@ class Target:
     revision: str | None  # that the name itself asks for
     projector: CompanionFile | None  # what belongs to it as far as the catalog, or the name's record, knows
     drafter: CompanionFile | None
+    exact_name: str  # which means this very file, whatever may be chosen for `name` the next time
+
+
+def open_size(library: Library, request: PullRequest) -> Size | None:
+    """The size whose quantization is still to be chosen; None where the name, a revision, or the store settles it.
+
+    A name that is in the store keeps the quantization that it was pulled with.
+    """
+    name = parse_name(request.name) if request.record is None and request.revision is None else None
+    if not isinstance(name, FamilyName) or not name.leaves_open or library.store.find(name.text) is not None:
+        return None
+    return name.size
 
 
 def find_target(library: Library, request: PullRequest) -> Target:
@@ -44,8 +60,7 @@ def find_target(library: Library, request: PullRequest) -> Target:
         case PathName(text=text):
             raise UsageError(f"{text} is a path, not a name on the Hub", f"g4run import {text}")
         case FamilyName() as name:
-            entry = library.catalog.resolve(name)
-            return _target(name.text, entry.repository, entry, None, entry.quantization, None)
+            return _family(library, name, request.entry)
         case HubName() as name:
             known = _known_entry(library, name)
             return _target(name.text, name.repository, known, name.file, name.quantization, name.revision)
@@ -75,6 +90,18 @@ def place_of(record: Record) -> tuple[str, str]:
     return file.repository, file.repository_path
 
 
+def _family(library: Library, name: FamilyName, chosen: CatalogFile | None) -> Target:
+    """The file that the store has under a size's name, else the one that was chosen, else what the catalog says."""
+    record = library.store.find(name.text) if name.leaves_open else None
+    default = library.catalog.resolve(name)
+    kept = library.catalog.find_file(*place_of(record)) if record else None
+    if record is not None and kept is None:
+        return _recorded(record)
+    entry = kept or chosen or default
+    target = _target(name.text, entry.repository, entry, None, entry.quantization, None)
+    return target if kept or entry == default else replace(target, exact_name=entry.name)
+
+
 def _known_entry(library: Library, name: HubName) -> CatalogFile | None:
     if name.file is not None:
         return library.catalog.find_file(name.repository, name.file)
@@ -92,14 +119,14 @@ def _target(
     revision: str | None,
 ) -> Target:
     projector, drafter = (entry.projector, entry.drafter) if entry else (None, None)
-    return Target(name, repository, entry, path, quantization, revision, projector, drafter)
+    return Target(name, repository, entry, path, quantization, revision, projector, drafter, name)
 
 
 def _recorded(record: Record) -> Target:
     """The very files that a name has, wherever they came from."""
     repository, path = place_of(record)
     projector, drafter = _companion(record.projector), _companion(record.drafter)
-    return Target(record.name, repository, None, path, None, None, projector, drafter)
+    return Target(record.name, repository, None, path, None, None, projector, drafter, record.name)
 
 
 def _companion(file: StoredFile | None) -> CompanionFile | None:

@@ -3,12 +3,14 @@
 import contextlib
 import errno
 import os
+import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from g4run.errors import DiskFull, G4RunError, NotWritable
+from g4run.errors import DiskFull, G4RunError, ModelNotFound, NotWritable
+from g4run.models.transfer.disk import explain_refusal
 
 TEMPORARY_SUFFIX = ".tmp"
 NO_ROOM = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG})
@@ -20,7 +22,7 @@ Result = TypeVar("Result")
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that no reader ever sees half of it. Raises DiskFull, NotWritable."""
-    temporary = path.with_name(f".{os.getpid()}-{time.monotonic_ns():x}{TEMPORARY_SUFFIX}")
+    temporary = temporary_in(path.parent)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -31,6 +33,11 @@ def write_atomically(path: Path, content: bytes) -> None:
         _sync_directory(path.parent)
     except OSError as error:
         raise explain(error, path) from error
+
+
+def temporary_in(directory: Path) -> Path:
+    """A name that no other writer chooses: clocks are coarse on Windows, and two containers may have the same pid."""
+    return directory / f".{os.getpid()}-{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
 
 
 def read_shared(path: Path) -> bytes:
@@ -60,6 +67,17 @@ def explain(error: OSError, path: Path) -> G4RunError:
     if error.errno in NO_PERMISSION:
         hint = "make it writable, or set G4RUN_HOME to a directory that is"
     return NotWritable(f"cannot write {path}: {reason}", hint)
+
+
+def explain_removal(error: OSError, path: Path, hub_cache: Path) -> G4RunError:
+    """The error for a person, of what could not be removed in the Hugging Face cache or in the data directory."""
+    return explain_refusal(error, path, 0) if path.is_relative_to(hub_cache) else explain(error, path)
+
+
+def explain_unreadable(error: OSError, path: Path) -> ModelNotFound:
+    """The error for a person, of a model's file that cannot be read."""
+    reason = error.strerror or str(error)
+    return ModelNotFound(f"{path} cannot be read: {reason}", "check the path and its permissions")
 
 
 def patiently(action: Callable[[], Result]) -> Result:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from g4run.errors import InvalidModelFile, UsageError
+from g4run.errors import InvalidModelFile, ModelNotFound, UsageError
 from g4run.models.digest import sha256_of
 from g4run.models.elsewhere.elsewhere import is_elsewhere, lm_studio_repository
 from g4run.models.gguf.file_types import quantization_in
@@ -17,9 +17,9 @@ from g4run.models.hub.cache import file_size, locate_in_snapshot
 from g4run.models.library import ModelFile, expand_path, open_file
 from g4run.models.names.parse import LONGEST_OWN_NAME, parse_own_name
 from g4run.models.quantizations import FileRole, quantization_of, role_of, shard_of
-from g4run.models.store.copies import Progress, copy_files
+from g4run.models.store.copies import Copied, Progress, copied, placed
+from g4run.models.store.files import explain_unreadable
 from g4run.models.store.records import Origin, Record, StoredFile, Summary, timestamp
-from g4run.models.store.removal import release_files
 from g4run.models.store.store import Store
 
 PROJECTOR_ARCHITECTURE = "clip"
@@ -34,6 +34,7 @@ class _Part:
     role: FileRole
     path: Path
     size_bytes: int
+    modified: float  # seconds since 1970
 
 
 def import_file(
@@ -42,8 +43,8 @@ def import_file(
     """Give a file a name; its other parts and the one projector beside it come along.
 
     `on_progress` is told how many bytes of a file were read so far. The same file under the same name again changes
-    nothing. Raises ModelNotFound, InvalidModelFile, UsageError for a name that is taken, DamagedRecord, DiskFull,
-    NotWritable.
+    nothing. Raises ModelNotFound, also for a file that goes away meanwhile, InvalidModelFile, UsageError for a name
+    that is taken, DamagedRecord, DiskFull, NotWritable.
     """
     model = open_file(str(path), Path(os.path.abspath(expand_path(str(path)))))  # noqa: PTH100 - links stay links
     chosen = parse_own_name(name).text if name is not None else _derive_name(model.path)
@@ -51,23 +52,42 @@ def import_file(
     before = store.find(chosen)
     if before is not None and _keep(before, chosen, parts, copy, on_progress):
         return before
-    files = _copy(store, parts, on_progress) if copy else _use_in_place(store, parts, on_progress)
-    record = _make_record(chosen, model, files, before)
+    if not copy:
+        record = _make_record(chosen, model, _use_in_place(store, parts, on_progress), before)
+        return _save(store, record, before, ())
+    with copied([part.path for part in parts], store.settings.data_directory, on_progress) as copies:
+        record = _make_record(chosen, model, _describe_copies(parts, copies), before)
+        return _save(store, record, before, copies)
+
+
+def _save(store: Store, record: Record, before: Record | None, copies: Sequence[Copied]) -> Record:
+    """Write the record, unless the name was taken while the files were read, or one of them went away."""
     with store.locked():
-        now = store.find(chosen)
+        now = store.find(record.name)
         if now is not None and now != before and now.digest != record.digest:
-            release_files(store, files)  # what was copied meanwhile
-            raise _taken(chosen, now)
-        store.save(record)
+            raise _taken(record.name, now)
+        with placed(copies):
+            for file in record.files:
+                if file_size(file.path) != file.size_bytes:
+                    raise ModelNotFound(f"{file.path} changed while it was being read", "run the same command again")
+            store.save(record)
     return record
 
 
 def _parts_of(model: ModelFile) -> tuple[_Part, ...]:
-    parts = [_Part(FileRole.MODEL, path, path.stat().st_size) for path in shard_paths(model.path)]
+    parts = [_part(FileRole.MODEL, path) for path in shard_paths(model.path)]
     projector = _find_projector(model.path.parent)
     if projector is not None:
-        parts.append(_Part(FileRole.PROJECTOR, projector, projector.stat().st_size))
+        parts.append(_part(FileRole.PROJECTOR, projector))
     return tuple(parts)
+
+
+def _part(role: FileRole, path: Path) -> _Part:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise explain_unreadable(error, path) from error
+    return _Part(role, path, status.st_size, status.st_mtime)
 
 
 def _find_projector(directory: Path) -> Path | None:
@@ -115,7 +135,7 @@ def _is_untouched(before: Record, parts: Sequence[_Part]) -> bool:
     known = {file.path: file for file in before.files}
     written = datetime.fromisoformat(before.modified_at).timestamp()
     return len(known) == len(parts) and all(
-        part.path in known and known[part.path].size_bytes == part.size_bytes and part.path.stat().st_mtime < written
+        part.path in known and known[part.path].size_bytes == part.size_bytes and part.modified < written
         for part in parts
     )
 
@@ -125,14 +145,16 @@ def _taken(name: str, record: Record) -> UsageError:
 
 
 def _hash(path: Path, on_progress: Progress | None) -> str:
-    return sha256_of(path, lambda done: on_progress(path, done) if on_progress else None)
+    try:
+        return sha256_of(path, lambda done: on_progress(path, done) if on_progress else None)
+    except OSError as error:
+        raise explain_unreadable(error, path) from error
 
 
-def _copy(store: Store, parts: Sequence[_Part], on_progress: Progress | None) -> tuple[StoredFile, ...]:
-    copies = copy_files([part.path for part in parts], store.settings.data_directory, on_progress)
+def _describe_copies(parts: Sequence[_Part], copies: Sequence[Copied]) -> tuple[StoredFile, ...]:
     return tuple(
-        StoredFile(part.role, copied.path, part.size_bytes, copied.sha256, Origin.COPIED)
-        for part, copied in zip(parts, copies, strict=True)
+        StoredFile(part.role, copy.path, part.size_bytes, copy.sha256, Origin.COPIED)
+        for part, copy in zip(parts, copies, strict=True)
     )
 
 
@@ -142,12 +164,15 @@ def _use_in_place(store: Store, parts: Sequence[_Part], on_progress: Progress | 
 
 
 def _describe(store: Store, part: _Part, sha256: str, ours: StoredFile | None) -> StoredFile:
-    """What is known of a file from where it lies; a file that we brought stays ours under a further name."""
+    """What is known of a file from where it lies; a file that we brought stays ours under a further name.
+
+    A repository's name is kept only where it can be shown, as records want it: any program may have made the folders.
+    """
     if ours is not None:
         return replace(ours, role=part.role, size_bytes=part.size_bytes, sha256=sha256)
     linked = StoredFile(part.role, part.path, part.size_bytes, sha256, Origin.LINKED)
     place = locate_in_snapshot(store.settings.hub_cache, part.path)
-    if place is not None:
+    if place is not None and f"{place.repository}{place.commit}{place.repository_path}".isprintable():
         return replace(
             linked,
             origin=Origin.FOUND,
@@ -156,7 +181,7 @@ def _describe(store: Store, part: _Part, sha256: str, ours: StoredFile | None) -
             repository_path=place.repository_path,
         )
     repository = lm_studio_repository(store.settings, part.path)
-    if repository is not None:
+    if repository is not None and f"{repository}{part.path.name}".isprintable():
         return replace(linked, origin=Origin.FOUND, repository=repository, repository_path=part.path.name)
     return replace(linked, origin=Origin.FOUND) if is_elsewhere(store.settings, part.path) else linked
 

@@ -10,7 +10,7 @@ from g4run.models.hub.cache import file_size, locate_in_snapshot
 from g4run.models.hub.removal import unlink_snapshot_file
 from g4run.models.names.parse import DEMO, DemoName, parse_name
 from g4run.models.store.copies import COPIES, remove_copy
-from g4run.models.store.files import explain
+from g4run.models.store.files import explain_removal
 from g4run.models.store.records import Origin, Record, StoredFile
 from g4run.models.store.store import Store
 
@@ -102,7 +102,7 @@ def _release_all(store: Store, files: Sequence[StoredFile], users: "_Users") -> 
         try:
             freed, reason = _release(store, file, users)
         except OSError as error:
-            raise explain(error, file.path) from error
+            raise explain_removal(error, file.path, store.settings.hub_cache) from error
         freed_bytes += freed
         if reason is not None:
             kept.append(KeptFile(file.path, reason))

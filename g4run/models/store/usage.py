@@ -10,8 +10,8 @@ from g4run.models.hub.cache import bytes_on_disk, file_size, modified_time, part
 from g4run.models.hub.layout import STRAY_PATTERN
 from g4run.models.hub.partials import RemovedPartial, remove_partial
 from g4run.models.store.abandoned import abandoned_files
-from g4run.models.store.copies import COPIES, free_bytes
-from g4run.models.store.files import TEMPORARY_SUFFIX, explain, remove_file
+from g4run.models.store.copies import free_bytes
+from g4run.models.store.files import TEMPORARY_SUFFIX, explain_removal, remove_file
 from g4run.models.store.records import Record
 from g4run.models.store.store import Store
 from g4run.settings import Settings
@@ -96,11 +96,11 @@ def prune(settings: Settings, store: Store, *, partial_days: float = PARTIAL_DAY
         )
         return Pruned(would, _total_bytes(headers), _total_bytes(temporaries), vanished)
     removed = tuple(remove_partial(settings.hub_cache, partial) for partial in old)
-    header_bytes = _remove_all(headers)
+    header_bytes = _remove_all(settings, headers)
     if not store.directory.is_dir():
-        return Pruned(removed, header_bytes, _remove_all(temporaries), vanished)
+        return Pruned(removed, header_bytes, _remove_all(settings, temporaries), vanished)
     with store.locked():
-        return Pruned(removed, header_bytes, _remove_all(_temporaries(settings, store)), vanished)
+        return Pruned(removed, header_bytes, _remove_all(settings, _temporaries(settings, store)), vanished)
 
 
 def _usage_of(record: Record, places: dict[str, int], users: Counter[str]) -> ModelUsage:
@@ -123,11 +123,12 @@ def _files_below(directory: Path) -> list[Path]:
 
 
 def _temporaries(settings: Settings, store: Store) -> list[Path]:
-    """What killed writers left behind: copies, records, and pointers of the cache that were not renamed into place."""
+    """What killed writers left behind: copies, records, marks, and pointers of the cache that were not renamed."""
     pattern, now = f".*{TEMPORARY_SUFFIX}", time.time()
-    copies = (settings.data_directory / COPIES).glob(pattern)
+    data = settings.data_directory
+    ours = (path for path in (*data.glob(pattern), *data.glob(f"*/{pattern}")) if path.parent != store.directory)
     layouts = settings.hub_cache.glob(f"models--*/{STRAY_PATTERN}")
-    stale = [path for path in (*copies, *layouts) if modified_time(path) < now - _STALE_SECONDS]
+    stale = [path for path in (*ours, *layouts) if modified_time(path) < now - _STALE_SECONDS]
     return [*stale, *store.directory.glob(pattern)]
 
 
@@ -135,15 +136,11 @@ def _total_bytes(paths: list[Path]) -> int:
     return sum(bytes_on_disk(path) for path in paths)
 
 
-def _remove_all(paths: list[Path]) -> int:
+def _remove_all(settings: Settings, paths: list[Path]) -> int:
     freed = _total_bytes(paths)
     for path in paths:
-        _remove(path)
+        try:
+            remove_file(path)
+        except OSError as error:
+            raise explain_removal(error, path, settings.hub_cache) from error
     return freed
-
-
-def _remove(path: Path) -> None:
-    try:
-        remove_file(path)
-    except OSError as error:
-        raise explain(error, path) from error

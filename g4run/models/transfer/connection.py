@@ -1,6 +1,5 @@
 """One connection of a transfer: takes segments, asks for them, writes what comes, and tries again when it breaks."""
 
-import random
 import socket
 import time
 from collections.abc import Iterator
@@ -8,17 +7,14 @@ from contextlib import contextmanager, suppress
 
 import httpx2
 
-from g4run.errors import NetworkError
 from g4run.models.hub.remote_files import Link
 from g4run.models.transfer.answer import RENEWED, Asked, Verdict, judge_answer
 from g4run.models.transfer.file import PartialFile
-from g4run.models.transfer.link import KEPT, AttemptFailed, SharedLink
+from g4run.models.transfer.link import KEPT, SharedLink
 from g4run.models.transfer.options import TransferOptions
 from g4run.models.transfer.request import NETWORK_FAILURES, describe_failure, send_request
+from g4run.models.transfer.retries import AttemptFailed, Retries
 from g4run.models.transfer.schedule import Schedule, Segment
-from g4run.units import render_seconds
-
-_SOON_BYTES = 64 * 2**10  # after that much, a connection that broke is opened again at once
 
 
 class Connection:
@@ -32,8 +28,7 @@ class Connection:
         self._file = file
         self._schedule = schedule
         self._options = options
-        self._failures = 0  # in a row, without progress of any connection
-        self._pauses = 0  # in a row, without progress of this one
+        self._retries = Retries(options, KEPT)
         self._progress_bytes = 0
         self._response: httpx2.Response | None = None
         self.wire_bytes = 0
@@ -130,22 +125,8 @@ class Connection:
     def _pause(self, failure: AttemptFailed, came_bytes: int) -> None:
         """Wait before the next attempt, or give up."""
         present = self._schedule.present_bytes
-        self._failures = 1 if present != self._progress_bytes else self._failures + 1
-        self._progress_bytes = present
-        self._pauses = 0 if came_bytes else self._pauses + 1
-        if self._failures > self._options.retries:
-            raise failure.error
-        self._schedule.pause(self._pause_seconds(failure, came_bytes))
-
-    def _pause_seconds(self, failure: AttemptFailed, came_bytes: int) -> float:
-        wait = failure.wait_seconds
-        if wait is not None and wait > self._options.longest_wait_seconds:
-            raise NetworkError(f"the server asks to come again in {render_seconds(wait)}", KEPT)
-        if wait is None and came_bytes >= _SOON_BYTES:
-            return 0.0
-        first, longest = self._options.first_pause_seconds, self._options.longest_pause_seconds
-        growing = min(longest, first * 2.0**self._pauses / 2)
-        return max(wait or 0.0, growing) + random.uniform(0, growing / 2)
+        has_progress, self._progress_bytes = present != self._progress_bytes, present
+        self._schedule.pause(self._retries.pause_seconds(failure, came_bytes, has_progress=has_progress))
 
 
 def _next_chunk(body: Iterator[bytes]) -> bytes:

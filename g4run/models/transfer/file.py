@@ -75,7 +75,7 @@ class PartialFile:
         return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
 
     def close(self) -> None:
-        """Close file and journal; both stay."""
+        """Close file and journal, unless they are closed; both stay."""
         if self._journal:
             self._journal.close()
         self._file.close()

@@ -14,6 +14,7 @@ only in the boot that wrote it, `safe` always. A line that is torn, damaged or a
 import contextlib
 import errno
 import os
+import re
 import threading
 import zlib
 from collections.abc import Iterable
@@ -27,6 +28,9 @@ from g4run.models.transfer.ranges import Range, Ranges
 
 _MAGIC = "g4run-journal 1"
 _LONGEST_JOURNAL_BYTES = 64 * 2**20  # 60 GB in blocks of 1 MiB make about 3 MB of lines
+# Numbers are bounded before they are read: int() raises ValueError for more than 4,300 digits.
+_HEADER = re.compile(rf"{_MAGIC} (\d{{1,18}}) (\S*) [0-9a-f]{{8}}\n", re.ASCII)
+_LINE = re.compile(r"(written|safe) (\d{1,18}) (\d{1,18}) (\S+) [0-9a-f]{8}\n", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +138,14 @@ def parse_journal(content: bytes, boot: str) -> Recorded | None:
         return None
     present, safe = Ranges(), Ranges()
     for raw in rest.splitlines(keepends=True):
-        line = raw.decode("ascii", "replace").split(" ")
-        if len(line) != 5 or line[0] not in ("written", "safe") or raw != _render_line(identity, " ".join(line[:4])):
+        line = _LINE.fullmatch(raw.decode("ascii", "replace"))
+        if line is None or raw != _render_line(identity, " ".join(line.groups())):
             continue
-        kind, start, end, boot_of_line, _ = line
+        kind, start, end = line[1], int(line[2]), int(line[3])
         if kind == "safe":
-            safe.add(int(start), int(end))
-        if kind == "safe" or boot_of_line == boot:
-            present.add(int(start), int(end))
+            safe.add(start, end)
+        if kind == "safe" or line[4] == boot:
+            present.add(start, end)
     return Recorded(identity, tuple(present), tuple(safe))
 
 
@@ -150,10 +154,10 @@ def _header(identity: Identity) -> str:
 
 
 def _parse_header(line: bytes) -> Identity | None:
-    fields = line.decode("ascii", "replace").split(" ")
-    if len(fields) != 5 or not fields[2].isdigit():
+    fields = _HEADER.fullmatch(line.decode("ascii", "replace"))
+    if fields is None:
         return None
-    identity = Identity(int(fields[2]), unquote(fields[3]))
+    identity = Identity(int(fields[1]), unquote(fields[2]))
     return identity if line == _render_line(identity, _header(identity)) else None
 
 

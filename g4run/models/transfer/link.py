@@ -6,21 +6,10 @@ from collections.abc import Callable
 from g4run.errors import AccessDenied, NetworkError, Offline
 from g4run.models.hub.remote_files import Link
 from g4run.models.transfer.answer import Answer, Verdict
+from g4run.models.transfer.retries import AttemptFailed
 from g4run.units import render_count
 
 KEPT = "run the same command again; what came is kept"
-
-
-class AttemptFailed(Exception):
-    """One attempt to fetch a part failed, for a reason that is for a person; another one may not.
-
-    `wait_seconds` is what the server asks for; `error` is what to raise when no attempt helps.
-    """
-
-    def __init__(self, reason: str, wait_seconds: float | None = None, error: NetworkError | None = None) -> None:
-        super().__init__(reason)
-        self.wait_seconds = wait_seconds
-        self.error = error or NetworkError(f"{reason}, again and again", KEPT)
 
 
 class SharedLink:

@@ -7,6 +7,7 @@ announced ones and its bytes are on the disk itself.
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from threading import Thread
 
@@ -50,12 +51,8 @@ def transfer(
     link = SharedLink(resolve, options.fresh_links)
     identity = Identity(link.current.size_bytes, link.current.etag)
     for may_adopt in (expected_sha256 is not None, False):
-        file = PartialFile(partial, journal_path(partial), identity, may_adopt=may_adopt)
-        try:
+        with closing(PartialFile(partial, journal_path(partial), identity, may_adopt=may_adopt)) as file:
             done = _Run(client, link, file, identity, options).complete(on_progress)
-        except BaseException:
-            file.close()
-            raise
         if expected_sha256 in (None, done.sha256):
             file.finish()
             on_progress(identity.size_bytes)

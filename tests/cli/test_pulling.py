@@ -1,0 +1,172 @@
+"""Pulls by the name of a size, from a local Hub, on machines that were composed for the tests of the detectors."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from g4run.cli.progress import JsonProgress
+from g4run.cli.pulling import Pulling
+from g4run.models.catalog.catalog import CatalogFile
+from g4run.models.hub.client import Hub
+from g4run.models.library import DEMO_PATH, Library
+from g4run.models.names.parse import Size
+from g4run.models.pull.outdated import find_outdated
+from g4run.models.pull.plan import PullPlan
+from g4run.models.pull.target import PullRequest, update_request
+from g4run.runtime.choice import MeasuredMachine
+from g4run.settings import Settings
+from tests.fakes.hub import FakeHub
+from tests.fakes.streams import RecordedOutput
+from tests.hardware.recorded import load_recorded
+
+NAME = "gemma4:26b"
+REASON = "the best of "
+
+
+@pytest.fixture
+def hub() -> Iterator[FakeHub]:
+    with FakeHub() as served:
+        yield served
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A home, a machine of whose memory little is free, and what is pulled there."""
+
+    settings: Settings
+    root: Path
+
+    @property
+    def library(self) -> Library:
+        return Library(self.settings)
+
+    def pulling(self, machine: str | None = "no-driver", output: RecordedOutput | None = None) -> Pulling:
+        """Pulls on a machine; without one, on a machine that nobody can look at."""
+        known = None if machine is None else MeasuredMachine(load_recorded(machine, self.root / machine).inspect())
+        return Pulling(self.library, Hub(self.settings), output or RecordedOutput(), lambda: known)
+
+    def pulling_by_name(self) -> Pulling:
+        """Pulls that must not look at the machine."""
+        return Pulling(self.library, Hub(self.settings), RecordedOutput(), _look)
+
+
+def _look() -> MeasuredMachine | None:
+    raise AssertionError("the machine was looked at")
+
+
+@pytest.fixture
+def place(hub: FakeHub, tmp_path: Path) -> Place:
+    data = tmp_path / "data"
+    settings = Settings(
+        data, tmp_path / "logs", home_directory=tmp_path, hub_cache=tmp_path / "hub", hub_endpoint=hub.endpoint
+    )
+    return Place(settings, tmp_path / "machines")
+
+
+@pytest.fixture
+def chosen(place: Place, hub: FakeHub) -> CatalogFile:
+    """What suits the machine, and is on the Hub."""
+    file = next(file for file in place.library.catalog.files if file.name == "gemma4:26b-ud-q3_k_xl")
+    hub.add_repository(file.repository, {file.path: DEMO_PATH})
+    return file
+
+
+def paths(plan: PullPlan) -> list[str]:
+    return [file.path for file in plan.files]
+
+
+def test_the_name_of_a_size_fetches_what_suits_the_machine_under_that_name(place: Place, chosen: CatalogFile) -> None:
+    output = RecordedOutput()
+    pulling = place.pulling(output=output)
+    plan = pulling.plan(PullRequest(NAME))
+    assert (plan.name, plan.repository, paths(plan), plan.quantization) == (
+        NAME,
+        chosen.repository,
+        [chosen.path],
+        "UD-Q3_K_XL",
+    )
+    assert plan.notes[0].startswith(f"{NAME} means {chosen.name} here: {REASON}")
+    record = pulling.fetch(plan)
+    assert record == place.library.stored(NAME) == place.library.stored(chosen.name)
+    assert place.library.resolve(NAME).path == record.path
+    assert f"\nnote: {NAME} means {chosen.name} here: {REASON}" in output.stderr
+
+
+def test_programs_are_told_what_was_chosen_too(place: Place, chosen: CatalogFile) -> None:
+    plan = place.pulling().plan(PullRequest(NAME))
+    output = RecordedOutput()
+    JsonProgress(output).planned(plan)
+    assert f'"{NAME} means {chosen.name} here: {REASON}' in output.stdout
+
+
+def test_a_second_pull_keeps_the_quantization_on_whatever_machine(
+    place: Place, chosen: CatalogFile, hub: FakeHub
+) -> None:
+    pulling = place.pulling()
+    record = pulling.fetch(pulling.plan(PullRequest(NAME)))
+    plan = place.pulling_by_name().plan(PullRequest(NAME))
+    assert (paths(plan), plan.download_bytes) == ([chosen.path], 0)
+    assert paths(place.pulling_by_name().plan(update_request(record))) == [chosen.path]
+    assert [model.is_outdated for model in find_outdated(place.library, Hub(place.settings))] == [False]
+    with hub.refusing():
+        offline = replace(place, settings=replace(place.settings, is_offline=True))
+        plan = offline.pulling_by_name().plan(PullRequest(NAME))
+        assert offline.pulling_by_name().fetch(plan).files == record.files
+
+
+def test_offline_a_size_means_what_it_means_everywhere(place: Place, hub: FakeHub) -> None:
+    default = place.library.catalog.facts(Size.E2B).default
+    hub.add_repository(default.repository, {default.path: DEMO_PATH})
+    pulling = place.pulling_by_name()
+    pulling.fetch(pulling.plan(PullRequest(default.name, revision="main")))
+    offline = replace(place, settings=replace(place.settings, is_offline=True))
+    assert paths(offline.pulling_by_name().plan(PullRequest("gemma4:e2b"))) == [default.path]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        PullRequest("gemma4:26b-ud-q3_k_xl"),
+        PullRequest("hf.co/unsloth/gemma-4-26B-A4B-it-GGUF:UD-Q3_K_XL"),
+        PullRequest("hf.co/unsloth/gemma-4-26B-A4B-it-GGUF:UD-Q3_K_XL", revision="main"),
+    ],
+)
+def test_a_name_that_says_all_needs_no_machine(place: Place, chosen: CatalogFile, request_: PullRequest) -> None:
+    assert chosen.repository in request_.name or chosen.name == request_.name
+    assert paths(place.pulling_by_name().plan(request_)) == [chosen.path]
+
+
+def test_what_was_chosen_before_is_not_chosen_again(place: Place, chosen: CatalogFile) -> None:
+    plan = place.pulling_by_name().plan(PullRequest(NAME, entry=chosen))
+    assert (plan.name, paths(plan)) == (NAME, [chosen.path])
+    assert [note for note in plan.notes if " means " in note] == []
+
+
+def test_what_the_hub_does_not_have_is_replaced_by_the_default(place: Place, hub: FakeHub) -> None:
+    default = place.library.catalog.facts(Size.A4B_26B).default
+    hub.add_repository(default.repository, {default.path: DEMO_PATH})
+    plan = place.pulling().plan(PullRequest(NAME))
+    assert paths(plan) == [default.path]
+    assert plan.notes[0] == (
+        f"{NAME} means {default.name} here: gemma4:26b-ud-q3_k_xl would suit, but is not on the Hub"
+    )
+
+
+@pytest.mark.parametrize("machine", [None, "container-8gib"])
+def test_where_nothing_can_be_chosen_the_default_is_fetched(place: Place, hub: FakeHub, machine: str | None) -> None:
+    default = place.library.catalog.facts(Size.A4B_26B).default
+    hub.add_repository(default.repository, {default.path: DEMO_PATH})
+    plan = place.pulling(machine).plan(PullRequest(NAME))
+    assert paths(plan) == [default.path]
+    means = [note for note in plan.notes if " means " in note]
+    assert means == ([] if machine is None else [f"{NAME} means {default.name} here: no file of it fits this machine"])
+
+
+def test_the_family_s_name_alone_is_explained_first(place: Place, hub: FakeHub) -> None:
+    for file in place.library.catalog.available(Size.E4B):
+        hub.add_repository(file.repository, {file.path: DEMO_PATH})
+    plan = place.pulling("apple-64").plan(PullRequest("gemma4"))
+    assert (plan.name, plan.notes[0]) == ("gemma4:e4b", "gemma4 means gemma4:e4b")
+    assert plan.notes[1].startswith("gemma4:e4b means gemma4:e4b-")
