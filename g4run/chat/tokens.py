@@ -3,6 +3,7 @@
 from typing import Final
 
 BOS: Final = "<bos>"
+EOS: Final = "<eos>"
 TURN_OPEN: Final = "<|turn>"
 TURN_CLOSE: Final = "<turn|>"
 CHANNEL_OPEN: Final = "<|channel>"
@@ -21,7 +22,7 @@ VIDEO: Final = "<|video|>"
 
 CONTROL_TEXTS: Final = (
     BOS,
-    "<eos>",
+    EOS,
     "<pad>",
     "<unk>",
     "<mask>",

@@ -46,6 +46,9 @@ def chat(
     top_p: given.TopP = None,
     top_k: given.TopK = None,
     min_p: given.MinP = None,
+    repeat_penalty: given.RepeatPenalty = None,
+    presence_penalty: given.PresencePenalty = None,
+    frequency_penalty: given.FrequencyPenalty = None,
     seed: given.Seed = None,
     max_tokens: given.MaxTokens = None,
     context_length: given.ContextLength = None,
@@ -54,7 +57,10 @@ def chat(
     cpu_experts: given.CpuExperts = None,
     force: given.Force = False,
     stop: given.Stop = None,
+    format: given.Format = None,
+    grammar: given.Grammar = None,
     think: given.Think = False,
+    thinking_budget: given.ThinkingBudget = None,
     hide_thinking: given.HideThinking = False,
     verbose: given.Verbose = False,
 ) -> Task:
@@ -74,6 +80,12 @@ def chat(
         seed=seed,
         max_tokens=max_tokens,
         stop=stop,
+        repeat_penalty=repeat_penalty,
+        presence_penalty=presence_penalty,
+        frequency_penalty=frequency_penalty,
+        format=format,
+        grammar=grammar,
+        thinking_budget=thinking_budget,
     )
     request = ChatRequest(
         model=model,

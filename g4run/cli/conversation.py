@@ -12,7 +12,7 @@ from g4run.errors import UsageError
 from g4run.units import render_bytes
 
 if TYPE_CHECKING:
-    from g4run.chat.messages import Conversation
+    from g4run.chat.messages import Conversation, JsonValue
 
 _MOST_BYTES = 256 * 10**6  # of a prompt or a file of messages; the longest context holds about 1 MiB of text
 _NO_PROMPT_HINT = 'g4run run {model} "your prompt", or g4run chat {model}'
@@ -27,7 +27,7 @@ def read_conversation(
         return _one_question(_read_prompt(model, words), system)
     if words:
         raise UsageError("--messages and a prompt exclude each other", "put the prompt into the file, or leave one out")
-    text = _read_stdin() if messages_file == "-" else _read_file(Path(messages_file))
+    text = _read_stdin() if messages_file == "-" else read_file(Path(messages_file))
     conversation = parse_messages_file(text or "", messages_file)
     if not conversation.messages:
         raise UsageError(f"{messages_file} holds no messages", "begin with one of role user")
@@ -38,23 +38,32 @@ def parse_messages_file(text: str, name: str) -> "Conversation":
     """Read a file of OpenAI's shape. Raises UsageError that names the file and the place."""
     from g4run.chat.openai_shape import parse_conversation
 
+    value = parse_json(text, name, _SHAPE_HINT)
     try:
-        value = json.loads(text)
-        json.dumps(value, ensure_ascii=False).encode()
         return parse_conversation(value)
+    except RecursionError:
+        raise UsageError(f"{name} nests too deeply") from None
+    except UsageError as error:
+        raise UsageError(f"{name}: {error.message}", error.hint or _SHAPE_HINT) from None
+
+
+def parse_json(text: str, name: str, hint: str) -> "JsonValue":
+    """Read JSON. Raises UsageError that names the file and the place, with a hint for what is no JSON at all."""
+    try:
+        value: JsonValue = json.loads(text)
+        json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         message = (
             f"{name} is not JSON: {error.msg.lower().removesuffix(' at')} at line {error.lineno}, column {error.colno}"
         )
-        raise UsageError(message, _SHAPE_HINT) from None
+        raise UsageError(message, hint) from None
     except RecursionError:
         raise UsageError(f"{name} nests too deeply") from None
     except UnicodeEncodeError:
         raise UsageError(f"{name} holds half of a surrogate pair (\\ud800 to \\udfff)") from None
     except ValueError:  # int(), beyond 4,300 digits
         raise UsageError(f"{name} holds a number of too many digits") from None
-    except UsageError as error:
-        raise UsageError(f"{name}: {error.message}", error.hint or _SHAPE_HINT) from None
+    return value
 
 
 def repair_text(text: str) -> str:
@@ -98,7 +107,8 @@ def _read_stdin() -> str | None:
     return _read_all(sys.stdin.buffer, "stdin").decode("utf-8-sig", "replace").replace("\r\n", "\n")
 
 
-def _read_file(path: Path) -> str:
+def read_file(path: Path) -> str:
+    """The text of a file. Raises UsageError where it cannot be read, is too large, or is not UTF-8."""
     try:
         with path.open("rb") as file:
             return _read_all(file, str(path)).decode("utf-8-sig")

@@ -1,13 +1,12 @@
 """The options that `run` and `chat` share, and the checks of their values."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from g4run.engine.parameters import KvType, SamplingParameters
+from g4run.engine.parameters import SAMPLING_RANGES, KvType, SamplingParameters
 from g4run.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,6 +35,26 @@ MinP = Annotated[
     typer.Option(
         metavar="NUMBER", help=f"Leave out tokens below this share of the likeliest; default {_DEFAULTS.min_p}."
     ),
+]
+RepeatPenalty = Annotated[
+    float | None,
+    typer.Option(metavar="NUMBER", help="Above 1, tokens that were said lately become unlikelier; default 1."),
+]
+PresencePenalty = Annotated[
+    float | None, typer.Option(metavar="NUMBER", help="Taken off the logits of tokens that were said; default 0.")
+]
+FrequencyPenalty = Annotated[
+    float | None, typer.Option(metavar="NUMBER", help="The same for each time that one was said; default 0.")
+]
+Format = Annotated[
+    str | None,
+    typer.Option(metavar="json|FILE", help="Answer in JSON: any object, or what the JSON schema in FILE asks for."),
+]
+Grammar = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Answer by the grammar in FILE, in llama.cpp's notation (GBNF).")
+]
+ThinkingBudget = Annotated[
+    int | None, typer.Option(metavar="COUNT", help="With --think: close the thought after this many tokens.")
 ]
 Seed = Annotated[
     int | None, typer.Option(metavar="NUMBER", help="The same seed draws the same answer; default random.")
@@ -70,11 +89,22 @@ class _Rule:
     example: str
 
 
+def _within(name: str, example: str) -> _Rule:
+    """The range that the engine takes."""
+    lowest, highest = SAMPLING_RANGES[name]
+    words = f"between {lowest:.12g} and {highest:.12g}"
+    return _Rule(words, lambda value: lowest <= value <= highest, example)
+
+
 _RULES = {
-    "--temperature": _Rule("0 or more", lambda value: 0 <= value < math.inf, "1.0"),
+    "--temperature": _within("temperature", "1.0"),
     "--top-p": _Rule("above 0 and at most 1", lambda value: 0 < value <= 1, "0.95"),
     "--top-k": _Rule("0 or more", lambda value: value >= 0, "64"),
     "--min-p": _Rule("between 0 and 1", lambda value: 0 <= value <= 1, "0.05"),
+    "--repeat-penalty": _within("repeat_penalty", "1.1"),
+    "--presence-penalty": _within("presence_penalty", "0.5"),
+    "--frequency-penalty": _within("frequency_penalty", "0.5"),
+    "--thinking-budget": _Rule("0 or more", lambda value: value >= 0, "1000"),
     "--seed": _Rule(f"between 0 and {_LARGEST_SEED}", lambda value: 0 <= value <= _LARGEST_SEED, "42"),
     "--max-tokens": _Rule("1 or more", lambda value: value >= 1, "500"),
     "--ctx": _Rule("1 or more", lambda value: value >= 1, "8192"),
@@ -93,12 +123,26 @@ def make_answer_options(
     seed: int | None,
     max_tokens: int | None,
     stop: list[str] | None,
+    repeat_penalty: float | None = None,
+    presence_penalty: float | None = None,
+    frequency_penalty: float | None = None,
+    format: str | None = None,
+    grammar: str | None = None,
+    thinking_budget: int | None = None,
 ) -> "AnswerOptions":
-    """Check the values as typed and make them one; None takes the default. Raises UsageError."""
+    """Check the values as typed, read the files they name, and make them one; None takes the default.
+
+    Raises UsageError.
+    """
+    from g4run.cli.constraints import read_format, read_grammar_file
     from g4run.runtime.answer import AnswerOptions
 
     if any(not text for text in stop or ()):
         raise UsageError("--stop must not be empty", "leave --stop out to end where the model does")
+    if format is not None and grammar is not None:
+        raise UsageError("--format and --grammar exclude each other", "leave one of them out")
+    if _check("--thinking-budget", thinking_budget) is not None and not thinking:
+        raise UsageError("--thinking-budget bounds a thought, and without --think there is none", "add --think")
     return AnswerOptions(
         thinking=thinking,
         sampling=SamplingParameters(
@@ -106,10 +150,18 @@ def make_answer_options(
             top_k=_or_default(_check("--top-k", top_k), _DEFAULTS.top_k),
             top_p=_or_default(_check("--top-p", top_p), _DEFAULTS.top_p),
             min_p=_or_default(_check("--min-p", min_p), _DEFAULTS.min_p),
+            repeat_penalty=_or_default(_check("--repeat-penalty", repeat_penalty), _DEFAULTS.repeat_penalty),
+            presence_penalty=_or_default(_check("--presence-penalty", presence_penalty), _DEFAULTS.presence_penalty),
+            frequency_penalty=_or_default(
+                _check("--frequency-penalty", frequency_penalty), _DEFAULTS.frequency_penalty
+            ),
         ),
         seed=_check("--seed", seed),
         max_tokens=_check("--max-tokens", max_tokens),
         stop=tuple(stop or ()),
+        response_format=read_format(format),
+        grammar=read_grammar_file(grammar),
+        thinking_budget=thinking_budget,
     )
 
 

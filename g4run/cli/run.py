@@ -69,6 +69,9 @@ def run(
     top_p: given.TopP = None,
     top_k: given.TopK = None,
     min_p: given.MinP = None,
+    repeat_penalty: given.RepeatPenalty = None,
+    presence_penalty: given.PresencePenalty = None,
+    frequency_penalty: given.FrequencyPenalty = None,
     seed: given.Seed = None,
     max_tokens: given.MaxTokens = None,
     context_length: given.ContextLength = None,
@@ -77,7 +80,10 @@ def run(
     cpu_experts: given.CpuExperts = None,
     force: given.Force = False,
     stop: given.Stop = None,
+    format: given.Format = None,
+    grammar: given.Grammar = None,
     think: given.Think = False,
+    thinking_budget: given.ThinkingBudget = None,
     hide_thinking: given.HideThinking = False,
     verbose: given.Verbose = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, failures included.")] = False,
@@ -92,6 +98,12 @@ def run(
         seed=seed,
         max_tokens=max_tokens,
         stop=stop,
+        repeat_penalty=repeat_penalty,
+        presence_penalty=presence_penalty,
+        frequency_penalty=frequency_penalty,
+        format=format,
+        grammar=grammar,
+        thinking_budget=thinking_budget,
     )
     if size is not None and not show_prompt:
         raise UsageError("--as renders a prompt for another size, and answers nothing", f"--as {size} --show-prompt")

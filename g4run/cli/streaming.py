@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from g4run.cli.interrupts import stop_on_interrupt
 from g4run.cli.output import Output
-from g4run.cli.views import render_length_note, render_timings, render_tool_call
+from g4run.cli.views import render_end_note, render_timings, render_tool_call
 
 if TYPE_CHECKING:
     from g4run.runtime.answer import Answer, AnswerOptions
@@ -54,10 +54,7 @@ def await_answer(answering: "Answering") -> "Answer":
 
 def show_outcome(answer: "Answer", options: "AnswerOptions", output: Output, display: Display) -> None:
     """Write to stderr what there is to say after an answer: that it was cut, and its timings."""
-    from g4run.runtime.answer import FinishReason
-
-    if answer.finish_reason is FinishReason.LENGTH:
-        output.notes.write(render_length_note(answer, max_tokens=options.max_tokens))
+    output.notes.write(render_end_note(answer, max_tokens=options.max_tokens))
     if display.verbose:
         output.notes.write(render_timings(answer))
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from g4run.chat.messages import MediaPart, ToolCall
     from g4run.chat.render import Prompt
     from g4run.planner.values import Plan
-    from g4run.runtime.answer import Answer, Timings
+    from g4run.runtime.answer import Answer, Timings, Usage
 
 _LONGEST_SOURCE = 50  # columns; a data URI has millions
 
@@ -95,19 +95,46 @@ def render_tool_call(call: "ToolCall") -> str:
 
 
 def render_timings(answer: "Answer") -> str:
-    """Write counts and speeds in the eight lines that people compare between runners."""
+    """Write counts and speeds in the eight lines that people compare between runners; a ninth where it drafted."""
     timings: Timings = answer.timings
+    usage = answer.usage
+    cached = f", {usage.cached_tokens} from cache" if usage.cached_tokens else ""
     lines = (
         ("total duration", render_seconds(timings.total_seconds)),
         ("load duration", render_seconds(timings.load_seconds)),
-        ("prompt eval count", f"{answer.usage.prompt_tokens} token(s)"),
+        ("prompt eval count", f"{usage.evaluated_tokens} token(s){cached}"),
         ("prompt eval duration", render_seconds(timings.prompt_seconds)),
         ("prompt eval rate", render_rate(timings.prompt_tokens_per_second)),
-        ("eval count", f"{answer.usage.completion_tokens} token(s)"),
+        ("eval count", f"{usage.completion_tokens} token(s)"),
         ("eval duration", render_seconds(timings.generation_seconds)),
         ("eval rate", render_rate(timings.generation_tokens_per_second)),
+        *_draft_lines(usage),
     )
     return "".join(f"{label + ':':<22}{value}\n" for label, value in lines)
+
+
+def _draft_lines(usage: "Usage") -> tuple[tuple[str, str], ...]:
+    """How many of the guessed tokens were right; nothing where none was guessed."""
+    if not usage.drafted_tokens:
+        return ()
+    share = usage.accepted_tokens / usage.drafted_tokens
+    return (("draft acceptance", f"{usage.accepted_tokens} of {usage.drafted_tokens} token(s), {share:.0%}"),)
+
+
+def render_end_note(answer: "Answer", *, max_tokens: int | None) -> str:
+    """Say why an answer ended where nobody would expect it; empty where it ended as answers do."""
+    from g4run.runtime.answer import FinishReason
+
+    match answer.finish_reason:
+        case FinishReason.LENGTH:
+            return render_length_note(answer, max_tokens=max_tokens)
+        case FinishReason.LOOP:
+            return "Note: the answer was cut: it only repeated itself, which its grammar allows for ever\n"
+        case FinishReason.DEADLINE:
+            return "Note: the answer was cut: its time was over\n"
+        case FinishReason.FAILED:
+            return "Note: the answer was cut: no token could follow, or its grammar is too ambiguous to go on\n"
+    return ""
 
 
 def render_length_note(answer: "Answer", *, max_tokens: int | None) -> str:

@@ -31,7 +31,7 @@ from g4run.engine.protocol import (
     Step,
     Submit,
 )
-from g4run.errors import DoesNotFit, EngineBusy, G4RunError, LoadFailed, SavedStateRefused, WorkerDied
+from g4run.errors import DoesNotFit, EngineBusy, G4RunError, LoadFailed, SavedStateRefused, UsageError, WorkerDied
 
 _WANT_OF_MEMORY = re.compile(
     r"allocate|out of memory|not enough memory|insufficient memory|want of memory", re.IGNORECASE
@@ -223,6 +223,8 @@ def _slowest_micro_batch(parameters: LoadParameters, loaded: Loaded) -> float:
 def _failure(failed: Failed) -> G4RunError:
     if failed.kind == "busy":
         return EngineBusy(failed.reason, "try again in a moment")
+    if failed.kind == "refused":
+        return UsageError(failed.reason)
     return G4RunError(failed.reason)
 
 

@@ -8,7 +8,7 @@ from g4run.engine import llama
 from g4run.engine.cached import CacheSize
 from g4run.engine.log import note
 from g4run.engine.logprobs import LogProbabilities
-from g4run.engine.parameters import LoadParameters
+from g4run.engine.parameters import MOST_DRAFTED, LoadParameters
 from g4run.engine.prompt_cache import PromptCache
 from g4run.engine.protocol import Failed, Finished, Loaded, Report, Sampled, Step, Submit
 from g4run.engine.request import Request, Slice
@@ -162,7 +162,7 @@ class Generator:
         room = self._context.context_length - len(request.tokens)
         if request.max_tokens is not None:
             room = min(room, request.max_tokens - request.generated - 1)
-        most = min(room, llama.MOST_DRAFTED, self._context.micro_batch - 1)
+        most = min(room, MOST_DRAFTED, self._context.micro_batch - 1)
         return self._speculator.propose(request.request_id, request.tokens, most)
 
     def _draw_all(self, batch: list[Slice], firsts: list[int]) -> int:
@@ -272,13 +272,13 @@ def _make_speculator(parameters: LoadParameters, model: llama.Model, context: ll
     """Drafting by looking up, and by a drafter that works, if any. Before anything is decoded: see MtpDrafter."""
     lookup = LookupDrafter()
     if parameters.drafter_path is None:
-        return Speculator([lookup], llama.MOST_DRAFTED)
+        return Speculator([lookup], MOST_DRAFTED)
     try:
         drafter = MtpDrafter(parameters, model, context)
     except llama.LlamaError as error:  # the model answers without it as well, only slower
         note(f"g4run: the drafter is not used: {error}\n")
-        return Speculator([lookup], llama.MOST_DRAFTED)
-    return Speculator([drafter, lookup], llama.MOST_DRAFTED)
+        return Speculator([lookup], MOST_DRAFTED)
+    return Speculator([drafter, lookup], MOST_DRAFTED)
 
 
 def _cache_size(context: llama.Context, parameters: LoadParameters) -> CacheSize:

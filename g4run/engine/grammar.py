@@ -27,6 +27,8 @@ BoolArray = npt.NDArray[np.bool_]
 class Grammar:
     """The state of one request's grammar. It is fed only with what it permits: anything else ends the process.
 
+    A control token has a text, which a grammar may permit as text; but it is none, and comes only where it is named.
+
     `is_too_slow` says that one token took so long that the next ones might take minutes: llama.cpp follows all ways to
     read what was written, and an ambiguous grammar has ever more of them.
     """
@@ -38,6 +40,9 @@ class Grammar:
         self._size = int(C.llama_vocab_n_tokens(vocabulary))
         self._excludes_beyond_ascii = read.excludes_beyond_ascii
         self._named = frozenset(self._token_named(name) for name in read.tokens)
+        self._is_barred = np.zeros(self._size, np.bool_)
+        self._is_barred[index_first_bytes(vocabulary, self._size).controls] = True
+        self._is_barred[list(self._named)] = False
         self._handle = _make_sampler(vocabulary, text)
         self._candidates = Candidates()
         self._is_ended = False
@@ -109,7 +114,7 @@ class Grammar:
                 mask[beginning] = True
             else:
                 self._mark_after(byte, mask)
-        return np.flatnonzero(mask)
+        return np.flatnonzero(mask & ~self._is_barred)
 
     def _mark_after(self, byte: int, mask: BoolArray) -> None:
         index = index_first_bytes(self._vocabulary, self._size)
@@ -137,6 +142,7 @@ class Grammar:
     def _test(self, tokens: IndexArray) -> BoolArray:
         """Which of the tokens may come next."""
         passing = self._candidates.passing(self._handle, tokens)
+        passing &= ~self._is_barred[tokens]
         if self._named:
             for place in np.flatnonzero(passing):
                 token = int(tokens[place])

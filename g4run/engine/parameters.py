@@ -6,26 +6,27 @@ from enum import StrEnum
 
 MAX_LOGPROBS = 20  # what OpenAI's API allows
 LARGEST_BIAS = 1e6  # beside logits of at most 30; what is added to a float32 must leave it finite
+MOST_DRAFTED = 8  # tokens after which logits are wanted at once, beside the newest; 1 MiB each at 262,144 tokens
 LARGEST_COUNT = 2**31 - 1  # llama.cpp counts in 32-bit signed integers
 
-_RANGES = (  # name, lowest, highest; outside, llama.cpp asserts, overflows, or takes a filter for switched off
-    ("temperature", 0, 1e9),
-    ("top_k", 0, LARGEST_COUNT),
-    ("top_p", 0, 1),
-    ("min_p", 0, 1),
-    ("seed", 0, 2**63 - 1),
-    ("repeat_penalty", 1e-3, 1e3),  # what logits are divided by
-    ("repeat_last_n", -1, LARGEST_COUNT),
-    ("presence_penalty", -1e3, 1e3),
-    ("frequency_penalty", -1e3, 1e3),
-    ("typical_p", 0, 1),
-    ("dry_multiplier", 0, 1e3),
-    ("dry_base", 1, 1e3),  # below 1, DRY is off (llama-sampler.cpp:3369)
-    ("dry_allowed_length", 1, LARGEST_COUNT),
-    ("dry_last_n", -1, LARGEST_COUNT),
-    ("xtc_probability", 0, 1),
-    ("xtc_threshold", 0, 1),
-)
+SAMPLING_RANGES = {  # lowest and highest; outside, llama.cpp asserts, overflows, or takes a filter for switched off
+    "temperature": (0, 1e9),
+    "top_k": (0, LARGEST_COUNT),
+    "top_p": (0, 1),
+    "min_p": (0, 1),
+    "seed": (0, 2**63 - 1),
+    "repeat_penalty": (1e-3, 1e3),  # what logits are divided by
+    "repeat_last_n": (-1, LARGEST_COUNT),
+    "presence_penalty": (-1e3, 1e3),
+    "frequency_penalty": (-1e3, 1e3),
+    "typical_p": (0, 1),
+    "dry_multiplier": (0, 1e3),
+    "dry_base": (1, 1e3),  # below 1, DRY is off (llama-sampler.cpp:3369)
+    "dry_allowed_length": (1, LARGEST_COUNT),
+    "dry_last_n": (-1, LARGEST_COUNT),
+    "xtc_probability": (0, 1),
+    "xtc_threshold": (0, 1),
+}
 
 
 class KvType(StrEnum):
@@ -34,6 +35,11 @@ class KvType(StrEnum):
     F16 = "f16"
     Q8_0 = "q8_0"
     Q4_0 = "q4_0"
+
+
+def most_outputs(sequences: int, micro_batch: int) -> int:
+    """Tokens of one decode call after which logits may be wanted: one a sequence, or a draft and the newest."""
+    return max(sequences, min(1 + MOST_DRAFTED, micro_batch))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +105,7 @@ class SamplingParameters:
 
     def __post_init__(self) -> None:
         """Refuse with ValueError what llama.cpp would draw nonsense from, or assert on."""
-        for name, lowest, highest in _RANGES:
+        for name, (lowest, highest) in SAMPLING_RANGES.items():
             value = getattr(self, name)
             if not lowest <= value <= highest:  # NaN is in no range
                 raise ValueError(f"{name} must be between {lowest:g} and {highest:g}, not {value:g}")

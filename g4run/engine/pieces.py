@@ -13,6 +13,7 @@ from g4run.engine.ranking import IndexArray
 
 _SEPARATOR = b"\xff"  # in no UTF-8 text; only the byte token for it has it
 
+_CONTROL = C.LLAMA_TOKEN_ATTR_CONTROL | C.LLAMA_TOKEN_ATTR_UNKNOWN | C.LLAMA_TOKEN_ATTR_USER_DEFINED
 _CLEANED = re.compile(rb"[?!.,']")  # before these, llama_detokenize may leave a space out (llama-vocab.cpp:3840)
 
 
@@ -22,13 +23,14 @@ class FirstBytes:
 
     `tokens` holds all of them, by first byte and then by second byte, 0 where there is none; those of a pair of bytes
     begin at `starts[256 * first + second]`. `singles` maps a byte to a token that is just that byte. `ends` are the
-    tokens that nothing follows.
+    tokens that nothing follows, `controls` the others that structure a conversation and are no text.
     """
 
     tokens: IndexArray
     starts: IndexArray
     singles: dict[int, int]
     ends: IndexArray
+    controls: IndexArray
 
     def beginning(self, byte: int) -> IndexArray:
         """Tokens whose piece begins with a byte."""
@@ -64,7 +66,13 @@ def index_first_bytes(vocabulary: int, size: int) -> FirstBytes:
     singles = {piece[0]: token for token, piece in enumerate(pieces) if len(piece) == 1}
     named = [token for token, piece in enumerate(pieces) if piece.startswith(b"<")]  # as all that end a turn are
     ends = [token for token in named if C.llama_vocab_is_eog(vocabulary, token)]
-    return FirstBytes(order, starts, singles, np.array(ends, np.intp))
+    controls = [token for token in named if token not in ends and _is_control(vocabulary, token)]
+    return FirstBytes(order, starts, singles, np.array(ends, np.intp), np.array(controls, np.intp))
+
+
+def _is_control(vocabulary: int, token: int) -> bool:
+    """Gemma 4 marks some of these tokens USER_DEFINED (the channel, call and response tags, and the quote)."""
+    return bool(C.llama_vocab_get_attr(vocabulary, token) & _CONTROL)
 
 
 def _all_pieces(vocabulary: int, size: int) -> list[bytes]:

@@ -52,6 +52,11 @@ class Vocabulary:
         """Id of a special token; KeyError if the vocabulary does not have it."""
         return self._control_tokens[text]
 
+    @property
+    def control_tokens(self) -> frozenset[int]:
+        """Ids of the special tokens that it has."""
+        return frozenset(self._control_tokens.values())
+
     def tokenize(self, text: str) -> list[int]:
         """Tokens of plain text: whatever special token it spells out stays spelled out.
 

@@ -7,14 +7,14 @@ On the CPU the sum is exact to the byte for the five sizes; on a GPU it is the b
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from g4run.engine.parameters import KvType
+from g4run.engine.parameters import KvType, most_outputs
 from g4run.models.gguf.architecture import Gemma4
 from g4run.planner.kv import cells_of
 
 MASK_BYTES = 2  # of a mask, for each cell and token: F16 with flash attention (src/llama-graph.cpp)
 FLOAT_BYTES = 4
 PIPELINE_COPIES = 4  # GGML_SCHED_MAX_COPIES: of every input, where several GPUs work like a pipeline
-HEAD_BYTES = 32  # the rest of the graph, whatever its size
+PADDING_BYTES = 32  # what a tensor's size is rounded up to; of the places of the outputs, nothing else is left
 # Of the activations, what is alive while a GPU holds a copy of a tensor of the CPU's: from the log of a 12B with 38 of
 # 49 layers offloaded (ollama#16617: 5665 MiB in all, which leaves 139 for the buffer).
 STAGING_SHARE = 0.8
@@ -59,7 +59,8 @@ def compute_bytes(
     tokens = _reserved_tokens(load)
     cells = cells_of(architecture.sliding_window, load.context, load.micro_batch, load.sequences)
     masks = MASK_BYTES * (cells.context + cells.sliding)
-    rest = HEAD_BYTES + (0 if load.kv_type is KvType.F16 else rotation_bytes(architecture))
+    places = -(-FLOAT_BYTES * _outputs(load) // PADDING_BYTES) * PADDING_BYTES
+    rest = places + (0 if load.kv_type is KvType.F16 else rotation_bytes(architecture))
     match role:
         case ComputeRole.INPUTS:
             return tokens * (masks + host_input_bytes(architecture)) + rest
@@ -76,6 +77,11 @@ def _reserved_tokens(load: ComputeLoad) -> int:
     """A micro-batch, rounded up to an equal number for each sequence (llama_context::graph_reserve)."""
     tokens = min(load.micro_batch, load.context)
     return -(-tokens // load.sequences) * load.sequences
+
+
+def _outputs(load: ComputeLoad) -> int:
+    """Rows of logits that the graph is reserved for."""
+    return most_outputs(load.sequences, min(load.micro_batch, load.context))
 
 
 def output_bytes(architecture: Gemma4, sequences: int) -> int:
@@ -137,6 +143,6 @@ def _activation_bound(architecture: Gemma4) -> int:
 
 
 def _logits_bytes(architecture: Gemma4, load: ComputeLoad, tokens: int) -> int:
-    """Logits of one token a sequence, which outweigh the layers where a micro-batch is small."""
-    logits = min(tokens, load.sequences) * architecture.vocabulary_size * FLOAT_BYTES
+    """Logits of all outputs, which outweigh the layers where a micro-batch is small."""
+    logits = min(tokens, _outputs(load)) * architecture.vocabulary_size * FLOAT_BYTES
     return logits + tokens * 2 * FLOAT_BYTES * architecture.embedding_length

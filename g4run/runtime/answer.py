@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from g4run.chat.messages import ToolCall
+from g4run.chat.messages import JsonValue, ToolCall
 from g4run.engine.parameters import SamplingParameters
 
 
@@ -14,6 +14,33 @@ class FinishReason(StrEnum):
     LENGTH = "length"
     TOOL_CALLS = "tool_calls"
     CANCELLED = "cancelled"
+    DEADLINE = "deadline"
+    LOOP = "loop"
+    """Inside a grammar, white space or a repetition that would not have ended."""
+    FAILED = "failed"
+    """No token could be drawn: all were forbidden, or the grammar became too ambiguous to be followed."""
+
+
+@dataclass(frozen=True, slots=True)
+class JsonFormat:
+    """An answer in JSON: one that satisfies a JSON schema, or any object where `schema` is None."""
+
+    schema: JsonValue = None
+
+
+class ToolChoice(StrEnum):
+    """Whether the model calls tools: as it likes, never, or at least one."""
+
+    AUTO = "auto"
+    NONE = "none"
+    REQUIRED = "required"
+
+
+@dataclass(frozen=True, slots=True)
+class NamedTool:
+    """The one tool that the model must call."""
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +48,9 @@ class AnswerOptions:
     """One request to a loaded model. `max_tokens` of None goes on to the end of the context.
 
     `seed` of None draws a fresh one, which the answer reports. `logprobs` is None for none, else the number of
-    alternatives per token (0 to 20).
+    alternatives per token (0 to 20). Of `response_format`, `grammar` (GBNF with the root rule `root`), and a
+    `tool_choice` that asks for a call, only one can be given; all of them begin after the thought. `thinking_budget` is
+    how many tokens a thought may have, and `deadline_seconds` how long all of it may take.
     """
 
     thinking: bool = False
@@ -30,6 +59,11 @@ class AnswerOptions:
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     logprobs: int | None = None
+    response_format: JsonFormat | None = None
+    grammar: str | None = None
+    tool_choice: ToolChoice | NamedTool = ToolChoice.AUTO
+    thinking_budget: int | None = None
+    deadline_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +77,29 @@ class TokenLogprob:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens read and written. `completion_tokens` counts thinking and the end-of-turn token too."""
+    """Tokens read and written. `completion_tokens` counts thinking and the end-of-turn token too.
+
+    Of the prompt, `cached_tokens` had been computed before. Of the completion, `drafted_tokens` were guessed, of which
+    `accepted_tokens` were right.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
+
+    @property
+    def evaluated_tokens(self) -> int:
+        """What was new of the prompt."""
+        return self.prompt_tokens - self.cached_tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Timings:
     """Seconds of each part. Loading counts in the answer that comes after it, and there in `total_seconds` too.
 
+    `prompt_tokens_per_second` counts what was computed of the prompt, not what was reused.
     `generation_tokens_per_second` counts the tokens after the first, which the prompt's last step gave.
     """
 

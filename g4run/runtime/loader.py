@@ -18,7 +18,7 @@ from g4run.planner.confirmation import confirmed_ledger
 from g4run.planner.split import usable_gpus
 from g4run.planner.values import DeviceLedger, Plan
 from g4run.runtime.confirmations import confirm_load
-from g4run.runtime.loading import LoadOptions, LoadPlan, inspect_for, is_tiny, plan_load
+from g4run.runtime.loading import LoadOptions, LoadPlan, inspect_for, is_tiny, plan_load, with_caches
 from g4run.settings import Settings
 from g4run.units import render_bytes, render_count
 
@@ -128,7 +128,8 @@ class Loader:
         if isinstance(probed, ProbeFailure):
             return planned
         ledger = confirmed_ledger(planned.plan, planned.machine, probed)
-        return replace(planned, plan=replace(planned.plan, ledger=ledger))
+        parameters = with_caches(planned.parameters, ledger)
+        return replace(planned, plan=replace(planned.plan, ledger=ledger), parameters=parameters)
 
     def _refusal(self, plan: Plan) -> DoesNotFit:
         """What is missing where, and what would help."""

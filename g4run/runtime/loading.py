@@ -7,10 +7,11 @@ from g4run.engine.parameters import KvType, LoadParameters
 from g4run.errors import UsageError
 from g4run.hardware.machine import Machine
 from g4run.models.library import ModelFile
+from g4run.models.store.records import StoredFile
 from g4run.planner.placement import plan_model
 from g4run.planner.shape import shape_of
 from g4run.planner.split import usable_gpus
-from g4run.planner.values import ModelShape, Plan, PlanRequest, PlanSettings
+from g4run.planner.values import Ledger, ModelShape, Plan, PlanRequest, PlanSettings
 from g4run.runtime.machine import inspect_this_machine, inspect_without_gpus
 from g4run.settings import Settings
 from g4run.units import render_count
@@ -19,6 +20,12 @@ from g4run.units import render_count
 # little to gain (two threads: 1,540 tokens/s, one: 1,430) and much to lose where other programs hold a core (15, 235).
 # A GPU's start alone takes longer than such a model's answer.
 TINY_BYTES = 32 << 20
+
+# Of the main memory that is left, what conversations may take that have left the cache, and as much for checkpoints; so
+# half of it stays for others.
+CACHE_SHARE = 4
+MOST_CHECKPOINT_BYTES = 512 << 20
+MOST_RAM_CACHE_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +64,35 @@ def plan_load(model: ModelFile, machine: Machine, settings: Settings, options: L
         gpu_layers=options.gpu_layers,
         cpu_expert_layers=options.cpu_expert_layers,
     )
-    plan = plan_model(shape_of_file(model), machine, request)
+    plan, drafter = _plan_with_drafter(model, machine, request)
     threads = settings.threads or (1 if is_tiny(model) else plan.settings.threads)
     plan = replace(plan, settings=replace(plan.settings, threads=threads))
-    return LoadPlan(plan, machine, load_parameters(os.fsencode(model.path), plan.settings, machine))
+    parameters = load_parameters(os.fsencode(model.path), plan.settings, machine)
+    drafter_path = None if drafter is None else os.fsencode(drafter.path)
+    return LoadPlan(plan, machine, with_caches(replace(parameters, drafter_path=drafter_path), plan.ledger))
+
+
+def _plan_with_drafter(model: ModelFile, machine: Machine, request: PlanRequest) -> tuple[Plan, StoredFile | None]:
+    """The best plan, and the drafter that was pulled with the model where it has room beside it."""
+    shape = shape_of_file(model)
+    plan = plan_model(shape, machine, request)
+    drafter = model.record.drafter if model.record else None
+    if drafter is None or not drafter.path.exists():
+        return plan, None
+    both = plan_model(replace(shape, drafter_bytes=drafter.size_bytes), machine, request)
+    has_room = both.ledger.fits and both.settings == plan.settings
+    return (both, drafter) if has_room else (plan, None)
+
+
+def with_caches(parameters: LoadParameters, ledger: Ledger) -> LoadParameters:
+    """Give the engine's own caches a part of the main memory that a plan leaves."""
+    host = ledger.devices[-1]
+    share = max(0, host.free_bytes - host.total_bytes) // CACHE_SHARE
+    return replace(
+        parameters,
+        checkpoint_bytes=min(MOST_CHECKPOINT_BYTES, share),
+        ram_cache_bytes=min(MOST_RAM_CACHE_BYTES, share),
+    )
 
 
 def load_parameters(path: bytes, settings: PlanSettings, machine: Machine) -> LoadParameters:
@@ -82,7 +114,7 @@ def load_parameters(path: bytes, settings: PlanSettings, machine: Machine) -> Lo
 
 
 def shape_of_file(model: ModelFile) -> ModelShape:
-    """What a model on disk weighs, without its projector and its drafter, which the engine does not load."""
+    """What a model on disk weighs, without its projector, which the engine does not load, and its drafter."""
     record = model.record
     file_bytes = sum(file.size_bytes for file in record.model_files) if record else model.header.weights_bytes
     digest = (record.digest if record else None) or ""

@@ -56,7 +56,9 @@ def _path(settings: Settings) -> Path:
 def _speed_of_run(machine: Machine, plan: Plan, usage: Usage, timings: Timings, now: float) -> MeasuredSpeed:
     """One run; a speed of 0 where it was too short."""
     generation = timings.generation_tokens_per_second if usage.completion_tokens >= LEAST_TOKENS else 0.0
-    prompt = timings.prompt_tokens_per_second if usage.prompt_tokens >= LEAST_PROMPT_TOKENS else 0.0
+    computed = usage.evaluated_tokens
+    is_typical = computed >= LEAST_PROMPT_TOKENS and computed > usage.cached_tokens  # deep in a context it is slower
+    prompt = timings.prompt_tokens_per_second if is_typical else 0.0
     return MeasuredSpeed(
         machine_id=machine_id_of(machine),
         model_digest=model_digest_of(plan.shape),

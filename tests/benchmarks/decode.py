@@ -108,7 +108,8 @@ def _our_peak(setup: Setup) -> int:
 def _server_peak(setup: Setup) -> int:
     vocabulary = Vocabulary(setup.model, CONTROL_TEXTS)
     conversation = Conversation((Message.of(Role.USER, PROMPT),))
-    tokens = tokenize_prompt(render(conversation, PromptFormat.SMALL, thinking=False), vocabulary)
+    prompt = render(conversation, PromptFormat.SMALL, thinking=False)
+    tokens = list(tokenize_prompt(prompt, vocabulary).tokens)
     with llama_server(
         setup.tools / "llama-server", setup.model, context_length=setup.context_length, threads=setup.threads
     ) as server:

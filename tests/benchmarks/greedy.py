@@ -58,7 +58,7 @@ def _prompts(vocabulary: Vocabulary) -> list[tuple[str, list[int]]]:
     found = []
     for number, case in enumerate(json.loads(PROMPTS.read_text(encoding="utf-8"))):
         prompt = render(parse_conversation(case), PromptFormat.SMALL, thinking=bool(case.get("think")))
-        found.append((f"prompt {number}", tokenize_prompt(prompt, vocabulary)))
+        found.append((f"prompt {number}", list(tokenize_prompt(prompt, vocabulary).tokens)))
     return found
 
 

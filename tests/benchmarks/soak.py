@@ -79,7 +79,8 @@ def make_prompts() -> list[list[int]]:
     for number, question in enumerate(_QUESTIONS):
         messages = (Message.of(Role.SYSTEM, _SYSTEM),) if number % 2 else ()
         conversation = Conversation((*messages, Message.of(Role.USER, question)))
-        prompts.append(tokenize_prompt(render(conversation, PromptFormat.SMALL, thinking=False), vocabulary))
+        prompt = render(conversation, PromptFormat.SMALL, thinking=False)
+        prompts.append(list(tokenize_prompt(prompt, vocabulary).tokens))
     vocabulary.close()
     return prompts
 

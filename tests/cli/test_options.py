@@ -14,9 +14,16 @@ def make(
     seed: int | None = None,
     max_tokens: int | None = None,
     stop: list[str] | None = None,
+    thinking: bool = False,
+    thinking_budget: int | None = None,
+    repeat_penalty: float | None = None,
+    presence_penalty: float | None = None,
+    frequency_penalty: float | None = None,
+    format: str | None = None,
+    grammar: str | None = None,
 ) -> AnswerOptions:
     return make_answer_options(
-        thinking=False,
+        thinking=thinking,
         temperature=temperature,
         top_p=top_p,
         top_k=top_k,
@@ -24,6 +31,12 @@ def make(
         seed=seed,
         max_tokens=max_tokens,
         stop=stop,
+        thinking_budget=thinking_budget,
+        repeat_penalty=repeat_penalty,
+        presence_penalty=presence_penalty,
+        frequency_penalty=frequency_penalty,
+        format=format,
+        grammar=grammar,
     )
 
 
@@ -36,12 +49,29 @@ def test_what_is_given_replaces_a_default_zeros_too() -> None:
     assert made == AnswerOptions(sampling=SamplingParameters(0.0, 0, 0.5, 0.1), seed=0, max_tokens=7, stop=("a", "b"))
 
 
+def test_penalties_and_the_budget_of_a_thought() -> None:
+    made = make(thinking=True, thinking_budget=0, repeat_penalty=1.1, presence_penalty=0.0, frequency_penalty=-0.5)
+    sampling = SamplingParameters(repeat_penalty=1.1, presence_penalty=0.0, frequency_penalty=-0.5)
+    assert made == AnswerOptions(thinking=True, sampling=sampling, thinking_budget=0)
+
+
+def test_json_and_a_grammar_exclude_each_other() -> None:
+    with pytest.raises(UsageError, match="--format and --grammar exclude each other"):
+        make(format="json", grammar="rules.gbnf")
+
+
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("temperature", -0.1, "--temperature must be 0 or more, not -0.1"),
-        ("temperature", float("nan"), "--temperature must be 0 or more, not nan"),
-        ("temperature", float("inf"), "--temperature must be 0 or more, not inf"),
+        ("temperature", -0.1, "--temperature must be between 0 and 1000000000, not -0.1"),
+        ("temperature", float("nan"), "--temperature must be between 0 and 1000000000, not nan"),
+        ("temperature", float("inf"), "--temperature must be between 0 and 1000000000, not inf"),
+        ("temperature", 1e10, "--temperature must be between 0 and 1000000000, not 10000000000.0"),
+        ("repeat_penalty", 0.0, "--repeat-penalty must be between 0.001 and 1000, not 0.0"),
+        ("presence_penalty", 1001.0, "--presence-penalty must be between -1000 and 1000, not 1001.0"),
+        ("frequency_penalty", float("nan"), "--frequency-penalty must be between -1000 and 1000, not nan"),
+        ("thinking_budget", -1, "--thinking-budget must be 0 or more, not -1"),
+        ("thinking_budget", 5, "--thinking-budget bounds a thought, and without --think there is none"),
         ("top_p", 0.0, "--top-p must be above 0 and at most 1, not 0.0"),
         ("top_p", 1.5, "--top-p must be above 0 and at most 1, not 1.5"),
         ("top_k", -1, "--top-k must be 0 or more, not -1"),

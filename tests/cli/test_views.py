@@ -1,3 +1,7 @@
+from dataclasses import replace
+
+import pytest
+
 from g4run.chat.messages import AudioPart, Conversation, ImagePart, Message, Role, ToolCall
 from g4run.chat.render import PromptFormat, render
 from g4run.cli.plan_views import settings_value
@@ -5,6 +9,7 @@ from g4run.cli.views import (
     answer_value,
     error_value,
     prompt_value,
+    render_end_note,
     render_error,
     render_greeting,
     render_length_note,
@@ -28,7 +33,7 @@ ANSWER = Answer(
     thinking="I look.",
     tool_calls=(CALL,),
     finish_reason=FinishReason.TOOL_CALLS,
-    usage=Usage(prompt_tokens=26, completion_tokens=298),
+    usage=Usage(prompt_tokens=26, completion_tokens=298, cached_tokens=4),
     timings=Timings(1.1, 0.13, 2.9, 4.2, 200.0, 102.76),
     seed=42,
 )
@@ -56,7 +61,14 @@ def test_an_answer_as_json() -> None:
             }
         ],
         "finish_reason": "tool_calls",
-        "usage": {"prompt_tokens": 26, "completion_tokens": 298, "total_tokens": 324},
+        "usage": {
+            "prompt_tokens": 26,
+            "completion_tokens": 298,
+            "cached_tokens": 4,
+            "drafted_tokens": 0,
+            "accepted_tokens": 0,
+            "total_tokens": 324,
+        },
         "timings": {
             "load_seconds": 1.1,
             "prompt_seconds": 0.13,
@@ -76,13 +88,41 @@ def test_timings_are_eight_lines() -> None:
     assert render_timings(ANSWER) == (
         "total duration:       4.20s\n"
         "load duration:        1.10s\n"
-        "prompt eval count:    26 token(s)\n"
+        "prompt eval count:    22 token(s), 4 from cache\n"
         "prompt eval duration: 130ms\n"
         "prompt eval rate:     200.00 tokens/s\n"
         "eval count:           298 token(s)\n"
         "eval duration:        2.90s\n"
         "eval rate:            102.76 tokens/s\n"
     )
+
+
+def test_a_ninth_line_says_how_many_guesses_were_right() -> None:
+    drafted = replace(ANSWER, usage=Usage(26, 298, 0, drafted_tokens=80, accepted_tokens=50))
+    lines = render_timings(drafted).splitlines()
+    assert (lines[2], lines[8:]) == (
+        "prompt eval count:    26 token(s)",
+        ["draft acceptance:     50 of 80 token(s), 62%"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("reason", "note"),
+    [
+        (FinishReason.STOP, ""),
+        (FinishReason.TOOL_CALLS, ""),
+        (FinishReason.CANCELLED, ""),
+        (FinishReason.LENGTH, "Note: the answer was cut at 298 tokens (--max-tokens)\n"),
+        (FinishReason.LOOP, "Note: the answer was cut: it only repeated itself, which its grammar allows for ever\n"),
+        (FinishReason.DEADLINE, "Note: the answer was cut: its time was over\n"),
+        (
+            FinishReason.FAILED,
+            "Note: the answer was cut: no token could follow, or its grammar is too ambiguous to go on\n",
+        ),
+    ],
+)
+def test_how_an_answer_ended_is_said_where_nobody_would_expect_it(reason: FinishReason, note: str) -> None:
+    assert render_end_note(replace(ANSWER, finish_reason=reason), max_tokens=298) == note
 
 
 def test_an_answer_that_was_cut_says_by_what() -> None:

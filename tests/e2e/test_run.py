@@ -102,6 +102,24 @@ def test_no_escape_reaches_a_pipe() -> None:
         assert "\r" not in ended.stdout + ended.stderr
 
 
+def test_an_answer_in_json_and_by_a_schema(tmp_path: Path) -> None:
+    schema = tmp_path / "schema.json"
+    schema.write_text('{"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}')
+    assert isinstance(json.loads(run_model(*HELLO, "--format", "json").stdout), dict)
+    answer = json.loads(run_model(*HELLO, "--think", "--hide-thinking", "--format", str(schema)).stdout)
+    assert isinstance(answer["age"], int)
+
+
+def test_an_answer_by_a_grammar_or_by_none(tmp_path: Path) -> None:
+    grammar = tmp_path / "yes.gbnf"
+    grammar.write_text('root ::= "yes" | "no"')
+    assert run_model(*HELLO, "--grammar", str(grammar)).stdout in ("yes\n", "no\n")
+    grammar.write_text("root ::= (")
+    ended = run_g4run(*HELLO, "--grammar", str(grammar))
+    assert (ended.code, ended.stdout) == (2, "")
+    assert ended.stderr.startswith(f"Error: {grammar}, line 1, column 11: a closing parenthesis is expected\n")
+
+
 def test_the_same_seed_draws_the_same_answer() -> None:
     draws = [run_model("run", "demo", *ENDLESS, "--max-tokens", "12", "--hide-thinking") for _ in range(2)]
     assert draws[0] == draws[1]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from g4run.chat.grammars.json_schema import compile_json_schema, json_grammar
-from g4run.chat.grammars.tool_calls import tool_call_grammar
+from g4run.chat.grammars.tool_calls import calls_or_json_grammar, tool_call_grammar
 from g4run.chat.messages import JsonValue, Tool
 from g4run.chat.tokens import CONTROL_TEXTS
 from g4run.engine.grammar import Grammar
@@ -173,3 +173,27 @@ def test_only_the_named_tool_and_only_so_many_calls(judge: Judge) -> None:
     assert [judge.accepts(grammar, call * count, has_tags=True) for count in range(4)] == [False, True, True, False]
     other = f"<|tool_call>call:search{{query:{Q}x{Q}}}<tool_call|>"
     assert not judge.accepts(grammar, other, has_tags=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_valid"),
+    [
+        ('{"ok": true}', True),
+        ("<|tool_call>call:ping{}<tool_call|>", True),
+        ("<|tool_call>call:ping{}<tool_call|><|tool_call>call:ping{}<tool_call|>", True),
+        ('{"ok": 1}', False),
+        ('{"ok": true}<|tool_call>call:ping{}<tool_call|>', False),
+        ('<|tool_call>call:ping{}<tool_call|>{"ok": true}', False),
+        ("<|tool_call>call:pong{}<tool_call|>", False),
+    ],
+)
+def test_calls_or_json(text: str, is_valid: bool, judge: Judge) -> None:
+    schema: JsonValue = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
+    grammar = calls_or_json_grammar([Tool("ping")], schema)
+    assert judge.accepts(grammar, text, has_tags=True) is is_valid
+
+
+def test_calls_or_any_object(judge: Judge) -> None:
+    grammar = calls_or_json_grammar([Tool("ping")], None)
+    assert judge.accepts(grammar, '{"a": [1]}') and not judge.accepts(grammar, "[1]")
+    assert judge.accepts(grammar, "<|tool_call>call:ping{}<tool_call|>", has_tags=True)

@@ -95,6 +95,22 @@ def test_a_token_that_the_grammar_names_is_permitted_only_where_llama_cpp_can_ac
     after_its_text.close()
 
 
+def test_a_control_token_is_no_text(loaded: LoadedVocabulary) -> None:
+    """Its text may be written in others, and itself come where it is named."""
+    turn, quote = loaded.token("<|turn>"), loaded.token('<|"|>')
+    zeros = np.zeros(loaded.size, np.float32)
+    text = Grammar("root ::= [^x]+", loaded.pointer)
+    seen = [(text.permits(turn), text.permits(quote), bool(np.isin([turn, quote], text.permitted(zeros, None)).any()))]
+    for part in "<|turn>":
+        text.accept(loaded.token(part))
+    assert (seen, text.permits(turn)) == ([(False, False, False)], False)
+    text.close()
+    named = Grammar("root ::= <|turn> | [^x]+", loaded.pointer)
+    assert (named.permits(turn), named.permits(quote)) == (True, False)
+    assert np.isin([turn, quote], named.permitted(zeros, None)).tolist() == [True, False]
+    named.close()
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

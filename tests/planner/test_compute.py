@@ -14,9 +14,10 @@ MIB = 1 << 20
 @pytest.mark.parametrize(
     ("size", "load", "size_bytes"),
     [
-        ("e2b", ComputeLoad(8192, 512, 1, KvType.F16), 124_278_816),
-        ("26b", ComputeLoad(8192, 512, 1, KvType.F16), 110_645_280),
-        ("e2b", ComputeLoad(4096, 512, 1, KvType.F16), 120_084_512),
+        ("e2b", ComputeLoad(8192, 512, 1, KvType.F16), 124_278_848),
+        ("26b", ComputeLoad(8192, 512, 1, KvType.F16), 110_645_312),
+        ("e2b", ComputeLoad(4096, 512, 1, KvType.F16), 120_084_544),
+        ("e2b", ComputeLoad(4096, 512, 16, KvType.F16), 123_230_272),
     ],
 )
 def test_on_the_cpu_it_is_llama_cpp_s_to_the_byte(size: str, load: ComputeLoad, size_bytes: int) -> None:
@@ -37,10 +38,10 @@ def test_a_quantized_cache_is_rotated() -> None:
 
 
 def test_logits_outweigh_a_tiny_micro_batch() -> None:
-    """Eight sequences and 32 tokens of an E2B at 131,072: 17,379,008 bytes measured."""
+    """Eight sequences and 32 tokens of an E2B at 131,072: 18,499,008 bytes measured."""
     found = compute_bytes(real_architecture("e2b"), ComputeLoad(131_072, 32, 8, KvType.F16))
-    assert found == pytest.approx(17_379_008, rel=0.03)
-    assert found > 8 * MIB + 32 * 2 * 131_072
+    assert found == pytest.approx(18_499_008, rel=0.001)
+    assert found > 9 * MIB + 32 * 2 * 131_072
 
 
 def test_beside_a_gpu_it_is_what_published_logs_have() -> None:

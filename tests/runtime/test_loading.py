@@ -1,5 +1,6 @@
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -7,6 +8,8 @@ from g4run.engine.parameters import KvType, LoadParameters
 from g4run.errors import UsageError
 from g4run.hardware.machine import Machine
 from g4run.models.library import ModelFile, resolve
+from g4run.models.quantizations import FileRole
+from g4run.models.store.records import Origin, Record, StoredFile, Summary
 from g4run.planner.values import Placement
 from g4run.runtime.loading import LoadOptions, plan_load
 from g4run.settings import Settings, read_settings
@@ -99,6 +102,49 @@ def test_what_a_person_fixed_is_kept(experts: ModelFile) -> None:
 def test_without_a_gpu_the_weights_are_repacked(experts: ModelFile) -> None:
     found = parameters(experts)
     assert (found.gpu_layers, found.repack, found.gpu_split) == (0, True, ())
+
+
+def test_the_caches_take_a_quarter_each_of_what_is_left_up_to_a_bound(experts: ModelFile) -> None:
+    for gigabytes, is_bound in ((64, True), (18, False)):
+        planned = plan_load(experts, machine(gigabytes), settings(), ANY)
+        host = planned.plan.ledger.devices[-1]
+        quarter = (host.free_bytes - host.total_bytes) // 4
+        expected = (512 << 20, 1 << 30) if is_bound else (min(512 << 20, quarter), quarter)
+        assert (planned.parameters.checkpoint_bytes, planned.parameters.ram_cache_bytes) == expected
+        assert is_bound or 0 < quarter < 1 << 30
+
+
+def test_where_nothing_is_left_there_are_no_caches(experts: ModelFile) -> None:
+    forced = plan_load(experts, machine(8), settings(), LoadOptions(ignores_memory=True)).parameters
+    assert (forced.checkpoint_bytes, forced.ram_cache_bytes) == (0, 0)
+
+
+def with_drafter(model: ModelFile, path: Path, size_bytes: int) -> ModelFile:
+    """The model as a record of the store with a drafter beside it."""
+    files = (
+        StoredFile(FileRole.MODEL, model.path, model.header.weights_bytes, None, Origin.LINKED),
+        StoredFile(FileRole.DRAFTER, path, size_bytes, None, Origin.LINKED),
+    )
+    record = Record("mine", files, Summary("26B A4B", 1, 262144, "Q4_0", True), None, None, None, "", "")
+    return replace(model, record=record)
+
+
+def test_a_drafter_is_loaded_where_it_has_room(experts: ModelFile, tmp_path: Path) -> None:
+    path = tmp_path / "drafter.gguf"
+    path.touch()
+    drafted, on = with_drafter(experts, path, 400_000_000), machine(64)
+    planned = plan_load(drafted, on, settings(), ANY)
+    assert planned.parameters.drafter_path == os.fsencode(path)
+    assert planned.plan.ledger.devices[-1].drafter_bytes > 400_000_000
+    without = plan_load(experts, on, settings(), ANY).plan
+    room = replace(on, memory=replace(on.memory, available_bytes=without.ledger.devices[-1].total_bytes + 10**8))
+    full = plan_load(drafted, room, settings(), ANY)
+    assert (full.parameters.drafter_path, full.plan.ledger.devices[-1].drafter_bytes) == (None, 0)
+    assert full.plan.ledger.fits and full.plan.settings == without.settings
+
+
+def test_a_drafter_that_is_gone_is_no_drafter(experts: ModelFile, tmp_path: Path) -> None:
+    assert parameters(with_drafter(experts, tmp_path / "gone.gguf", 1000)).drafter_path is None
 
 
 def test_several_gpus_share_as_they_were_planned(experts: ModelFile) -> None:

@@ -44,10 +44,11 @@ def run_of(
     *,
     completion_tokens: int = 200,
     prompt_tokens: int = 300,
+    cached_tokens: int = 0,
     now: float = 1.0,
     plan: Plan = PLAN,
 ) -> None:
-    usage = Usage(prompt_tokens, completion_tokens)
+    usage = Usage(prompt_tokens, completion_tokens, cached_tokens)
     timings = Timings(prompt_tokens_per_second=prompt, generation_tokens_per_second=generation)
     remember(settings, MACHINE, plan, usage, timings, now)
 
@@ -87,6 +88,15 @@ def test_prompt_and_generation_are_kept_apart(settings: Settings) -> None:
     assert measured_speeds(settings, MACHINE) == (speed_of(100.0, 1000.0, 2.0, 120),)
     run_of(settings, 7.0, 2000.0, completion_tokens=1, now=3.0)
     assert measured_speeds(settings, MACHINE) == (speed_of(100.0, 1700.0, 3.0, 120),)
+
+
+def test_a_prompt_that_was_mostly_cached_says_nothing_of_its_speed(settings: Settings) -> None:
+    run_of(settings, prompt_tokens=300, cached_tokens=173)
+    assert measured_speeds(settings, MACHINE) == (speed_of(100.0, 0.0, position=400),)
+    run_of(settings, prompt_tokens=2000, cached_tokens=1000, now=2.0)
+    assert measured_speeds(settings, MACHINE)[0].prompt_tokens_per_second == 0
+    run_of(settings, prompt_tokens=300, cached_tokens=149, now=3.0)
+    assert measured_speeds(settings, MACHINE)[0].prompt_tokens_per_second == 1000
 
 
 def test_other_settings_models_and_machines_are_others(settings: Settings) -> None:

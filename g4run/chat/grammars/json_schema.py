@@ -12,7 +12,7 @@ from g4run.chat.grammars.compiler import SchemaCompiler
 from g4run.chat.grammars.dialects import JsonDialect
 from g4run.chat.grammars.free_values import FreeValues
 from g4run.chat.grammars.keywords import read_schema
-from g4run.chat.grammars.rules import Rules
+from g4run.chat.grammars.rules import Reference, Rules
 from g4run.chat.messages import JsonValue
 
 
@@ -22,12 +22,23 @@ def compile_json_schema(schema: JsonValue) -> str:
     Raises UsageError, with the keyword and the JSON pointer to it, where a keyword is not supported, a schema is
     broken or contradicts itself, or the grammar would get too large.
     """
-    root = read_schema("the JSON schema", schema)
     rules = Rules()
-    return rules.render(SchemaCompiler(root, rules, JsonDialect(rules)).define(root))
+    return rules.render(_define_schema(rules, schema))
 
 
 def json_grammar() -> str:
     """The grammar of any JSON object: what OpenAI calls "json_object" and Ollama "json"."""
     rules = Rules()
-    return rules.render(FreeValues(rules, JsonDialect(rules)).any_object())
+    return rules.render(define_json(rules, None))
+
+
+def define_json(rules: Rules, schema: JsonValue) -> Reference:
+    """Make the rules of the JSON texts that satisfy a schema, of any object where it is None; raises UsageError."""
+    if schema is None:
+        return FreeValues(rules, JsonDialect(rules)).any_object()
+    return _define_schema(rules, schema)
+
+
+def _define_schema(rules: Rules, schema: JsonValue) -> Reference:
+    root = read_schema("the JSON schema", schema)
+    return SchemaCompiler(root, rules, JsonDialect(rules)).define(root)

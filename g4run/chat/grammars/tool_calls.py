@@ -6,10 +6,11 @@ from typing import Final
 
 from g4run.chat.grammars.compiler import SchemaCompiler
 from g4run.chat.grammars.dialects import CallDialect
+from g4run.chat.grammars.json_schema import define_json
 from g4run.chat.grammars.keywords import Schema, read_schema
 from g4run.chat.grammars.nodes import Node, expand
 from g4run.chat.grammars.rules import Literal, Reference, Rules, Token
-from g4run.chat.messages import Tool
+from g4run.chat.messages import JsonValue, Tool
 from g4run.chat.tokens import TOOL_CALL_CLOSE, TOOL_CALL_OPEN
 from g4run.errors import UsageError
 
@@ -29,11 +30,26 @@ def tool_call_grammar(tools: Sequence[Tool], choice: str | None = None, *, most:
     if not allowed:
         raise UsageError("there is no tool to call" if choice is None else f'there is no tool "{choice}"')
     rules = Rules()
+    return rules.render(_calls(rules, allowed, most))
+
+
+def calls_or_json_grammar(tools: Sequence[Tool], schema: JsonValue) -> str:
+    """The grammar of calls of the tools, or of a JSON text that satisfies a schema; of any object where it is None.
+
+    Raises UsageError as compile_json_schema does.
+    """
+    rules = Rules()
+    json = define_json(rules, schema)
+    return rules.render(rules.define("answer", [(_calls(rules, tools, _MAX_CALLS),), (json,)]))
+
+
+def _calls(rules: Rules, tools: Sequence[Tool], most: int) -> Reference:
+    """From one call to so many of them."""
     calls = [
         (Token(TOOL_CALL_OPEN), Literal(f"call:{_check_name(tool)}"), _arguments(rules, tool), Token(TOOL_CALL_CLOSE))
-        for tool in allowed
+        for tool in tools
     ]
-    return rules.render(rules.define("calls", [rules.repeat(rules.define("call", calls), 1, most)]))
+    return rules.define("calls", [rules.repeat(rules.define("call", calls), 1, most)])
 
 
 def _check_name(tool: Tool) -> str:

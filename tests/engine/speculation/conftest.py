@@ -54,4 +54,4 @@ def prompts() -> list[list[int]]:
     vocabulary = Vocabulary(DEMO, CONTROL_TEXTS)
     conversations = [(parse_conversation({**case, "tools": case["tools"] or []}), case["think"]) for case in CASES]
     rendered = [render(conversation, PromptFormat.SMALL, thinking=think) for conversation, think in conversations]
-    return [tokenize_prompt(prompt, vocabulary) for prompt in rendered]
+    return [list(tokenize_prompt(prompt, vocabulary).tokens) for prompt in rendered]

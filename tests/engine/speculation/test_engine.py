@@ -1,7 +1,10 @@
 """Speculation through the engine's own process: the same tokens, with a drafter and without."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -32,3 +35,40 @@ def test_the_answer_is_the_same_with_and_without(
         assert guessed_end.accepted_tokens <= guessed_end.drafted_tokens
         drafted += guessed_end.drafted_tokens
     assert drafted > 0 or sampling is not GREEDY
+
+
+WITHOUT_SYMBOLS = """
+import os, sys
+sys.modules["llama_cpp.llama_cpp_ext"] = None  # as where the import fails for want of them
+from g4run.engine import llama
+from g4run.engine.generator import Generator
+from g4run.engine.parameters import GenerationParameters, SamplingParameters
+from g4run.engine.protocol import Finished, Submit
+from tests.engine.speculation.conftest import PARAMETERS
+llama.initialize_backend()
+reports = []
+generator = Generator(PARAMETERS, reports.append, lambda _fraction: None)
+generator.submit(Submit(1, [2, 10, 11, 12], GenerationParameters(30, SamplingParameters(temperature=0))))
+while not generator.is_idle:
+    generator.step()
+print([report.generated_tokens for report in reports if isinstance(report, Finished)])
+print([sampled.token for report in reports if not isinstance(report, Finished) for sampled in report.sampled])
+"""
+
+
+def test_a_library_without_hidden_states_answers_without_a_drafter(drafting: Engine) -> None:
+    parameters = GenerationParameters(max_tokens=30, sampling=GREEDY)
+    expected, _ = generate(drafting, [2, 10, 11, 12], parameters)
+    run = subprocess.run([sys.executable, "-c", WITHOUT_SYMBOLS], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines() == [str([len(expected)]), str(tokens_of(expected))]
+    message = "g4run: the drafter is not used: this build of llama.cpp gives no hidden states"
+    assert any(line.startswith(message) for line in run.stderr.splitlines())
+
+
+def test_a_drafter_that_is_none_leaves_the_model_as_it_is(tmp_path: Path) -> None:
+    engine = Engine(replace(PARAMETERS, drafter_path=PARAMETERS.model_path), tmp_path)
+    sampled, _ = generate(engine, [2, 10, 11, 12], GenerationParameters(max_tokens=5, sampling=GREEDY))
+    assert sampled and engine.log_path is not None
+    log = engine.log_path.read_text("utf-8", "replace")
+    assert "g4run: the drafter is not used: a drafter has the architecture gemma4-assistant, not gemma4\n" in log
+    engine.close()
