@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _MOST_CORES: Final = 512  # GGML_MAX_N_THREADS, ggml.h:225
 
+_LARGEST_FILE_BYTES: Final = 1 << 20  # a machine takes some 3,000; a device or a log may never end
+
 _HINT: Final = "g4run hardware --json > machine.json"  # never into the file that was named: it may be anything
 
 GpuName = Annotated[
@@ -71,7 +73,7 @@ def read_machine(path: Path) -> "Machine":
     from g4run.hardware.machine_json import parse_machine
 
     try:
-        value: object = json.loads(path.read_text("utf-8"))
+        value: object = json.loads(_read_start(path).decode("utf-8"))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}", _HINT) from None
     except (ValueError, RecursionError) as error:
@@ -80,3 +82,12 @@ def read_machine(path: Path) -> "Machine":
         return parse_machine(value)
     except UsageError as error:
         raise UsageError(f"{path}: {error.message}", error.hint) from None
+
+
+def _read_start(path: Path) -> bytes:
+    """A file's content. Raises OSError, and UsageError for more than a machine ever takes."""
+    with path.open("rb") as file:
+        content = file.read(_LARGEST_FILE_BYTES + 1)
+    if len(content) > _LARGEST_FILE_BYTES:
+        raise UsageError(f"{path} is too large to be a machine", _HINT)
+    return content

@@ -68,7 +68,6 @@ def _execute(model: str, options: PlanOptions, machine_options: MachineOptions, 
     from g4run.cli.planned_model import find_planned_model
     from g4run.cli.tables import line_width
     from g4run.models.library import Library
-    from g4run.planner.placement import plan_model
 
     settings = read_settings()
     library = Library(settings)
@@ -76,14 +75,29 @@ def _execute(model: str, options: PlanOptions, machine_options: MachineOptions, 
     machine = find_machine(machine_options, settings)  # first: what is typed wrong needs no network to be told
     planned = find_planned_model(library, model, output.notes)
     check_context(request, planned.shape)
-    found = plan_model(planned.shape, machine, request)
+    found = plan_what_fits(planned.shape, machine, request)
     advice = "" if found.ledger.fits else find_advice(library, found, machine, request)
     confirmation = _confirm(found, planned.path, machine, machine_options)
+    left_out = planned.shape.projector_bytes > found.shape.projector_bytes
     if as_json:
-        output.write_json(plan_value(found, advice, confirmation))
+        output.write_json(plan_value(found, advice, confirmation, leaves_projector_out=left_out))
     else:
-        output.answer.write(render_plan(found, advice, confirmation, line_width(output.answer)))
+        width = line_width(output.answer)
+        output.answer.write(render_plan(found, advice, confirmation, width, leaves_projector_out=left_out))
     return 0
+
+
+def plan_what_fits(shape: "ModelShape", machine: "Machine", request: "PlanRequest") -> "Plan":
+    """The best plan; without the projector, which `run` and `chat` do not load, where the model fits only so."""
+    from dataclasses import replace
+
+    from g4run.planner.placement import plan_model
+
+    found = plan_model(shape, machine, request)
+    if found.ledger.fits or not shape.projector_bytes:
+        return found
+    without = plan_model(replace(shape, projector_bytes=0), machine, request)
+    return without if without.ledger.fits else found
 
 
 def _confirm(found: "Plan", path: "Path | None", machine: "Machine", machine_options: MachineOptions) -> "Confirmation":
@@ -157,7 +171,6 @@ def find_advice(library: "Library", found: "Plan", machine: "Machine", request: 
 def _find_smaller(library: "Library", found: "Plan", machine: "Machine") -> str | None:
     """The largest file of the same size in the catalog that fits, by name."""
     from g4run.planner.catalog_shapes import shape_of_catalog
-    from g4run.planner.placement import plan_model
     from g4run.planner.quality import is_acceptable
     from g4run.planner.values import PlanRequest
 
@@ -166,6 +179,6 @@ def _find_smaller(library: "Library", found: "Plan", machine: "Machine") -> str 
         if facts.label == label:
             acceptable = (file for file in library.catalog.available(facts.size) if is_acceptable(file.quantization))
             files = sorted(acceptable, key=lambda file: -file.size_bytes)
-            plans = ((file, plan_model(shape_of_catalog(file, facts), machine, PlanRequest())) for file in files)
+            plans = ((file, plan_what_fits(shape_of_catalog(file, facts), machine, PlanRequest())) for file in files)
             return next((file.name for file, plan in plans if plan.ledger.fits), None)
     return None

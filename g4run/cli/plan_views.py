@@ -24,7 +24,9 @@ _ITEMS: Final[tuple[tuple[str, Callable[[DeviceLedger], int]], ...]] = (
 _ALWAYS_SHOWN: Final = frozenset({"weights", "KV cache", "compute", "total", "free now", "left"})
 
 
-def plan_value(plan: Plan, advice: str, confirmation: Confirmation) -> dict[str, object]:
+def plan_value(
+    plan: Plan, advice: str, confirmation: Confirmation, *, leaves_projector_out: bool = False
+) -> dict[str, object]:
     """A plan as a JSON value; `advice` says what would fit where it does not."""
     reason = confirmation.not_asked or confirmation.problem
     return {
@@ -34,6 +36,7 @@ def plan_value(plan: Plan, advice: str, confirmation: Confirmation) -> dict[str,
         "devices": [_device_value(device) for device in plan.ledger.devices],
         "total_bytes": plan.ledger.total_bytes,
         "fits": plan.ledger.fits,
+        "leaves_projector_out": leaves_projector_out,
         "context": plan.settings.context,
         "max_context": {kv_type.value: longest for kv_type, longest in plan.max_context.items()},
         "settings": settings_value(plan.settings),
@@ -75,9 +78,12 @@ def _device_value(device: DeviceLedger) -> dict[str, object]:
     }
 
 
-def render_plan(plan: Plan, advice: str, confirmation: Confirmation, width: int | None) -> str:
+def render_plan(
+    plan: Plan, advice: str, confirmation: Confirmation, width: int | None, *, leaves_projector_out: bool = False
+) -> str:
     """A plan as text: what it is, the ledger, the settings, the longest contexts, and the verdict."""
-    verdict = _render_verdict(plan, advice) + _render_confirmation(confirmation, width)
+    without = " without its projector, which run and chat do not load" if leaves_projector_out else ""
+    verdict = _render_verdict(plan, advice, without) + _render_confirmation(confirmation, width)
     return "\n".join((_render_head(plan), _render_ledger(plan, width), _render_settings(plan), verdict))
 
 
@@ -142,10 +148,10 @@ def _ways_of_the_cpu(settings: PlanSettings) -> list[tuple[str, str]]:
     return [*lazy, *repacked]
 
 
-def _render_verdict(plan: Plan, advice: str) -> str:
+def _render_verdict(plan: Plan, advice: str, without: str) -> str:
     total = render_bytes(plan.ledger.total_bytes)
     if plan.ledger.fits:
-        return f"It fits: {total} in all.\n"
+        return f"It fits{without}: {total} in all.\n"
     return f"It does not fit: {total} in all. {advice}".rstrip() + "\n"
 
 

@@ -35,6 +35,7 @@ _SOURCES: Final = {
     "estimated": "estimated",
 }
 _USUAL_WIDTH: Final = 80
+_NAMED: Final = 3  # files whose speeds come from elsewhere than those of the others
 
 
 def render_recommendation(recommendation: "Recommendation", width: int | None, *, show_all: bool, is_here: bool) -> str:
@@ -45,7 +46,7 @@ def render_recommendation(recommendation: "Recommendation", width: int | None, *
         _wrap(_sentence(best), width),
         "".join(f"  {line}\n" for line in _commands(best, is_here=is_here)),
         render_table(_COLUMNS, [_row(candidate) for candidate in (best, *others)], width),
-        _wrap(f"{_LEGEND}. Speeds are {_SOURCES[best.speed.source.value]}.", width),
+        _wrap(f"{_LEGEND}. Speeds are {_sources((best, *others))}.", width),
         _reasons("Why not:", others, width),
         _reasons("After freeing memory:", recommendation.after_freeing, width),
         _hidden_note(len(recommendation.alternatives) - len(others)),
@@ -147,6 +148,19 @@ def _row(candidate: "Candidate") -> tuple[str, ...]:
         f"{candidate.quality.value:.2f}",
         candidate.verdict.value,
     )
+
+
+def _sources(candidates: "Sequence[Candidate]") -> str:
+    """Where the speeds of a table come from: most of them, then the others by name, or their number where many."""
+    labels: dict[str, list[str]] = {}
+    for candidate in candidates:
+        labels.setdefault(candidate.speed.source.value, []).append(f"{_label(candidate)} {candidate.file.quantization}")
+    usual, *others = sorted(labels, key=lambda source: -len(labels[source]))
+    named = (
+        labels[source] if len(labels[source]) <= _NAMED else [f"{len(labels[source])} of them"] for source in others
+    )
+    exceptions = (f"{_SOURCES[source]}: {', '.join(names)}" for source, names in zip(others, named, strict=True))
+    return "; ".join((_SOURCES[usual], *exceptions))
 
 
 def _reasons(title: str, candidates: "Sequence[Candidate]", width: int | None) -> str:

@@ -159,6 +159,7 @@ def _parse_processors(reader: _Reader) -> Processors:
         installed_cores=reader.count("installed_cores"),
         performance_cores=reader.optional("performance_cores", reader.count),
         instruction_sets=reader.texts("instruction_sets"),
+        are_virtual=reader.fact("are_virtual"),
     )
 
 

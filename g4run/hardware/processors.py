@@ -5,12 +5,15 @@ many times slower.
 """
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from g4run.hardware.control_groups import control_groups, read_text
 from g4run.hardware.instruction_sets import find_instruction_sets
+
+_HYPERVISOR = re.compile(r"^flags\b.*\bhypervisor\b", re.MULTILINE)  # CPUID leaf 1, x86 only
 
 _Core: TypeAlias = tuple[str, str]  # package and core
 
@@ -20,7 +23,8 @@ class Processors:
     """`physical_cores` counts what affinity leaves; `quota` is the container's limit in processors, None for none.
 
     `logical_processors` counts what affinity leaves too, `installed_cores` all there are (0: unknown), and
-    `performance_cores` the fast ones within affinity where cores are of two kinds, else None.
+    `performance_cores` the fast ones within affinity where cores are of two kinds, else None. `are_virtual` where a
+    hypervisor gives them: each may be a hyperthread.
     """
 
     physical_cores: int
@@ -30,6 +34,7 @@ class Processors:
     installed_cores: int = 0
     performance_cores: int | None = None
     instruction_sets: tuple[str, ...] = ()
+    are_virtual: bool = False
 
     @property
     def threads(self) -> int:
@@ -57,6 +62,7 @@ def inspect_processors(root: Path = Path("/"), allowed: frozenset[int] | None = 
         installed_cores=_cores(directory, _online(directory)) or cores,
         performance_cores=_performance_cores(root, directory, allowed or frozenset()),
         instruction_sets=find_instruction_sets(information),
+        are_virtual=_HYPERVISOR.search(information) is not None,
     )
 
 

@@ -59,6 +59,10 @@ CONSTANTS = {
 # Operations a second that one core reaches: i7-10750H 55, Ultra 7 155H 41; a Xeon's virtual machine 128; Pi 5 27, 37.
 PROCESSOR_FLOPS = {DeviceClass.X86: 48e9, DeviceClass.X86_512: 128e9, DeviceClass.ARM: 32e9}
 CORE_BYTES_PER_SECOND = 12e9  # what one core can multiply through, assumed: an AVX2 core at 4-bit weights
+# A hypervisor's processor may be half of a core. Measured by llama-bench on two of a Sapphire Rapids Xeon: E2B Q4_K_M
+# 7.4 to 8.5 tokens/s, E2B Q4_0 5.3 and 26B Q4_0 3.05, which one constant and one factor meet within 12 %.
+VIRTUAL_CORE_BYTES_PER_SECOND = 7e9
+VIRTUAL_TYPE_RATES = {"Q4_0": 0.7}  # of that, by the type of the weights: more arithmetic for each byte than Q4_K
 MEASURED_OF_NOMINAL = 0.8  # what a copy loop reaches of a nominal memory bandwidth, assumed
 
 # R9700 (Vulkan), 26B UD-Q5_K_XL, 0 to 30 layers of experts on the CPU: 1.14 ms a layer, of which 0.68 ms is reading

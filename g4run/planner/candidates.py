@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from g4run.engine.parameters import KvType
 from g4run.hardware.machine import GpuKind, Machine
 from g4run.models.catalog.catalog import Catalog
 from g4run.models.catalog.values import CatalogFile, SizeFacts
@@ -48,8 +49,9 @@ class Candidate:
     @property
     def command(self) -> str:
         """What to type to talk to it."""
-        context = self.plan.settings.context
-        return f"g4run chat {self.file.name}" + ("" if context == DEFAULT_CONTEXT else f" --ctx {context}")
+        context, kv_type = self.plan.settings.context, self.plan.settings.kv_type
+        options = "" if context == DEFAULT_CONTEXT else f" --ctx {context}"
+        return f"g4run chat {self.file.name}{options}" + ("" if kv_type is KvType.F16 else f" --kv {kv_type}")
 
     @property
     def gpu_bytes(self) -> int:

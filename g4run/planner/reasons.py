@@ -77,7 +77,15 @@ def nothing_will_do(
 
 def whose_memory(candidate: Candidate, machine: Machine) -> str:
     """Which memory a plan for the freed machine waits for, and who holds it; empty where there is enough now."""
-    parts = [_held_memory(device, machine) for device in candidate.plan.ledger.devices]
+    gpus, in_main_memory, parts = usable_gpus(machine), 0, []
+    for device in candidate.plan.ledger.devices:
+        if device.gpu is None or gpus[device.gpu].kind is not GpuKind.DISCRETE:
+            in_main_memory += device.total_bytes
+        else:
+            gpu = gpus[device.gpu]
+            parts.append(_held_memory(device.total_bytes - gpu.free_bytes, f"on {device.name}", gpu.processes))
+    missing = in_main_memory - machine.memory.available_bytes
+    parts.append(_held_memory(missing, "of main memory", machine.memory_processes))
     return " and ".join(part for part in parts if part)
 
 
@@ -143,13 +151,7 @@ def _need(device: DeviceLedger) -> str:
     return f"{render_bytes(device.total_bytes)} of {memory}, {render_bytes(max(0, device.free_bytes))} free"
 
 
-def _held_memory(device: DeviceLedger, machine: Machine) -> str:
-    gpu = None if device.gpu is None else usable_gpus(machine)[device.gpu]
-    if gpu is not None and gpu.kind is GpuKind.DISCRETE:
-        free, place, processes = gpu.free_bytes, f"on {device.name}", gpu.processes
-    else:
-        free, place, processes = machine.memory.available_bytes, "of main memory", machine.memory_processes
-    missing = device.total_bytes - free
+def _held_memory(missing: int, place: str, processes: Sequence[GpuProcess]) -> str:
     return f"{render_bytes(missing)} more {place}, which {_holders(processes)}" if missing > 0 else ""
 
 

@@ -9,6 +9,8 @@ from g4run.planner.calibration import (
     CORE_BYTES_PER_SECOND,
     MEASURED_OF_NOMINAL,
     PROCESSOR_FLOPS,
+    VIRTUAL_CORE_BYTES_PER_SECOND,
+    VIRTUAL_TYPE_RATES,
     Constants,
     card_bandwidth,
 )
@@ -52,11 +54,19 @@ def _processors(plan: Plan, machine: Machine) -> SpeedDevice:
     threads = max(1, min(plan.settings.threads, machine.processors.threads))
     return SpeedDevice(
         constants=CONSTANTS[kind],
-        bytes_per_second=min(_nominal(machine.memory_bandwidth), threads * CORE_BYTES_PER_SECOND / MEASURED_OF_NOMINAL),
+        bytes_per_second=min(_nominal(machine.memory_bandwidth), threads * _core_rate(plan, machine)),
         operations_per_second=threads * PROCESSOR_FLOPS[kind],
         share=1.0,
         is_known=machine.memory_bandwidth.source is not FigureSource.ASSUMED,
     )
+
+
+def _core_rate(plan: Plan, machine: Machine) -> float:
+    """Bytes a second that one core can multiply through, as a nominal bandwidth; WSL shows real cores."""
+    if not machine.processors.are_virtual or machine.platform.is_wsl:
+        return CORE_BYTES_PER_SECOND / MEASURED_OF_NOMINAL
+    type_rate = VIRTUAL_TYPE_RATES.get(plan.shape.weight_type, 1.0)
+    return VIRTUAL_CORE_BYTES_PER_SECOND * type_rate / MEASURED_OF_NOMINAL
 
 
 def _gpu(gpu: Gpu, machine: Machine, share: float) -> SpeedDevice:

@@ -10,6 +10,7 @@ from g4run.hardware.gpu_table import KnownGpu
 from g4run.hardware.machine import Bandwidth, FigureSource, Gpu, GpuKind, Machine
 from g4run.hardware.memory import Memory
 from g4run.hardware.processors import Processors
+from g4run.planner.split import usable_gpus
 
 NO_GPU = "none"
 
@@ -35,18 +36,23 @@ def alter_machine(
     """The machine with what a person names in place of what it has; `gpu` of "none" takes its GPUs away.
 
     What is named is taken to be free, except for what a system keeps. Raises UsageError for a GPU that is not in the
-    table.
+    table, and for memory of none.
     """
+    if vram_bytes is not None and gpu is not None and gpu.lower() == NO_GPU:
+        raise UsageError("--gpu none leaves no GPU that could have --vram", "--vram alone, or --gpu none alone")
     if cores is not None:
         machine = replace(
             machine, processors=Processors(cores, None, instruction_sets=machine.processors.instruction_sets)
         )
     if ram_bytes is not None:
-        machine = replace(machine, memory=_memory(ram_bytes))
+        memory = _memory(ram_bytes)
+        machine = replace(
+            machine, memory=memory, gpus=tuple(_sharing(gpu, machine.memory, memory) for gpu in machine.gpus)
+        )
     if gpu is not None:
         machine = replace(machine, gpus=_gpus(gpu, machine, find_gpu))
     if vram_bytes is not None:
-        machine = replace(machine, gpus=_with_memory(machine.gpus, vram_bytes))
+        machine = replace(machine, gpus=_with_memory(machine, vram_bytes))
     return machine
 
 
@@ -71,6 +77,15 @@ def _freed_bytes(gpu: Gpu, gained: int) -> int:
 
 def _memory(total_bytes: int) -> Memory:
     return Memory(total_bytes, total_bytes - _kept_bytes(total_bytes), None)
+
+
+def _sharing(gpu: Gpu, before: Memory, after: Memory) -> Gpu:
+    """A GPU in other main memory: one without memory of its own may use as large a part of it, or Metal's part."""
+    if gpu.kind is GpuKind.DISCRETE:
+        return gpu
+    total = gpu.total_bytes * after.usable_bytes // max(1, before.usable_bytes)
+    total = working_set_bytes(after.usable_bytes, 0) if gpu.name.startswith("Apple") else total
+    return replace(gpu, total_bytes=total, free_bytes=min(total, after.available_bytes), processes=())
 
 
 def _kept_bytes(total_bytes: int) -> int:
@@ -114,10 +129,12 @@ def _is_apple(known: KnownGpu) -> bool:
     return known.kind is GpuKind.UNIFIED and _APPLE.match(known.name.lower()) is not None
 
 
-def _with_memory(gpus: tuple[Gpu, ...], total_bytes: int) -> tuple[Gpu, ...]:
-    """The GPUs, the first with other memory; where there is none, one of which nothing else is known."""
+def _with_memory(machine: Machine, total_bytes: int) -> tuple[Gpu, ...]:
+    """The GPUs, the first that llama.cpp uses with other memory; where there is none, one of which nothing is known."""
     free_bytes = total_bytes - int(total_bytes * _DISPLAY_SHARE)
-    if gpus:
-        return (replace(gpus[0], total_bytes=total_bytes, free_bytes=free_bytes, processes=()), *gpus[1:])
-    bandwidth = Bandwidth(_ASSUMED_BANDWIDTH, FigureSource.ASSUMED)
-    return (Gpu("GPU", GpuKind.DISCRETE, "CUDA", total_bytes, free_bytes, bandwidth, None),)
+    if not machine.gpus:
+        bandwidth = Bandwidth(_ASSUMED_BANDWIDTH, FigureSource.ASSUMED)
+        return (Gpu("GPU", GpuKind.DISCRETE, "CUDA", total_bytes, free_bytes, bandwidth, None),)
+    first = (usable_gpus(machine) or machine.gpus)[0]
+    altered = replace(first, total_bytes=total_bytes, free_bytes=free_bytes, processes=())
+    return tuple(altered if gpu is first else gpu for gpu in machine.gpus)

@@ -1,12 +1,13 @@
 """A plan as a person and as a program read it."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from g4run.cli.confirming import NOT_HERE, Confirmation
-from g4run.cli.plan import PlanOptions, check_context, find_advice, make_request
+from g4run.cli.plan import PlanOptions, check_context, find_advice, make_request, plan_what_fits
 from g4run.cli.plan_views import plan_value, render_plan
 from g4run.engine.parameters import KvType
 from g4run.errors import UsageError
@@ -15,6 +16,7 @@ from g4run.planner.confirmation import DeviceDifference
 from g4run.planner.placement import plan_model
 from g4run.planner.values import Plan, PlanRequest
 from g4run.settings import Settings
+from g4run.units import render_bytes
 from tests.planner.machines import gpu, machine
 from tests.planner.shapes import real_shape
 
@@ -121,6 +123,7 @@ def test_the_json_is_the_contract() -> None:
         ],
         "total_bytes": device.total_bytes + host.total_bytes,
         "fits": True,
+        "leaves_projector_out": False,
         "context": 8192,
         "max_context": {kv_type.value: plan.max_context[kv_type] for kv_type in KvType},
         "settings": {
@@ -150,6 +153,21 @@ def test_the_json_says_by_how_much_llama_cpp_differs() -> None:
     )
     failed = plan_value(plan_on_a_small_card(), "", Confirmation(problem="no answer"))
     assert (failed["confirmed"], failed["not_confirmed_because"]) == (None, "no answer")
+
+
+def test_what_fits_without_its_projector_is_planned_so() -> None:
+    """`recommend` counts none for a conversation, and `run` loads none."""
+    text_only = real_shape("26b")
+    shape = replace(text_only, projector_bytes=1_500_000_000)
+    room = plan_model(text_only, machine(64), PlanRequest()).ledger.total_bytes / 1e9
+    assert plan_what_fits(shape, machine(64), PlanRequest()).shape == shape
+    tight = plan_what_fits(shape, machine(room + 0.1), PlanRequest())
+    assert tight == plan_model(text_only, machine(room + 0.1), PlanRequest())
+    assert plan_what_fits(shape, machine(2), PlanRequest()).shape == shape
+    text = render_plan(tight, "", UNASKED, 80, leaves_projector_out=True)
+    total = render_bytes(tight.ledger.total_bytes)
+    assert text.endswith(f"\n\nIt fits without its projector, which run and chat do not load: {total} in all.\n")
+    assert plan_value(tight, "", UNASKED, leaves_projector_out=True)["leaves_projector_out"] is True
 
 
 def advice_for(size: str, ram_gb: float, request: PlanRequest, tmp_path: Path) -> str:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from g4run.models.names.parse import Size
 from g4run.planner.goals import Goal, Preference, RecommendRequest
 from g4run.planner.quality import METRIC
 from g4run.planner.recommend import Recommendation, recommend
+from g4run.planner.values import SpeedSource
 from g4run.settings import read_settings
 from tests.planner.golden_table import NOWHERE
 from tests.planner.known_machines import known_machines, make_machine
@@ -53,6 +55,17 @@ def test_the_choice_comes_in_one_sentence_and_then_what_to_type() -> None:
     assert table.splitlines()[1].endswith("  best")
     assert len(table.splitlines()) == 1 + SHOWN
     assert legend.startswith("FILE, GPU and RAM in GB;")
+
+
+def test_a_speed_from_elsewhere_than_the_others_is_named() -> None:
+    best = CHOICE.require_best()
+    measured = replace(best, speed=replace(best.speed, source=SpeedSource.MEASURED))
+    usual = CHOICE.alternatives[0].speed.source
+    assert {other.speed.source for other in choose_rows(best, CHOICE.alternatives)} == {usual} != {SpeedSource.MEASURED}
+    text = render_recommendation(replace(CHOICE, best=measured), None, show_all=False, is_here=False)
+    legend = " ".join(text.split("\n\n")[3].split())
+    assert legend.endswith(f"; measured here: 31B {best.file.quantization}.")
+    assert f"Speeds are {usual.value}" in legend
 
 
 def test_what_is_here_need_not_be_pulled() -> None:

@@ -43,6 +43,14 @@ def test_what_is_typed_wrong_is_said_before_the_network_is_asked(
     assert ended.stderr.startswith(f"Error: {message}\nHint: ")
 
 
+def test_a_file_without_end_is_no_machine(nowhere: dict[str, str], tmp_path: Path) -> None:
+    machine = tmp_path / "machine.json"
+    machine.write_bytes(b" " * ((1 << 20) + 1))
+    ended = run_g4run("recommend", "--machine", str(machine), environment=nowhere)
+    assert ended.code == 2
+    assert ended.stderr.startswith(f"Error: {machine} is too large to be a machine\n")
+
+
 def test_a_machine_of_a_file_is_asked_about_without_network(nowhere: dict[str, str], tmp_path: Path) -> None:
     machine = tmp_path / "machine.json"
     machine.write_text(run_g4run("hardware", "--json", environment=nowhere).stdout, "utf-8")

@@ -108,3 +108,10 @@ def test_fast_cores_that_affinity_takes_away_do_not_count(tmp_path: Path) -> Non
 )
 def test_threads_stay_within_cores_and_quota(cores: int, quota: float | None, threads: int) -> None:
     assert Processors(cores, quota).threads == threads
+
+
+def test_a_hypervisor_s_processors_are_told_apart(tmp_path: Path) -> None:
+    flags = "processor\t: 0\nflags\t\t: fpu avx2 hypervisor lahf_lm\n"
+    assert inspect_processors(machine(tmp_path / "virtual", {"proc/cpuinfo": flags})).are_virtual
+    real = flags.replace(" hypervisor", "") + "model name\t: hypervisor\n"
+    assert not inspect_processors(machine(tmp_path / "real", {"proc/cpuinfo": real})).are_virtual

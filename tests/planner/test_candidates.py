@@ -121,3 +121,12 @@ def test_the_command_names_a_context_that_is_not_the_usual_one() -> None:
 
     assert command(8192) == "g4run chat gemma4:e4b-qat-q4_0"
     assert command(32768) == "g4run chat gemma4:e4b-qat-q4_0 --ctx 32768"
+
+
+def test_the_command_says_what_chat_would_not_choose_by_itself() -> None:
+    usual, small = (
+        next(iter(ask(RecommendRequest(size=Size.E2B), context, kv_type)))
+        for context, kv_type in ((8192, KvType.F16), (16384, KvType.Q8_0))
+    )
+    assert usual.command == f"g4run chat {usual.file.name}"
+    assert small.command == f"g4run chat {small.file.name} --ctx 16384 --kv q8_0"

@@ -7,6 +7,7 @@ import pytest
 from g4run.engine.parameters import KvType
 from g4run.errors import DoesNotFit, UsageError
 from g4run.hardware.machine import GpuProcess, Machine
+from g4run.hardware.machine_json import parse_machine
 from g4run.hardware.memory import Memory
 from g4run.models.catalog.catalog import read_catalog
 from g4run.models.names.parse import Size
@@ -17,7 +18,9 @@ from g4run.planner.goals import Goal, Preference, RecommendRequest
 from g4run.planner.measured import MeasuredSpeed, known_digests, machine_id_of, model_digest_of, settings_key_of
 from g4run.planner.recommend import Recommendation, recommend
 from g4run.planner.values import SpeedSource
+from g4run.units import render_bytes
 from tests.fakes.stores import SUMMARY, TIME
+from tests.hardware.recorded import load_expected
 from tests.planner.golden_table import NOWHERE
 from tests.planner.known_machines import GIB, known_machines, make_machine
 
@@ -164,6 +167,15 @@ def test_more_context_than_any_was_trained_for_is_a_failure() -> None:
 def test_a_size_that_cannot_hear_is_refused() -> None:
     with pytest.raises(UsageError, match=r"^26B A4B does not take audio: E2B, E4B, 12B do$"):
         ask(RTX_4090, RecommendRequest(Goal.AUDIO, size=Size.A4B_26B))
+
+
+def test_what_a_gpu_in_main_memory_takes_is_to_be_freed_as_well() -> None:
+    machine = parse_machine(load_expected("apple-16"))
+    first = ask(machine, RecommendRequest(size=Size.DENSE_12B)).after_freeing[0]
+    devices = first.plan.ledger.devices
+    assert [device.kind for device in devices] == ["gpu", "cpu"]
+    missing = sum(device.total_bytes for device in devices) - machine.memory.available_bytes
+    assert first.freeing.startswith(f"{render_bytes(missing)} more of main memory, which ")
 
 
 def test_what_would_fit_after_freeing_is_apart_with_whose_memory() -> None:

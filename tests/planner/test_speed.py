@@ -9,6 +9,7 @@ from g4run.hardware.machine import FigureSource, Gpu, GpuKind, Machine
 from g4run.planner.measured import MeasuredSpeed, machine_id_of, model_digest_of, settings_key_of
 from g4run.planner.speed import estimate_speed
 from g4run.planner.values import DeviceLedger, Ledger, Plan, SpeedRange, SpeedSource
+from tests.planner.shapes import real_shape
 from tests.planner.speed_machines import make_gpu, make_machine, make_plan
 from tests.planner.speed_rows import model_shape
 
@@ -74,6 +75,18 @@ def test_threads_and_memory_limit_the_processors() -> None:
     assert prompt(make_plan(DENSE, threads=16), machine) == pytest.approx(
         4 * prompt(make_plan(DENSE, threads=4), machine)
     )
+
+
+def test_a_hypervisor_s_processors_multiply_less_and_q4_0_less_still() -> None:
+    """On two with 22 GB/s as measured 26B Q4_0 ran at 3.05 tokens/s, E2B Q4_0 at 5.3 and Q4_K_M at 7.4 to 8.5."""
+    real = make_machine(bandwidth=27.5e9, cores=2)
+    virtual = replace(real, processors=replace(real.processors, are_virtual=True))
+    wsl = replace(virtual, platform=replace(virtual.platform, is_wsl=True))
+    plan = make_plan(real_shape("26b", "Q4_0"), threads=2)
+    assert generation(plan, wsl) == generation(plan, real) > 1.5 * generation(plan, virtual)
+    assert generation(plan, virtual) == pytest.approx(3.05, rel=0.15)
+    assert generation(make_plan(real_shape("e2b", "Q4_0"), threads=2), virtual) == pytest.approx(5.3, rel=0.15)
+    assert generation(make_plan(real_shape("e2b", "Q4_K_M"), threads=2), virtual) == pytest.approx(8.0, rel=0.15)
 
 
 def test_more_threads_than_the_container_has_change_nothing() -> None:

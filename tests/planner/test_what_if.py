@@ -112,3 +112,28 @@ def test_a_gpu_in_main_memory_gains_what_main_memory_gains() -> None:
 def test_freeing_an_idle_machine_changes_nothing() -> None:
     idle = MACHINES["desktop, no GPU, 32 GB"]
     assert free_machine(idle) == idle
+
+
+def test_memory_is_that_of_the_first_gpu_that_llama_cpp_uses() -> None:
+    discrete = MACHINES["desktop, RTX 4090 and RTX 3060, 64 GB"].gpus[0]
+    integrated = Gpu("Intel Graphics", GpuKind.INTEGRATED, "Vulkan", 8 * GIB, 8 * GIB, None, None)
+    unused = replace(discrete, backend=None)
+    machine = replace(LAPTOP, gpus=(unused, integrated, discrete))
+    altered = alter_machine(machine, vram_bytes=48 * 10**9, find_gpu=find_gpu)
+    assert [gpu.total_bytes for gpu in altered.gpus] == [discrete.total_bytes, 8 * GIB, 48 * 10**9]
+
+
+def test_no_gpu_has_no_memory() -> None:
+    with pytest.raises(UsageError, match=r"^--gpu none leaves no GPU that could have --vram$"):
+        alter_machine(LAPTOP, gpu="none", vram_bytes=8 * 10**9, find_gpu=find_gpu)
+
+
+def test_a_gpu_in_main_memory_has_its_part_of_other_main_memory() -> None:
+    apple = alter_machine(MACHINES["Apple M2, 16 GB"], ram_bytes=64 * GIB, find_gpu=find_gpu)
+    assert [(gpu.total_bytes, gpu.free_bytes) for gpu in apple.gpus] == [(48 * GIB, 48 * GIB)]
+    half = Gpu("Radeon", GpuKind.INTEGRATED, "Vulkan", 8 * GIB, 2 * GIB, None, None)
+    halved = alter_machine(replace(LAPTOP, gpus=(half,)), ram_bytes=8 * GIB, find_gpu=find_gpu)
+    assert LAPTOP.memory.total_bytes == 16 * GIB
+    assert [(gpu.total_bytes, gpu.free_bytes) for gpu in halved.gpus] == [(4 * GIB, 4 * GIB)]
+    card = MACHINES["desktop, RTX 4090 and RTX 3060, 64 GB"]
+    assert alter_machine(card, ram_bytes=8 * GIB, find_gpu=find_gpu).gpus == card.gpus
