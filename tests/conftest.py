@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from g4run.settings import ENVIRONMENT_VARIABLES
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # on a busy machine anything may take long
+hypothesis.settings.load_profile("untimed")
 
 OTHER_TOOLS = ("HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME", "TRANSFORMERS_OFFLINE")
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
