@@ -9,9 +9,32 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPResponse
 from pathlib import Path
 
 START_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """One completion as its caller saw it; prompt and generation seconds are the side's own."""
+
+    tokens: list[int]
+    first_seconds: float
+    seconds: float
+    evaluated_tokens: int
+    prompt_seconds: float
+    generation_seconds: float
+
+    @property
+    def decode_speed(self) -> float:
+        """Tokens per second after the first."""
+        return (len(self.tokens) - 1) / self.generation_seconds
+
+    @property
+    def prompt_speed(self) -> float:
+        """Tokens per second of what was evaluated of the prompt."""
+        return self.evaluated_tokens / self.prompt_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +56,61 @@ class LlamaServer:
         answer = self._post("/completion", json.dumps(request).encode())
         return str(answer["content"]), [int(token) for token in answer["tokens"]]  # type: ignore[attr-defined]
 
+    def stream(self, tokens: list[int], max_tokens: int) -> Completed:
+        """A greedy completion as it comes, with the prompt cache; the model's own end is ignored."""
+        request = {
+            "prompt": tokens,
+            "n_predict": max_tokens,
+            "temperature": 0,
+            "return_tokens": True,
+            "stream": True,
+            "ignore_eos": True,
+        }
+        started = time.perf_counter()
+        drawn: list[int] = []
+        first = 0.0
+        timings: dict[str, float] = {}
+        with self._open("/completion", json.dumps(request).encode()) as response:
+            for line in response:
+                if line.startswith(b"data: "):
+                    event = json.loads(line[len(b"data: ") :])
+                    drawn += event.get("tokens", [])
+                    first = first or (time.perf_counter() - started if drawn else 0.0)
+                    timings = event.get("timings", timings)
+        return Completed(
+            tokens=drawn,
+            first_seconds=first,
+            seconds=time.perf_counter() - started,
+            evaluated_tokens=int(timings["prompt_n"]),
+            prompt_seconds=timings["prompt_ms"] / 1000,
+            generation_seconds=timings["predicted_ms"] / 1000,
+        )
+
     def peak_memory_bytes(self) -> int:
         """The most that was resident at any time."""
         return peak_memory_bytes(self.pid)
 
     def _post(self, path: str, body: bytes) -> dict[str, object]:
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}{path}", body, {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=600) as response:
+        with self._open(path, body) as response:
             return dict(json.load(response))
+
+    def _open(self, path: str, body: bytes) -> HTTPResponse:
+        address = f"http://127.0.0.1:{self.port}{path}"
+        request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
+        response: HTTPResponse = urllib.request.urlopen(request, timeout=600)
+        return response
 
 
 @contextmanager
-def llama_server(program: Path, model: Path, *, context_length: int, threads: int) -> Iterator[LlamaServer]:
-    """Start the server with one slot and the settings that g4run loads with; stop it at the end."""
+def llama_server(
+    program: Path, model: Path, *, context_length: int, threads: int, sequences: int = 1
+) -> Iterator[LlamaServer]:
+    """Start the server with the settings that g4run loads with; stop it at the end."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    arguments = ["-m", str(model), "-c", str(context_length), "-t", str(threads), "-fa", "on", "-np", "1"]
+    arguments = ["-m", str(model), "-c", str(context_length), "-t", str(threads), "-fa", "on"]
+    arguments += ["-np", str(sequences), "-kvu"]
     process = subprocess.Popen(
         [str(program), *arguments, "--host", "127.0.0.1", "--port", str(port), "--no-webui"],
         stdout=subprocess.DEVNULL,

@@ -2,7 +2,7 @@
 
 import json
 
-import jsonschema  # type: ignore[import-untyped] # it ships no types
+import jsonschema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
