@@ -1,10 +1,11 @@
 """Output held to JSON schemas: how fast beside free output, and whether all of it parses and validates.
 
     python -m tests.benchmarks.structured speed e2b.gguf [--pairs 3] [--tokens 48]
-    python -m tests.benchmarks.structured schemas [--count 200]
+    python -m tests.benchmarks.structured schemas [--count 200] [--bounded]
 
 `speed` runs any file; weights that are random reject nearly every token, which is the worst case. `schemas` draws
-schemas at random and lets the built-in model answer each, at temperature 1; a failure is printed whole.
+schemas at random and lets the built-in model answer each, at temperature 1; a failure is printed whole. Where a schema
+lets strings or lists grow without bound so small a model may never come to an end; `--bounded` gives each a bound.
 """
 
 import argparse
@@ -51,6 +52,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=48)
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--bounded", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as logs:
         threads = 1 if arguments.model == DEMO_PATH else THREADS
@@ -59,7 +61,8 @@ def main() -> None:
         if arguments.what == "speed":
             compare_speed(engine, arguments.pairs, arguments.tokens)
         else:
-            check_schemas(engine, arguments.model, arguments.count, arguments.seed)
+            drawn = _draw_schemas(arguments.count, arguments.seed, is_bounded=arguments.bounded)
+            check_schemas(engine, arguments.model, drawn)
         engine.close()
 
 
@@ -90,12 +93,12 @@ def _speed(engine: Engine, grammar: str | None, tokens: int) -> float:
     return (finished.generated_tokens - 1) / finished.generation_seconds
 
 
-def check_schemas(engine: Engine, model: Path, count: int, number: int) -> None:
+def check_schemas(engine: Engine, model: Path, drawn: list[JsonValue]) -> None:
     """Let the model answer each schema; every answer must parse and validate."""
     vocabulary = Vocabulary(model, CONTROL_TEXTS)
     reasons: dict[str, int] = {}
     failures = 0
-    for schema in _draw_schemas(count, number):
+    for schema in drawn:
         text, reason = _answer(engine, vocabulary, compile_json_schema(schema))
         reasons[reason] = reasons.get(reason, 0) + 1
         try:
@@ -103,17 +106,18 @@ def check_schemas(engine: Engine, model: Path, count: int, number: int) -> None:
         except (ValueError, jsonschema.ValidationError) as error:
             failures += 1
             sys.stdout.write(f"{reason}: {json.dumps(schema)}\n  {text!r}\n  {str(error).splitlines()[0]}\n")
-    sys.stdout.write(f"{count - failures} of {count} outputs parse and validate; they ended by {reasons}\n")
+    sys.stdout.write(f"{len(drawn) - failures} of {len(drawn)} outputs parse and validate; they ended by {reasons}\n")
 
 
-def _draw_schemas(count: int, number: int) -> list[JsonValue]:
+def _draw_schemas(count: int, number: int, *, is_bounded: bool) -> list[JsonValue]:
     """So many schemas that can be held, the same for the same number."""
     found: list[JsonValue] = []
 
     @seed(number)
     @settings(max_examples=20 * count, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     @given(schemas())
-    def collect(schema: JsonValue) -> None:
+    def collect(drawn: JsonValue) -> None:
+        schema = _bounded(drawn) if is_bounded else drawn
         if len(found) < count:
             try:
                 compile_json_schema(schema)
@@ -123,6 +127,35 @@ def _draw_schemas(count: int, number: int) -> list[JsonValue]:
 
     collect()
     return found
+
+
+def _bounded(schema: JsonValue) -> JsonValue:
+    """The schema with a bound for every string and list that has none, and numbers where anything was allowed."""
+    if schema is True or schema == {}:
+        return {"type": "integer", "minimum": 0, "maximum": 999}
+    if not isinstance(schema, dict):
+        return schema
+    inner = {key: _bounded_part(key, value) for key, value in schema.items()}
+    kinds = schema.get("type")
+    if kinds == "string" and not {"maxLength", "pattern", "format"} & schema.keys():
+        return {**inner, "maxLength": 12}
+    if kinds == "array":
+        return {"maxItems": max(4, _count(schema.get("minItems"))), **inner}
+    return {"additionalProperties": False, **inner} if kinds == "object" else inner
+
+
+def _bounded_part(key: str, value: JsonValue) -> JsonValue:
+    if key in ("items", "additionalProperties", "propertyNames"):
+        return value if value is False else _bounded(value)
+    if key in ("anyOf", "oneOf", "allOf", "prefixItems") and isinstance(value, list):
+        return [_bounded(each) for each in value]
+    if key in ("properties", "patternProperties", "$defs") and isinstance(value, dict):
+        return {name: _bounded(each) for name, each in value.items()}
+    return value
+
+
+def _count(value: JsonValue) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _answer(engine: Engine, vocabulary: Vocabulary, grammar: str) -> tuple[str, str]:
