@@ -136,12 +136,13 @@ def _bounded(schema: JsonValue) -> JsonValue:
     if not isinstance(schema, dict):
         return schema
     inner = {key: _bounded_part(key, value) for key, value in schema.items()}
-    kinds = schema.get("type")
-    if kinds == "string" and not {"maxLength", "pattern", "format"} & schema.keys():
-        return {**inner, "maxLength": 12}
-    if kinds == "array":
+    named = schema.get("type")
+    kinds = named if isinstance(named, list) else [named]
+    if "string" in kinds and not {"maxLength", "format"} & schema.keys():
+        return {**inner, "maxLength": 40 if "pattern" in schema else max(12, _count(schema.get("minLength")))}
+    if "array" in kinds:
         return {"maxItems": max(4, _count(schema.get("minItems"))), **inner}
-    return {"additionalProperties": False, **inner} if kinds == "object" else inner
+    return {"additionalProperties": False, **inner} if "object" in kinds else inner
 
 
 def _bounded_part(key: str, value: JsonValue) -> JsonValue:
