@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from g4run.cli import options as given
+from g4run.cli.checked_options import make_answer_options, make_load_options
 from g4run.cli.conversation import repair_text
 from g4run.cli.loading import open_model
+from g4run.cli.options import SharedOptions, System, expand_options
 from g4run.cli.output import Output, Task
 from g4run.cli.streaming import Display
 from g4run.cli.views import render_greeting
@@ -37,32 +38,14 @@ class ChatRequest:
     is_verbose: bool
 
 
+@expand_options
 def chat(
     model: Annotated[
         str | None, typer.Argument(metavar="[MODEL]", help="A name, the path of a GGUF file, or 'demo'.")
     ] = None,
-    system: given.System = None,
-    temperature: given.Temperature = None,
-    top_p: given.TopP = None,
-    top_k: given.TopK = None,
-    min_p: given.MinP = None,
-    repeat_penalty: given.RepeatPenalty = None,
-    presence_penalty: given.PresencePenalty = None,
-    frequency_penalty: given.FrequencyPenalty = None,
-    seed: given.Seed = None,
-    max_tokens: given.MaxTokens = None,
-    context_length: given.ContextLength = None,
-    kv: given.Kv = None,
-    gpu_layers: given.GpuLayers = None,
-    cpu_experts: given.CpuExperts = None,
-    force: given.Force = False,
-    stop: given.Stop = None,
-    format: given.Format = None,
-    grammar: given.Grammar = None,
-    think: given.Think = False,
-    thinking_budget: given.ThinkingBudget = None,
-    hide_thinking: given.HideThinking = False,
-    verbose: given.Verbose = False,
+    system: System = None,
+    *,
+    shared: SharedOptions,
 ) -> Task:
     """Talk to a model; without MODEL, to the best that is here.
 
@@ -71,31 +54,13 @@ def chat(
 
     In a pipe, each line of stdin is a message, or each block between lines of \"\"\".
     """
-    options = given.make_answer_options(
-        thinking=think,
-        temperature=temperature,
-        top_p=top_p,
-        top_k=top_k,
-        min_p=min_p,
-        seed=seed,
-        max_tokens=max_tokens,
-        stop=stop,
-        repeat_penalty=repeat_penalty,
-        presence_penalty=presence_penalty,
-        frequency_penalty=frequency_penalty,
-        format=format,
-        grammar=grammar,
-        thinking_budget=thinking_budget,
-    )
     request = ChatRequest(
         model=model,
         system=None if system is None else repair_text(system),
-        options=options,
-        loading=given.make_load_options(
-            context=context_length, kv=kv, gpu_layers=gpu_layers, cpu_experts=cpu_experts, force=force
-        ),
-        hides_thinking=hide_thinking,
-        is_verbose=verbose,
+        options=make_answer_options(shared),
+        loading=make_load_options(shared),
+        hides_thinking=shared.hide_thinking,
+        is_verbose=shared.verbose,
     )
     return partial(execute, request)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from g4run.cli.confirming import Confirmation
     from g4run.hardware.machine import Machine
     from g4run.models.library import Library
-    from g4run.planner.values import ModelShape, Plan, PlanRequest
+    from g4run.planner.values import Plan, PlanRequest
 
 _MOST_SEQUENCES = 256  # LLAMA_MAX_SEQ, llama-cparams.h
 
@@ -68,36 +68,24 @@ def _execute(model: str, options: PlanOptions, machine_options: MachineOptions, 
     from g4run.cli.planned_model import find_planned_model
     from g4run.cli.tables import line_width
     from g4run.models.library import Library
+    from g4run.planner.placement import plan_with_drafter
+    from g4run.planner.requests import check_request
 
     settings = read_settings()
     library = Library(settings)
     request = make_request(options)
     machine = find_machine(machine_options, settings)  # first: what is typed wrong needs no network to be told
-    planned = find_planned_model(library, model, output.notes)
-    check_context(request, planned.shape)
-    found = plan_what_fits(planned.shape, machine, request)
+    planned = find_planned_model(library, model, machine, output.notes)
+    check_request(request, planned.shape, machine)
+    found = plan_with_drafter(planned.shape, planned.drafter_bytes, machine, request)
     advice = "" if found.ledger.fits else find_advice(library, found, machine, request)
     confirmation = _confirm(found, planned.path, machine, machine_options)
-    left_out = planned.shape.projector_bytes > found.shape.projector_bytes
     if as_json:
-        output.write_json(plan_value(found, advice, confirmation, leaves_projector_out=left_out))
+        output.write_json(plan_value(found, advice, confirmation, projector_bytes=planned.projector_bytes))
     else:
-        width = line_width(output.answer)
-        output.answer.write(render_plan(found, advice, confirmation, width, leaves_projector_out=left_out))
+        width, projector_bytes = line_width(output.answer), planned.projector_bytes
+        output.answer.write(render_plan(found, advice, confirmation, width, projector_bytes=projector_bytes))
     return 0
-
-
-def plan_what_fits(shape: "ModelShape", machine: "Machine", request: "PlanRequest") -> "Plan":
-    """The best plan; without the projector, which `run` and `chat` do not load, where the model fits only so."""
-    from dataclasses import replace
-
-    from g4run.planner.placement import plan_model
-
-    found = plan_model(shape, machine, request)
-    if found.ledger.fits or not shape.projector_bytes:
-        return found
-    without = plan_model(replace(shape, projector_bytes=0), machine, request)
-    return without if without.ledger.fits else found
 
 
 def _confirm(found: "Plan", path: "Path | None", machine: "Machine", machine_options: MachineOptions) -> "Confirmation":
@@ -135,19 +123,6 @@ def _within(option: str, value: int | None, least: int, most: int, example: int)
     return value
 
 
-def check_context(request: "PlanRequest", shape: "ModelShape") -> None:
-    """Raise UsageError for a context longer than the model was trained for."""
-    from g4run.units import render_count
-
-    trained = shape.architecture.context_length
-    if request.context is not None and request.context > trained:
-        raise UsageError(
-            f"{shape.name} was trained for a context of {render_count(trained)} tokens, "
-            f"not {render_count(request.context)}",
-            f"--ctx {trained}",
-        )
-
-
 def find_advice(library: "Library", found: "Plan", machine: "Machine", request: "PlanRequest") -> str:
     """What would fit, in one sentence: a shorter context, other settings, a smaller file, or nothing."""
     from dataclasses import replace
@@ -170,7 +145,10 @@ def find_advice(library: "Library", found: "Plan", machine: "Machine", request: 
 
 def _find_smaller(library: "Library", found: "Plan", machine: "Machine") -> str | None:
     """The largest file of the same size in the catalog that fits, by name."""
+    from dataclasses import replace
+
     from g4run.planner.catalog_shapes import shape_of_catalog
+    from g4run.planner.placement import plan_model
     from g4run.planner.quality import is_acceptable
     from g4run.planner.values import PlanRequest
 
@@ -179,6 +157,7 @@ def _find_smaller(library: "Library", found: "Plan", machine: "Machine") -> str 
         if facts.label == label:
             acceptable = (file for file in library.catalog.available(facts.size) if is_acceptable(file.quantization))
             files = sorted(acceptable, key=lambda file: -file.size_bytes)
-            plans = ((file, plan_what_fits(shape_of_catalog(file, facts), machine, PlanRequest())) for file in files)
+            shapes = ((file, replace(shape_of_catalog(file, facts), projector_bytes=0)) for file in files)
+            plans = ((file, plan_model(shape, machine, PlanRequest())) for file, shape in shapes)
             return next((file.name for file, plan in plans if plan.ledger.fits), None)
     return None

@@ -6,6 +6,7 @@ from typing import Final
 
 from g4run.cli.confirming import Confirmation
 from g4run.cli.tables import Column, render_pairs, render_table
+from g4run.planner.caches import CacheBounds, bound_caches
 from g4run.planner.values import DeviceLedger, Placement, Plan, PlanSettings
 from g4run.units import render_bytes, render_count
 
@@ -24,10 +25,11 @@ _ITEMS: Final[tuple[tuple[str, Callable[[DeviceLedger], int]], ...]] = (
 _ALWAYS_SHOWN: Final = frozenset({"weights", "KV cache", "compute", "total", "free now", "left"})
 
 
-def plan_value(
-    plan: Plan, advice: str, confirmation: Confirmation, *, leaves_projector_out: bool = False
-) -> dict[str, object]:
-    """A plan as a JSON value; `advice` says what would fit where it does not."""
+def plan_value(plan: Plan, advice: str, confirmation: Confirmation, *, projector_bytes: int = 0) -> dict[str, object]:
+    """A plan as a JSON value; `advice` says what would fit where it does not.
+
+    `projector_bytes` is the size of a projector that the model has, and that is not loaded.
+    """
     reason = confirmation.not_asked or confirmation.problem
     return {
         "model": plan.shape.name,
@@ -36,18 +38,19 @@ def plan_value(
         "devices": [_device_value(device) for device in plan.ledger.devices],
         "total_bytes": plan.ledger.total_bytes,
         "fits": plan.ledger.fits,
-        "leaves_projector_out": leaves_projector_out,
+        "unloaded_projector_bytes": projector_bytes,
         "context": plan.settings.context,
         "max_context": {kv_type.value: longest for kv_type, longest in plan.max_context.items()},
-        "settings": settings_value(plan.settings),
+        "settings": settings_value(plan),
         "advice": advice or None,
         "confirmed": None if reason else {"by": "llama.cpp", "difference_bytes": confirmation.difference_bytes},
         "not_confirmed_because": reason or None,
     }
 
 
-def settings_value(settings: PlanSettings) -> dict[str, object]:
-    """The settings of a plan as a JSON value."""
+def settings_value(plan: Plan) -> dict[str, object]:
+    """The settings of a plan as a JSON value, and what the engine's own caches may take beside it."""
+    settings, bounds = plan.settings, bound_caches(plan.ledger)
     return {
         "gpu_layers": settings.gpu_layers,
         "cpu_expert_layers": settings.cpu_expert_layers,
@@ -59,6 +62,8 @@ def settings_value(settings: PlanSettings) -> dict[str, object]:
         "threads": settings.threads,
         "lazy_table": settings.lazy_table,
         "repack": settings.repack,
+        "checkpoint_bytes": bounds.checkpoint_bytes,
+        "ram_cache_bytes": bounds.ram_cache_bytes,
     }
 
 
@@ -79,12 +84,12 @@ def _device_value(device: DeviceLedger) -> dict[str, object]:
 
 
 def render_plan(
-    plan: Plan, advice: str, confirmation: Confirmation, width: int | None, *, leaves_projector_out: bool = False
+    plan: Plan, advice: str, confirmation: Confirmation, width: int | None, *, projector_bytes: int = 0
 ) -> str:
     """A plan as text: what it is, the ledger, the settings, the longest contexts, and the verdict."""
-    without = " without its projector, which run and chat do not load" if leaves_projector_out else ""
-    verdict = _render_verdict(plan, advice, without) + _render_confirmation(confirmation, width)
-    return "\n".join((_render_head(plan), _render_ledger(plan, width), _render_settings(plan), verdict))
+    verdict = _render_verdict(plan, advice) + _render_confirmation(confirmation, width)
+    settings = _render_settings(plan, projector_bytes)
+    return "\n".join((_render_head(plan), _render_ledger(plan, width), settings, verdict))
 
 
 def _render_head(plan: Plan) -> str:
@@ -111,7 +116,7 @@ def _signed_bytes(size_bytes: int) -> str:
     return "-" + render_bytes(-size_bytes) if size_bytes < 0 else render_bytes(size_bytes)
 
 
-def _render_settings(plan: Plan) -> str:
+def _render_settings(plan: Plan, projector_bytes: int) -> str:
     settings = plan.settings
     longest = ", ".join(
         f"{kv_type.value} {render_count(tokens) if tokens else 'none'}" for kv_type, tokens in plan.max_context.items()
@@ -123,6 +128,8 @@ def _render_settings(plan: Plan) -> str:
             ("sequences", f"{settings.sequences}, micro-batch {render_count(settings.micro_batch)} tokens"),
             ("threads", str(settings.threads)),
             *_ways_of_the_cpu(settings),
+            ("caches", _caches_text(bound_caches(plan.ledger))),
+            *_unloaded(projector_bytes),
             ("longest context", longest),
         ],
         indent="",
@@ -142,16 +149,30 @@ def _layers_text(plan: Plan) -> str:
             return f"the last {settings.gpu_layers} of {every} on the GPU, the others on the CPU"
 
 
+def _unloaded(projector_bytes: int) -> list[tuple[str, str]]:
+    return (
+        [("projector", f"{render_bytes(projector_bytes)}, which run and chat do not load")] if projector_bytes else []
+    )
+
+
+def _caches_text(bounds: CacheBounds) -> str:
+    """What grows while a model is used, and is in no total."""
+    if not bounds.checkpoint_bytes:
+        return "none, no main memory is left for them"
+    conversations = render_bytes(bounds.ram_cache_bytes)
+    return f"grow to {render_bytes(bounds.checkpoint_bytes)} of checkpoints and {conversations} of conversations"
+
+
 def _ways_of_the_cpu(settings: PlanSettings) -> list[tuple[str, str]]:
     lazy = [("table", "per-layer embeddings are read from the file, row by row")] if settings.lazy_table else []
     repacked = [("repacking", "the CPU's weights are copied into a faster order")] if settings.repack else []
     return [*lazy, *repacked]
 
 
-def _render_verdict(plan: Plan, advice: str, without: str) -> str:
+def _render_verdict(plan: Plan, advice: str) -> str:
     total = render_bytes(plan.ledger.total_bytes)
     if plan.ledger.fits:
-        return f"It fits{without}: {total} in all.\n"
+        return f"It fits: {total} in all.\n"
     return f"It does not fit: {total} in all. {advice}".rstrip() + "\n"
 
 

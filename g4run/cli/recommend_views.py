@@ -103,7 +103,7 @@ def candidate_value(candidate: "Candidate") -> dict[str, object]:
             "source": speed.source.value,
         },
         "quality": {"value": quality.value, "metric": quality.metric, "source": quality.source},
-        "settings": settings_value(settings),
+        "settings": settings_value(candidate.plan),
         "max_context": {kv_type.value: tokens for kv_type, tokens in candidate.plan.max_context.items()},
         "verdict": candidate.verdict.value,
         "reason": candidate.reason,

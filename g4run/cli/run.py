@@ -1,17 +1,19 @@
 """`g4run run`: one answer, also in a pipe."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from g4run.cli import options as given
+from g4run.cli.checked_options import make_answer_options, make_load_options
 from g4run.cli.conversation import read_conversation
 from g4run.cli.loading import open_model
+from g4run.cli.options import SharedOptions, System, expand_options
 from g4run.cli.output import Output, Task
 from g4run.cli.streaming import Display, await_answer, show_answer, show_outcome
+from g4run.cli.tool_choice import add_tool_choice, check_has_messages
 from g4run.cli.views import answer_value, prompt_value, render_media_slots
 from g4run.errors import Interrupted, UsageError
 from g4run.settings import Settings, read_settings
@@ -40,6 +42,7 @@ class RunRequest:
     model: str
     words: tuple[str, ...]
     messages_file: str | None
+    tool_choice: str | None
     system: str | None
     shows_prompt: bool
     size: Size | None
@@ -50,6 +53,7 @@ class RunRequest:
     as_json: bool
 
 
+@expand_options
 def run(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A name, the path of a GGUF file, or 'demo'.")],
     prompt: Annotated[
@@ -58,68 +62,37 @@ def run(
     messages: Annotated[
         str | None, typer.Option(metavar="FILE", help="Messages and tools in OpenAI's JSON shape; - is stdin.")
     ] = None,
-    system: given.System = None,
+    tool_choice: Annotated[
+        str | None,
+        typer.Option(metavar="CHOICE", help="Of the tools in --messages: auto, none, required, or the NAME of one."),
+    ] = None,
+    system: System = None,
     show_prompt: Annotated[
         bool, typer.Option("--show-prompt", help="Print the exact prompt and stop; nothing is loaded.")
     ] = False,
     size: Annotated[
         Size | None, typer.Option("--as", help="With --show-prompt: render for this size, not the model's.")
     ] = None,
-    temperature: given.Temperature = None,
-    top_p: given.TopP = None,
-    top_k: given.TopK = None,
-    min_p: given.MinP = None,
-    repeat_penalty: given.RepeatPenalty = None,
-    presence_penalty: given.PresencePenalty = None,
-    frequency_penalty: given.FrequencyPenalty = None,
-    seed: given.Seed = None,
-    max_tokens: given.MaxTokens = None,
-    context_length: given.ContextLength = None,
-    kv: given.Kv = None,
-    gpu_layers: given.GpuLayers = None,
-    cpu_experts: given.CpuExperts = None,
-    force: given.Force = False,
-    stop: given.Stop = None,
-    format: given.Format = None,
-    grammar: given.Grammar = None,
-    think: given.Think = False,
-    thinking_budget: given.ThinkingBudget = None,
-    hide_thinking: given.HideThinking = False,
-    verbose: given.Verbose = False,
+    *,
+    shared: SharedOptions,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, failures included.")] = False,
 ) -> Task:
     """Answer one prompt: from the arguments, from stdin, or both."""
-    options = given.make_answer_options(
-        thinking=think,
-        temperature=temperature,
-        top_p=top_p,
-        top_k=top_k,
-        min_p=min_p,
-        seed=seed,
-        max_tokens=max_tokens,
-        stop=stop,
-        repeat_penalty=repeat_penalty,
-        presence_penalty=presence_penalty,
-        frequency_penalty=frequency_penalty,
-        format=format,
-        grammar=grammar,
-        thinking_budget=thinking_budget,
-    )
     if size is not None and not show_prompt:
         raise UsageError("--as renders a prompt for another size, and answers nothing", f"--as {size} --show-prompt")
+    check_has_messages(tool_choice, messages)
     request = RunRequest(
         model=model,
         words=tuple(prompt or ()),
         messages_file=messages,
+        tool_choice=tool_choice,
         system=system,
         shows_prompt=show_prompt,
         size=size,
-        options=options,
-        loading=given.make_load_options(
-            context=context_length, kv=kv, gpu_layers=gpu_layers, cpu_experts=cpu_experts, force=force
-        ),
-        hides_thinking=hide_thinking,
-        is_verbose=verbose,
+        options=make_answer_options(shared),
+        loading=make_load_options(shared),
+        hides_thinking=shared.hide_thinking,
+        is_verbose=shared.verbose,
         as_json=as_json,
     )
     return partial(execute, request)
@@ -132,6 +105,7 @@ def execute(request: RunRequest, output: Output) -> int:
     settings = read_settings()
     file = Library(settings).resolve(request.model)
     conversation = read_conversation(request.model, request.words, request.messages_file, request.system)
+    request = replace(request, options=add_tool_choice(request.options, request.tool_choice, conversation))
     if request.shows_prompt:
         _show_prompt(file, conversation, request, output)
         return 0

@@ -54,7 +54,7 @@ def answer_value(model: str, answer: "Answer", plan: "Plan", *, hide_thinking: b
         "timings": {name: round(value, 6) for name, value in asdict(answer.timings).items()},
         "seed": answer.seed,
         "placement": plan.placement.value,
-        "settings": settings_value(plan.settings),
+        "settings": settings_value(plan),
     }
 
 

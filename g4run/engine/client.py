@@ -4,6 +4,7 @@ One thread reads the worker's reports and hands each to the request that waits f
 waiting request fails with WorkerDied, and the next one starts a fresh worker with the same model.
 """
 
+import contextlib
 import itertools
 import os
 import re
@@ -40,6 +41,8 @@ _MEMORY_HINT = "close other programs, give a smaller --ctx, or take a smaller qu
 
 DEFAULT_HANG_SECONDS = 120.0
 _SLOWEST_FLOPS = 1e10  # operations a second of a machine on which nobody would wait for an answer
+_SLOWEST_READ = 1e7  # bytes a second of a disk, or a network's share, from which nobody would load a model
+_PART = re.compile(rb"-[0-9]{5}-of-([0-9]{5})\.gguf$")  # llama_split_path of llama.cpp
 
 
 class Generation:
@@ -83,13 +86,19 @@ class Engine:
     """A model in a worker process. Safe to use from several threads, one Generation each.
 
     A worker that is silent for `hang_seconds`, and as long as the slowest machine would need for a micro-batch, while
-    requests wait is killed; they fail with WorkerDied, and the next one starts a fresh worker.
+    requests wait is killed; they fail with WorkerDied, and the next one starts a fresh worker. One that loads may be
+    silent for `load_hang_seconds`, and as long as the slowest disk would need for the files.
     """
 
     def __init__(
-        self, parameters: LoadParameters | None, log_directory: Path, hang_seconds: float = DEFAULT_HANG_SECONDS
+        self,
+        parameters: LoadParameters | None,
+        log_directory: Path,
+        hang_seconds: float = DEFAULT_HANG_SECONDS,
+        load_hang_seconds: float = DEFAULT_HANG_SECONDS,
     ) -> None:
         self._hang_seconds = hang_seconds
+        self._load_hang_seconds = load_hang_seconds
         self._parameters = parameters
         self._log_directory = log_directory
         self._process: WorkerProcess | None = None
@@ -126,12 +135,12 @@ class Engine:
             self._close_process()
             if self._parameters is None:
                 raise ValueError("the engine was never told what to load")
-            self._process = WorkerProcess(new_log_path(self._log_directory))
-            try:
+            with contextlib.ExitStack() as on_failure:
+                on_failure.callback(self._close_process)  # also on Ctrl-C: a half-loaded worker is of no use
+                self._process = WorkerProcess(new_log_path(self._log_directory))
+                self._process.watch_loading(self._load_hang_seconds + _slowest_reading(self._parameters))
                 self.loaded = _load(self._process, self._parameters, on_progress or (lambda _fraction: None))
-            except BaseException:  # also Ctrl-C: a half-loaded worker is of no use
-                self._close_process()
-                raise
+                on_failure.pop_all()
             self._process.watch(self._hang_seconds + _slowest_micro_batch(self._parameters, self.loaded))
             return self.loaded
 
@@ -212,7 +221,26 @@ def _load(process: WorkerProcess, parameters: LoadParameters, on_progress: Calla
         elif isinstance(report, LoadRefused):
             raise _refusal(report.reason, process.log_path)
         elif isinstance(report, WorkerDied):
-            raise _death_while_loading(report, process.log_path)
+            raise _death_while_loading(report, process)
+
+
+def _slowest_reading(parameters: LoadParameters) -> float:
+    """Seconds; mapping a file reads all of it before llama.cpp reports anything (llama-mmap.cpp:480)."""
+    paths = [*_parts(parameters.model_path), *([parameters.drafter_path] if parameters.drafter_path else [])]
+    total = 0
+    for path in paths:
+        with contextlib.suppress(OSError):  # llama.cpp will say what is missing
+            total += Path(os.fsdecode(path)).stat().st_size
+    return total / _SLOWEST_READ
+
+
+def _parts(path: bytes) -> list[bytes]:
+    """All files of a model that begins with this one."""
+    found = _PART.search(path)
+    if found is None:
+        return [path]
+    count = int(found[1])
+    return [b"%s-%05d-of-%05d.gguf" % (path[: found.start()], number, count) for number in range(1, count + 1)]
 
 
 def _slowest_micro_batch(parameters: LoadParameters, loaded: Loaded) -> float:
@@ -234,9 +262,12 @@ def _refusal(reason: str, log_path: Path) -> G4RunError:
     return LoadFailed(f"llama.cpp did not load the model: {reason}", f"see {log_path}")
 
 
-def _death_while_loading(death: WorkerDied, log_path: Path) -> G4RunError:
+def _death_while_loading(death: WorkerDied, process: WorkerProcess) -> G4RunError:
     """The system ends what takes too much memory; and drivers end the process themselves where they get none."""
     message = f"{death.message} while it loaded the model"
+    if process.has_hung:
+        hint = "try again; if it hangs again, it is the disk with the model or the GPU's driver that does not answer"
+        return LoadFailed(message, f"{hint}: see {process.log_path}")
     if _WANT_OF_MEMORY.search(death.message):
         return DoesNotFit(message, _MEMORY_HINT)
-    return LoadFailed(message, f"see {log_path}")
+    return LoadFailed(message, f"see {process.log_path}")

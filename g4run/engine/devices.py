@@ -1,7 +1,8 @@
 """The GPUs that llama.cpp's backends see, asked in a process of its own.
 
 A driver may crash as it starts, take memory for good, or hang: none of that may meet whoever asks. The library is
-loaded by itself, without its Python bindings and without numpy, which would take half of the time allowed.
+loaded by itself, without its Python bindings and without numpy, which would take half of the time allowed. AMX is tried
+there too, as the engine tries it: what fails is not used.
 """
 
 import ctypes
@@ -15,9 +16,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from g4run.engine.amx import Ggml, avoid_broken_amx
+
 _PATIENCE_SECONDS: Final = 5.0
 _KINDS: Final = {1: "gpu", 2: "igpu"}  # ggml-backend.h: enum ggml_backend_dev_type; 0 is the CPU, 3 its accelerators
 _NO_WINDOW: Final = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # Windows would flash one up
+_PACKAGE: Final = Path(__file__).parents[1] / "__init__.py"
+# As the worker is started (engine/client.py): this very package, and nothing from the current directory.
+_REPORT: Final = """
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+spec = spec_from_file_location("g4run", sys.argv[1])
+sys.modules["g4run"] = module_from_spec(spec)
+spec.loader.exec_module(sys.modules["g4run"])
+from g4run.engine.devices import main
+sys.exit(main())
+"""
 _SUFFIXES: Final = {"win32": (".dll",), "darwin": (".dylib", ".so")}
 
 
@@ -39,15 +53,19 @@ class DeviceReport:
 
 @dataclass(frozen=True, slots=True)
 class EngineReport:
-    """What the installed llama.cpp was built with, and what that finds here."""
+    """What the installed llama.cpp was built with, and what that finds here.
+
+    `layouts` are the orders in which the CPU may keep weights besides that of the file: AMX, CPU_REPACK.
+    """
 
     backends: tuple[str, ...] = ()
     devices: tuple[DeviceReport, ...] = ()
+    layouts: tuple[str, ...] = ()
 
 
 def inspect_engine(seconds: float = _PATIENCE_SECONDS) -> EngineReport:
     """Backends and devices; empty where the other process crashes, hangs or has no library to load."""
-    command = (sys.executable, "-P", str(Path(__file__).resolve()))  # -P: modules of the current directory are not ours
+    command = (sys.executable, "-P", "-c", _REPORT, str(_PACKAGE))
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, creationflags=_NO_WINDOW
@@ -62,7 +80,7 @@ def parse_report(text: bytes) -> EngineReport:
     try:
         value = json.loads(text.splitlines()[-1])
         devices = tuple(DeviceReport(**device) for device in value["devices"])
-        return EngineReport(tuple(value["backends"]), devices)
+        return EngineReport(tuple(value["backends"]), devices, tuple(value["layouts"]))
     except (IndexError, ValueError, TypeError, KeyError):
         return EngineReport()
 
@@ -123,7 +141,8 @@ def report_backends(library: ctypes.CDLL) -> EngineReport:
     library.ggml_backend_reg_name.restype = ctypes.c_char_p
     registered = range(library.ggml_backend_reg_count())
     names = (library.ggml_backend_reg_name(library.ggml_backend_reg_get(index)) for index in registered)
-    return EngineReport(tuple(_text(name) for name in names), tuple(_devices(library)))
+    layouts = Ggml(library).layout_names()
+    return EngineReport(tuple(_text(name) for name in names), tuple(_devices(library)), layouts)
 
 
 def _devices(library: ctypes.CDLL) -> Iterator[DeviceReport]:
@@ -161,7 +180,10 @@ def _text(value: bytes | None) -> str:
 def main() -> int:
     """Print the report as one line of JSON."""
     try:
-        report = report_backends(load_library())
+        library = load_library()
+        library.ggml_backend_load_all()
+        avoid_broken_amx(library)
+        report = report_backends(library)
     except (OSError, AttributeError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -2,19 +2,20 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from g4run.engine import llama
 from g4run.engine.cached import CacheSize
+from g4run.engine.device_sampling import DeviceCut
 from g4run.engine.log import note
 from g4run.engine.logprobs import LogProbabilities
 from g4run.engine.parameters import MOST_DRAFTED, LoadParameters
 from g4run.engine.prompt_cache import PromptCache
-from g4run.engine.protocol import Failed, Finished, Loaded, Report, Sampled, Step, Submit
+from g4run.engine.protocol import Failed, Loaded, Report, Sampled, Step, Submit
 from g4run.engine.request import Request, Slice
 from g4run.engine.sampling import Sampler
 from g4run.engine.saved_states import SavedSettings
 from g4run.engine.scheduler import Scheduler
+from g4run.engine.served import Served, make_request
 from g4run.engine.speculation.lookup import LookupDrafter
 from g4run.engine.speculation.mtp import MtpDrafter
 from g4run.engine.speculation.speculator import Speculator
@@ -25,20 +26,6 @@ from g4run.engine.speculation.speculator import Speculator
 _STALL_SECONDS = 10.0
 _LEAST_PROMPT = 64  # tokens; with fewer a step is bound by reading the weights, and the prompt takes longer for nothing
 _WARM_UP_TOKENS = 2  # a batch of one token and one of several run different kernels
-
-
-@dataclass(slots=True)
-class _Served:
-    """What is kept of a request beside its place in the scheduler; times are seconds of the monotonic clock."""
-
-    submit: Submit
-    request: Request
-    sampler: Sampler
-    started: float = 0.0
-    first_token: float = 0.0
-    last_token: float = 0.0
-    drafted: int = 0
-    accepted: int = 0
 
 
 class Generator:
@@ -61,15 +48,18 @@ class Generator:
             self._context.micro_batch,
             parameters.queue_length,
         )
-        self._served: dict[int, _Served] = {}
+        self._served: dict[int, Served] = {}
         self._kv_type = parameters.kv_type.value
         self._suppressed = list(self.model.suppressed_tokens())
         self._warm_up()
+        self._cut = DeviceCut(parameters, self.model, self._context, self._batch)
         self.loaded = Loaded(
             context_length=self._context.context_length,
             parameter_count=self.model.parameter_count,
             description=self.model.description,
             seconds=time.monotonic() - started,
+            device_sampling=self._cut.is_used,
+            has_measured=self._cut.has_measured,
         )
 
     @property
@@ -89,7 +79,7 @@ class Generator:
         except ValueError as error:
             self._report(Failed(command.request_id, str(error), "refused"))
             return
-        served = _Served(command, _make_request(command), sampler)
+        served = Served(command, make_request(command), sampler)
         if self._scheduler.submit(served.request):
             self._served[command.request_id] = served
             return
@@ -111,6 +101,8 @@ class Generator:
         for request in self._scheduler.admit():
             served = self._served[request.request_id]
             served.started = served.started or started
+            assert request.sequence is not None
+            self._cut.assign(request.sequence.sequence_id, served.sampler)
         drafts = self._scheduler.only_generating
         batch = self._scheduler.next_batch(self._propose(drafts))
         if not batch:
@@ -204,17 +196,16 @@ class Generator:
             self._speculator.follow(request.request_id, part.sequence_id, len(request.tokens), first + right)
         return right, reason
 
-    def _draw(self, served: _Served, sequence_id: int, index: int) -> Sampled:
+    def _draw(self, served: Served, sequence_id: int, index: int) -> Sampled:
         request_id, wanted = served.submit.request_id, served.submit.parameters.logprobs
-        token = served.sampler.draw(self._context, index)
-        served.last_token = time.monotonic()
-        served.first_token = served.first_token or served.last_token
+        token = self._cut.draw(served.sampler, index)
+        served.note_token()
         if wanted is None:
             return Sampled(request_id, sequence_id, token)
         row = LogProbabilities(self._context.logits(index))
         return Sampled(request_id, sequence_id, token, row.of(token), row.likeliest(wanted))
 
-    def _accept(self, served: _Served, token: int) -> str:
+    def _accept(self, served: Served, token: int) -> str:
         """Take a drawn token in; why nothing follows it, if so."""
         may_go_on = self._scheduler.accept(served.request, token)
         if served.sampler.ended_by is not None:
@@ -231,22 +222,7 @@ class Generator:
     def _end(self, request: Request, reason: str) -> None:
         served = self._served.pop(request.request_id)
         served.sampler.close()
-        has_tokens = served.first_token > 0
-        self._report(
-            Finished(
-                request_id=request.request_id,
-                sequence_id=request.sequence.sequence_id if request.sequence else -1,
-                reason=reason,
-                prompt_tokens=request.prompt_length,
-                generated_tokens=request.generated,
-                prompt_seconds=served.first_token - served.started if has_tokens else 0.0,
-                generation_seconds=served.last_token - served.first_token if has_tokens else 0.0,
-                cached_tokens=request.reused,
-                evaluated_tokens=request.evaluated,
-                drafted_tokens=served.drafted,
-                accepted_tokens=served.accepted,
-            )
-        )
+        self._report(served.finished(reason))
 
     def _warm_up(self) -> None:
         """Run what a prompt and a token run, so that the first request does not pay for what happens once."""
@@ -256,19 +232,6 @@ class Generator:
             self._context.decode(self._batch)
             self._context.clear()
         self._batch.clear()
-
-
-def _make_request(command: Submit) -> Request:
-    parameters, length = command.parameters, len(command.tokens)
-    seconds = parameters.deadline_seconds
-    return Request(
-        request_id=command.request_id,
-        tokens=list(command.tokens),
-        prompt_length=length,
-        max_tokens=parameters.max_tokens,
-        boundaries=frozenset(each for each in command.boundaries if 0 < each < length),
-        deadline=None if seconds is None else time.monotonic() + seconds,
-    )
 
 
 def _make_speculator(parameters: LoadParameters, model: llama.Model, context: llama.Context) -> Speculator:

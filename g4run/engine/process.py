@@ -1,7 +1,7 @@
 """One worker process: how it is started, how its reports reach the requests that wait for them, how it ends.
 
-One thread reads the reports. Another watches: a worker that has been silent for too long while requests wait is killed,
-and they are told so.
+One thread reads the reports. Another watches: a worker that has been silent for too long while it loads, or while
+requests wait, is killed, and who waits is told so.
 """
 
 import contextlib
@@ -20,6 +20,7 @@ from g4run.engine.protocol import (
     Command,
     Failed,
     Finished,
+    LoadProgress,
     Report,
     Restored,
     Saved,
@@ -66,6 +67,7 @@ class WorkerProcess:
         self._lock = threading.Lock()
         self._is_closing = False
         self._hung = ""  # why it was killed by the thread that watches
+        self._has_loaded = threading.Event()  # or has been refused, or has ended
         self._has_ended = threading.Event()
         self._reports_seen = 0
         threading.Thread(target=self._read_reports, args=(self._popen.stdout,), daemon=True).start()
@@ -80,9 +82,18 @@ class WorkerProcess:
         """Whether it can take commands."""
         return self._death is None
 
+    def watch_loading(self, bound_seconds: float) -> None:
+        """From now on kill the process if it reports nothing for so long before it has loaded. Once per process."""
+        threading.Thread(target=self._watch, args=(bound_seconds, self._has_loaded), daemon=True).start()
+
     def watch(self, bound_seconds: float) -> None:
         """From now on kill the process if it reports nothing for so long while requests wait. Once per process."""
-        threading.Thread(target=self._watch, args=(bound_seconds,), daemon=True).start()
+        threading.Thread(target=self._watch, args=(bound_seconds, self._has_ended), daemon=True).start()
+
+    @property
+    def has_hung(self) -> bool:
+        """Whether it was killed because it had been silent for too long."""
+        return bool(self._hung)
 
     def send(self, command: Command) -> None:
         """Send a command; a worker that is gone is told by its reports, not here."""
@@ -119,6 +130,7 @@ class WorkerProcess:
         stream.close()
         return_code = self._popen.wait()
         self._has_ended.set()
+        self._has_loaded.set()
         if self._hung:
             death = WorkerDied(self._hung, f"see {self.log_path}; the next request starts a new engine")
         else:
@@ -128,13 +140,13 @@ class WorkerProcess:
             for reports in (self.loading, *self._waiting.values()):
                 reports.put(death)
 
-    def _watch(self, bound_seconds: float) -> None:
+    def _watch(self, bound_seconds: float, is_over: threading.Event) -> None:
         """Add up silence look by look: time in which the whole program was stopped, or asleep, does not count."""
         pause = bound_seconds / _LOOKS_PER_BOUND
         silent, seen, looked = 0.0, self._reports_seen, time.monotonic()
-        while not self._has_ended.wait(pause):
+        while not is_over.wait(pause):
             now = time.monotonic()
-            if seen == self._reports_seen and self._waiting:
+            if seen == self._reports_seen and (self._waiting or not self._has_loaded.is_set()):
                 silent += min(now - looked, 2 * pause)
             else:
                 silent, seen = 0.0, self._reports_seen
@@ -153,6 +165,8 @@ class WorkerProcess:
             self._put(report.request_id, report)
             self.forget(report.request_id)
         else:
+            if not isinstance(report, LoadProgress):
+                self._has_loaded.set()
             self.loading.put(report)
 
     def _put(self, request_id: int, report: Report) -> None:

@@ -10,10 +10,10 @@ import numpy as np
 from g4run.engine.choice import Choice
 from g4run.engine.grammar import Grammar
 from g4run.engine.llama import Context
-from g4run.engine.parameters import GenerationParameters
+from g4run.engine.parameters import MOST_CUT, GenerationParameters
 from g4run.engine.penalties import Adjustments
 from g4run.engine.pieces import piece_of
-from g4run.engine.ranking import FloatArray
+from g4run.engine.ranking import FloatArray, IndexArray
 from g4run.engine.repetition import RepetitionBound
 from g4run.engine.thinking_budget import Thought
 
@@ -46,7 +46,15 @@ class Sampler:
         self._grammar = None if parameters.grammar is None else Grammar(parameters.grammar, vocabulary)
         self._bound = RepetitionBound()
         self._choice = Choice(parameters.sampling)
+        self._reports_logprobs = parameters.logprobs is not None
         self.ended_by: str | None = None
+
+    @property
+    def needs_rows(self) -> bool:
+        """Whether more of a row matters than its likeliest tokens."""
+        deciding = self._choice.candidates
+        looks_beyond = self._adjustments.is_needed or self._grammar is not None or self._reports_logprobs
+        return looks_beyond or deciding is None or deciding > MOST_CUT
 
     def draw(self, context: Context, index: int) -> int:
         """The token after the batch's token at `index`, accepted."""
@@ -59,11 +67,20 @@ class Sampler:
             logits[self._suppressed] = -np.inf
             with self._adjustments.applied(logits) if self._adjustments.is_needed else nullcontext():
                 token = self._draw(logits)
+        return self._taken(token)
+
+    def draw_among(self, tokens: IndexArray, logits: FloatArray) -> int:
+        """The same token from the likeliest alone, by id, where no rows are needed: MOST_CUT and the suppressed ones.
+
+        These are -inf in `logits` then.
+        """
+        token = self._thought.forced
         if token is None:
-            self.ended_by = "failed"
-            return self._end_token
-        self._accept(token)
-        return token
+            if self._suppressed.size:
+                logits[np.isin(tokens, self._suppressed)] = -np.inf
+            place = self._choice.draw(logits)
+            token = None if place is None else int(tokens[place])
+        return self._taken(token)
 
     @property
     def is_finished_by_grammar(self) -> bool:
@@ -99,6 +116,14 @@ class Sampler:
         if C.llama_vocab_is_eog(self._vocabulary, token):
             self._thought.close()
         return token if self._thought.forced is None else self._thought.forced
+
+    def _taken(self, token: int | None) -> int:
+        """The token, accepted; the end token where there was none to draw."""
+        if token is None:
+            self.ended_by = "failed"
+            return self._end_token
+        self._accept(token)
+        return token
 
     def _accept(self, token: int) -> None:
         if self._adjustments.is_needed:

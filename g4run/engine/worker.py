@@ -13,6 +13,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import BinaryIO
 
 from g4run.engine import llama
@@ -20,6 +21,7 @@ from g4run.engine.amx import avoid_broken_amx
 from g4run.engine.generator import Generator
 from g4run.engine.log import failure_reason, note, read_from
 from g4run.engine.parameters import LoadParameters
+from g4run.engine.pieces import index_first_bytes
 from g4run.engine.protocol import (
     Cancel,
     Command,
@@ -55,7 +57,7 @@ class Worker:
                 self._obey(command)
             generator = self._generator
             if generator is not None and not generator.is_idle:
-                self._guarded_step(generator)
+                _guarded(generator.step, generator.fail_all)
 
     def _received(self) -> list[Command]:
         is_idle = self._generator is None or self._generator.is_idle
@@ -68,25 +70,23 @@ class Worker:
         if isinstance(command, Load):
             self._load(command.parameters)
         elif self._generator is None:
-            if not isinstance(command, Cancel):
-                self._report(Failed(command.request_id, "no model is loaded"))
+            self._fail(command, "no model is loaded")
         else:
-            self._serve(command, self._generator)
+            _guarded(partial(self._serve, command, self._generator), partial(self._fail, command))
 
     def _serve(self, command: Submit | Cancel | Save | Restore, generator: Generator) -> None:
-        try:
-            if isinstance(command, Submit):
-                generator.submit(command)
-            elif isinstance(command, Cancel):
-                generator.cancel(command.request_id)
-            elif isinstance(command, Save):
-                self._report(save_sequence(command, generator.cache, generator.saved_settings(command.model_digest)))
-            else:
-                self._report(restore_sequence(command, generator.cache, generator.saved_settings(command.model_digest)))
-        except Exception:  # noqa: BLE001 - as in _guarded_step
-            note(traceback.format_exc())
-            if not isinstance(command, Cancel):
-                self._report(Failed(command.request_id, f"the engine failed: {traceback.format_exc(limit=0).strip()}"))
+        if isinstance(command, Submit):
+            generator.submit(command)
+        elif isinstance(command, Cancel):
+            generator.cancel(command.request_id)
+        elif isinstance(command, Save):
+            self._report(save_sequence(command, generator.cache, generator.saved_settings(command.model_digest)))
+        else:
+            self._report(restore_sequence(command, generator.cache, generator.saved_settings(command.model_digest)))
+
+    def _fail(self, command: Submit | Cancel | Save | Restore, reason: str) -> None:
+        if not isinstance(command, Cancel):
+            self._report(Failed(command.request_id, reason))
 
     def _load(self, parameters: LoadParameters) -> None:
         log_start = os.fstat(sys.stderr.fileno()).st_size  # stderr is the log; its name may be gone
@@ -95,18 +95,22 @@ class Worker:
         except llama.LlamaError as error:
             self._report(LoadRefused(failure_reason(read_from(self._log_path, log_start)) or str(error)))
         else:
+            model = self._generator.model
+            index_first_bytes(model.vocabulary, model.vocabulary_size)  # 0.04 s that no answer need wait for
             gc.freeze()  # what is loaded stays; collections need not look at it again
             self._report(self._generator.loaded)
 
-    def _guarded_step(self, generator: Generator) -> None:
-        try:
-            generator.step()
-        except Exception:  # noqa: BLE001 - the outermost loop: a bug here must reach the requests that wait, and the log
-            note(traceback.format_exc())
-            generator.fail_all(f"the engine failed: {traceback.format_exc(limit=0).strip()}")
-
     def _report(self, message: Report) -> None:
         write_message(self._output, message)
+
+
+def _guarded(action: Callable[[], None], fail: Callable[[str], None]) -> None:
+    """Do it; where a bug shows itself, the log and the requests that wait for it are told, and the worker goes on."""
+    try:
+        action()
+    except Exception:  # noqa: BLE001 - the outermost loop's: what is raised here must reach those who wait
+        note(traceback.format_exc())
+        fail(f"the engine failed: {traceback.format_exc(limit=0).strip()}")
 
 
 def _throttled(report: Callable[[Report], None]) -> Callable[[float], None]:

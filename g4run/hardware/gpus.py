@@ -36,7 +36,7 @@ _VENDORS: Final = {"CUDA": Vendor.NVIDIA, "ROCm": Vendor.AMD, "Metal": Vendor.AP
 class GgmlDevice:
     """A device as ggml lists it: `backend` is its registry's name, `kind` gpu or igpu (ggml-backend.h).
 
-    The engine's DeviceReport has the same fields: its module runs alone, as a script, and imports nothing of ours.
+    The engine's DeviceReport has the same fields: neither package imports the other.
     `pci_address` is as the kernel writes it (0000:01:00.0), or empty where the backend does not say.
     """
 

@@ -46,6 +46,15 @@ def plan_model(shape: ModelShape, machine: Machine, request: PlanRequest) -> Pla
     return planner.finish(best)
 
 
+def plan_with_drafter(shape: ModelShape, drafter_bytes: int, machine: Machine, request: PlanRequest) -> Plan:
+    """The best plan, and the drafter's bytes in it where it has room beside it and nothing else gives way."""
+    plan = plan_model(shape, machine, request)
+    if not drafter_bytes:
+        return plan
+    both = plan_model(replace(shape, drafter_bytes=drafter_bytes), machine, request)
+    return both if both.ledger.fits and both.settings == plan.settings else plan
+
+
 def plans_for(shape: ModelShape, machine: Machine, request: PlanRequest) -> tuple[Plan, ...]:
     """One plan for each placement that makes sense, the fastest first, fitting or not."""
     planner = _Planner(shape, machine, request)
@@ -154,7 +163,8 @@ class _Planner:
         placed = self._placed(placement, base)
         if placed is None:
             return None
-        repack = placement is Placement.CPU and is_repacked(self._shape.weight_type, self._machine)
+        may_repack = placement is Placement.CPU and self._request.may_repack
+        repack = may_repack and is_repacked(self._shape.weight_type, self._machine)
         for lazy in (False, True) if self._shape.table_bytes else (False,):
             settings = replace(placed, lazy_table=lazy, repack=repack)
             draft = _Draft(placement, settings, self._ledger(settings))

@@ -125,7 +125,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class PlanRequest:
-    """What a person fixed; None leaves it to the planner."""
+    """What a person fixed; None leaves it to the planner. `may_repack` is false where there is no memory to copy in."""
 
     context: int | None = None
     kv_type: KvType | None = None
@@ -133,6 +133,7 @@ class PlanRequest:
     micro_batch: int | None = None
     gpu_layers: int | None = None
     cpu_expert_layers: int | None = None
+    may_repack: bool = True
 
 
 class SpeedSource(StrEnum):

@@ -62,6 +62,11 @@ def inspect_measured_machine(settings: Settings) -> MeasuredMachine | None:
         machine = inspect_this_machine(settings)
     except (G4RunError, OSError):
         return None
+    return with_measurements(machine, settings)
+
+
+def with_measurements(machine: Machine, settings: Settings) -> MeasuredMachine:
+    """A machine, and what was measured on it, if anything was."""
     return MeasuredMachine(machine, measured_speeds(settings, machine), known_digests(Store(settings).records()))
 
 

@@ -18,6 +18,7 @@ from g4run.planner.confirmation import confirmed_ledger
 from g4run.planner.split import usable_gpus
 from g4run.planner.values import DeviceLedger, Plan
 from g4run.runtime.confirmations import confirm_load
+from g4run.runtime.device_sampling import load_measured, with_device_sampling
 from g4run.runtime.loading import LoadOptions, LoadPlan, inspect_for, is_tiny, plan_load, with_caches
 from g4run.settings import Settings
 from g4run.units import render_bytes, render_count
@@ -41,10 +42,21 @@ class LoadStep:
 
 @dataclass(frozen=True, slots=True)
 class _Limits:
-    """What failures taught: no more than so many bytes are to be had; None where nothing is known."""
+    """What failures taught: no more than so many bytes are to be had; None where nothing is known.
+
+    Without `may_repack` the CPU's weights stay as they lie in the file.
+    """
 
     gpu_bytes: int | None = None
     ram_bytes: int | None = None
+    may_repack: bool = True
+
+    def after_load(self, failed: Plan) -> "_Limits":
+        """What is to be had if a load failed: where it copied weights, which only the CPU does, the same without that.
+
+        The copies are memory that cannot be had back; what lies in the file is read again if need be.
+        """
+        return replace(self, may_repack=False) if failed.settings.repack else self.after(failed)
 
     def after(self, failed: Plan) -> "_Limits":
         """What is to be had if a plan did not fit: of the GPUs, if it used any, else of main memory."""
@@ -88,7 +100,7 @@ class Loader:
     def load(self, engine: Engine, on_progress: Callable[[float], None] | None = None) -> LoadPlan:
         """Load by the first plan that works, and return it.
 
-        Raises UsageError (context too long), DoesNotFit (nothing works), LoadFailed.
+        Raises UsageError (what no plan could heed), DoesNotFit (nothing works), LoadFailed.
         """
         limits = _Limits()
         failure: DoesNotFit | None = None
@@ -98,10 +110,10 @@ class Loader:
                 break
             self._on_step(LoadStep(planned.plan, failure))
             try:
-                engine.load(on_progress, planned.parameters)
+                load_measured(engine, on_progress, planned, self.settings)
             except DoesNotFit as error:
                 failure = error
-                limits = limits.after(planned.plan)
+                limits = limits.after_load(planned.plan)
             else:
                 return planned
         raise failure or self._refusal(planned.plan)
@@ -113,7 +125,7 @@ class Loader:
         """The best plan that fits, by llama.cpp's own figures where it gives them; else the nearest to fitting."""
         machine = self._inspect(self._model, self.settings)
         for _attempt in range(ATTEMPTS):
-            planned = plan_load(self._model, limits.apply(machine), self.settings, self._options)
+            planned = self._plan_once(machine, limits)
             if is_tiny(self._model) or not planned.plan.ledger.fits:
                 return planned
             confirmed = self._confirmed(planned)
@@ -121,6 +133,11 @@ class Loader:
                 return confirmed
             limits = limits.after(planned.plan)
         return confirmed
+
+    def _plan_once(self, machine: Machine, limits: _Limits) -> LoadPlan:
+        on = limits.apply(machine)
+        planned = plan_load(self._model, on, self.settings, self._options, may_repack=limits.may_repack)
+        return with_device_sampling(planned, self.settings)
 
     def _confirmed(self, planned: LoadPlan) -> LoadPlan:
         """The plan with llama.cpp's figures; a probe that gives none leaves the word to the load itself."""

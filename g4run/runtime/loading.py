@@ -8,37 +8,33 @@ from g4run.errors import UsageError
 from g4run.hardware.machine import Machine
 from g4run.models.library import ModelFile
 from g4run.models.store.records import StoredFile
-from g4run.planner.placement import plan_model
+from g4run.planner.caches import bound_caches
+from g4run.planner.placement import plan_with_drafter
+from g4run.planner.requests import check_request
 from g4run.planner.shape import shape_of
 from g4run.planner.split import usable_gpus
 from g4run.planner.values import Ledger, ModelShape, Plan, PlanRequest, PlanSettings
 from g4run.runtime.machine import inspect_this_machine, inspect_without_gpus
 from g4run.settings import Settings
-from g4run.units import render_count
 
 # Threads wait for each other after every operation. Over weights as small as the built-in model's 3 MB that leaves
 # little to gain (two threads: 1,540 tokens/s, one: 1,430) and much to lose where other programs hold a core (15, 235).
 # A GPU's start alone takes longer than such a model's answer.
 TINY_BYTES = 32 << 20
 
-# Of the main memory that is left, what conversations may take that have left the cache, and as much for checkpoints; so
-# half of it stays for others.
-CACHE_SHARE = 4
-MOST_CHECKPOINT_BYTES = 512 << 20
-MOST_RAM_CACHE_BYTES = 1 << 30
-
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
     """What a person fixed; None leaves the choice to the plan. Lengths in tokens.
 
-    `ignores_memory` loads also what does not fit.
+    `sequences` share the context; None is one. `ignores_memory` loads also what does not fit.
     """
 
     context_length: int | None = None
     kv_type: KvType | None = None
     gpu_layers: int | None = None
     cpu_expert_layers: int | None = None
+    sequences: int | None = None
     ignores_memory: bool = False
 
 
@@ -56,43 +52,40 @@ def inspect_for(model: ModelFile, settings: Settings) -> Machine:
     return inspect_without_gpus() if is_tiny(model) else inspect_this_machine(settings)
 
 
-def plan_load(model: ModelFile, machine: Machine, settings: Settings, options: LoadOptions) -> LoadPlan:
-    """The best way to load `model`, fitting or not. Raises UsageError for a context beyond what it was trained for."""
+def plan_load(
+    model: ModelFile, machine: Machine, settings: Settings, options: LoadOptions, *, may_repack: bool = True
+) -> LoadPlan:
+    """The best way to load `model`, fitting or not. Raises UsageError for what no plan could heed (check_request)."""
     request = PlanRequest(
         context=_choose_context(model, settings, options),
         kv_type=options.kv_type,
+        sequences=options.sequences or 1,
         gpu_layers=options.gpu_layers,
         cpu_expert_layers=options.cpu_expert_layers,
+        may_repack=may_repack,
     )
-    plan, drafter = _plan_with_drafter(model, machine, request)
+    shape, drafter = shape_of_file(model), _find_drafter(model)
+    if request.gpu_layers and is_tiny(model):
+        raise UsageError(f"{model.name} is so small that it runs on the processor alone", "leave --gpu-layers out")
+    check_request(request, shape, machine)
+    plan = plan_with_drafter(shape, drafter.size_bytes if drafter else 0, machine, request)
     threads = settings.threads or (1 if is_tiny(model) else plan.settings.threads)
     plan = replace(plan, settings=replace(plan.settings, threads=threads))
     parameters = load_parameters(os.fsencode(model.path), plan.settings, machine)
-    drafter_path = None if drafter is None else os.fsencode(drafter.path)
+    drafter_path = os.fsencode(drafter.path) if drafter and plan.shape.drafter_bytes else None
     return LoadPlan(plan, machine, with_caches(replace(parameters, drafter_path=drafter_path), plan.ledger))
 
 
-def _plan_with_drafter(model: ModelFile, machine: Machine, request: PlanRequest) -> tuple[Plan, StoredFile | None]:
-    """The best plan, and the drafter that was pulled with the model where it has room beside it."""
-    shape = shape_of_file(model)
-    plan = plan_model(shape, machine, request)
+def _find_drafter(model: ModelFile) -> StoredFile | None:
+    """The drafter that was pulled with the model, if it is still there."""
     drafter = model.record.drafter if model.record else None
-    if drafter is None or not drafter.path.exists():
-        return plan, None
-    both = plan_model(replace(shape, drafter_bytes=drafter.size_bytes), machine, request)
-    has_room = both.ledger.fits and both.settings == plan.settings
-    return (both, drafter) if has_room else (plan, None)
+    return drafter if drafter and drafter.path.exists() else None
 
 
 def with_caches(parameters: LoadParameters, ledger: Ledger) -> LoadParameters:
     """Give the engine's own caches a part of the main memory that a plan leaves."""
-    host = ledger.devices[-1]
-    share = max(0, host.free_bytes - host.total_bytes) // CACHE_SHARE
-    return replace(
-        parameters,
-        checkpoint_bytes=min(MOST_CHECKPOINT_BYTES, share),
-        ram_cache_bytes=min(MOST_RAM_CACHE_BYTES, share),
-    )
+    bounds = bound_caches(ledger)
+    return replace(parameters, checkpoint_bytes=bounds.checkpoint_bytes, ram_cache_bytes=bounds.ram_cache_bytes)
 
 
 def load_parameters(path: bytes, settings: PlanSettings, machine: Machine) -> LoadParameters:
@@ -127,14 +120,7 @@ def is_tiny(model: ModelFile) -> bool:
 
 
 def _choose_context(model: ModelFile, settings: Settings, options: LoadOptions) -> int | None:
-    """What the person or the environment asks for; None where neither does."""
-    trained = model.architecture.context_length
-    if options.context_length is not None and options.context_length > trained:
-        raise UsageError(
-            f"{model.name} was trained for a context of {render_count(trained)} tokens, "
-            f"not {render_count(options.context_length)}",
-            f"--ctx {trained}",
-        )
-    if options.context_length is None and settings.context_length is not None:
-        return min(settings.context_length, trained)
-    return options.context_length
+    """What the person or the environment asks for, the latter for any model; None where neither does."""
+    if options.context_length is not None or settings.context_length is None:
+        return options.context_length
+    return min(settings.context_length, model.architecture.context_length)

@@ -1,5 +1,6 @@
 """A loaded model one can talk to: conversations in, answers out as they come."""
 
+import contextlib
 import dataclasses
 import secrets
 import time
@@ -64,11 +65,10 @@ class ChatModel:
         started = time.monotonic()
         engine = Engine(None, settings.log_directory)
         loader = Loader(model, settings, options, on_step or (lambda _step: None))
-        try:
+        with contextlib.ExitStack() as on_failure:
+            on_failure.callback(engine.close)  # also on Ctrl-C: the engine's process must not outlive the attempt
             loading = _load_both(engine, loader, model.path, on_progress)
-        except BaseException:  # also Ctrl-C: the engine's process must not outlive the attempt
-            engine.close()
-            raise
+            on_failure.pop_all()
         format = PromptFormat.SMALL if model.architecture.is_small else PromptFormat.LARGE
         return cls(engine, loading, format, time.monotonic() - started)
 

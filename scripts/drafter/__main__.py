@@ -3,7 +3,7 @@
 Needs g4run and `scripts/demo/requirements.txt`, and `g4run/data/demo.gguf`, which it reads its target's weights from.
 It trains on one thread of the CPU (eight minutes), and writes
 
-    g4run/data/demo-drafter.gguf    the drafter
+    tests/data/demo-drafter.gguf    the drafter, which only tests need
 
 Then it drafts answers to the demo's prompts through g4run's own engine and prints how many drafted tokens were right.
 Seeds are fixed; another processor's rounding still gives other weights. `--reuse` exports the last training's weights.
@@ -23,7 +23,7 @@ from scripts.drafter.train import train
 
 ROOT = Path(__file__).parents[2]
 TARGET = ROOT / "g4run" / "data" / "demo.gguf"
-DRAFTER = ROOT / "g4run" / "data" / "demo-drafter.gguf"
+DRAFTER = ROOT / "tests" / "data" / "demo-drafter.gguf"
 PROMPTS = ROOT / "tests" / "golden" / "demo_prompts.json"
 
 

@@ -10,8 +10,7 @@ import gguf
 import numpy as np
 from gguf import GGUFWriter
 
-from scripts.demo.export import write_vocabulary
-from scripts.demo.model import NORM_EPSILON
+from scripts.demo.export import weights, write_attention, write_file, write_names, write_vocabulary
 from scripts.demo.tokenizer import Tokenizer
 from scripts.drafter.model import Drafter, DrafterShape
 
@@ -24,28 +23,14 @@ NAMES = {"pre_projection": "nextn.pre_projection", "post_projection": "nextn.pos
 
 def export(model: Drafter, tokenizer: Tokenizer, path: Path) -> None:
     """Write the drafter to `path`: matrices in float16, the rest in float32."""
-    unfinished = path.with_suffix(".part")
-    writer = GGUFWriter(unfinished, "gemma4-assistant")
-    write_general(writer)
-    write_shape(writer, model.shape)
-    write_vocabulary(writer, tokenizer)
-    for name, array in tensors(model).items():
-        writer.add_tensor(name, array)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    unfinished.replace(path)
 
+    def write_metadata(writer: GGUFWriter) -> None:
+        write_names(writer, "g4run demo drafter", "demo-drafter", DESCRIPTION)
+        writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+        write_shape(writer, model.shape)
+        write_vocabulary(writer, tokenizer)
 
-def write_general(writer: GGUFWriter) -> None:
-    """Write what the file is."""
-    writer.add_type("model")
-    writer.add_name("g4run demo drafter")
-    writer.add_basename("demo-drafter")
-    writer.add_description(DESCRIPTION)
-    writer.add_license("apache-2.0")
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+    write_file(path, "gemma4-assistant", write_metadata, tensors(model))
 
 
 def write_shape(writer: GGUFWriter, shape: DrafterShape) -> None:
@@ -57,27 +42,13 @@ def write_shape(writer: GGUFWriter, shape: DrafterShape) -> None:
     writer.add_embedding_length(shape.embedding)
     writer.add_embedding_length_out(target.embedding)
     writer.add_feed_forward_length(shape.feed_forward)
-    writer.add_head_count(shape.heads)
-    writer.add_head_count_kv(1)
-    writer.add_key_length(target.head_global)
-    writer.add_value_length(target.head_global)
-    writer.add_key_length_swa(target.head_sliding)
-    writer.add_value_length_swa(target.head_sliding)
-    writer.add_layer_norm_rms_eps(NORM_EPSILON)
-    writer.add_sliding_window(target.window)
-    writer.add_sliding_window_pattern(list(shape.sliding))
-    writer.add_shared_kv_layers(shape.layers)
-    writer.add_rope_freq_base(target.rope_base_global)
-    writer.add_rope_freq_base_swa(target.rope_base_sliding)
-    writer.add_rope_dimension_count(target.head_global)
-    writer.add_rope_dimension_count_swa(target.head_sliding)
+    write_attention(writer, target, shape.heads, shape.sliding, shape.layers)
 
 
 def tensors(model: Drafter) -> dict[str, np.ndarray]:
     """Return every tensor of the file under its name there."""
     named = {"rope_freqs.weight": model.shape.target.rope_divisors().numpy()}
-    for name, value in model.state_dict().items():
-        array = value.detach().numpy()
+    for name, array in weights(model).items():
         stem = name.removesuffix(".weight")
-        named[f"{NAMES.get(stem, stem)}.weight"] = array.astype(np.float16 if array.ndim == 2 else np.float32)
+        named[f"{NAMES.get(stem, stem)}.weight"] = array
     return named

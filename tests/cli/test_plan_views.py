@@ -1,13 +1,12 @@
 """A plan as a person and as a program read it."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from g4run.cli.confirming import NOT_HERE, Confirmation
-from g4run.cli.plan import PlanOptions, check_context, find_advice, make_request, plan_what_fits
+from g4run.cli.plan import PlanOptions, find_advice, make_request
 from g4run.cli.plan_views import plan_value, render_plan
 from g4run.engine.parameters import KvType
 from g4run.errors import UsageError
@@ -16,7 +15,6 @@ from g4run.planner.confirmation import DeviceDifference
 from g4run.planner.placement import plan_model
 from g4run.planner.values import Plan, PlanRequest
 from g4run.settings import Settings
-from g4run.units import render_bytes
 from tests.planner.machines import gpu, machine
 from tests.planner.shapes import real_shape
 
@@ -37,6 +35,7 @@ layers           all 31 on the GPU, experts of the first 19 on the CPU
 context          8,192 tokens, KV cache in f16
 sequences        1, micro-batch 512 tokens
 threads          8
+caches           grow to 536.9 MB of checkpoints and 1.1 GB of conversations
 longest context  f16 238,848, q8_0 262,144, q4_0 262,144
 
 It fits: 17.0 GB in all.
@@ -74,6 +73,13 @@ def test_the_ledger_as_text() -> None:
 )
 def test_llama_cpp_s_own_figures_are_one_more_line(confirmation: Confirmation, line: str) -> None:
     assert render_plan(plan_on_a_small_card(), "", confirmation, None) == f"{EXPECTED}{line}\n"
+
+
+def test_where_no_memory_is_left_there_are_no_caches() -> None:
+    text = render_plan(plan_model(real_shape("31b"), machine(8), PlanRequest(context=4096)), "", UNASKED, 80)
+    assert [line for line in text.splitlines() if line.startswith("caches")] == [
+        "caches           none, no main memory is left for them"
+    ]
 
 
 def test_two_like_cards_have_a_column_each() -> None:
@@ -123,7 +129,7 @@ def test_the_json_is_the_contract() -> None:
         ],
         "total_bytes": device.total_bytes + host.total_bytes,
         "fits": True,
-        "leaves_projector_out": False,
+        "unloaded_projector_bytes": 0,
         "context": 8192,
         "max_context": {kv_type.value: plan.max_context[kv_type] for kv_type in KvType},
         "settings": {
@@ -137,6 +143,8 @@ def test_the_json_is_the_contract() -> None:
             "threads": 8,
             "lazy_table": False,
             "repack": False,
+            "checkpoint_bytes": 512 << 20,
+            "ram_cache_bytes": 1 << 30,
         },
         "advice": None,
         "confirmed": None,
@@ -155,19 +163,14 @@ def test_the_json_says_by_how_much_llama_cpp_differs() -> None:
     assert (failed["confirmed"], failed["not_confirmed_because"]) == (None, "no answer")
 
 
-def test_what_fits_without_its_projector_is_planned_so() -> None:
-    """`recommend` counts none for a conversation, and `run` loads none."""
-    text_only = real_shape("26b")
-    shape = replace(text_only, projector_bytes=1_500_000_000)
-    room = plan_model(text_only, machine(64), PlanRequest()).ledger.total_bytes / 1e9
-    assert plan_what_fits(shape, machine(64), PlanRequest()).shape == shape
-    tight = plan_what_fits(shape, machine(room + 0.1), PlanRequest())
-    assert tight == plan_model(text_only, machine(room + 0.1), PlanRequest())
-    assert plan_what_fits(shape, machine(2), PlanRequest()).shape == shape
-    text = render_plan(tight, "", UNASKED, 80, leaves_projector_out=True)
-    total = render_bytes(tight.ledger.total_bytes)
-    assert text.endswith(f"\n\nIt fits without its projector, which run and chat do not load: {total} in all.\n")
-    assert plan_value(tight, "", UNASKED, leaves_projector_out=True)["leaves_projector_out"] is True
+def test_a_projector_is_named_and_not_counted() -> None:
+    plan = plan_on_a_small_card()
+    text = render_plan(plan, "", UNASKED, 80, projector_bytes=1_200_000_000)
+    line = "projector        1.2 GB, which run and chat do not load\n"
+    assert text == EXPECTED.replace("longest context", f"{line}longest context")
+    with_it, without = (plan_value(plan, "", UNASKED, projector_bytes=count) for count in (1_200_000_000, 0))
+    assert (with_it.pop("unloaded_projector_bytes"), without.pop("unloaded_projector_bytes")) == (1_200_000_000, 0)
+    assert with_it == without
 
 
 def advice_for(size: str, ram_gb: float, request: PlanRequest, tmp_path: Path) -> str:
@@ -210,10 +213,3 @@ def test_a_value_that_means_nothing_is_refused(options: PlanOptions, message: st
     with pytest.raises(UsageError) as caught:
         make_request(options)
     assert caught.value.message == message
-
-
-def test_a_context_beyond_the_training_is_refused() -> None:
-    with pytest.raises(UsageError) as caught:
-        check_context(PlanRequest(context=200_000), real_shape("e2b"))
-    assert caught.value.message == "e2b-Q4_0 was trained for a context of 131,072 tokens, not 200,000"
-    assert caught.value.hint == "--ctx 131072"

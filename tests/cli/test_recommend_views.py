@@ -162,6 +162,8 @@ def test_json_has_the_fields_that_programs_rely_on() -> None:
             "threads": 16,
             "lazy_table": False,
             "repack": False,
+            "checkpoint_bytes": 512 << 20,
+            "ram_cache_bytes": 1 << 30,
         },
         "max_context": {str(kv_type): tokens for kv_type, tokens in best.plan.max_context.items()},
         "verdict": "best",

@@ -79,7 +79,7 @@ def test_an_answer_as_json() -> None:
         },
         "seed": 42,
         "placement": "cpu",
-        "settings": settings_value(PLAN.settings),
+        "settings": settings_value(PLAN),
     }
     assert answer_value("demo", ANSWER, PLAN, hide_thinking=True)["thinking"] is None
 

@@ -55,6 +55,8 @@ def test_json_is_one_object() -> None:
     assert (ended.code, ended.stderr, ended.stdout.count("\n")) == (0, "", 1)
     answer = json.loads(ended.stdout)
     timings, usage = answer.pop("timings"), answer.pop("usage")
+    caches = [answer["settings"].pop(name) for name in ("checkpoint_bytes", "ram_cache_bytes")]  # of what is free now
+    assert 0 <= caches[0] <= 512 << 20 and caches[0] <= caches[1] <= 1 << 30
     assert answer == {
         "model": "demo",
         "content": ANSWER.rstrip("\n"),

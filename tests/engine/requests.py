@@ -1,6 +1,7 @@
 """Requests to the engine, and what comes of them."""
 
 import os
+from pathlib import Path
 
 from g4run.engine.client import Engine
 from g4run.engine.parameters import GenerationParameters, SamplingParameters
@@ -10,6 +11,7 @@ from g4run.models.library import resolve
 GREEDY = SamplingParameters(temperature=0)
 DEMO = resolve("demo").path
 DEMO_PATH = os.fsencode(DEMO)
+DRAFTER = Path(__file__).parents[1] / "data" / "demo-drafter.gguf"
 ENDLESS = SamplingParameters(temperature=1e6, top_k=0, top_p=1, seed=8)  # a dice: no end token within 500 draws
 
 

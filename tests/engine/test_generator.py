@@ -13,9 +13,9 @@ from g4run.engine.parameters import GenerationParameters, LoadParameters
 from g4run.engine.ram_cache import common_prefix
 from g4run.engine.text import Vocabulary
 from g4run.errors import EngineBusy, G4RunError, SavedStateRefused, WorkerDied
-from tests.engine.requests import DEMO, DEMO_PATH, ENDLESS, GREEDY, generate, tokens_of
+from tests.engine.requests import DEMO_PATH, DRAFTER, ENDLESS, GREEDY, generate, tokens_of
 
-DRAFTER_PATH = os.fsencode(DEMO.with_name("demo-drafter.gguf"))
+DRAFTER_PATH = os.fsencode(DRAFTER)
 
 Open = Callable[..., Engine]
 

@@ -11,6 +11,7 @@ from g4run.engine.grammar import Grammar
 from g4run.engine.pieces import index_first_bytes, piece_of
 from tests.engine.requests import DEMO
 from tests.engine.sampler_chain import LoadedVocabulary
+from tests.fakes.gguf_files import gemma4_file
 
 REAL = os.environ.get("G4RUN_TEST_VOCABULARY")
 JSON = r"""root ::= object
@@ -138,3 +139,21 @@ def test_pieces_are_indexed_by_their_first_bytes(loaded: LoadedVocabulary) -> No
     }
     assert all(pieces[token] == bytes([byte]) for byte, token in index.singles.items())
     assert [pieces[token] for token in index.ends] == [b"<eos>", b"<|tool_response>", b"<turn|>"]
+
+
+@pytest.mark.parametrize(
+    ("text", "other"),
+    [(b"<0xFF>", b"<0xF >"), ("▁w1530".encode(), b"\xffabcdefg"), ("▁w1530".encode(), b"abcdef\xff\xff")],
+    ids=["without the separator's byte", "one token begins with it", "one token ends with it twice"],
+)
+def test_pieces_that_no_separator_takes_apart_are_indexed_too(text: bytes, other: bytes, tmp_path: Path) -> None:
+    file = gemma4_file()
+    texts = file.entries["tokenizer.ggml.tokens"]
+    assert texts.count(text) == 1
+    texts = texts.replace(text, other)
+    odd = LoadedVocabulary(file.having("tokenizer.ggml.tokens", texts).write(tmp_path / "odd.gguf"))
+    pieces = [piece_of(odd.pointer, token) for token in range(odd.size)]
+    expected = sorted(range(odd.size), key=lambda token: pieces[token][:2].ljust(2, b"\0"))
+    index_first_bytes.cache_clear()  # llama.cpp may put one vocabulary where another was
+    assert index_first_bytes(odd.pointer, odd.size).tokens.tolist() == expected
+    odd.close()

@@ -1,12 +1,19 @@
 """Loading a model into the engine, and how that fails."""
 
 import os
+import re
+import signal
 import subprocess
 import sys
+import threading
+import time
+from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
+from g4run.engine import client
 from g4run.engine import process as worker_process
 from g4run.engine.client import Engine
 from g4run.engine.parameters import LoadParameters
@@ -23,6 +30,58 @@ def test_progress_goes_up_to_one(tmp_path: Path) -> None:
     engine.close()
     assert seen == sorted(seen) and seen[-1] == 1.0
     assert loaded.context_length == 256
+
+
+def test_an_interruption_while_it_loads_ends_the_worker(tmp_path: Path) -> None:
+    engine = Engine(LoadParameters(os.fsencode(DEMO), context_length=256, threads=1), tmp_path)
+    workers: list[int | None] = []
+
+    def interrupt(_fraction: float) -> None:
+        workers.append(engine.worker_pid)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        engine.load(interrupt)
+    (worker,) = workers
+    assert worker is not None
+    assert not psutil.pid_exists(worker)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to stop with")
+def test_a_worker_that_is_stopped_while_it_loads_is_ended_and_told(tmp_path: Path) -> None:
+    engine = Engine(LoadParameters(os.fsencode(DEMO), context_length=256, threads=1), tmp_path, load_hang_seconds=0.5)
+    workers: list[int] = []
+
+    def stop_worker() -> None:
+        while engine.worker_pid is None:
+            time.sleep(0.001)
+        workers.append(engine.worker_pid)
+        os.kill(engine.worker_pid, signal.SIGSTOP)
+
+    stopper = threading.Thread(target=stop_worker)
+    stopper.start()
+    with pytest.raises(LoadFailed) as caught:
+        engine.load()
+    stopper.join()
+    assert re.fullmatch(
+        r"the engine was ended: it made no progress for \d seconds while it loaded the model", caught.value.message
+    )
+    assert caught.value.hint == (
+        "try again; if it hangs again, it is the disk with the model or the GPU's driver that does not answer: "
+        f"see {engine.log_path}"
+    )
+    assert not psutil.pid_exists(workers[0])
+
+
+def test_silence_may_last_as_long_as_the_slowest_disk_would_need_for_all_files(tmp_path: Path) -> None:
+    sizes = {"m-00001-of-00004": 3, "m-00002-of-00004": 15, "m-00004-of-00004": 12, "m-00005-of-00004": 7, "drafter": 1}
+    for name, size in sizes.items():
+        with (tmp_path / f"{name}.gguf").open("wb") as file:
+            file.truncate(size * 10**6)  # a hole: it takes no room
+    first = LoadParameters(os.fsencode(tmp_path / "m-00001-of-00004.gguf"), context_length=256, threads=1)
+    drafter = os.fsencode(tmp_path / "drafter.gguf")
+    assert client._slowest_reading(first) == 3.0  # the third part is missing, and does not count
+    assert client._slowest_reading(replace(first, drafter_path=drafter)) == 3.1
 
 
 def test_what_llama_cpp_refuses_is_said_in_its_words(tmp_path: Path) -> None:

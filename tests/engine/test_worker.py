@@ -1,6 +1,9 @@
 """The engine's process: how it dies, is replaced, and goes."""
 
+import gc
+import io
 import os
+import queue
 import signal
 import sys
 import threading
@@ -11,9 +14,13 @@ import pytest
 
 from g4run.chat.tokens import CONTROL_TEXTS
 from g4run.engine.client import Engine, Generation
+from g4run.engine.grammar import Grammar
 from g4run.engine.parameters import GenerationParameters, LoadParameters
+from g4run.engine.pieces import index_first_bytes
+from g4run.engine.protocol import Command, Load, Submit
 from g4run.engine.text import Vocabulary
-from g4run.errors import WorkerDied
+from g4run.engine.worker import Worker
+from g4run.errors import SavedStateRefused, WorkerDied
 from tests.engine.requests import DEMO, ENDLESS, GREEDY, generate
 
 
@@ -139,3 +146,60 @@ def test_a_worker_goes_when_its_program_does(prompt: list[int], tmp_path: Path) 
     threading.Timer(0.2, engine.close).start()  # closes stdin, as the end of the program does
     with pytest.raises(WorkerDied, match="the engine was closed"):
         list(generation)
+
+
+def test_a_bug_in_one_command_fails_that_request_alone(engine: Engine, prompt: list[int]) -> None:
+    """No file can have such a name, which Python refuses with an error of its own."""
+    generation = engine.generate(prompt, GenerationParameters(40, ENDLESS))
+    worker, log = engine.worker_pid, engine.log_path
+    with pytest.raises(SavedStateRefused, match=r"^the engine failed: ValueError: embedded null"):
+        engine.restore(Path("a\0b"), "digest")
+    assert len(list(generation)) == 40
+    assert engine.worker_pid == worker
+    assert log is not None and "ValueError: embedded null" in log.read_text(encoding="utf-8")
+
+
+def test_all_tokens_are_read_for_grammars_as_the_model_loads(tmp_path: Path) -> None:
+    worker = Worker(queue.SimpleQueue(), io.BytesIO(), str(tmp_path / "log"))
+    index_first_bytes.cache_clear()
+    worker._obey(Load(LoadParameters(os.fsencode(DEMO), context_length=256, threads=1, gpu_layers=0, repack=False)))
+    gc.unfreeze()  # this process is not the worker's
+    assert worker._generator is not None
+    assert index_first_bytes.cache_info().misses == 1
+    Grammar('root ::= "a"', worker._generator.model.vocabulary).close()
+    assert index_first_bytes.cache_info().misses == 1
+
+
+class BrokenGenerator:
+    """A generator of one request, whose first step has a bug; what comes after it ends the worker's loop."""
+
+    def __init__(self, commands: "queue.SimpleQueue[Command]") -> None:
+        self.is_idle = False
+        self.seen: list[str] = []
+        self._commands = commands
+
+    def step(self) -> None:
+        if self.seen:
+            raise SystemExit
+        self.seen.append("step")
+        raise ZeroDivisionError("no number")
+
+    def fail_all(self, reason: str) -> None:
+        self.seen.append(reason)
+        self.is_idle = True
+        self._commands.put(Submit(7, [1], GenerationParameters()))
+
+    def submit(self, command: Submit) -> None:
+        self.seen.append(f"request {command.request_id}")
+        raise SystemExit
+
+
+def test_a_bug_in_a_step_fails_all_requests_and_the_worker_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
+    worker = Worker(commands, io.BytesIO(), os.devnull)
+    generator = BrokenGenerator(commands)
+    worker._generator = generator  # type: ignore[assignment] # a fake neighbour
+    with pytest.raises(SystemExit):
+        worker.serve()
+    assert generator.seen == ["step", "the engine failed: ZeroDivisionError: no number", "request 7"]
+    assert capsys.readouterr().err.endswith("ZeroDivisionError: no number\n")

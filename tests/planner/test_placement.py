@@ -161,6 +161,11 @@ def test_the_cpu_alone_repacks_also_in_a_machine_with_a_gpu() -> None:
     }
 
 
+def test_nothing_is_repacked_where_there_is_no_memory_for_it() -> None:
+    usual, without = (plan_model(real_shape("e2b"), machine(64), PlanRequest(may_repack=may)) for may in (True, False))
+    assert (usual.settings.repack, without.settings) == (True, replace(usual.settings, repack=False))
+
+
 def test_weights_that_gain_nothing_by_it_stay_mapped() -> None:
     repacks = {
         quantization: plan_model(real_shape("e2b", quantization), machine(64), ANYTHING).settings.repack

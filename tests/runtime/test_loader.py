@@ -92,6 +92,19 @@ def test_a_load_that_fails_for_memory_falls_to_the_next_plan(experts: ModelFile)
     assert loaded.parameters == engine.loads[-1]
 
 
+def test_a_load_that_copies_weights_in_vain_is_tried_without_that(experts: ModelFile) -> None:
+    """With nothing else given up; if that fails too, only a smaller plan would do, and there is none."""
+    case, engine = Case(experts, machine(64)), ScriptedEngine(NO_MEMORY)
+    loaded = case.loader.load(engine)
+    first, second = engine.loads
+    assert first.repack and second == loaded.parameters == replace(first, repack=False)
+    assert [step.plan.ledger for step in case.steps] == [loaded.plan.ledger] * 2
+    failing = ScriptedEngine(NO_MEMORY, NO_MEMORY)
+    with pytest.raises(DoesNotFit):
+        Case(experts, machine(64)).loader.load(failing)
+    assert failing.loads == engine.loads
+
+
 def test_what_llama_cpp_says_is_too_much_is_not_tried(experts: ModelFile) -> None:
     case, engine = Case(experts, machine(64, gpu(24)), LoadOptions(), figures(23.9), figures(10.0)), ScriptedEngine()
     loaded = case.loader.load(engine)

@@ -99,6 +99,25 @@ def test_what_a_person_fixed_is_kept(experts: ModelFile) -> None:
     assert (found.kv_type, found.gpu_layers, found.cpu_expert_layers) == (KvType.Q8_0, 10, 25)
 
 
+def test_what_could_only_be_ignored_is_refused(model: ModelFile, experts: ModelFile) -> None:
+    for file, on, options, message in (
+        (experts, WITHOUT, LoadOptions(gpu_layers=5), "--gpu-layers needs a GPU that llama.cpp can use"),
+        (model, MACHINE, LoadOptions(gpu_layers=5), "demo is so small that it runs on the processor alone"),
+        (model, WITHOUT, LoadOptions(cpu_expert_layers=1), "--cpu-experts needs a model with experts"),
+    ):
+        with pytest.raises(UsageError, match=f"^{message}"):
+            parameters(file, options, on)
+    assert parameters(model, LoadOptions(gpu_layers=0, cpu_expert_layers=0)) == parameters(model)
+
+
+def test_sequences_reach_the_engine_and_are_planned_for(experts: ModelFile) -> None:
+    one, four = (plan_load(experts, MACHINE, settings(), LoadOptions(sequences=count)) for count in (None, 4))
+    assert (one.parameters.sequences, four.parameters.sequences) == (1, 4)
+    assert four.parameters == replace(one.parameters, sequences=4)
+    assert four.plan.settings.sequences == 4
+    assert four.plan.ledger.devices[0].kv_bytes > one.plan.ledger.devices[0].kv_bytes
+
+
 def test_without_a_gpu_the_weights_are_repacked(experts: ModelFile) -> None:
     found = parameters(experts)
     assert (found.gpu_layers, found.repack, found.gpu_split) == (0, True, ())

@@ -15,9 +15,8 @@ from g4run.engine.parameters import LoadParameters
 from g4run.engine.speculation.mtp import MtpDrafter
 from g4run.engine.text import Vocabulary
 from g4run.runtime.prompt import tokenize_prompt
-from tests.engine.requests import DEMO
+from tests.engine.requests import DEMO, DRAFTER
 
-DRAFTER = DEMO.with_name("demo-drafter.gguf")
 CASES = json.loads((Path(__file__).parents[2] / "golden" / "demo_prompts.json").read_text(encoding="utf-8"))
 PARAMETERS = LoadParameters(
     os.fsencode(DEMO),

@@ -11,8 +11,8 @@ import pytest
 from g4run.engine.llama import Batch, Context, LlamaError, Model
 from g4run.engine.parameters import KvType
 from g4run.engine.speculation.mtp import MtpDrafter
-from tests.engine.requests import DEMO
-from tests.engine.speculation.conftest import DRAFTER, PARAMETERS
+from tests.engine.requests import DEMO, DRAFTER
+from tests.engine.speculation.conftest import PARAMETERS
 from tests.engine.speculation.loop import Loop
 
 NARROW_HEADS = {

@@ -1,0 +1,70 @@
+"""How many conversations fit at a time."""
+
+from itertools import product
+
+import pytest
+
+from g4run.engine.parameters import KvType
+from g4run.hardware.machine import Machine
+from g4run.planner.memory import estimate_ledger
+from g4run.planner.placement import plan_model
+from g4run.planner.sequences import most_sequences
+from g4run.planner.values import Plan, PlanRequest
+from tests.planner.machines import gpu, machine
+from tests.planner.shapes import real_shape
+
+ANYTHING = PlanRequest()
+LARGE = machine(256, gpu(80))
+MACHINES = (machine(23), machine(22, gpu(9)), machine(64, gpu(17.5)), machine(30, gpu(19.6)))
+SIZES = ("12b", "26b", "31b")
+
+
+def plan(size: str, here: Machine, sequences: int, each: int) -> Plan:
+    return plan_model(real_shape(size), here, PlanRequest(context=sequences * each, sequences=sequences))
+
+
+def test_there_are_as_many_as_are_wanted_where_there_is_room() -> None:
+    assert most_sequences(real_shape("26b"), LARGE, ANYTHING, 8192) == 8
+    assert most_sequences(real_shape("26b"), LARGE, ANYTHING, 8192, most=3) == 3
+
+
+def test_together_they_are_no_longer_than_what_was_trained() -> None:
+    assert most_sequences(real_shape("26b"), LARGE, ANYTHING, 65_536) == 4
+    assert most_sequences(real_shape("e2b"), LARGE, ANYTHING, 65_536) == 2
+    assert most_sequences(real_shape("e2b"), LARGE, ANYTHING, 131_073) == 0
+
+
+def test_where_not_even_one_fits_there_are_none() -> None:
+    assert most_sequences(real_shape("31b"), machine(8), ANYTHING, 4096) == 0
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("here", MACHINES)
+def test_one_more_would_not_fit_or_move_something(size: str, here: Machine) -> None:
+    """As a search through all counts finds it, by the plans as they would be loaded."""
+    alone = plan(size, here, 1, 8192)
+
+    def stays(sequences: int) -> bool:
+        several = plan(size, here, sequences, 8192)
+        assert estimate_ledger(several.shape, several.settings, here) == several.ledger
+        same = (several.placement, several.settings.gpu_layers, several.settings.cpu_expert_layers) == (
+            alone.placement,
+            alone.settings.gpu_layers,
+            alone.settings.cpu_expert_layers,
+        )
+        return several.ledger.fits and same and several.settings.kv_type is alone.settings.kv_type
+
+    expected = max((count for count in range(1, 9) if stays(count)), default=0)
+    assert most_sequences(real_shape(size), here, ANYTHING, 8192) == expected
+
+
+def test_a_fixed_type_of_the_cache_leaves_room_for_more() -> None:
+    here = machine(64, gpu(22))
+    found = [most_sequences(real_shape("31b"), here, PlanRequest(kv_type=kv_type), 8192) for kv_type in KvType]
+    assert found == sorted(set(found))
+
+
+def test_these_machines_tell_different_stories() -> None:
+    """Otherwise the comparison above would hold for a constant."""
+    found = {most_sequences(real_shape(size), here, ANYTHING, 8192) for size, here in product(SIZES, MACHINES)}
+    assert len(found) >= 4
