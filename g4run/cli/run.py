@@ -119,12 +119,12 @@ def _answer(
 
     display = Display(request.hides_thinking, faint=settings.colour, verbose=request.is_verbose)
     with open_model(file, settings, request.loading, output.notes, is_quiet=request.as_json) as model:
-        plan = model.plan
+        plan, context_length = model.plan, model.context_length
         answering = model.answer(conversation, request.options)
         answer = await_answer(answering) if request.as_json else show_answer(answering, output, display)
     if request.as_json:
         output.write_json(answer_value(file.name, answer, plan, hide_thinking=request.hides_thinking))
-    show_outcome(answer, request.options, output, display)
+    show_outcome(answer, request.options, context_length, output, display)
     return Interrupted.exit_code if answer.finish_reason is FinishReason.CANCELLED else 0
 
 

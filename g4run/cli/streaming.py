@@ -52,9 +52,11 @@ def await_answer(answering: "Answering") -> "Answer":
     return answering.result
 
 
-def show_outcome(answer: "Answer", options: "AnswerOptions", output: Output, display: Display) -> None:
+def show_outcome(
+    answer: "Answer", options: "AnswerOptions", context_length: int, output: Output, display: Display
+) -> None:
     """Write to stderr what there is to say after an answer: that it was cut, and its timings."""
-    output.notes.write(render_end_note(answer, max_tokens=options.max_tokens))
+    output.notes.write(render_end_note(answer, options, context_length))
     if display.verbose:
         output.notes.write(render_timings(answer))
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from g4run.chat.messages import MediaPart, ToolCall
     from g4run.chat.render import Prompt
     from g4run.planner.values import Plan
-    from g4run.runtime.answer import Answer, Timings, Usage
+    from g4run.runtime.answer import Answer, AnswerOptions, Timings, Usage
 
 _LONGEST_SOURCE = 50  # columns; a data URI has millions
 
@@ -121,15 +121,15 @@ def _draft_lines(usage: "Usage") -> tuple[tuple[str, str], ...]:
     return (("draft acceptance", f"{usage.accepted_tokens} of {usage.drafted_tokens} token(s), {share:.0%}"),)
 
 
-def render_end_note(answer: "Answer", *, max_tokens: int | None) -> str:
+def render_end_note(answer: "Answer", options: "AnswerOptions", context_length: int) -> str:
     """Say why an answer ended where nobody would expect it; empty where it ended as answers do."""
     from g4run.runtime.answer import FinishReason
 
     match answer.finish_reason:
         case FinishReason.LENGTH:
-            return render_length_note(answer, max_tokens=max_tokens)
+            return _render_length_note(answer, options, context_length)
         case FinishReason.LOOP:
-            return "Note: the answer was cut: it only repeated itself, which its grammar allows for ever\n"
+            return "Note: the answer was ended: it only repeated itself, which its grammar allows for ever\n"
         case FinishReason.DEADLINE:
             return "Note: the answer was cut: its time was over\n"
         case FinishReason.FAILED:
@@ -137,13 +137,13 @@ def render_end_note(answer: "Answer", *, max_tokens: int | None) -> str:
     return ""
 
 
-def render_length_note(answer: "Answer", *, max_tokens: int | None) -> str:
-    """Say why an answer ends in the middle."""
-    completion_tokens = answer.usage.completion_tokens
-    if max_tokens is not None and completion_tokens >= max_tokens:
-        return f"Note: the answer was cut at {render_count(max_tokens)} tokens (--max-tokens)\n"
-    length = render_count(answer.usage.prompt_tokens + completion_tokens - 1)  # the last token needs no place in it
-    return f"Note: the answer was cut: the context of {length} tokens is full (--ctx)\n"
+def _render_length_note(answer: "Answer", options: "AnswerOptions", context_length: int) -> str:
+    """Say which limit an answer met: one that is held to a form is closed there, if it can be."""
+    done = "ended early" if options.is_held else "cut"
+    room = context_length + 1 - answer.usage.prompt_tokens  # the last token needs no place in the context
+    if options.max_tokens is not None and options.max_tokens <= room:
+        return f"Note: the answer was {done} at {render_count(options.max_tokens)} tokens (--max-tokens)\n"
+    return f"Note: the answer was {done}: the context of {render_count(context_length)} tokens is full (--ctx)\n"
 
 
 def render_greeting(model: str, context_length: int) -> str:

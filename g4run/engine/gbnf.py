@@ -5,8 +5,8 @@ as deeply as a grammar nests, and multiplies elements until memory ends. Pure: t
 """
 
 import re
-from dataclasses import dataclass, field
-from typing import NoReturn, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import NoReturn
 
 MAX_ELEMENTS = 1_000_000  # of llama.cpp's rules, 8 bytes each
 MAX_NESTING = 50  # parentheses in parentheses
@@ -15,29 +15,47 @@ MAX_REPETITIONS = 2000  # llama-grammar.cpp:12; an upper bound above it means no
 _SPACE = re.compile(r"(?:[ \t]|#[^\r\n]*)*")
 _SPACE_AND_LINES = re.compile(r"(?:[ \t\r\n]|#[^\r\n]*)*")
 _NAME = re.compile(r"[A-Za-z0-9-]+")
+_PLAIN = re.compile(r"[^\"\\]+")
 _CHARACTER = re.compile(
     r"\\x([0-9A-Fa-f]{2})|\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})|\\([trn\\\"\[\]-])|([^\\])", re.DOTALL
 )
 _ESCAPES = {"t": "\t", "r": "\r", "n": "\n"}
 _TOKEN = re.compile(r"<(?:\[\d{1,9}\]|[^\[>][^>]*)>")
+_UNIT = re.compile(r"\"(?:[^\"\\]|\\.)*\"|\[(?:[^\]\\]|\\.)*\]|" + _NAME.pattern, re.DOTALL)
 _TIMES = re.compile(r"[*+?]|\{[ \t\r\n]*(\d{1,9})[ \t\r\n]*(?:(,)[ \t\r\n]*(\d{1,9})?[ \t\r\n]*)?\}")
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
-    """A part of a sequence: a literal, a class or a token of `elements` elements, a reference, or a group; repeated.
+class Characters:
+    """A class: the code points between these bounds, both included, or with `excludes` all others."""
 
-    `most` of None is without bound.
+    ranges: tuple[tuple[int, int], ...]
+    excludes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A part of a sequence, repeated: a literal, a class, a token, a reference, a group, or what is empty.
+
+    `literal` are code points, which may be beyond Unicode's; `token` is written as in the grammar, as `<[id]>` or
+    `<text>`. `elements` is how many of llama.cpp's elements it takes. `most` of None is without bound.
     """
 
     elements: int = 0
+    literal: tuple[int, ...] = ()
+    characters: Characters | None = None
+    token: str = ""
     rule: str = ""
     group: "Alternatives | None" = None
     least: int = 1
     most: int | None = 1
 
 
-Alternatives: TypeAlias = tuple[tuple[Term, ...], ...]
+@dataclass(frozen=True, slots=True, eq=False)
+class Alternatives:
+    """What a rule or a group consists of; each is equal to itself only."""
+
+    sequences: tuple[tuple[Term, ...], ...]
 
 
 @dataclass(slots=True)
@@ -61,6 +79,7 @@ class Reader:
         self._text = text
         self._position = 0
         self._grammar = Gbnf()
+        self._known: dict[str, Term] = {}  # by their text: most of a large grammar is written more than once
 
     def read(self) -> Gbnf:
         """The grammar. Raises ValueError with line and column."""
@@ -87,7 +106,7 @@ class Reader:
             self._position += 1
             self._skip(_SPACE_AND_LINES)
             alternatives.append(self._read_sequence(nesting))
-        return tuple(alternatives)
+        return Alternatives(tuple(alternatives))
 
     def _read_sequence(self, nesting: int) -> tuple[Term, ...]:
         terms: list[Term] = []
@@ -102,14 +121,26 @@ class Reader:
         return tuple(terms)
 
     def _read_term(self, nesting: int) -> Term | None:
+        found = _UNIT.match(self._text, self._position)
+        known = self._known.get(found.group()) if found else None
+        if found and known:
+            self._position = found.end()
+            return known
+        start = self._position
+        term = self._read_new_term(nesting)
+        if term is not None and term.group is None:
+            self._known[self._text[start : self._position]] = term
+        return term
+
+    def _read_new_term(self, nesting: int) -> Term | None:
         match self._peek():
             case '"':
-                return Term(elements=self._read_literal())
+                return self._read_literal()
             case "[":
-                return Term(elements=self._read_class())
+                return self._read_class()
             case ".":
                 self._position += 1
-                return Term(elements=1)
+                return Term(elements=1, characters=Characters((), excludes=True))
             case "<":
                 return self._read_token()
             case "!":
@@ -122,39 +153,50 @@ class Reader:
         self._position = found.end()
         return Term(elements=1, rule=found.group())
 
-    def _read_literal(self) -> int:
+    def _read_literal(self) -> Term:
         self._position += 1
-        length = 0
+        codes: list[int] = []
         while self._peek() != '"':
-            self._read_character()
-            length += 1
+            plain = _PLAIN.match(self._text, self._position)
+            if plain:
+                codes += map(ord, plain.group())
+                self._position = plain.end()
+            else:
+                codes.append(self._read_character())
         self._position += 1
-        return length
+        return Term(elements=len(codes), literal=tuple(codes))
 
-    def _read_class(self) -> int:
+    def _read_class(self) -> Term:
+        """A class; an empty one is no element at all in llama.cpp, even as [^]."""
         self._position += 1
         excludes = self._peek() == "^"
         self._position += excludes
-        length = 0
+        ranges: list[tuple[int, int]] = []
+        elements = 0
         while self._peek() != "]":
-            is_range_sign = length > 0 and self._peek() == "-"
-            if self._read_character() > "\x7f" and excludes:
-                self._grammar.excludes_beyond_ascii = True
-            length += not is_range_sign
+            low = high = self._read_character()
+            elements += 1
+            if self._peek() == "-" and not self._text.startswith("]", self._position + 1):
+                self._position += 1
+                high = self._read_character()
+                elements += 1
+            ranges.append((low, high))
         self._position += 1
-        return length
+        if excludes and any(code > 0x7F for pair in ranges for code in pair):
+            self._grammar.excludes_beyond_ascii = True
+        return Term(elements, characters=Characters(tuple(ranges), excludes)) if ranges else Term()
 
-    def _read_character(self) -> str:
+    def _read_character(self) -> int:
         found = self._take(_CHARACTER, "a character, or an escape that GBNF has,")
         code = found[1] or found[2] or found[3]
         if code:
-            return chr(min(int(code, 16), 0x10FFFF))
-        return _ESCAPES.get(found[4], found[4]) if found[4] else found[5]
+            return int(code, 16)
+        return ord(_ESCAPES.get(found[4], found[4]) if found[4] else found[5])
 
     def _read_token(self) -> Term:
         found = self._take(_TOKEN, "a token as <name> or <[id]>")
         self._grammar.tokens.add(found.group())
-        return Term(elements=1)
+        return Term(elements=1, token=found.group())
 
     def _read_group(self, nesting: int) -> Term:
         if nesting > MAX_NESTING:
@@ -176,8 +218,8 @@ class Reader:
         if least > MAX_REPETITIONS or (most is not None and most < least):
             self._position = start
             self._fail(f"{found.group()} must go from at most {MAX_REPETITIONS} up to as much or more")
-        inner = term if (term.least, term.most) == (1, 1) else Term(elements=1, group=((term,),))
-        return Term(inner.elements, inner.rule, inner.group, least, most)
+        inner = term if (term.least, term.most) == (1, 1) else Term(elements=1, group=Alternatives(((term,),)))
+        return replace(inner, least=least, most=most)
 
     def _count(self, term: Term) -> None:
         optional = 1 if term.most is None or term.most > MAX_REPETITIONS else term.most - term.least

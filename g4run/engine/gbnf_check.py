@@ -34,11 +34,12 @@ def read_grammar(text: str) -> Gbnf:
 
 
 def _check_references(alternatives: Alternatives, grammar: Gbnf) -> None:
-    for sequence in alternatives:
+    for sequence in alternatives.sequences:
         for term in sequence:
             if term.rule and term.rule not in grammar.rules:
                 raise ValueError(f"grammar: there is no rule named {term.rule}")
-            _check_references(term.group or (), grammar)
+            if term.group is not None:
+                _check_references(term.group, grammar)
 
 
 class _Walk:
@@ -66,7 +67,7 @@ class _Walk:
         self._depth += 1
         if self._depth > _MAX_DEPTH:
             raise ValueError(f"grammar: more than {_MAX_DEPTH} rules and groups begin with one another")
-        parts = [self._of_sequence(sequence) for sequence in alternatives]
+        parts = [self._of_sequence(sequence) for sequence in alternatives.sequences]
         self._depth -= 1
         places = 1 + sum(part.places for part in parts)
         depth = 1 + max(part.depth for part in parts)

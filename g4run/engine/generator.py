@@ -75,7 +75,8 @@ class Generator:
             self._report(Failed(command.request_id, reason, "refused"))
             return
         try:
-            sampler = Sampler(command.parameters, self.model.vocabulary, self._suppressed, command.tokens)
+            most = self._most_tokens(command)
+            sampler = Sampler(command.parameters, self.model.vocabulary, self._suppressed, command.tokens, most)
         except ValueError as error:
             self._report(Failed(command.request_id, str(error), "refused"))
             return
@@ -133,6 +134,11 @@ class Generator:
             vocabulary_size=self.model.vocabulary_size,
             library=llama.LIBRARY_VERSION,
         )
+
+    def _most_tokens(self, command: Submit) -> int:
+        room = self._context.context_length + 1 - len(command.tokens)  # the last one needs no cell
+        wanted = command.parameters.max_tokens
+        return room if wanted is None else min(wanted, room)
 
     def _follow_up(self, batch: list[Slice], firsts: list[int], started: float, *, speculated: bool) -> None:
         due = self._scheduler.computed(batch)

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from g4run.engine.candidates import Candidates
 from g4run.engine.gbnf_check import read_grammar
-from g4run.engine.pieces import index_first_bytes, piece_of
+from g4run.engine.pieces import index_first_bytes
 from g4run.engine.ranking import FloatArray, IndexArray, largest
+from g4run.engine.tokens import piece_of
 
 _FEW = 256  # tokens that are tested before others: 0.04 ms
 _MANY = 4096  # and then these: 0.6 ms; the whole of a Gemma 4 vocabulary takes 38 ms
@@ -29,17 +30,20 @@ class Grammar:
 
     A control token has a text, which a grammar may permit as text; but it is none, and comes only where it is named.
 
+    `read` is the grammar as a value, `token_ids` are the tokens that it names.
+
     `is_too_slow` says that one token took so long that the next ones might take minutes: llama.cpp follows all ways to
     read what was written, and an ambiguous grammar has ever more of them.
     """
 
     def __init__(self, text: str, vocabulary: int) -> None:
         """Read the text, whose root rule is `root`. Raises ValueError with the reason where it cannot be followed."""
-        read = read_grammar(text)
+        self.read = read_grammar(text)
         self._vocabulary = vocabulary
         self._size = int(C.llama_vocab_n_tokens(vocabulary))
-        self._excludes_beyond_ascii = read.excludes_beyond_ascii
-        self._named = frozenset(self._token_named(name) for name in read.tokens)
+        self._excludes_beyond_ascii = self.read.excludes_beyond_ascii
+        self.token_ids = {name: self._token_named(name) for name in self.read.tokens}
+        self._named = frozenset(self.token_ids.values())
         self._is_barred = np.zeros(self._size, np.bool_)
         self._is_barred[index_first_bytes(vocabulary, self._size).controls] = True
         self._is_barred[list(self._named)] = False

@@ -1,4 +1,4 @@
-"""The bytes that tokens stand for, on the worker's side: of one token, and the first byte of each."""
+"""The tokens of a vocabulary by the bytes with which they begin."""
 
 import ctypes
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from g4run.engine.ranking import IndexArray
+from g4run.engine.tokens import piece_of
 
 _SEPARATOR = b"\xff"  # in no UTF-8 text; only the byte token for it has it
 
@@ -42,17 +43,6 @@ class FirstBytes:
         """Tokens whose piece begins with two bytes; 0 as `second` gives those that end after the first."""
         pair = 256 * first + second
         return self.tokens[self.starts[pair] : self.starts[pair + 1]]
-
-
-def piece_of(vocabulary: int, token: int) -> bytes:
-    """Bytes that a token stands for; special tokens give their text."""
-    capacity = 64
-    while True:
-        buffer = ctypes.create_string_buffer(capacity)
-        length = int(C.llama_token_to_piece(vocabulary, token, buffer, capacity, 0, True))
-        if length >= 0:
-            return buffer.raw[:length]
-        capacity = -length
 
 
 @lru_cache(maxsize=1)

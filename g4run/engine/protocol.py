@@ -113,7 +113,7 @@ class Finished(msgspec.Struct, tag=True, frozen=True):
     """A request ended: 'stop', 'length', 'cancelled', 'deadline', 'loop' or 'failed'.
 
     'stop' is the model's own end token or a grammar's end, 'loop' whitespace or a repetition without end, 'failed' that
-    no token could be drawn.
+    no token could be drawn. After 'length' and 'loop' what a grammar asks for is complete, wherever there was room.
 
     `prompt_seconds` runs from the first decode to the first token, `generation_seconds` from there to the last one.
     `generated_tokens` counts the end token too. Of the prompt, `cached_tokens` were reused and `evaluated_tokens`

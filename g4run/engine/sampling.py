@@ -8,22 +8,21 @@ import llama_cpp.llama_cpp as C  # noqa: N812 - the C API, as llama.cpp's docume
 import numpy as np
 
 from g4run.engine.choice import Choice
-from g4run.engine.grammar import Grammar
+from g4run.engine.held_answer import HeldAnswer, end_token
 from g4run.engine.llama import Context
 from g4run.engine.parameters import MOST_CUT, GenerationParameters
 from g4run.engine.penalties import Adjustments
-from g4run.engine.pieces import piece_of
 from g4run.engine.ranking import FloatArray, IndexArray
-from g4run.engine.repetition import RepetitionBound
 from g4run.engine.thinking_budget import Thought
+from g4run.engine.tokens import piece_of
 
 
 class Sampler:
     """Draws for one request, one token after the other; used by the thread that owns the context.
 
-    `ended_by` is None while the answer may go on, 'loop' after whitespace or a repetition without end inside a grammar,
-    and 'failed' where the grammar is too ambiguous to be followed on, or there is no token to draw: all are forbidden,
-    the grammar has none for what it asks, or the logits are not numbers; then the vocabulary's end token is given.
+    `ended_by` is None while the answer may go on, as HeldAnswer has it inside a grammar, and 'failed' where there is no
+    token to draw: all are forbidden, the grammar has none for what it asks, or the logits are not numbers; then the
+    vocabulary's end token is given.
     """
 
     def __init__(
@@ -32,8 +31,9 @@ class Sampler:
         vocabulary: int,
         suppressed: Sequence[int] = (),
         prompt: Sequence[int] = (),
+        most_tokens: int | None = None,
     ) -> None:
-        """`suppressed` are never drawn; `prompt` is what penalties look back on.
+        """`suppressed` are never drawn; `prompt` is what penalties look back on; `most_tokens` will be drawn at most.
 
         Raises ValueError for a grammar that cannot be followed, and for tokens that the vocabulary does not have.
         """
@@ -43,8 +43,8 @@ class Sampler:
         _check_tokens(parameters, int(C.llama_vocab_n_tokens(vocabulary)))
         self._adjustments = Adjustments(parameters.sampling, piece, prompt)
         self._thought = Thought(parameters.thought, parameters.thinking_budget, piece)
-        self._grammar = None if parameters.grammar is None else Grammar(parameters.grammar, vocabulary)
-        self._bound = RepetitionBound()
+        self._held = None if parameters.grammar is None else HeldAnswer(parameters.grammar, vocabulary, piece)
+        self._left = most_tokens
         self._choice = Choice(parameters.sampling)
         self._reports_logprobs = parameters.logprobs is not None
         self.ended_by: str | None = None
@@ -53,7 +53,7 @@ class Sampler:
     def needs_rows(self) -> bool:
         """Whether more of a row matters than its likeliest tokens."""
         deciding = self._choice.candidates
-        looks_beyond = self._adjustments.is_needed or self._grammar is not None or self._reports_logprobs
+        looks_beyond = self._adjustments.is_needed or self._held is not None or self._reports_logprobs
         return looks_beyond or deciding is None or deciding > MOST_CUT
 
     def draw(self, context: Context, index: int) -> int:
@@ -85,31 +85,24 @@ class Sampler:
     @property
     def is_finished_by_grammar(self) -> bool:
         """Whether the grammar is complete, so that only an end token can follow."""
-        return not self._thought.is_open and self._grammar is not None and self._grammar.is_finished
+        return not self._thought.is_open and self._held is not None and self._held.is_finished
 
     def close(self) -> None:
         """Free what llama.cpp keeps."""
         self._choice.close()
-        if self._grammar is not None:
-            self._grammar.close()
-
-    @property
-    def _end_token(self) -> int:
-        turn_end = int(C.llama_vocab_eot(self._vocabulary))
-        return turn_end if turn_end >= 0 else int(C.llama_vocab_eos(self._vocabulary))
+        if self._held is not None:
+            self._held.free()
 
     def _draw(self, logits: FloatArray) -> int | None:
         """Draw freely, test that one token, and only if it is rejected draw again from what is permitted."""
         token = self._choice.draw(logits)
-        if self._grammar is None or token is None:
+        if self._held is None or token is None:
             return token
         if self._thought.is_open:
             return self._within_thought(token)
-        if self._thought.opens_with(token) or self._grammar.permits(token):
+        if self._thought.opens_with(token):
             return token
-        permitted = self._grammar.permitted(logits, self._choice.candidates)
-        place = self._choice.draw(logits[permitted]) if permitted.size else None
-        return None if place is None else int(permitted[place])
+        return self._held.draw(self._choice, logits, token, self._left)
 
     def _within_thought(self, token: int) -> int:
         """An answer that ends inside its thought would not be what the grammar asks for: the thought is closed."""
@@ -121,7 +114,7 @@ class Sampler:
         """The token, accepted; the end token where there was none to draw."""
         if token is None:
             self.ended_by = "failed"
-            return self._end_token
+            return end_token(self._vocabulary)
         self._accept(token)
         return token
 
@@ -130,12 +123,10 @@ class Sampler:
             self._adjustments.accept(token)
         is_of_answer = not self._thought.is_open and not self._thought.opens_with(token)
         self._thought.accept(token)
-        if is_of_answer and self._grammar is not None:
-            self._grammar.accept(token)
-            if self._bound.accept(token, piece_of(self._vocabulary, token)):
-                self.ended_by = "loop"
-            if self._grammar.is_too_slow:
-                self.ended_by = "failed"
+        self._left = None if self._left is None else self._left - 1
+        if is_of_answer and self._held is not None:
+            self._held.accept(token)
+            self.ended_by = self._held.ended_by
 
 
 def _check_tokens(parameters: GenerationParameters, size: int) -> None:

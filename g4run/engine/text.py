@@ -13,6 +13,7 @@ from pathlib import Path
 
 import llama_cpp.llama_cpp as C  # noqa: N812 - the C API, as llama.cpp's documentation calls it
 
+from g4run.engine.tokens import piece_of, tokens_of
 from g4run.errors import LoadFailed
 
 _LOG_LEVEL_ERROR = 4  # ggml.h: GGML_LOG_LEVEL_ERROR
@@ -75,29 +76,11 @@ class Vocabulary:
         """Bytes that a token stands for, whatever their number; special tokens give their text."""
         found = self._pieces.get(token)
         if found is None:
-            found = self._pieces[token] = self._read_piece(token)
+            found = self._pieces[token] = piece_of(self._handle, token)
         return found
 
     def _tokenize_run(self, text: str) -> list[int]:
-        if not text:
-            return []
-        raw = text.encode("utf-8", "replace")
-        capacity = len(raw) + 8
-        while True:
-            buffer = (C.llama_token * capacity)()
-            count = int(C.llama_tokenize(self._handle, raw, len(raw), buffer, capacity, False, False))
-            if count >= 0:
-                return list(buffer[:count])
-            capacity = -count
-
-    def _read_piece(self, token: int) -> bytes:
-        capacity = 64
-        while True:
-            buffer = ctypes.create_string_buffer(capacity)
-            length = int(C.llama_token_to_piece(self._handle, token, buffer, capacity, 0, True))
-            if length >= 0:
-                return buffer.raw[:length]
-            capacity = -length
+        return tokens_of(self._handle, text.encode("utf-8", "replace")) if text else []
 
     def _find_control_tokens(self, texts: Iterable[str]) -> dict[str, int]:
         found: dict[str, int] = {}

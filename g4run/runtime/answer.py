@@ -16,7 +16,7 @@ class FinishReason(StrEnum):
     CANCELLED = "cancelled"
     DEADLINE = "deadline"
     LOOP = "loop"
-    """Inside a grammar, white space or a repetition that would not have ended."""
+    """Inside a grammar, white space or a repetition that would not have ended; it was then closed the shortest way."""
     FAILED = "failed"
     """No token could be drawn: all were forbidden, or the grammar became too ambiguous to be followed."""
 
@@ -64,6 +64,16 @@ class AnswerOptions:
     tool_choice: ToolChoice | NamedTool = ToolChoice.AUTO
     thinking_budget: int | None = None
     deadline_seconds: float | None = None
+
+    @property
+    def must_call(self) -> bool:
+        """Whether the answer has to be calls of tools."""
+        return self.tool_choice not in (ToolChoice.AUTO, ToolChoice.NONE)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the answer is held to a form."""
+        return self.must_call or self.response_format is not None or self.grammar is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,10 +25,9 @@ def compile_grammar(conversation: Conversation, options: AnswerOptions) -> str |
     itself. Raises UsageError: for what exclude each other, for a schema or a grammar that cannot be followed, and where
     there is no such tool.
     """
-    must_call = options.tool_choice not in (ToolChoice.AUTO, ToolChoice.NONE)
-    if (options.response_format is not None) + (options.grammar is not None) + must_call > 1:
+    if (options.response_format is not None) + (options.grammar is not None) + options.must_call > 1:
         raise UsageError("a grammar, a response format and a tool that must be called exclude one another")
-    if must_call:
+    if options.must_call:
         choice = options.tool_choice
         return tool_call_grammar(conversation.tools, choice.name if isinstance(choice, NamedTool) else None)
     if options.response_format is not None:

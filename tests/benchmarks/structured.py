@@ -1,11 +1,11 @@
 """Output held to JSON schemas: how fast beside free output, and whether all of it parses and validates.
 
     python -m tests.benchmarks.structured speed e2b.gguf [--pairs 3] [--tokens 48]
-    python -m tests.benchmarks.structured schemas [--count 200] [--bounded]
+    python -m tests.benchmarks.structured schemas [--count 200]
 
 `speed` runs any file; weights that are random reject nearly every token, which is the worst case. `schemas` draws
 schemas at random and lets the built-in model answer each, at temperature 1; a failure is printed whole. Where a schema
-lets strings or lists grow without bound so small a model may never come to an end; `--bounded` gives each a bound.
+lets strings or lists grow without bound, so small a model may never come to an end by itself.
 """
 
 import argparse
@@ -52,7 +52,6 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=48)
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--bounded", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as logs:
         threads = 1 if arguments.model == DEMO_PATH else THREADS
@@ -61,8 +60,7 @@ def main() -> None:
         if arguments.what == "speed":
             compare_speed(engine, arguments.pairs, arguments.tokens)
         else:
-            drawn = _draw_schemas(arguments.count, arguments.seed, is_bounded=arguments.bounded)
-            check_schemas(engine, arguments.model, drawn)
+            check_schemas(engine, arguments.model, _draw_schemas(arguments.count, arguments.seed))
         engine.close()
 
 
@@ -109,15 +107,14 @@ def check_schemas(engine: Engine, model: Path, drawn: list[JsonValue]) -> None:
     sys.stdout.write(f"{len(drawn) - failures} of {len(drawn)} outputs parse and validate; they ended by {reasons}\n")
 
 
-def _draw_schemas(count: int, number: int, *, is_bounded: bool) -> list[JsonValue]:
+def _draw_schemas(count: int, number: int) -> list[JsonValue]:
     """So many schemas that can be held, the same for the same number."""
     found: list[JsonValue] = []
 
     @seed(number)
     @settings(max_examples=20 * count, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     @given(schemas())
-    def collect(drawn: JsonValue) -> None:
-        schema = _bounded(drawn) if is_bounded else drawn
+    def collect(schema: JsonValue) -> None:
         if len(found) < count:
             try:
                 compile_json_schema(schema)
@@ -127,36 +124,6 @@ def _draw_schemas(count: int, number: int, *, is_bounded: bool) -> list[JsonValu
 
     collect()
     return found
-
-
-def _bounded(schema: JsonValue) -> JsonValue:
-    """The schema with a bound for every string and list that has none, and numbers where anything was allowed."""
-    if schema is True or schema == {}:
-        return {"type": "integer", "minimum": 0, "maximum": 999}
-    if not isinstance(schema, dict):
-        return schema
-    inner = {key: _bounded_part(key, value) for key, value in schema.items()}
-    named = schema.get("type")
-    kinds = named if isinstance(named, list) else [named]
-    if "string" in kinds and not {"maxLength", "format"} & schema.keys():
-        return {**inner, "maxLength": 40 if "pattern" in schema else max(12, _count(schema.get("minLength")))}
-    if "array" in kinds:
-        return {"maxItems": max(4, _count(schema.get("minItems"))), **inner}
-    return {"additionalProperties": False, **inner} if "object" in kinds else inner
-
-
-def _bounded_part(key: str, value: JsonValue) -> JsonValue:
-    if key in ("items", "additionalProperties", "propertyNames"):
-        return value if value is False else _bounded(value)
-    if key in ("anyOf", "oneOf", "allOf", "prefixItems") and isinstance(value, list):
-        return [_bounded(each) for each in value]
-    if key in ("properties", "patternProperties", "$defs") and isinstance(value, dict):
-        return {name: _bounded(each) for name, each in value.items()}
-    return value
-
-
-def _count(value: JsonValue) -> int:
-    return value if isinstance(value, int) else 0
 
 
 def _answer(engine: Engine, vocabulary: Vocabulary, grammar: str) -> tuple[str, str]:

@@ -106,7 +106,7 @@ def test_an_ignored_signal_stays_ignored() -> None:
 def test_what_there_is_to_say_afterwards() -> None:
     output = RecordedOutput()
     answer = ScriptedAnswering(Script([], FinishReason.LENGTH)).result
-    show_outcome(answer, AnswerOptions(max_tokens=0), output, Display(verbose=True))
+    show_outcome(answer, AnswerOptions(max_tokens=0), 4096, output, Display(verbose=True))
     assert output.stdout == ""
     assert output.stderr == (
         "Note: the answer was cut at 0 tokens (--max-tokens)\n"

@@ -12,7 +12,6 @@ from g4run.cli.views import (
     render_end_note,
     render_error,
     render_greeting,
-    render_length_note,
     render_media_slots,
     render_timings,
     render_tool_call,
@@ -21,7 +20,7 @@ from g4run.errors import ModelNotFound, WorkerDied
 from g4run.models.library import resolve
 from g4run.planner.placement import plan_model
 from g4run.planner.values import PlanRequest
-from g4run.runtime.answer import Answer, FinishReason, Timings, Usage
+from g4run.runtime.answer import Answer, AnswerOptions, FinishReason, JsonFormat, Timings, Usage
 from g4run.runtime.loading import shape_of_file
 from tests.planner.machines import machine
 
@@ -113,7 +112,7 @@ def test_a_ninth_line_says_how_many_guesses_were_right() -> None:
         (FinishReason.TOOL_CALLS, ""),
         (FinishReason.CANCELLED, ""),
         (FinishReason.LENGTH, "Note: the answer was cut at 298 tokens (--max-tokens)\n"),
-        (FinishReason.LOOP, "Note: the answer was cut: it only repeated itself, which its grammar allows for ever\n"),
+        (FinishReason.LOOP, "Note: the answer was ended: it only repeated itself, which its grammar allows for ever\n"),
         (FinishReason.DEADLINE, "Note: the answer was cut: its time was over\n"),
         (
             FinishReason.FAILED,
@@ -122,14 +121,26 @@ def test_a_ninth_line_says_how_many_guesses_were_right() -> None:
     ],
 )
 def test_how_an_answer_ended_is_said_where_nobody_would_expect_it(reason: FinishReason, note: str) -> None:
-    assert render_end_note(replace(ANSWER, finish_reason=reason), max_tokens=298) == note
+    assert render_end_note(replace(ANSWER, finish_reason=reason), AnswerOptions(max_tokens=298), 4096) == note
 
 
-def test_an_answer_that_was_cut_says_by_what() -> None:
-    assert render_length_note(ANSWER, max_tokens=298) == "Note: the answer was cut at 298 tokens (--max-tokens)\n"
-    full = "Note: the answer was cut: the context of 323 tokens is full (--ctx)\n"
-    assert render_length_note(ANSWER, max_tokens=None) == full
-    assert render_length_note(ANSWER, max_tokens=500) == full
+@pytest.mark.parametrize(
+    ("max_tokens", "context_length", "limit"),
+    [
+        (298, 4096, " at 298 tokens (--max-tokens)"),
+        (298, 323, " at 298 tokens (--max-tokens)"),
+        (299, 323, ": the context of 323 tokens is full (--ctx)"),
+        (None, 323, ": the context of 323 tokens is full (--ctx)"),
+    ],
+)
+def test_an_answer_that_met_a_limit_says_which(max_tokens: int | None, context_length: int, limit: str) -> None:
+    answer = replace(ANSWER, finish_reason=FinishReason.LENGTH)
+    free, held = (
+        AnswerOptions(max_tokens=max_tokens),
+        AnswerOptions(max_tokens=max_tokens, response_format=JsonFormat()),
+    )
+    assert render_end_note(answer, free, context_length) == f"Note: the answer was cut{limit}\n"
+    assert render_end_note(answer, held, context_length) == f"Note: the answer was ended early{limit}\n"
 
 
 def test_a_tool_call_and_a_greeting() -> None:

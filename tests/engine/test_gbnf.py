@@ -2,6 +2,7 @@
 
 import pytest
 
+from g4run.engine.gbnf import Characters, Term
 from g4run.engine.gbnf_check import read_grammar
 
 REFUSED = {
@@ -73,3 +74,41 @@ def test_a_grammar_s_rules_and_tokens_are_read() -> None:
 )
 def test_classes_that_exclude_more_than_ascii_are_known(text: str, expected: bool) -> None:
     assert read_grammar(text).excludes_beyond_ascii is expected
+
+
+def terms(text: str) -> tuple[Term, ...]:
+    (sequence,) = read_grammar(f"root ::= {text}\nother ::= [x]").rules["root"].sequences
+    return sequence
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (r'"aé\n\x41\"\U0010FFFF\UFFFFFFFF"', Term(7, literal=(97, 0xE9, 10, 65, 34, 0x10FFFF, 0xFFFFFFFF))),
+        ('""', Term()),
+        ("[]", Term()),
+        ("[^]", Term()),
+        ("[a-cx]", Term(3, characters=Characters(((97, 99), (120, 120))))),
+        ("[^a-]", Term(2, characters=Characters(((97, 97), (45, 45)), excludes=True))),
+        (r"[-a--\]\-]", Term(5, characters=Characters(((45, 45), (97, 45), (93, 93), (45, 45))))),
+        (r"[\u0041-\U0001F600]", Term(2, characters=Characters(((65, 0x1F600),)))),
+        (".", Term(1, characters=Characters((), excludes=True))),
+        ("<[7]>", Term(1, token="<[7]>")),
+        ("<|turn>", Term(1, token="<|turn>")),
+        ("other", Term(1, rule="other")),
+        ("other*", Term(1, rule="other", least=0, most=None)),
+        ('"ab"{2,5}', Term(2, literal=(97, 98), least=2, most=5)),
+    ],
+)
+def test_what_a_grammar_consists_of_is_read_as_llama_cpp_reads_it(text: str, expected: Term) -> None:
+    assert terms(text) == (expected,)
+    assert terms(f'{text} "z" {text}') == (expected, Term(1, literal=(122,)), expected)
+
+
+def test_groups_and_repetitions_of_repetitions_are_read() -> None:
+    (group,) = terms('("a" | other | )+')
+    assert group.group is not None and (group.least, group.most) == (1, None)
+    assert group.group.sequences == ((Term(1, literal=(97,)),), (Term(1, rule="other"),), ())
+    (twice,) = terms('"a"{2}{3}')
+    assert twice.group is not None and (twice.least, twice.most) == (3, 3)
+    assert twice.group.sequences == ((Term(1, literal=(97,), least=2, most=2),),)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from g4run.engine.grammar import Grammar
-from g4run.engine.pieces import index_first_bytes, piece_of
+from g4run.engine.pieces import index_first_bytes
+from g4run.engine.tokens import piece_of
 from tests.engine.requests import DEMO
 from tests.engine.sampler_chain import LoadedVocabulary
 from tests.fakes.gguf_files import gemma4_file

@@ -8,7 +8,7 @@ import pytest
 
 from g4run.engine.parameters import SamplingParameters
 from g4run.engine.penalties import Adjustments
-from g4run.engine.pieces import piece_of
+from g4run.engine.tokens import piece_of
 from tests.engine.requests import DEMO
 from tests.engine.sampler_chain import LlamaChain, LoadedVocabulary
 

@@ -93,27 +93,70 @@ def test_a_model_that_ends_within_its_thought_still_gives_what_the_grammar_asks_
     without.close()
 
 
-def test_whitespace_without_end_is_a_loop(loaded: LoadedVocabulary) -> None:
+def test_whitespace_without_end_is_a_loop_and_is_closed(loaded: LoadedVocabulary) -> None:
     sampler = Sampler(GenerationParameters(sampling=GREEDY, grammar='root ::= [ \\n]* "a"'), loaded.pointer)
     rows = [_row(loaded, loaded.token("\n")), _row(loaded, loaded.token(" "))]
-    drawn = [(sampler.draw_from(rows[number % 2]), sampler.ended_by)[1] for number in range(MOST_WHITESPACE)]
-    assert drawn == [None] * (MOST_WHITESPACE - 1) + ["loop"]
+    drawn = [(sampler.draw_from(rows[number % 2]), sampler.ended_by) for number in range(MOST_WHITESPACE + 1)]
+    assert [reason for _, reason in drawn] == [None] * MOST_WHITESPACE + ["loop"]
+    assert drawn[-1][0] == loaded.token("a")
     sampler.close()
 
 
 def test_a_repetition_without_end_is_a_loop_inside_a_grammar_only(loaded: LoadedVocabulary) -> None:
     row = _row(loaded, loaded.token("a"))
-    sampler = Sampler(GenerationParameters(sampling=GREEDY, grammar='root ::= "a"*'), loaded.pointer)
+    sampler = Sampler(GenerationParameters(sampling=GREEDY, grammar='root ::= "a"* "b"'), loaded.pointer)
     free = Sampler(GenerationParameters(sampling=GREEDY), loaded.pointer)
-    for _ in range(MOST_REPEATED):
+    for _ in range(MOST_REPEATED + 1):
         sampler.draw_from(row)
         free.draw_from(row)
     assert (sampler.ended_by, free.ended_by) == (None, None)
-    sampler.draw_from(row)
-    free.draw_from(row)
+    assert (sampler.draw_from(row), free.draw_from(row)) == (loaded.token("b"), loaded.token("a"))
     assert (sampler.ended_by, free.ended_by) == ("loop", None)
     sampler.close()
     free.close()
+
+
+def test_an_answer_is_closed_within_the_tokens_that_it_may_have(loaded: LoadedVocabulary) -> None:
+    row, brackets = _row(loaded, loaded.token("a")), [loaded.token(text) for text in "[]"]
+    sampler = Sampler(
+        GenerationParameters(sampling=GREEDY, grammar='root ::= "[" [ab]* "]"'), loaded.pointer, most_tokens=4
+    )
+    drawn = [(sampler.draw_from(row), sampler.ended_by) for _ in range(4)]
+    assert drawn == [(brackets[0], None), *[(loaded.token("a"), None)] * 2, (brackets[1], "length")]
+    sampler.close()
+
+
+def test_an_answer_that_ends_by_itself_is_not_said_to_be_closed(loaded: LoadedVocabulary) -> None:
+    a, end, brackets = loaded.token("a"), loaded.token("]"), [loaded.token(text) for text in "[]"]
+    sampler = Sampler(
+        GenerationParameters(sampling=GREEDY, grammar='root ::= "[" [ab]* "]"'), loaded.pointer, most_tokens=4
+    )
+    rows = [_row(loaded, a), _row(loaded, a), _row(loaded, end)]
+    assert [sampler.draw_from(row) for row in rows] == [brackets[0], a, brackets[1]]
+    assert (sampler.ended_by, sampler.is_finished_by_grammar) == (None, True)
+    sampler.close()
+
+
+def test_the_tokens_of_a_thought_count_among_those_that_an_answer_may_have(loaded: LoadedVocabulary) -> None:
+    thought = _thought(loaded, opens_in_prompt=True)
+    parameters = GenerationParameters(sampling=GREEDY, grammar='root ::= "[" [ab]* "]"', thought=thought)
+    a, brackets = loaded.token("a"), [loaded.token(text) for text in "[]"]
+    sampler = Sampler(parameters, loaded.pointer, most_tokens=6)
+    rows = [_row(loaded, a), _row(loaded, a), _row(loaded, loaded.token("<channel|>")), *[_row(loaded, a)] * 3]
+    drawn = [sampler.draw_from(row) for row in rows]
+    assert drawn == [a, a, loaded.token("<channel|>"), brackets[0], a, brackets[1]]
+    assert sampler.ended_by == "length"
+    sampler.close()
+
+
+def test_an_answer_for_which_there_is_no_room_is_not_changed(loaded: LoadedVocabulary) -> None:
+    row = _row(loaded, loaded.token("a"))
+    sampler = Sampler(
+        GenerationParameters(sampling=GREEDY, grammar='root ::= "[" [ab]{3,9} "]"'), loaded.pointer, most_tokens=4
+    )
+    drawn = [(sampler.draw_from(row), sampler.ended_by) for _ in range(4)]
+    assert drawn == [(loaded.token("["), None), *[(loaded.token("a"), None)] * 3]
+    sampler.close()
 
 
 def test_a_grammar_that_no_token_can_go_on_with_fails_this_request_alone(loaded: LoadedVocabulary) -> None:

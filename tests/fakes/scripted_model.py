@@ -68,6 +68,10 @@ class ScriptedModel(ChatModel):
     def is_ready(self) -> bool:
         return self.is_alive
 
+    @property
+    def context_length(self) -> int:
+        return 4096
+
     def answer(self, conversation: Conversation, options: AnswerOptions) -> Answering:
         self.asked.append(conversation)
         return ScriptedAnswering(self._scripts.pop(0))

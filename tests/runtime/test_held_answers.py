@@ -22,6 +22,7 @@ CALLING = parse_conversation(next(case for case in CASES if case["expected"]["to
 GREEDY = AnswerOptions(sampling=SamplingParameters(temperature=0), max_tokens=300)
 HELLO = Conversation((Message.of(Role.USER, "Hello!"),))
 WILD = SamplingParameters(temperature=2.0, top_k=0, top_p=1.0)
+TAGS: JsonValue = {"type": "array", "items": {"enum": ["a", "b"]}, "minItems": 1}
 SCHEMA: JsonValue = {
     "type": "object",
     "properties": {
@@ -55,6 +56,34 @@ def test_an_answer_satisfies_its_schema(model: ChatModel, seed: int, thinking: b
     found = answer(model, options)
     assert found.finish_reason is FinishReason.STOP
     jsonschema.validate(json.loads(found.content), SCHEMA)
+
+
+@pytest.mark.parametrize("max_tokens", [*range(21, 60, 4), 90])  # the shortest takes 21
+def test_an_answer_that_meets_its_limit_satisfies_its_schema(model: ChatModel, max_tokens: int) -> None:
+    names: JsonValue = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    schema: JsonValue = {"allOf": [names, {"type": "object", "properties": {"tags": TAGS}, "required": ["tags"]}]}
+    found = answer(model, AnswerOptions(False, WILD, max_tokens, max_tokens, response_format=JsonFormat(schema)))
+    jsonschema.validate(json.loads(found.content), schema)
+    assert found.usage.completion_tokens <= max_tokens
+
+
+def test_the_limit_is_the_reason_that_is_given(model: ChatModel) -> None:
+    held = replace(
+        GREEDY, max_tokens=4, response_format=JsonFormat({"type": "array", "items": {"const": 7}, "minItems": 1})
+    )
+    seven, forty = (answer(model, replace(held, max_tokens=most)) for most in (7, 40))
+    assert (seven.finish_reason, forty.finish_reason) == (FinishReason.LENGTH, FinishReason.LENGTH)
+    assert set(json.loads(seven.content)) == set(json.loads(forty.content)) == {7}
+    assert len(seven.content) < len(forty.content)
+
+
+def test_calls_that_meet_their_limit_are_calls(model: ChatModel) -> None:
+    words: dict[str, JsonValue] = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
+    tools = Conversation(HELLO.messages, (Tool("write", "", words),))
+    wordy = replace(GREEDY, sampling=WILD, seed=3, tool_choice=ToolChoice.REQUIRED, max_tokens=24)
+    found = answer(model, wordy, tools)
+    assert [call.name for call in found.tool_calls] == ["write"]
+    assert (found.content, found.finish_reason) == ("", FinishReason.LENGTH)
 
 
 def test_json_mode_gives_an_object_and_the_thought_stays_free(model: ChatModel) -> None:
@@ -116,10 +145,10 @@ def test_a_budget_that_is_not_reached_changes_nothing(model: ChatModel) -> None:
     assert (free.thinking, free.content) == (held.thinking, held.content)
 
 
-def test_white_space_without_end_is_a_loop(model: ChatModel) -> None:
+def test_white_space_without_end_is_a_loop_and_is_closed(model: ChatModel) -> None:
     found = answer(model, replace(GREEDY, max_tokens=None, grammar='root ::= "a" " "* "b"', sampling=_spaces(model)))
     assert found.finish_reason is FinishReason.LOOP
-    assert found.content.strip() == "a"
+    assert found.content.split() == ["a", "b"]
 
 
 def _spaces(model: ChatModel) -> SamplingParameters:

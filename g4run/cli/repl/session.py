@@ -14,6 +14,7 @@ class ChatSession:
         self, model: ChatModel, options: AnswerOptions, system: str | None, output: Output, display: Display
     ) -> None:
         self._model = model
+        self._context_length = model.context_length
         self._options = options
         self._opening = () if system is None else (Message.of(Role.SYSTEM, system),)
         self._turns: tuple[Message, ...] = ()
@@ -30,7 +31,7 @@ class ChatSession:
         question = Message.of(Role.USER, text)
         conversation = Conversation((*self._opening, *self._turns, question))
         answer = show_answer(self._model.answer(conversation, self._options), self._output, self._display)
-        show_outcome(answer, self._options, self._output, self._display)
+        show_outcome(answer, self._options, self._context_length, self._output, self._display)
         if answer.content:
             reply = Message.of(Role.ASSISTANT, answer.content)
             self._turns = (*self._turns, question, reply)
