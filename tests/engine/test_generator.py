@@ -1,15 +1,17 @@
 """What a worker makes of many requests: reuse, a full cache, the queue, deadlines, neighbours, sequences on disk."""
 
+import math
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from g4run.engine.client import Engine
-from g4run.engine.parameters import GenerationParameters, LoadParameters
+from g4run.engine.parameters import GenerationParameters, LoadParameters, SamplingParameters
 from g4run.engine.ram_cache import common_prefix
 from g4run.engine.text import Vocabulary
 from g4run.errors import EngineBusy, G4RunError, SavedStateRefused, WorkerDied
@@ -162,6 +164,38 @@ def test_a_deadline_ends_a_request_with_what_it_has(open_engine: Open, prompt: l
     sampled, finished = generate(engine, prompt, GenerationParameters(sampling=ENDLESS, deadline_seconds=0.5))
     assert (finished.reason, finished.generated_tokens) == ("deadline", len(sampled))
     assert sampled
+
+
+def never_closing(vocabulary: Vocabulary) -> SamplingParameters:
+    """A dice that never comes to a closing bracket."""
+    closing = [token for token in range(len(vocabulary)) if b"]" in vocabulary.piece(token)]
+    return replace(ENDLESS, logit_bias=tuple((token, -math.inf) for token in closing))
+
+
+@pytest.mark.parametrize("room", [1, 2, 300])
+def test_an_answer_under_a_grammar_is_closed_at_the_end_of_the_context(
+    open_engine: Open, prompt: list[int], vocabulary: Vocabulary, room: int
+) -> None:
+    engine = open_engine(512, sequences=2)
+    length = 512 - room
+    held = GenerationParameters(sampling=never_closing(vocabulary), grammar='root ::= "[" [a-z]* "]"')
+    sampled, finished = generate(engine, (prompt * 100)[:length], held)
+    text = b"".join(vocabulary.piece(each.token) for each in sampled).decode()
+    assert (text[0], text[-1], finished.reason) == ("[", "]", "length")
+    assert finished.generated_tokens <= room + 1  # the last token needs no cell
+    assert room < 300 or finished.generated_tokens > 290
+
+
+def test_four_held_answers_in_a_cache_for_two_are_all_closed(
+    open_engine: Open, prompt: list[int], vocabulary: Vocabulary
+) -> None:
+    """They are put back and taken up again: what was drawn before counts."""
+    engine = open_engine(512, sequences=4)
+    held = GenerationParameters(250, never_closing(vocabulary), grammar='root ::= "[" [a-z]* "]"')
+    generations = [engine.generate([prompt[0], 300 + number, *prompt[1:]], held) for number in range(4)]
+    texts = [b"".join(vocabulary.piece(each.token) for each in generation).decode() for generation in generations]
+    assert [(text[0], text[1:-1].isalpha(), text[-1]) for text in texts] == [("[", True, "]")] * 4
+    assert [each.finished.reason for each in generations if each.finished is not None] == ["length"] * 4
 
 
 def test_a_grammar_that_is_none_is_refused_and_others_go_on(open_engine: Open, prompt: list[int]) -> None:
