@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from g4run.cli.options import LARGEST_INT, SharedOptions
-from g4run.engine.parameters import SAMPLING_RANGES, KvType, SamplingParameters
+from g4run.cli.options import SharedOptions
+from g4run.engine.parameters import LARGEST_COUNT, SAMPLING_RANGES, KvType, SamplingParameters
 from g4run.errors import UsageError
 
 if TYPE_CHECKING:
@@ -126,5 +126,5 @@ def _check_numbers(shared: SharedOptions, rules: Mapping[str, _Rule]) -> None:
         option = "--ctx" if name == "context_length" else f"--{name.replace('_', '-')}"
         if not rule.accepts(value):
             raise UsageError(f"{option} must be {rule.words}, not {value}", f"{option} {rule.example}")
-        if isinstance(value, int) and name != "seed" and value > LARGEST_INT:
-            raise UsageError(f"{option} must be at most {LARGEST_INT}, not {value}", f"{option} {rule.example}")
+        if isinstance(value, int) and name != "seed" and value > LARGEST_COUNT:
+            raise UsageError(f"{option} must be at most {LARGEST_COUNT}, not {value}", f"{option} {rule.example}")

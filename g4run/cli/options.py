@@ -11,8 +11,6 @@ import typer
 from g4run.cli.output import Task
 from g4run.engine.parameters import SamplingParameters
 
-LARGEST_INT = 2**31 - 1  # llama.cpp counts in 32-bit signed integers
-
 _DEFAULTS = SamplingParameters()
 
 System = Annotated[str | None, typer.Option("--system", metavar="TEXT", help="The system message.")]

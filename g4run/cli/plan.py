@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from g4run.cli.machines import Cores, GpuName, MachineFile, MachineOptions, Ram, Vram, find_machine
-from g4run.cli.options import LARGEST_INT
 from g4run.cli.output import Output, Task
 from g4run.errors import UsageError
 from g4run.settings import read_settings
@@ -101,19 +100,19 @@ def _confirm(found: "Plan", path: "Path | None", machine: "Machine", machine_opt
 
 def make_request(options: PlanOptions) -> "PlanRequest":
     """Check what was typed and make it one. Raises UsageError."""
-    from g4run.engine.parameters import KvType
+    from g4run.engine.parameters import LARGEST_COUNT, KvType
     from g4run.planner.values import PlanRequest
 
     kv_type = None if options.kv_type is None else options.kv_type.lower()
     if kv_type is not None and kv_type not in tuple(KvType):
         raise UsageError(f"--kv must be one of {', '.join(KvType)}, not {options.kv_type!r}", "--kv f16")
     return PlanRequest(
-        context=_within("--ctx", options.context, 1, LARGEST_INT, 8192),
+        context=_within("--ctx", options.context, 1, LARGEST_COUNT, 8192),
         kv_type=None if kv_type is None else KvType(kv_type),
         sequences=_within("--parallel", options.sequences, 1, _MOST_SEQUENCES, 4) or 1,
-        micro_batch=_within("--ubatch", options.micro_batch, 1, LARGEST_INT, 512),
-        gpu_layers=_within("--gpu-layers", options.gpu_layers, 0, LARGEST_INT, 99),
-        cpu_expert_layers=_within("--cpu-experts", options.cpu_experts, 0, LARGEST_INT, 10),
+        micro_batch=_within("--ubatch", options.micro_batch, 1, LARGEST_COUNT, 512),
+        gpu_layers=_within("--gpu-layers", options.gpu_layers, 0, LARGEST_COUNT, 99),
+        cpu_expert_layers=_within("--cpu-experts", options.cpu_experts, 0, LARGEST_COUNT, 10),
     )
 
 

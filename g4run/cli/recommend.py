@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from g4run.cli.machines import Cores, GpuName, MachineFile, MachineOptions, Ram, Vram, find_machine
-from g4run.cli.options import LARGEST_INT
 from g4run.cli.output import Output, Task
 from g4run.errors import DoesNotFit, UsageError
 from g4run.settings import read_settings
@@ -111,11 +110,11 @@ def make_request(
     kv_type: str | None,
 ) -> "RecommendRequest":
     """Check what was typed and make it one. Raises UsageError."""
-    from g4run.engine.parameters import KvType
+    from g4run.engine.parameters import LARGEST_COUNT, KvType
     from g4run.planner.goals import Goal, Preference, RecommendRequest
 
-    if context is not None and not 1 <= context <= LARGEST_INT:
-        raise UsageError(f"--ctx must be between 1 and {LARGEST_INT}, not {context}", "--ctx 8192")
+    if context is not None and not 1 <= context <= LARGEST_COUNT:
+        raise UsageError(f"--ctx must be between 1 and {LARGEST_COUNT}, not {context}", "--ctx 8192")
     if minimum_speed is not None and not 0 <= minimum_speed < float("inf"):
         raise UsageError(f"--min-speed must be 0 or more, not {minimum_speed}", "--min-speed 5")
     return RecommendRequest(

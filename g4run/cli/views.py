@@ -95,7 +95,7 @@ def render_tool_call(call: "ToolCall") -> str:
 
 
 def render_timings(answer: "Answer") -> str:
-    """Write counts and speeds in the eight lines that people compare between runners; a ninth where it drafted."""
+    """Write counts and speeds in the eight lines that people compare between runners; two more where it drafted."""
     timings: Timings = answer.timings
     usage = answer.usage
     cached = f", {usage.cached_tokens} from cache" if usage.cached_tokens else ""
@@ -108,17 +108,20 @@ def render_timings(answer: "Answer") -> str:
         ("eval count", f"{usage.completion_tokens} token(s)"),
         ("eval duration", render_seconds(timings.generation_seconds)),
         ("eval rate", render_rate(timings.generation_tokens_per_second)),
-        *_draft_lines(usage),
+        *_draft_lines(usage, timings.draft_gain),
     )
     return "".join(f"{label + ':':<22}{value}\n" for label, value in lines)
 
 
-def _draft_lines(usage: "Usage") -> tuple[tuple[str, str], ...]:
-    """How many of the guessed tokens were right; nothing where none was guessed."""
+def _draft_lines(usage: "Usage", gain: float) -> tuple[tuple[str, str], ...]:
+    """How many of the guessed tokens were right, and whether guessing goes on; nothing where none was guessed."""
     if not usage.drafted_tokens:
         return ()
     share = usage.accepted_tokens / usage.drafted_tokens
-    return (("draft acceptance", f"{usage.accepted_tokens} of {usage.drafted_tokens} token(s), {share:.0%}"),)
+    return (
+        ("draft acceptance", f"{usage.accepted_tokens} of {usage.drafted_tokens} token(s), {share:.0%}"),
+        ("drafting", f"on, {gain:.2f} times as fast" if gain > 1 else "off, not known to be faster here"),
+    )
 
 
 def render_end_note(answer: "Answer", options: "AnswerOptions", context_length: int) -> str:

@@ -228,7 +228,7 @@ class Generator:
     def _end(self, request: Request, reason: str) -> None:
         served = self._served.pop(request.request_id)
         served.sampler.close()
-        self._report(served.finished(reason))
+        self._report(served.finished(reason, max(self._speculator.gains)))
 
     def _warm_up(self) -> None:
         """Run what a prompt and a token run, so that the first request does not pay for what happens once."""

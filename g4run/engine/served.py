@@ -26,7 +26,7 @@ class Served:
         self.last_token = time.monotonic()
         self.first_token = self.first_token or self.last_token
 
-    def finished(self, reason: str) -> Finished:
+    def finished(self, reason: str, draft_gain: float) -> Finished:
         """The report of its end."""
         request, has_tokens = self.request, self.first_token > 0
         return Finished(
@@ -41,6 +41,7 @@ class Served:
             evaluated_tokens=request.evaluated,
             drafted_tokens=self.drafted,
             accepted_tokens=self.accepted,
+            draft_gain=draft_gain,
         )
 
 

@@ -110,7 +110,8 @@ class Timings:
     """Seconds of each part. Loading counts in the answer that comes after it, and there in `total_seconds` too.
 
     `prompt_tokens_per_second` counts what was computed of the prompt, not what was reused.
-    `generation_tokens_per_second` counts the tokens after the first, which the prompt's last step gave.
+    `generation_tokens_per_second` counts the tokens after the first, which the prompt's last step gave. `draft_gain` is
+    how many times as fast guessing tokens makes it, by what was measured; 1 where it is off.
     """
 
     load_seconds: float = 0.0
@@ -119,6 +120,7 @@ class Timings:
     total_seconds: float = 0.0
     prompt_tokens_per_second: float = 0.0
     generation_tokens_per_second: float = 0.0
+    draft_gain: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,7 @@ def _timings(finished: Finished, load_seconds: float, total_seconds: float) -> T
         total_seconds=total_seconds,
         prompt_tokens_per_second=_rate(finished.evaluated_tokens, finished.prompt_seconds),
         generation_tokens_per_second=_rate(decoded, finished.generation_seconds),
+        draft_gain=finished.draft_gain,
     )
 
 

@@ -7,7 +7,6 @@ settings and the library alone, not from what is free. A file that makes no sens
 import contextlib
 import hashlib
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from g4run.engine.parameters import LoadParameters
@@ -16,6 +15,7 @@ from g4run.errors import DiskFull, NotWritable
 from g4run.hardware.machine import Machine
 from g4run.models.store.files import read_shared, write_atomically
 from g4run.models.store.store import Store
+from g4run.runtime.kept import library_version
 from g4run.settings import Settings
 
 MOST_ENTRIES = 200
@@ -44,16 +44,9 @@ def _key(parameters: LoadParameters, machine: Machine) -> str:
         repr(alike),
         f"{state.st_size} {state.st_mtime_ns}",
         *(f"{gpu.name} {gpu.backend}" for gpu in machine.gpus),
-        _library_version(),
+        library_version(),
     )
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
-
-
-def _library_version() -> str:
-    try:
-        return version("llama-cpp-python")
-    except PackageNotFoundError:
-        return ""
 
 
 def _keep(path: Path, key: str, probed: ProbedMemory, settings: Settings) -> None:

@@ -14,21 +14,20 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from g4run.engine.client import Engine
 from g4run.engine.parameters import DeviceSampling
 from g4run.errors import DiskFull, NotWritable
-from g4run.models.store.files import read_shared, write_atomically
+from g4run.models.store.files import write_atomically
 from g4run.models.store.store import Store
 from g4run.planner.measured import machine_id_of, model_digest_of, settings_key_of
+from g4run.runtime.kept import library_version, read_entries
 from g4run.runtime.loading import LoadPlan
 from g4run.settings import Settings
 
 VERSION = 1
 MOST_VERDICTS = 200
-LARGEST_FILE_BYTES = 1 << 20  # an entry takes about 350
 _LONGEST_SECONDS = 10.0  # measuring takes about one; what takes ten hangs
 
 
@@ -88,17 +87,10 @@ def _known(case: Case, settings: Settings) -> DeviceSampling:
 def _case_of(planned: LoadPlan) -> Case:
     return Case(
         machine_id=machine_id_of(planned.machine),
-        library=_library_version(),
+        library=library_version(),
         model_digest=model_digest_of(planned.plan.shape),
         settings_key=settings_key_of(planned.plan.settings),
     )
-
-
-def _library_version() -> str:
-    try:
-        return version("llama-cpp-python")
-    except PackageNotFoundError:
-        return ""
 
 
 def _path(settings: Settings) -> Path:
@@ -142,19 +134,10 @@ def _render(verdicts: tuple[Verdict, ...]) -> bytes:
 
 def _read(path: Path) -> tuple[Verdict, ...] | None:
     """What a file holds that makes sense; None for a file of a newer g4run."""
-    try:
-        content = read_shared(path)
-        document: object = json.loads(content) if len(content) <= LARGEST_FILE_BYTES else None
-    except (OSError, ValueError, RecursionError):
-        return ()
-    if not isinstance(document, dict):
-        return ()
-    number, entries = document.get("version"), document.get("verdicts")
-    if isinstance(number, int) and number > VERSION:
+    entries = read_entries(path, "verdicts", VERSION, MOST_VERDICTS)
+    if entries is None:
         return None
-    if number != VERSION or not isinstance(entries, list):
-        return ()
-    found = [_parse(entry) for entry in entries[-MOST_VERDICTS:]]
+    found = (_parse(entry) for entry in entries)
     return tuple(verdict for verdict in found if verdict is not None)
 
 

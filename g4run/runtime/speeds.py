@@ -13,18 +13,18 @@ from pathlib import Path
 
 from g4run.errors import DiskFull, NotWritable
 from g4run.hardware.machine import Machine
-from g4run.models.store.files import read_shared, write_atomically
+from g4run.models.store.files import write_atomically
 from g4run.models.store.store import Store
 from g4run.planner.measured import MeasuredSpeed, machine_id_of, model_digest_of, settings_key_of
 from g4run.planner.values import Plan
 from g4run.runtime.answer import Timings, Usage
+from g4run.runtime.kept import read_entries
 from g4run.settings import Settings
 
 __all__ = ["MeasuredSpeed", "measured_speeds", "remember"]
 
 VERSION = 1
 MOST_SPEEDS = 500
-LARGEST_FILE_BYTES = 1 << 20  # an entry takes about 350
 LEAST_TOKENS = 16  # fewer are timed too badly
 LEAST_PROMPT_TOKENS = 128  # a shorter prompt does not fill a batch, and its speed says little about longer ones
 # Of the latest run in the exponential average: other programs make runs slower, and nothing makes them faster.
@@ -114,19 +114,10 @@ def _render(speeds: Sequence[MeasuredSpeed]) -> bytes:
 
 def _read(path: Path) -> tuple[MeasuredSpeed, ...] | None:
     """What a file holds that makes sense; None for a file of a newer g4run."""
-    try:
-        content = read_shared(path)
-        document: object = json.loads(content) if len(content) <= LARGEST_FILE_BYTES else None
-    except (OSError, ValueError, RecursionError):
-        return ()
-    if not isinstance(document, dict):
-        return ()
-    version, entries = document.get("version"), document.get("speeds")
-    if isinstance(version, int) and version > VERSION:
+    entries = read_entries(path, "speeds", VERSION, MOST_SPEEDS)
+    if entries is None:
         return None
-    if version != VERSION or not isinstance(entries, list):
-        return ()
-    found = [_parse(entry) for entry in entries[-MOST_SPEEDS:]]
+    found = (_parse(entry) for entry in entries)
     return tuple(speed for speed in found if speed is not None)
 
 

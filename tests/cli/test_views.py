@@ -75,6 +75,7 @@ def test_an_answer_as_json() -> None:
             "total_seconds": 4.2,
             "prompt_tokens_per_second": 200.0,
             "generation_tokens_per_second": 102.76,
+            "draft_gain": 1.0,
         },
         "seed": 42,
         "placement": "cpu",
@@ -96,12 +97,15 @@ def test_timings_are_eight_lines() -> None:
     )
 
 
-def test_a_ninth_line_says_how_many_guesses_were_right() -> None:
-    drafted = replace(ANSWER, usage=Usage(26, 298, 0, drafted_tokens=80, accepted_tokens=50))
-    lines = render_timings(drafted).splitlines()
+@pytest.mark.parametrize(
+    ("gain", "verdict"), [(1.7, "on, 1.70 times as fast"), (1.0, "off, not known to be faster here")]
+)
+def test_two_more_lines_say_how_many_guesses_were_right_and_whether_they_pay(gain: float, verdict: str) -> None:
+    usage = Usage(26, 298, 0, drafted_tokens=80, accepted_tokens=50)
+    lines = render_timings(replace(ANSWER, usage=usage, timings=replace(ANSWER.timings, draft_gain=gain))).splitlines()
     assert (lines[2], lines[8:]) == (
         "prompt eval count:    26 token(s)",
-        ["draft acceptance:     50 of 80 token(s), 62%"],
+        ["draft acceptance:     50 of 80 token(s), 62%", f"drafting:             {verdict}"],
     )
 
 

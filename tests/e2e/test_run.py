@@ -86,6 +86,7 @@ def test_json_is_one_object() -> None:
         "total_seconds",
         "prompt_tokens_per_second",
         "generation_tokens_per_second",
+        "draft_gain",
     ]
     assert all(value > 0 for value in timings.values())
 

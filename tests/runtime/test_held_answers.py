@@ -1,7 +1,6 @@
 """The built-in model held to a form: JSON, a schema, a grammar, calls, a budget, a deadline; and what it kept."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,15 +11,13 @@ from g4run.chat.messages import Conversation, JsonValue, Message, Role, Tool
 from g4run.chat.openai_shape import parse_conversation
 from g4run.engine.parameters import SamplingParameters
 from g4run.errors import UsageError
-from g4run.models.library import resolve
-from g4run.runtime.answer import Answer, AnswerOptions, FinishReason, JsonFormat, NamedTool, ToolChoice
-from g4run.runtime.model import ChatModel, LoadOptions
-from g4run.settings import read_settings
+from g4run.runtime.answer import AnswerOptions, FinishReason, JsonFormat, NamedTool, ToolChoice
+from g4run.runtime.model import ChatModel
+from tests.runtime.answers import HELLO, answer
 
 CASES = json.loads((Path(__file__).parents[1] / "golden" / "demo_prompts.json").read_text(encoding="utf-8"))
 CALLING = parse_conversation(next(case for case in CASES if case["expected"]["tool_calls"] and not case["think"]))
 GREEDY = AnswerOptions(sampling=SamplingParameters(temperature=0), max_tokens=300)
-HELLO = Conversation((Message.of(Role.USER, "Hello!"),))
 WILD = SamplingParameters(temperature=2.0, top_k=0, top_p=1.0)
 TAGS: JsonValue = {"type": "array", "items": {"enum": ["a", "b"]}, "minItems": 1}
 SCHEMA: JsonValue = {
@@ -33,20 +30,6 @@ SCHEMA: JsonValue = {
     "required": ["name", "tags", "size"],
     "additionalProperties": False,
 }
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChatModel]:
-    home = tmp_path_factory.mktemp("home")
-    with ChatModel.open(resolve("demo"), read_settings({"G4RUN_HOME": str(home)}), LoadOptions()) as model:
-        yield model
-
-
-def answer(model: ChatModel, options: AnswerOptions, conversation: Conversation = HELLO) -> Answer:
-    answering = model.answer(conversation, options)
-    for _ in answering:
-        pass
-    return answering.result
 
 
 @pytest.mark.parametrize("thinking", [False, True])

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,28 +16,14 @@ from g4run.engine.client import Engine
 from g4run.engine.parameters import SamplingParameters
 from g4run.errors import DoesNotFit, LoadFailed, WorkerDied
 from g4run.models.library import resolve
-from g4run.runtime.answer import Answer, AnswerOptions, FinishReason
+from g4run.runtime.answer import AnswerOptions, FinishReason
 from g4run.runtime.model import ChatModel, LoadOptions
 from g4run.settings import read_settings
+from tests.runtime.answers import HELLO, answer
 
 CASES = json.loads((Path(__file__).parents[1] / "golden" / "demo_prompts.json").read_text(encoding="utf-8"))
 GREEDY = AnswerOptions(sampling=SamplingParameters(temperature=0))
-HELLO = Conversation((Message.of(Role.USER, "Hello!"),))
 ENDLESS = AnswerOptions(sampling=SamplingParameters(temperature=1e6, top_k=0, top_p=1), seed=8)  # a dice: 525 draws
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChatModel]:
-    home = tmp_path_factory.mktemp("home")
-    with ChatModel.open(resolve("demo"), read_settings({"G4RUN_HOME": str(home)}), LoadOptions()) as model:
-        yield model
-
-
-def answer(model: ChatModel, options: AnswerOptions, conversation: Conversation = HELLO) -> Answer:
-    answering = model.answer(conversation, options)
-    for _ in answering:
-        pass
-    return answering.result
 
 
 def test_the_events_joined_are_the_answer(model: ChatModel) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import takewhile
 
-from g4run.engine.following.completion import complete, complete_sequence, join
+from g4run.engine.following.completion import complete_sequence, join
 from g4run.engine.following.costs import INFINITE
 from g4run.engine.following.follower import Follower
 from g4run.engine.following.spelling import Spelling
@@ -33,12 +33,12 @@ class Ends:
 
     def find(self, state: State, room: int) -> list[int] | None:
         """The tokens of an end, at most so many; None where there is none, or none that can be written."""
-        way = self._follower.way(state) if state.cost <= _MUCH else None
-        if way is None:
-            return None
-        whole = self._spelling.tokens(join((way.first, *complete(way.rest, self._follower.places))))
+        parts_of_all = self._follower.completion(state) if state.cost <= _MUCH else None
+        whole = None if parts_of_all is None else self._spelling.tokens(parts_of_all)
         if whole is None or len(whole) <= room:
             return whole
+        way = self._follower.way(state)
+        assert way is not None  # else there was no completion
         parts = [self._spelling.tokens((way.first,)), *map(self._spell_sequence, _outwards(way.rest))]
         found = [token for part in parts if part for token in part]  # seldom, but possibly, fewer than together
         return found if len(found) <= room and None not in parts else None
