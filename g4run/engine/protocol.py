@@ -117,8 +117,8 @@ class Finished(msgspec.Struct, tag=True, frozen=True):
 
     `prompt_seconds` runs from the first decode to the first token, `generation_seconds` from there to the last one.
     `generated_tokens` counts the end token too. Of the prompt, `cached_tokens` were reused and `evaluated_tokens`
-    computed. `drafted_tokens` were guessed, of which `accepted_tokens` were right. `draft_gain` is how many times as fast
-    drafting makes it by what was measured; 1 where it is off.
+    computed. `drafted_tokens` were guessed, of which `accepted_tokens` were right. `draft_gain` is how many times as
+    fast drafting makes it by what was measured; 1 where it is off.
     """
 
     request_id: int
