@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from g4run.engine.client import Engine
-from g4run.engine.parameters import DeviceSampling, KvType, LoadParameters
+from g4run.engine.parameters import DeviceSampling, LoadParameters
 from g4run.engine.probe import ProbeFailure
 from g4run.engine.protocol import Loaded
 from g4run.hardware.machine import Machine
+from g4run.kv_types import KvType
 from g4run.models.library import resolve
 from g4run.runtime.device_sampling import MOST_VERDICTS, load_measured, with_device_sampling
 from g4run.runtime.loader import Loader
