@@ -74,6 +74,7 @@ class LoadParameters:
     cpu_expert_layers: int = 0  # the first so many layers keep their experts on the CPU
     lazy_table: bool = False  # the per-layer embedding table is read from the file, row by row
     repack: bool = True  # the CPU keeps its weights in an order that it multiplies faster
+    amx: bool = True  # with AMX, where build and processor have it
     gpu_split: tuple[float, ...] = ()
     checkpoint_bytes: int = 512 << 20
     ram_cache_bytes: int = 1 << 30

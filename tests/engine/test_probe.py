@@ -89,7 +89,7 @@ def test_a_crash_is_a_failure(tmp_path: Path) -> None:
     broken = gemma4_file(replace(SMALL, kv_heads=3, global_kv_heads=3))
     found = probe(dry_run(broken.write(tmp_path / "crash.gguf")))
     assert isinstance(found, ProbeFailure)
-    assert found.reason.startswith("llama.cpp ended while it was asked: GGML_ASSERT")
+    assert found.reason.startswith("llama.cpp was ended by signal 6 (SIGABRT): GGML_ASSERT")
 
 
 def test_a_probe_that_hangs_is_ended() -> None:
