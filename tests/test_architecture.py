@@ -10,9 +10,10 @@ ROOT = Path(__file__).parents[1]
 
 # From the bottom up; neighbours on a line do not import each other.
 LAYERS = (
-    {"__version__", "errors", "units", "data"},
-    {"settings"},
-    {"models", "hardware", "chat", "engine"},
+    {"__version__", "errors", "units", "kv_types", "data"},
+    {"settings", "files"},
+    {"engine", "chat"},
+    {"models", "hardware"},
     {"planner"},
     {"runtime", "history"},
     {"server", "client", "diagnostics"},

@@ -100,7 +100,8 @@ def _confirm(found: "Plan", path: "Path | None", machine: "Machine", machine_opt
 
 def make_request(options: PlanOptions) -> "PlanRequest":
     """Check what was typed and make it one. Raises UsageError."""
-    from g4run.engine.parameters import LARGEST_COUNT, KvType
+    from g4run.engine.parameters import LARGEST_COUNT
+    from g4run.kv_types import KvType
     from g4run.planner.values import PlanRequest
 
     kv_type = None if options.kv_type is None else options.kv_type.lower()

@@ -17,9 +17,10 @@ from g4run.engine import llama
 from g4run.engine.amx import avoid_broken_amx
 from g4run.engine.breakdown import BufferTypeMemory, read_breakdown
 from g4run.engine.log import failure_reason
-from g4run.engine.parameters import KvType, LoadParameters
+from g4run.engine.parameters import LoadParameters
 from g4run.engine.placing import ModelParameters
 from g4run.engine.probe import DeviceMemory, Probed, ProbedMemory, ProbeFailure
+from g4run.kv_types import KvType
 
 _MIB = 1 << 20
 # Lines of llama-context.cpp:381 and 740, and of llama-kv-cache.cpp:301, which print real numbers under no_alloc.

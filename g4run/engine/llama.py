@@ -16,8 +16,9 @@ import numpy.typing as npt
 from g4run.engine.checkpoints import State
 from g4run.engine.hidden_states import keep_hidden_states
 from g4run.engine.mapping import release_mapped_pages
-from g4run.engine.parameters import KvType, LoadParameters, most_outputs
+from g4run.engine.parameters import LoadParameters, most_outputs
 from g4run.engine.placing import ModelParameters
+from g4run.kv_types import KvType
 
 KV_TYPES = {KvType.F16: C.GGML_TYPE_F16, KvType.Q8_0: C.GGML_TYPE_Q8_0, KvType.Q4_0: C.GGML_TYPE_Q4_0}
 

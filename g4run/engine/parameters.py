@@ -2,7 +2,8 @@
 
 import math
 from dataclasses import dataclass
-from enum import StrEnum
+
+from g4run.kv_types import KvType
 
 MAX_LOGPROBS = 20  # what OpenAI's API allows
 LARGEST_BIAS = 1e6  # beside logits of at most 30; what is added to a float32 must leave it finite
@@ -27,14 +28,6 @@ SAMPLING_RANGES = {  # lowest and highest; outside, llama.cpp asserts, overflows
     "xtc_probability": (0, 1),
     "xtc_threshold": (0, 1),
 }
-
-
-class KvType(StrEnum):
-    """Number format of the key-value cache, by llama.cpp's names."""
-
-    F16 = "f16"
-    Q8_0 = "q8_0"
-    Q4_0 = "q4_0"
 
 
 def most_outputs(sequences: int, micro_batch: int) -> int:

@@ -3,9 +3,10 @@
 import os
 from dataclasses import dataclass, replace
 
-from g4run.engine.parameters import KvType, LoadParameters
+from g4run.engine.parameters import LoadParameters
 from g4run.errors import UsageError
 from g4run.hardware.machine import Machine
+from g4run.kv_types import KvType
 from g4run.models.library import ModelFile
 from g4run.models.store.records import StoredFile
 from g4run.planner.caches import bound_caches

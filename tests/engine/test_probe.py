@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from g4run.engine.parameters import KvType, LoadParameters
+from g4run.engine.parameters import LoadParameters
 from g4run.engine.probe import TIMEOUT_SECONDS, DeviceMemory, Probed, ProbedMemory, ProbeFailure, probe_each
+from g4run.kv_types import KvType
 from tests.engine.requests import DEMO
 from tests.fakes.gguf_files import EXPERTS, SMALL, foreign_file, gemma4_file
 
