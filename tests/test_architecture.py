@@ -25,7 +25,6 @@ RANKS = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 OWNERS = {
     "llama_cpp": "g4run/engine/",
     "numpy": "g4run/engine/",
-    "msgspec": "g4run/engine/",
     "psutil": "g4run/hardware/",
     "huggingface_hub": "g4run/models/hub/client.py",
     "httpx2": "g4run/models/",
