@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from g4run.cli.fits import find_fit
-from g4run.cli.model_views import AvailableModel
+from g4run.cli.views.models import AvailableModel
 from g4run.errors import UsageError
 
 if TYPE_CHECKING:
     from g4run.models.catalog.catalog import CatalogFile
-    from g4run.models.hub.remote_files import RemoteFile, RemoteRepository
+    from g4run.models.download.remote_files import RemoteFile, RemoteRepository
     from g4run.models.library import Library
     from g4run.models.names.parse import Size
 
