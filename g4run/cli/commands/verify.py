@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from g4run.models.store.store import Record
     from g4run.models.store.verification import FileCheck
 
-Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Names; all without one.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, failures included.")]
+Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Model names. [default: all]")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")]
 
 
 def verify(names: Names = None, as_json: Json = False) -> Task:
-    """Hash the files of models again, and compare.
+    """Check the files of models for damage.
 
-    They are compared with what they were when they came; exit code 1 if one differs.
+    Compares their sha256 with the one they had when they were added. Exits with code 1 if a file differs.
     """
     return partial(verify_names, tuple(names or ()), as_json)
 
 
 def outdated(names: Names = None, as_json: Json = False) -> Task:
-    """Ask the Hub which models have newer files."""
+    """Check the Hub for newer files of your models."""
     return partial(show_outdated, tuple(names or ()), as_json)
 
 
