@@ -26,7 +26,7 @@ FindBandwidth: TypeAlias = Callable[[Processors, Memory], Bandwidth]
 _SILENT: Final = Build(
     (),
     "llama.cpp does not say what it can use: it crashes or hangs as it starts, and this shows where",
-    "python -m g4run.engine.device_query",
+    "python -m g4run.engine.probe.device_query",
 )
 
 

@@ -51,7 +51,7 @@ def list_found(as_json: bool, output: Output) -> int:
 
 def import_path(path: str, name: str | None, copies: bool, as_json: bool, output: Output) -> int:
     """Check a file and give it a name."""
-    from g4run.cli.terminal.hashing import HashProgress
+    from g4run.cli.terminal.status_line import HashProgress
     from g4run.cli.views.pull import record_value
     from g4run.models.import_model import import_file
     from g4run.models.store.store import Store

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from g4run.cli.output import Output, Task
-from g4run.cli.views.answer import error_value, render_error
+from g4run.cli.views.errors import error_value, render_error
 from g4run.errors import G4RunError, Interrupted, UsageError
 from g4run.settings import read_settings
 

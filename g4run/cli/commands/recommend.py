@@ -98,7 +98,7 @@ def _execute(
 
 def _write_json(recommendation: "Recommendation", output: Output) -> int:
     """All of it; where nothing will do, the failure with what was considered beside it."""
-    from g4run.cli.views.answer import error_value
+    from g4run.cli.views.errors import error_value
     from g4run.cli.views.recommend import others_value, recommendation_value
 
     try:
