@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 
 # From the bottom up; neighbours on a line do not import each other.
 LAYERS = (
-    {"__version__", "errors", "units", "data"},
+    {"__version__", "errors", "units", "suggestions", "data"},
     {"settings"},
     {"models", "hardware", "chat", "engine"},
     {"planner"},

@@ -1,6 +1,5 @@
 """From the name of a model to its files: found, read, and known to be ones that this engine loads."""
 
-import difflib
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +15,10 @@ from g4run.models.names.parse import DEMO, DemoName, FamilyName, HubName, OwnNam
 from g4run.models.store.files import explain_unreadable
 from g4run.models.store.store import Record, Store
 from g4run.settings import Settings, read_settings
+from g4run.suggestions import MOST_SUGGESTIONS, did_you_mean, find_similar
 from g4run.units import render_bytes
 
 DEMO_PATH = Path(__file__).parent.parent / "data" / "demo.gguf"
-MAX_SUGGESTIONS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +115,7 @@ class Library:
         if typed in _file_names(Path()):
             return ModelNotFound(f"there is no model named {typed}", f"for the file of that name, write ./{typed}")
         near = suggest_names(typed, [record.name for record in self.store.records()])
-        hint = (
-            f"did you mean {' or '.join(near)}?" if near else "`g4run list` and `g4run list --available` show the names"
-        )
+        hint = did_you_mean(near, "`g4run list` and `g4run list --available` show the names")
         return ModelNotFound(f"there is no model named {typed}", hint, pointer=Pointer(typed, 0, len(typed)))
 
 
@@ -198,10 +195,8 @@ def _missing(path: Path) -> ModelNotFound:
     if not path.parent.is_dir():
         return ModelNotFound(f"there is no file {path}, nor the directory {path.parent}", "check the path")
     files = _gguf_files(path.parent)
-    near = difflib.get_close_matches(path.name, files, n=MAX_SUGGESTIONS, cutoff=0.4)
-    if near:
-        return ModelNotFound(f"there is no file {path}", f"did you mean {_listed(near, path.parent)}?")
-    return ModelNotFound(f"there is no file {path}", _files_hint(files, path.parent))
+    near = (str(path.parent / name) for name in find_similar(path.name, files))
+    return ModelNotFound(f"there is no file {path}", did_you_mean(near, _files_hint(files, path.parent)))
 
 
 def _gguf_files(directory: Path) -> list[str]:
@@ -218,9 +213,6 @@ def _file_names(directory: Path) -> list[str]:
 def _files_hint(files: list[str], directory: Path) -> str:
     if not files:
         return f"there are no GGUF files in {directory}"
-    more = f" and {len(files) - MAX_SUGGESTIONS} more" if len(files) > MAX_SUGGESTIONS else ""
-    return f"the GGUF files there: {_listed(files[:MAX_SUGGESTIONS], directory)}{more}"
-
-
-def _listed(files: list[str], directory: Path) -> str:
-    return ", ".join(str(directory / file) for file in files)
+    more = f" and {len(files) - MOST_SUGGESTIONS} more" if len(files) > MOST_SUGGESTIONS else ""
+    listed = ", ".join(str(directory / file) for file in files[:MOST_SUGGESTIONS])
+    return f"the GGUF files there: {listed}{more}"
