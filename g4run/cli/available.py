@@ -122,8 +122,8 @@ def _size_label(library: "Library", known: "CatalogFile | None") -> str:
 def _places_here(library: "Library") -> frozenset[tuple[str, str]]:
     """Repository and path of every model file that the store has, in lower case."""
     return frozenset(
-        (file.repository.lower(), file.repository_path.lower())
+        (place[0].lower(), place[1].lower())
         for record in library.store.records()
         for file in record.model_files
-        if file.repository is not None and file.repository_path is not None
+        if (place := file.hub_place) is not None
     )

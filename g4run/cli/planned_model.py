@@ -106,13 +106,5 @@ def _open_hub(library: "Library") -> "Hub":
 def _find_in_catalog(library: "Library", name: str) -> "CatalogFile | None":
     from g4run.models.names.parse import FamilyName, HubName, parse_name
 
-    match parse_name(name):
-        case FamilyName() as family:
-            return library.catalog.resolve(family)
-        case HubName(repository=repository, quantization=str(quantization)):
-            return library.catalog.find_quantization(repository, quantization)
-        case HubName(repository=repository, file=str(path)):
-            return library.catalog.find_file(repository, path)
-        case HubName(repository=repository):
-            return library.catalog.find_default(repository)
-    return None
+    parsed = parse_name(name)
+    return library.catalog.find(parsed) if isinstance(parsed, FamilyName | HubName) else None

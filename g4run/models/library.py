@@ -68,10 +68,10 @@ class Library:
         record = self.store.find(name.text)
         if record is not None or isinstance(name, OwnName):
             return record
-        wanted = self._catalog_place(name)
+        wanted = self._hub_place(name)
         if wanted is None:
             return None
-        return next((found for found in self.store.records() if _place_of(found) == wanted), None)
+        return next((found for found in self.store.records() if _is_from(found, wanted)), None)
 
     def stored(self, name: str) -> Record:
         """What the store has under a name as a person types it. Raises ModelNotFound."""
@@ -83,23 +83,12 @@ class Library:
             raise self._missing(name, parsed)
         return record
 
-    def _catalog_place(self, name: FamilyName | HubName) -> tuple[str, str] | None:
-        """Repository and path of a name that the catalog knows, in lower case."""
-        if isinstance(name, FamilyName):
-            entry = self.catalog.resolve(name)
-        elif name.file is not None:
-            return name.repository.lower(), name.file.lower()
-        elif name.quantization is not None:
-            found = self.catalog.find_quantization(name.repository, name.quantization)
-            if found is None:
-                return None
-            entry = found
-        else:
-            default = self.catalog.find_default(name.repository)
-            if default is None:
-                return None
-            entry = default
-        return entry.repository.lower(), entry.path.lower()
+    def _hub_place(self, name: FamilyName | HubName) -> tuple[str, str] | None:
+        """Repository and path that a name says, or that the catalog knows for it."""
+        if isinstance(name, HubName) and name.file is not None:
+            return name.repository, name.file
+        file = self.catalog.find(name)
+        return None if file is None else (file.repository, file.path)
 
     def _missing(self, typed: str, name: FamilyName | HubName | OwnName) -> ModelNotFound:
         if isinstance(name, OwnName):
@@ -165,11 +154,9 @@ def expand_path(name: str) -> Path:
         raise ModelNotFound(f"there is no such home directory: {name}", "write the path without ~") from None
 
 
-def _place_of(record: Record) -> tuple[str, str] | None:
-    file = record.model_files[0] if record.model_files else None
-    if file is None or file.repository is None or file.repository_path is None:
-        return None
-    return file.repository.lower(), file.repository_path.lower()
+def _is_from(record: Record, place: tuple[str, str]) -> bool:
+    found = record.model_files[0].hub_place
+    return found is not None and [part.lower() for part in found] == [part.lower() for part in place]
 
 
 def _check_regular_file(path: Path) -> None:

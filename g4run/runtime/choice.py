@@ -163,10 +163,8 @@ def _imported_file(catalog: Catalog, record: Record) -> CatalogFile | None:
 
 def _catalog_file(catalog: Catalog, record: Record) -> CatalogFile | None:
     """What the catalog knows of a record's weights."""
-    file = record.model_files[0]
-    if file.repository is None or file.repository_path is None:
-        return None
-    return catalog.find_file(file.repository, file.repository_path)
+    place = record.model_files[0].hub_place
+    return None if place is None else catalog.find_file(*place)
 
 
 def _choose_unknown(catalog: Catalog, records: Sequence[Record], machine: Machine) -> Record | None:
