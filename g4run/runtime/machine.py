@@ -1,6 +1,8 @@
 """This machine as the planner takes it, its GPUs as the engine sees them."""
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Final
 
 from g4run.engine.amx import AMX
@@ -19,13 +21,24 @@ _SILENT: Final = "llama.cpp does not say what it can use: it crashes or hangs as
 
 def inspect_this_machine(settings: Settings, *, measure: bool = False) -> Machine:
     """The machine that this process runs on; `measure` takes the memory's bandwidth anew."""
+    return _with_engine(partial(inspect_machine, settings, measure=measure))
+
+
+def inspect_unmeasured() -> Machine:
+    """Return this machine with its memory and GPUs as they are now, which is all that what fits depends on.
+
+    The memory's bandwidth is assumed: measuring it would take half a second.
+    """
+    return _with_engine(partial(inspect_system, local_system(), find_bandwidth=_assume_bandwidth))
+
+
+def _with_engine(inspect: Callable[..., Machine]) -> Machine:
+    """Inspect the machine with the devices that llama.cpp sees."""
     engine = inspect_engine()
-    devices = [GgmlDevice(**asdict(device)) for device in engine.devices]
-    if engine.backends:
-        machine = inspect_machine(settings, devices, backends=engine.backends, measure=measure)
-        return machine if AMX in engine.layouts else without_amx(machine)
-    machine = inspect_machine(settings, None, measure=measure)
-    return replace(machine, build=Build((), _SILENT, "python -m g4run.engine.devices"))
+    if not engine.backends:
+        return replace(inspect(None), build=Build((), _SILENT, "python -m g4run.engine.devices"))
+    machine = inspect([GgmlDevice(**asdict(device)) for device in engine.devices], backends=engine.backends)
+    return machine if AMX in engine.layouts else without_amx(machine)
 
 
 def without_amx(machine: Machine) -> Machine:
