@@ -10,9 +10,10 @@ ROOT = Path(__file__).parents[1]
 
 # From the bottom up; neighbours on a line do not import each other.
 LAYERS = (
-    {"__version__", "errors", "units", "suggestions", "data"},
-    {"settings"},
-    {"models", "hardware", "chat", "engine"},
+    {"__version__", "errors", "units", "kv_types", "suggestions", "data"},
+    {"settings", "files"},
+    {"engine", "chat"},
+    {"models", "hardware"},
     {"planner"},
     {"runtime", "history"},
     {"server", "client", "diagnostics"},
@@ -24,7 +25,6 @@ RANKS = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 OWNERS = {
     "llama_cpp": "g4run/engine/",
     "numpy": "g4run/engine/",
-    "msgspec": "g4run/engine/",
     "psutil": "g4run/hardware/",
     "huggingface_hub": "g4run/models/hub/client.py",
     "httpx2": "g4run/models/",

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from g4run.cli.options import SharedOptions
-from g4run.engine.parameters import LARGEST_COUNT, SAMPLING_RANGES, KvType, SamplingParameters
+from g4run.engine.parameters import LARGEST_COUNT, SAMPLING_RANGES, SamplingParameters
 from g4run.errors import UsageError
+from g4run.kv_types import KvType
 
 if TYPE_CHECKING:
     from g4run.runtime.answer import AnswerOptions

@@ -24,10 +24,10 @@ def execute(measure: bool, as_json: bool, output: Output) -> int:
     """Look, and print."""
     from g4run.cli.hardware_views import render_machine
     from g4run.cli.tables import line_width
+    from g4run.hardware.inspection import inspect_machine
     from g4run.hardware.machine_json import machine_value
-    from g4run.runtime.machine import inspect_this_machine
 
-    machine = inspect_this_machine(read_settings(), measure=measure)
+    machine = inspect_machine(read_settings(), measure=measure)
     if as_json:
         output.write_json(machine_value(machine))
     else:

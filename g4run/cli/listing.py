@@ -33,9 +33,9 @@ def show_models(prefix: str | None, as_json: bool, output: Output) -> int:
 
     from g4run.cli.model_views import models_value, render_damaged, render_models
     from g4run.cli.tables import line_width
+    from g4run.hardware.inspection import inspect_unmeasured
     from g4run.models.library import Library
     from g4run.runtime.installed_models import list_installed
-    from g4run.runtime.machine import inspect_unmeasured
 
     library = Library(read_settings())
     records, damaged = library.store.read()
@@ -58,9 +58,9 @@ def show_available(typed: str | None, as_json: bool, output: Output) -> int:
     """List what can be had, from the catalog or of one repository."""
     from g4run.cli.model_views import available_value, render_available
     from g4run.cli.tables import line_width
+    from g4run.hardware.inspection import inspect_unmeasured
     from g4run.models.library import Library
     from g4run.runtime.available_models import find_available
-    from g4run.runtime.machine import inspect_unmeasured
 
     library = Library(read_settings())
     models = find_available(library, typed, inspect_unmeasured, partial(open_hub, library.settings))

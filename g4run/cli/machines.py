@@ -45,13 +45,13 @@ class MachineOptions:
 def find_machine(options: MachineOptions, settings: "Settings") -> "Machine":
     """The machine that is asked about. Raises UsageError for a file that does not describe one."""
     from g4run.hardware.gpu_table import find_gpu
+    from g4run.hardware.inspection import inspect_machine
     from g4run.planner.what_if import alter_machine
-    from g4run.runtime.machine import inspect_this_machine
 
     if options.cores is not None and not 1 <= options.cores <= _MOST_CORES:
         raise UsageError(f"--cores must be between 1 and {_MOST_CORES}, not {options.cores}", "--cores 8")
     return alter_machine(
-        inspect_this_machine(settings) if options.file is None else read_machine(options.file),
+        inspect_machine(settings) if options.file is None else read_machine(options.file),
         gpu=options.gpu,
         vram_bytes=None if options.vram is None else parse_memory("--vram", options.vram),
         ram_bytes=None if options.ram is None else parse_memory("--ram", options.ram),

@@ -90,7 +90,8 @@ def _execute(model: str, options: PlanOptions, machine_options: MachineOptions, 
 
 def make_request(options: PlanOptions) -> "PlanRequest":
     """Check what was typed and make it one. Raises UsageError."""
-    from g4run.engine.parameters import LARGEST_COUNT, KvType
+    from g4run.engine.parameters import LARGEST_COUNT
+    from g4run.kv_types import KvType
     from g4run.planner.values import PlanRequest
 
     kv_type = None if options.kv_type is None else options.kv_type.lower()

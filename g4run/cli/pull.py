@@ -77,9 +77,9 @@ def pull(
 
 def execute(command: PullCommand, output: Output) -> int:
     """Pull each name; where there are several, one that fails does not keep the others back."""
+    from g4run.hardware.inspection import inspect_unmeasured
     from g4run.models.library import Library
     from g4run.runtime.choice import inspect_measured_machine
-    from g4run.runtime.machine import inspect_unmeasured
     from g4run.runtime.pull import PullPlanner
 
     settings = read_settings()

@@ -110,7 +110,8 @@ def make_request(
     kv_type: str | None,
 ) -> "RecommendRequest":
     """Check what was typed and make it one. Raises UsageError."""
-    from g4run.engine.parameters import LARGEST_COUNT, KvType
+    from g4run.engine.parameters import LARGEST_COUNT
+    from g4run.kv_types import KvType
     from g4run.planner.goals import Goal, Preference, RecommendRequest
 
     if context is not None and not 1 <= context <= LARGEST_COUNT:

@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 from g4run.engine import llama
 from g4run.engine.cached import CacheSize
-from g4run.engine.device_sampling import DeviceCut
 from g4run.engine.log import note
 from g4run.engine.logprobs import LogProbabilities
 from g4run.engine.parameters import MOST_DRAFTED, LoadParameters
@@ -52,14 +51,11 @@ class Generator:
         self._kv_type = parameters.kv_type.value
         self._suppressed = list(self.model.suppressed_tokens())
         self._warm_up()
-        self._cut = DeviceCut(parameters, self.model, self._context, self._batch)
         self.loaded = Loaded(
             context_length=self._context.context_length,
             parameter_count=self.model.parameter_count,
             description=self.model.description,
             seconds=time.monotonic() - started,
-            device_sampling=self._cut.is_used,
-            has_measured=self._cut.has_measured,
         )
 
     @property
@@ -102,8 +98,6 @@ class Generator:
         for request in self._scheduler.admit():
             served = self._served[request.request_id]
             served.started = served.started or started
-            assert request.sequence is not None
-            self._cut.assign(request.sequence.sequence_id, served.sampler)
         drafts = self._scheduler.only_generating
         batch = self._scheduler.next_batch(self._propose(drafts))
         if not batch:
@@ -204,7 +198,7 @@ class Generator:
 
     def _draw(self, served: Served, sequence_id: int, index: int) -> Sampled:
         request_id, wanted = served.submit.request_id, served.submit.parameters.logprobs
-        token = self._cut.draw(served.sampler, index)
+        token = served.sampler.draw(self._context, index)
         served.note_token()
         if wanted is None:
             return Sampled(request_id, sequence_id, token)

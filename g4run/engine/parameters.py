@@ -1,13 +1,13 @@
 """What the engine is told: how to load a model, and how to sample from it."""
 
 import math
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
+
+from g4run.kv_types import KvType
 
 MAX_LOGPROBS = 20  # what OpenAI's API allows
 LARGEST_BIAS = 1e6  # beside logits of at most 30; what is added to a float32 must leave it finite
 MOST_DRAFTED = 8  # tokens after which logits are wanted at once, beside the newest; 1 MiB each at 262,144 tokens
-MOST_CUT = 64  # likeliest tokens to which the device cuts a row: Gemma 4's own top_k
 LARGEST_COUNT = 2**31 - 1  # llama.cpp counts in 32-bit signed integers
 
 SAMPLING_RANGES = {  # lowest and highest; outside, llama.cpp asserts, overflows, or takes a filter for switched off
@@ -30,22 +30,6 @@ SAMPLING_RANGES = {  # lowest and highest; outside, llama.cpp asserts, overflows
 }
 
 
-class KvType(StrEnum):
-    """Number format of the key-value cache, by llama.cpp's names."""
-
-    F16 = "f16"
-    Q8_0 = "q8_0"
-    Q4_0 = "q4_0"
-
-
-class DeviceSampling(StrEnum):
-    """Whether the device that computes the logits cuts them to the likeliest; MEASURE: if it is faster so."""
-
-    OFF = "off"
-    ON = "on"
-    MEASURE = "measure"
-
-
 def most_outputs(sequences: int, micro_batch: int) -> int:
     """Tokens of one decode call after which logits may be wanted: one a sequence, or a draft and the newest."""
     return max(sequences, min(1 + MOST_DRAFTED, micro_batch))
@@ -64,10 +48,6 @@ class LoadParameters:
     `checkpoint_bytes` bounds the copies of sliding windows, `ram_cache_bytes` the whole sequences that left the cache;
     both are memory of the host, taken as it is needed. `queue_length` requests may wait beside those that run.
     `drafter_path` is a `gemma4-assistant` file for speculation.
-
-    `measuring_mark` is a file that is there while MEASURE measures, if one is named: where a driver ends the process,
-    it stays. Neither it nor `device_sampling` changes what a load takes, so confirmations.py, which goes by the repr,
-    need not see them.
     """
 
     model_path: bytes
@@ -80,13 +60,12 @@ class LoadParameters:
     cpu_expert_layers: int = 0  # the first so many layers keep their experts on the CPU
     lazy_table: bool = False  # the per-layer embedding table is read from the file, row by row
     repack: bool = True  # the CPU keeps its weights in an order that it multiplies faster
+    amx: bool = True  # with AMX, where build and processor have it
     gpu_split: tuple[float, ...] = ()
     checkpoint_bytes: int = 512 << 20
     ram_cache_bytes: int = 1 << 30
     queue_length: int = 256
     drafter_path: bytes | None = None
-    device_sampling: DeviceSampling = field(default=DeviceSampling.OFF, repr=False)
-    measuring_mark: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ many times slower.
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,6 +14,8 @@ from g4run.hardware.control_groups import control_groups, read_text
 from g4run.hardware.instruction_sets import find_instruction_sets
 
 _HYPERVISOR = re.compile(r"^flags\b.*\bhypervisor\b", re.MULTILINE)  # CPUID leaf 1, x86 only
+
+_AMX = "amx_int8"  # what llama.cpp asks of a processor to use AMX (ggml-cpu/amx/amx.cpp)
 
 _Core: TypeAlias = tuple[str, str]  # package and core
 
@@ -35,6 +37,15 @@ class Processors:
     performance_cores: int | None = None
     instruction_sets: tuple[str, ...] = ()
     are_virtual: bool = False
+
+    @property
+    def may_use_amx(self) -> bool:
+        """False where AMX is known not to be there, or to crash; the instruction sets of some systems are unknown."""
+        return _AMX in self.instruction_sets or not self.instruction_sets
+
+    def without_amx(self) -> "Processors":
+        """The same processors if llama.cpp leaves AMX alone."""
+        return replace(self, instruction_sets=tuple(name for name in self.instruction_sets if name != _AMX))
 
     @property
     def threads(self) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from g4run.engine.parameters import KvType
+from g4run.kv_types import KvType
 from g4run.models.gguf.architecture import Gemma4
 
 CELL_PADDING = 256

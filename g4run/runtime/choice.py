@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from g4run.errors import G4RunError
+from g4run.hardware.inspection import inspect_machine
 from g4run.hardware.machine import Machine
 from g4run.models.catalog.catalog import Catalog, CatalogFile
 from g4run.models.library import Library
@@ -25,7 +26,6 @@ from g4run.planner.reasons import whose_memory
 from g4run.planner.recommend import recommend
 from g4run.planner.values import Fit, PlanRequest
 from g4run.planner.what_if import free_machine
-from g4run.runtime.machine import inspect_this_machine
 from g4run.runtime.speeds import measured_speeds
 from g4run.settings import Settings
 from g4run.units import render_count
@@ -66,7 +66,7 @@ class ModelChoice:
 def inspect_measured_machine(settings: Settings) -> MeasuredMachine | None:
     """This machine; None where it cannot be looked at."""
     try:
-        machine = inspect_this_machine(settings)
+        machine = inspect_machine(settings)
     except (G4RunError, OSError):
         return None
     return with_measurements(machine, settings)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from g4run.hardware.inspection import inspect_without_gpus
 from g4run.hardware.machine import Machine
 from g4run.models.digest import sha256_of
 from g4run.models.gguf.architecture import inspect_architecture
@@ -15,7 +16,6 @@ from g4run.planner.catalog_shapes import loaded_shape
 from g4run.planner.placement import estimate_fit
 from g4run.planner.shape import shape_of
 from g4run.planner.values import Fit
-from g4run.runtime.machine import inspect_without_gpus
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from g4run.errors import ModelNotFound
+from g4run.hardware.inspection import inspect_unmeasured
 from g4run.hardware.machine import Machine
 from g4run.models.catalog.catalog import CatalogFile
 from g4run.models.hub.client import Hub
@@ -19,7 +20,6 @@ from g4run.planner.placement import lacking_bytes, plan_model
 from g4run.planner.values import Fit, PlanRequest
 from g4run.planner.what_if import free_machine
 from g4run.runtime.choice import MeasuredMachine, choose_quantization, render_choice, render_missing
-from g4run.runtime.machine import inspect_unmeasured
 from g4run.units import render_bytes
 
 FindMachine: TypeAlias = Callable[[], MeasuredMachine | None]

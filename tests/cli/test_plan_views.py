@@ -7,8 +7,8 @@ import pytest
 
 from g4run.cli.plan import PlanOptions, find_advice, make_request
 from g4run.cli.plan_views import plan_value, render_plan
-from g4run.engine.parameters import KvType
 from g4run.errors import UsageError
+from g4run.kv_types import KvType
 from g4run.models.library import Library
 from g4run.planner.confirmation import DeviceDifference
 from g4run.planner.placement import plan_model

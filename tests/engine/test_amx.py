@@ -1,4 +1,4 @@
-"""What is done about AMX, each in a process of its own: the layouts belong to the process, and a trial forks."""
+"""What is done about AMX, each in a process of its own: the buffer types belong to the process."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="AMX is tried on
 
 def run(code: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", f"from g4run.engine import amx\n{code}"],
+        [sys.executable, "-c", f"from g4run.engine import amx, amx_trial\n{code}"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -22,68 +22,42 @@ def run(code: str) -> str:
     return done.stdout
 
 
-def test_the_trial_passes_on_a_layout_that_computes() -> None:
-    code = "ggml = amx.Ggml()\nprint(ggml.survives(ggml.plain_layout()))"
+def test_the_trial_passes_on_buffer_types_that_compute() -> None:
+    code = """
+from llama_cpp import _ggml
+amx.switch_off(_ggml.libggml)
+print(amx_trial.decodes_rightly())"""
     assert run(code) == "True\n"
 
 
-def test_the_trial_fails_on_a_product_that_is_wrong() -> None:
+def test_the_trial_fails_on_logits_that_are_wrong() -> None:
     code = """
-class Wrong(amx.Ggml):
-    def multiply(self, *given):
-        return [value * 1.1 for value in super().multiply(*given)]
-ggml = Wrong()
-print(ggml.survives(ggml.plain_layout()))"""
+compute = amx_trial.llama.Context.logits
+amx_trial.llama.Context.logits = lambda context, index: -compute(context, index)
+print(amx_trial.decodes_rightly())"""
     assert run(code) == "False\n"
 
 
-def test_the_trial_fails_on_a_crash_and_on_a_hang() -> None:
-    code = """
-import os, signal, time
-amx._TRIAL_SECONDS = 1
-for fate in (lambda: os.kill(os.getpid(), signal.SIGSEGV), lambda: time.sleep(90)):  # longer than `run` waits
-    class Doomed(amx.Ggml):
-        def computes_rightly(self, layout, fate=fate):
-            fate()
-    print(Doomed().survives(0))"""
-    assert run(code) == "False\nFalse\n"
-
-
-def test_a_layout_that_fails_is_taken_off_the_list_and_the_others_stay() -> None:
-    code = """
-amx.Ggml.survives = lambda self, layout: False
-before = amx.Ggml().layout_names()
-was_removed = amx.avoid_broken_amx()
-print(was_removed == ("AMX" in before))
-print(amx.Ggml().layout_names() == tuple(name for name in before if name != "AMX"))"""
-    assert run(code) == "True\nTrue\n"
-
-
-def test_a_layout_that_works_stays() -> None:
-    code = """
-amx.Ggml.survives = lambda self, layout: True
-before = amx.Ggml().layout_names()
-print(amx.avoid_broken_amx(), amx.Ggml().layout_names() == before)"""
-    assert run(code) == "False True\n"
-
-
-def test_any_of_the_layouts_can_be_taken_off() -> None:
+def test_any_of_the_buffer_types_can_be_taken_off() -> None:
     """Also where there is no AMX: the list is ggml's own, and ends with a null."""
     code = """
-ggml = amx.Ggml()
-before = ggml.layout_names()
-for index in reversed(range(len(before))):
-    ggml.remove_layout(index)
-    print(ggml.layout_names() == before[:index])"""
-    assert set(run(code).split()) <= {"True"}
+from llama_cpp import _ggml
+before = list(amx.buffer_type_names(_ggml.libggml))
+while before:
+    name = before.pop(len(before) // 2)
+    print(amx.switch_off(_ggml.libggml, name), list(amx.buffer_type_names(_ggml.libggml)) == before)
+print(amx.is_listed(_ggml.libggml), amx.switch_off(_ggml.libggml))"""
+    *removals, last = run(code).splitlines()
+    assert set(removals) <= {"True True"}
+    assert last == "False False"
 
 
-def test_who_brings_the_library_needs_neither_the_bindings_nor_numpy() -> None:
+def test_a_model_that_is_loaded_without_amx_takes_it_off_the_list() -> None:
     code = """
-import sys
-from g4run.engine.devices import load_library
-library = load_library()
-library.ggml_backend_load_all()
-ggml = amx.Ggml(library)
-print(ggml.computes_rightly(ggml.plain_layout()), {"llama_cpp", "numpy"} & set(sys.modules))"""
-    assert run(code) == "True set()\n"
+from llama_cpp import _ggml
+from g4run.engine.parameters import LoadParameters
+from g4run.engine.placing import ModelParameters
+others = [name for name in amx.buffer_type_names(_ggml.libggml) if name != b"AMX"]
+ModelParameters(LoadParameters(b"", 256, threads=1, amx=False))
+print(list(amx.buffer_type_names(_ggml.libggml)) == others)"""
+    assert run(code) == "True\n"

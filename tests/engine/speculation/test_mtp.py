@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from g4run.engine.llama import Batch, Context, LlamaError, Model
-from g4run.engine.parameters import KvType
 from g4run.engine.speculation.mtp import MtpDrafter
+from g4run.kv_types import KvType
 from tests.engine.requests import DEMO, DRAFTER
 from tests.engine.speculation.conftest import PARAMETERS
 from tests.engine.speculation.loop import Loop
