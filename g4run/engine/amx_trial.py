@@ -11,7 +11,7 @@ from typing import Final
 
 import llama_cpp.llama_cpp as C  # noqa: N812 - as in llama.py
 
-from g4run.engine import llama
+from g4run.engine.llama import api as llama
 from g4run.engine.parameters import LoadParameters
 
 _DEMO: Final = Path(__file__).parents[1] / "data" / "demo.gguf"

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from g4run.engine import amx
+from g4run.engine.llama import amx
 from g4run.engine.standard_streams import take_standard_streams
 
 _KINDS: Final = {1: "gpu", 2: "igpu"}  # ggml-backend.h: enum ggml_backend_dev_type; 0 is the CPU, 3 its accelerators

@@ -43,7 +43,7 @@ class WorkerProcess:
     def __init__(self, log_path: Path) -> None:
         self.log_path = log_path
         with log_path.open("ab") as log:
-            self._popen = start("g4run.engine.worker", str(log_path), stderr=log)
+            self._popen = start("g4run.engine.worker.worker", str(log_path), stderr=log)
         assert self._popen.stdin is not None and self._popen.stdout is not None
         self._stdin: BinaryIO = self._popen.stdin  # type: ignore[assignment] # Popen types it IO[bytes]
         self._writing = threading.Lock()

@@ -11,12 +11,12 @@ from itertools import product
 from g4run.hardware.machine import GpuKind, Machine
 from g4run.kv_types import KvType
 from g4run.planner.defaults import DEFAULT_CONTEXT, MICRO_BATCH
+from g4run.planner.hypothetical_machine import free_machine
 from g4run.planner.longest import KV_TYPES, LongestContexts, first
-from g4run.planner.memory import Share, ledger_of, shares_of
-from g4run.planner.repacking import is_repacked
-from g4run.planner.split import usable_gpus
+from g4run.planner.memory.layer_split import usable_gpus
+from g4run.planner.memory.ledger import Share, ledger_of, shares_of
+from g4run.planner.memory.repacking import is_repacked
 from g4run.planner.values import Fit, Ledger, ModelShape, Placement, Plan, PlanRequest, PlanSettings
-from g4run.planner.what_if import free_machine
 
 LEAST_CONTEXT = 4096  # below it conversations soon forget; taken only where nothing else fits
 CONTEXTS = (DEFAULT_CONTEXT, 6144, LEAST_CONTEXT)

@@ -11,7 +11,7 @@ from g4run.models.catalog.live import LiveFile, catalog_entries
 from g4run.models.library import Library
 from g4run.models.names.parse import DEFAULT_SIZE, FAMILY, FamilyName, HubName, Size, parse_name
 from g4run.models.unlisted import describe_unlisted
-from g4run.planner.catalog_shapes import loaded_shape
+from g4run.planner.memory.catalog_weights import loaded_shape
 from g4run.planner.placement import estimate_fit
 from g4run.planner.values import Fit
 

@@ -12,9 +12,9 @@ from g4run.models.library import DEMO_PATH, Library
 from g4run.models.names.parse import DEMO
 from g4run.models.store.records import ID_LENGTH, Record
 from g4run.models.unlisted import describe_record
-from g4run.planner.catalog_shapes import loaded_shape
+from g4run.planner.memory.catalog_weights import loaded_shape
+from g4run.planner.memory.weights import shape_of
 from g4run.planner.placement import estimate_fit
-from g4run.planner.shape import shape_of
 from g4run.planner.values import Fit
 
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from g4run.engine.probe import ProbeFailure
+from g4run.engine.probe.probe import ProbeFailure
 from g4run.hardware.machine import Machine
-from g4run.planner.confirmation import DeviceDifference, confirmed_ledger, find_differences
+from g4run.planner.confirmed_ledger import DeviceDifference, confirmed_ledger, find_differences
 from g4run.planner.values import Plan
-from g4run.runtime.confirmations import confirm_load
 from g4run.runtime.loading import load_parameters
+from g4run.runtime.probe_cache import confirm_load
 from g4run.settings import Settings
 
 ELSEWHERE: Final = "another machine was asked about"

@@ -13,10 +13,10 @@ from g4run.models.library import Library
 from g4run.models.names.parse import FamilyName, HubName, parse_name
 from g4run.models.pull.target import PullRequest, open_size
 from g4run.models.quantizations import FileRole
-from g4run.planner.catalog_shapes import loaded_shape, shape_of_catalog
-from g4run.planner.shape import shape_of
+from g4run.planner.memory.catalog_weights import loaded_shape, shape_of_catalog
+from g4run.planner.memory.weights import shape_of
 from g4run.planner.values import ModelShape
-from g4run.runtime.choice import QuantizationChoice, choose_quantization, with_measurements
+from g4run.runtime.choose_file import QuantizationChoice, choose_quantization, with_measurements
 
 if TYPE_CHECKING:
     from g4run.models.hub.client import Hub

@@ -15,11 +15,11 @@ from g4run.models.pull.plan import PullPlan, plan_pull
 from g4run.models.pull.target import PullRequest, open_size
 from g4run.models.quantizations import FileRole
 from g4run.models.unlisted import describe_unlisted
-from g4run.planner.catalog_shapes import loaded_shape
+from g4run.planner.hypothetical_machine import free_machine
+from g4run.planner.memory.catalog_weights import loaded_shape
 from g4run.planner.placement import lacking_bytes, plan_model
 from g4run.planner.values import Fit, PlanRequest
-from g4run.planner.what_if import free_machine
-from g4run.runtime.choice import MeasuredMachine, choose_quantization, render_choice, render_missing
+from g4run.runtime.choose_file import MeasuredMachine, choose_quantization, render_choice, render_missing
 from g4run.units import render_bytes
 
 FindMachine: TypeAlias = Callable[[], MeasuredMachine | None]

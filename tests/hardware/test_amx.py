@@ -4,11 +4,11 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from g4run.engine.devices import inspect_engine
+from g4run.engine.llama.devices import inspect_engine
 from g4run.hardware.inspection import inspect_machine
 from g4run.hardware.machine import Machine
 from g4run.hardware.processors import Processors, inspect_processors
-from g4run.planner.memory import has_second_head
+from g4run.planner.memory.ledger import has_second_head
 from g4run.planner.placement import plan_model
 from g4run.planner.values import PlanRequest
 from g4run.settings import read_settings

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from g4run.engine.devices import EngineReport
+from g4run.engine.llama.devices import EngineReport
 from g4run.hardware.machine_json import machine_value, parse_machine
 from tests.hardware.recorded import NAMES, load_expected, load_recorded
 

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from g4run.cli.plan import PlanOptions, make_request
+from g4run.cli.commands.plan import PlanOptions, make_request
 from g4run.hardware.machine import Machine
 from g4run.models.hub.client import Hub
 from g4run.models.library import Library
 from g4run.models.quantizations import FileRole
 from g4run.models.store.records import Origin, Record, StoredFile, Summary, timestamp
+from g4run.planner.fixed_settings import check_request
+from g4run.planner.hypothetical_machine import free_machine
 from g4run.planner.placement import plan_with_drafter
-from g4run.planner.requests import check_request
 from g4run.planner.values import Fit
-from g4run.planner.what_if import free_machine
 from g4run.runtime.available_models import find_available
 from g4run.runtime.installed_models import list_installed
 from g4run.runtime.planned_model import PlannedModel, find_planned_model

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from g4run.cli.plan_views import render_source
-from g4run.cli.tables import line_width
+from g4run.cli.views.plan import render_source
+from g4run.cli.views.tables import line_width
 from g4run.hardware.machine import Machine
 from g4run.models.hub.client import Hub
 from g4run.models.library import DEMO_PATH, Library
 from g4run.models.names.parse import Size
 from g4run.models.quantizations import FileRole
 from g4run.models.store.records import Origin, Record, StoredFile, Summary, timestamp
-from g4run.planner.catalog_shapes import shape_of_catalog
-from g4run.runtime.choice import MeasuredMachine, choose_quantization
+from g4run.planner.memory.catalog_weights import shape_of_catalog
+from g4run.runtime.choose_file import MeasuredMachine, choose_quantization
 from g4run.runtime.planned_model import PlannedModel, find_planned_model
 from g4run.settings import Settings
 from tests.fakes.streams import RecordedOutput

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from g4run.cli.progress import JsonProgress
-from g4run.cli.pull import fetch_planned
+from g4run.cli.commands.pull import fetch_planned
+from g4run.cli.terminal.progress import JsonProgress
 from g4run.models.catalog.catalog import CatalogFile
 from g4run.models.hub.client import Hub
 from g4run.models.library import DEMO_PATH, Library
@@ -17,7 +17,7 @@ from g4run.models.pull.outdated import find_outdated
 from g4run.models.pull.plan import PullPlan
 from g4run.models.pull.target import PullRequest, update_request
 from g4run.models.store.records import Record
-from g4run.runtime.choice import MeasuredMachine
+from g4run.runtime.choose_file import MeasuredMachine
 from g4run.runtime.pull import PullPlanner
 from g4run.settings import Settings
 from tests.fakes.hub import FakeHub

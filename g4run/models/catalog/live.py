@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from g4run.models.hub.remote_files import RemoteFile, RemoteRepository
+from g4run.models.download.remote_files import RemoteFile, RemoteRepository
 from g4run.models.quantizations import (
     FileRole,
     drafter_rank,

@@ -32,11 +32,11 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, but
 
 from g4run import __version__
 from g4run.errors import AccessDenied, G4RunError, ModelNotFound, Offline, UsageError
-from g4run.models.hub.cache import is_commit
+from g4run.models.download.remote_files import Link, RemoteFile, RemoteRepository
 from g4run.models.hub.errors import Subject, explain_setup, explain_status, explain_transport, not_the_hub
-from g4run.models.hub.layout import HubCache, explained, is_etag
-from g4run.models.hub.patience import Patience, ask_patiently
-from g4run.models.hub.remote_files import Link, RemoteFile, RemoteRepository
+from g4run.models.hub.retry import Patience, ask_patiently
+from g4run.models.hub_cache.cache import is_commit
+from g4run.models.hub_cache.layout import HubCache, explained, is_etag
 from g4run.settings import Settings
 from g4run.suggestions import did_you_mean, find_similar
 

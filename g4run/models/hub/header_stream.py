@@ -7,11 +7,11 @@ from contextlib import suppress
 import httpx2
 
 from g4run.errors import AccessDenied, InvalidModelFile, NetworkError
-from g4run.models.hub.remote_files import Link
-from g4run.models.transfer.answer import RENEWED, Answer, Asked, Verdict, judge_answer
-from g4run.models.transfer.options import TransferOptions
-from g4run.models.transfer.request import NETWORK_FAILURES, describe_failure, send_request
-from g4run.models.transfer.retries import AttemptFailed, Retries
+from g4run.models.download.options import TransferOptions
+from g4run.models.download.range_request import NETWORK_FAILURES, describe_failure, send_request
+from g4run.models.download.range_response import RENEWED, Answer, Asked, Verdict, judge_answer
+from g4run.models.download.remote_files import Link
+from g4run.models.download.retry_policy import AttemptFailed, Retries
 from g4run.units import render_bytes
 
 RANGE_BYTES = 16 << 20  # of one request, at most; the header of a Gemma 4 is 15.8 MB, 15.77 of them vocabulary

@@ -10,18 +10,18 @@ from typing import Protocol
 
 from g4run.errors import DigestMismatch, G4RunError
 from g4run.models.digest import sha256_of
-from g4run.models.elsewhere.elsewhere import find_same_file
-from g4run.models.hub.cache import blob_of, file_size, locate_in_snapshot
+from g4run.models.download.download import transfer
+from g4run.models.download.remote_files import Link
+from g4run.models.external.search import find_same_file
 from g4run.models.hub.client import Hub
-from g4run.models.hub.locks import blob_lock
-from g4run.models.hub.marks import Marks
-from g4run.models.hub.remote_files import Link
+from g4run.models.hub_cache.cache import blob_of, file_size, locate_in_snapshot
+from g4run.models.hub_cache.locks import blob_lock
+from g4run.models.hub_cache.marks import Marks
 from g4run.models.library import Library
 from g4run.models.pull.files import PlannedFile
 from g4run.models.pull.plan import PullPlan
 from g4run.models.store.records import Record
 from g4run.models.store.store import Origin, StoredFile
-from g4run.models.transfer.transfer import transfer
 
 
 class PullObserver(Protocol):

@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import TypeAlias
 
 from g4run.errors import DigestMismatch, DiskFull, ModelNotFound
-from g4run.models.elsewhere.elsewhere import candidates_for
-from g4run.models.hub.cache import file_size, find_snapshot_file
+from g4run.models.download.download import present_bytes
+from g4run.models.download.remote_files import RemoteRepository
+from g4run.models.external.search import candidates_for
 from g4run.models.hub.client import Hub
-from g4run.models.hub.remote_files import RemoteRepository
+from g4run.models.hub_cache.cache import file_size, find_snapshot_file
+from g4run.models.hub_cache.offline_listing import list_cached_repository
 from g4run.models.library import Library
 from g4run.models.pull.files import PlannedFile, Source
 from g4run.models.pull.foresight import refuse_foreign
-from g4run.models.pull.offline import list_cached_repository
 from g4run.models.pull.selection import Chosen, Selection, select_files
 from g4run.models.pull.target import PullRequest, Target, find_target
 from g4run.models.quantizations import FileRole
 from g4run.models.store.copies import free_bytes
-from g4run.models.transfer.transfer import present_bytes
 from g4run.units import render_bytes
 
 ListRevision: TypeAlias = Callable[[str, str | None], RemoteRepository]

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from g4run.errors import ModelNotFound, Pointer
 from g4run.models.catalog.catalog import CatalogFile, CompanionFile
-from g4run.models.hub.remote_files import RemoteFile, RemoteRepository
+from g4run.models.download.remote_files import RemoteFile, RemoteRepository
 from g4run.models.pull.target import PullRequest, Target
 from g4run.models.quantizations import (
     FileRole,

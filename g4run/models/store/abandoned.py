@@ -1,7 +1,7 @@
 """Whole files that came by a pull which was stopped before its name existed: ours, and no name needs them."""
 
-from g4run.models.hub.cache import CachedFile, cached_gguf_files
-from g4run.models.hub.marks import Marks
+from g4run.models.hub_cache.cache import CachedFile, cached_gguf_files
+from g4run.models.hub_cache.marks import Marks
 from g4run.models.quantizations import role_of
 from g4run.models.store.records import Origin, StoredFile
 from g4run.models.store.removal import Released, release_files

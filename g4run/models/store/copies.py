@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from g4run.errors import DiskFull
+from g4run.files import explain, explain_unreadable, patiently, remove_file, temporary_in
 from g4run.models.digest import PIECE_BYTES
-from g4run.models.store.files import explain, explain_unreadable, patiently, remove_file, temporary_in
 from g4run.models.store.records import ID_LENGTH
 from g4run.units import render_bytes
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from g4run.errors import DamagedRecord, G4RunError, ModelNotFound
-from g4run.models.hub.cache import file_size, locate_in_snapshot
-from g4run.models.hub.removal import unlink_snapshot_file
+from g4run.files import explain_removal
+from g4run.models.hub_cache.cache import file_size, locate_in_snapshot
+from g4run.models.hub_cache.removal import unlink_snapshot_file
 from g4run.models.names.parse import DEMO, DemoName, parse_name
 from g4run.models.store.copies import COPIES, remove_copy
-from g4run.models.store.files import explain_removal
 from g4run.models.store.records import Origin, Record, StoredFile
 from g4run.models.store.store import Store
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from g4run.errors import DamagedRecord, ModelNotFound, NotWritable
-from g4run.models.store.files import explain, read_shared, remove_file, remove_temporaries, write_atomically
+from g4run.files import explain, read_shared, remove_file, remove_temporaries, write_atomically
 from g4run.models.store.format import parse_record, render_record
 from g4run.models.store.records import DamagedEntry, Origin, Record, StoredFile, Summary
 from g4run.settings import Settings

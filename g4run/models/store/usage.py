@@ -6,12 +6,12 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from g4run.models.hub.cache import bytes_on_disk, file_size, modified_time, partials
-from g4run.models.hub.layout import STRAY_PATTERN
-from g4run.models.hub.partials import RemovedPartial, remove_partial
+from g4run.files import TEMPORARY_SUFFIX, explain_removal, remove_file
+from g4run.models.hub_cache.cache import bytes_on_disk, file_size, modified_time, partials
+from g4run.models.hub_cache.layout import STRAY_PATTERN
 from g4run.models.store.abandoned import abandoned_files
 from g4run.models.store.copies import free_bytes
-from g4run.models.store.files import TEMPORARY_SUFFIX, explain_removal, remove_file
+from g4run.models.store.partial_downloads import RemovedPartial, remove_partial
 from g4run.models.store.records import Record
 from g4run.models.store.store import Store
 from g4run.settings import Settings

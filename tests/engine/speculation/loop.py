@@ -1,4 +1,4 @@
-"""A generator of one sequence over the wrappers of engine/llama.py, with and without speculation."""
+"""A generator of one sequence over the wrappers of engine/llama/api.py, with and without speculation."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from g4run.engine.llama import Batch, Context, FloatArray, Model
+from g4run.engine.llama.api import Batch, Context, FloatArray, Model
 from g4run.engine.speculation.speculator import Speculator
 
 Draw = Callable[[FloatArray], int]

@@ -6,7 +6,7 @@ import pytest
 
 from g4run.errors import G4RunError
 from g4run.models.hub.client import Hub
-from g4run.models.hub.patience import Patience
+from g4run.models.hub.retry import Patience
 
 REPOSITORY = "user/Repo-GGUF"
 GATED = "user/Gated"

@@ -5,7 +5,7 @@ import pytest
 from huggingface_hub import hf_hub_download, scan_cache_dir
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from g4run.models.hub.cache import (
+from g4run.models.hub_cache.cache import (
     blob_of,
     bytes_on_disk,
     cached_gguf_files,
@@ -15,7 +15,7 @@ from g4run.models.hub.cache import (
     partials,
     repository_directory,
 )
-from g4run.models.hub.removal import Unlinked, unlink_snapshot_file
+from g4run.models.hub_cache.removal import Unlinked, unlink_snapshot_file
 from tests.fakes.stores import COMMIT, NEWER_COMMIT, REPOSITORY, FakeCache, digest_of, hold, write_model
 
 

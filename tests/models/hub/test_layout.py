@@ -9,7 +9,7 @@ from huggingface_hub import hf_hub_download, scan_cache_dir, try_to_load_from_ca
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from g4run.errors import G4RunError, NetworkError, NotWritable
-from g4run.models.hub.layout import HubCache
+from g4run.models.hub_cache.layout import HubCache
 from tests.fakes.hub import FakeHub
 
 REPOSITORY = "user/Repo-GGUF"

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from g4run.errors import ModelNotFound, NotWritable, UsageError
-from g4run.models.hub.partials import remove_partials
-from g4run.models.store.imports import import_file
+from g4run.models.import_model import import_file
+from g4run.models.store.partial_downloads import remove_partials
 from g4run.models.store.store import Store
 from tests.fakes.stores import OUR_PARTIAL, REPOSITORY, THEIR_PARTIAL, FakeCache, hold, record_of
 

@@ -9,15 +9,15 @@ from huggingface_hub import hf_hub_download, scan_cache_dir
 
 from g4run.errors import G4RunError, NotWritable
 from g4run.models.hub.client import Hub
-from g4run.models.hub.locks import blob_lock
-from g4run.models.hub.marks import Marks
-from g4run.models.hub.partials import remove_partials
+from g4run.models.hub_cache.locks import blob_lock
+from g4run.models.hub_cache.marks import Marks
 from g4run.models.library import DEMO_PATH, Library
 from g4run.models.pull.execution import execute_pull
 from g4run.models.pull.files import PlannedFile
 from g4run.models.pull.plan import plan_pull
 from g4run.models.pull.target import PullRequest
 from g4run.models.store.abandoned import abandoned_files
+from g4run.models.store.partial_downloads import remove_partials
 from g4run.models.store.removal import remove
 from g4run.models.store.store import Origin, Record
 from g4run.models.store.usage import measure_usage

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from g4run.errors import DiskFull, NotWritable, UsageError
+from g4run.models.import_model import import_file
 from g4run.models.store.copies import copied
-from g4run.models.store.imports import import_file
 from g4run.models.store.records import Origin
 from g4run.models.store.removal import remove
 from g4run.models.store.store import Store
@@ -77,7 +77,7 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 from g4run.errors import DiskFull
-from g4run.models.store.imports import import_file
+from g4run.models.import_model import import_file
 from g4run.models.store.store import Store
 from tests.fakes.stores import settings_in
 resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from g4run.errors import ModelNotFound, UsageError
-from g4run.models.store.copying import copy_name
-from g4run.models.store.imports import import_file
+from g4run.models.copy_name import copy_name
+from g4run.models.import_model import import_file
 from g4run.models.store.store import Store
 from tests.fakes.stores import settings_in, write_model
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from g4run.models.store.files import write_atomically
+from g4run.files import write_atomically
 
 
 def test_a_coarse_clock_gives_two_writers_two_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from g4run.errors import InvalidModelFile, ModelNotFound, UsageError
+from g4run.models.import_model import import_file
 from g4run.models.library import DEMO_PATH
-from g4run.models.store.imports import import_file
 from g4run.models.store.records import Origin, Record, Summary
 from g4run.models.store.removal import remove
 from g4run.models.store.store import Store

@@ -1,0 +1,86 @@
+"""`g4run list`: the models that are here, and those that can be had."""
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from g4run.cli.open_hub import open_hub
+from g4run.cli.output import Output, Task
+from g4run.settings import read_settings
+
+
+def list_models(
+    prefix: Annotated[
+        str | None, typer.Argument(metavar="[PREFIX]", help="Only names that begin so; with --available a size.")
+    ] = None,
+    available: Annotated[
+        bool, typer.Option("--available", help="What can be had: of one size, or in hf.co/USER/REPO.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, failures included.")] = False,
+) -> Task:
+    """List the models on this machine, or those on the Hub.
+
+    Newest first; with --available what can be had.
+    """
+    execute = show_available if available else show_models
+    return partial(execute, prefix, as_json)
+
+
+def show_models(prefix: str | None, as_json: bool, output: Output) -> int:
+    """List what is on this machine; an entry that cannot be read is named on stderr and hides no other."""
+    from datetime import UTC, datetime
+
+    from g4run.cli.views.models import models_value, render_damaged, render_models
+    from g4run.cli.views.tables import line_width
+    from g4run.hardware.inspection import inspect_unmeasured
+    from g4run.models.library import Library
+    from g4run.runtime.installed_models import list_installed
+
+    library = Library(read_settings())
+    records, damaged = library.store.read()
+    wanted = (prefix or "").lower()
+    models = [
+        model for model in list_installed(library, records, inspect_unmeasured) if model.name.lower().startswith(wanted)
+    ]
+    if as_json:
+        output.write_json(models_value(models, damaged))
+        return 0
+    _show_table(render_models(models, datetime.now(UTC), line_width(output.answer)), output)
+    for entry in damaged:
+        output.notes.write(render_damaged(entry))
+    if not any(model.modified_at for model in models):
+        output.notes.write(_nothing_note(prefix))
+    return 0
+
+
+def show_available(typed: str | None, as_json: bool, output: Output) -> int:
+    """List what can be had, from the catalog or of one repository."""
+    from g4run.cli.views.models import available_value, render_available
+    from g4run.cli.views.tables import line_width
+    from g4run.hardware.inspection import inspect_unmeasured
+    from g4run.models.library import Library
+    from g4run.runtime.available_models import find_available
+
+    library = Library(read_settings())
+    models = find_available(library, typed, inspect_unmeasured, partial(open_hub, library.settings))
+    if as_json:
+        output.write_json(available_value(models))
+        return 0
+    _show_table(render_available(models, line_width(output.answer)), output)
+    if library.catalog.overlay_problem is not None:
+        output.notes.write(f"the built-in catalog is used: {library.catalog.overlay_problem}\n")
+    return 0
+
+
+def _show_table(table: str, output: Output) -> None:
+    from g4run.cli.views.models import render_cut_note
+
+    output.answer.write(table)
+    output.notes.write(render_cut_note(table))
+
+
+def _nothing_note(prefix: str | None) -> str:
+    if prefix:
+        return f"no model's name begins with {prefix}: g4run list shows all\n"
+    return "no model was pulled yet: g4run pull gemma4, or g4run list --available\n"

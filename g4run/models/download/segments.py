@@ -1,0 +1,159 @@
+"""Who fetches which part of a file next, and how far it is: the state that all threads of a transfer share."""
+
+import threading
+from collections.abc import Iterable
+
+from g4run.errors import NetworkError
+from g4run.models.download.ranges import Range, Ranges
+
+_SMALLEST_SEGMENT_BYTES = 2**20  # a request costs a round trip; smaller parts are not worth one
+
+
+class Segment:
+    """A part that one connection fetches; `position` is the first byte not written, `end` may come nearer."""
+
+    def __init__(self, start: int, end: int) -> None:
+        self.position = start
+        self.end = end
+
+
+class Schedule:
+    """Hands out segments in file order, so that the front moves, and collects what was written.
+
+    Large segments first, then smaller ones; a connection without work takes half of what another one has left.
+    """
+
+    def __init__(self, size_bytes: int, present: Iterable[Range], connections: int, segment_bytes: int) -> None:
+        self.size_bytes = size_bytes
+        self._connections = connections
+        self._segment_bytes = segment_bytes
+        lock = threading.Lock()
+        self._changed = threading.Condition(lock)  # a segment came back, or the transfer ended
+        self._front_moved = threading.Condition(lock)
+        self._present = Ranges(present)
+        self._present_bytes = self._present.total
+        self._active: list[Segment] = []
+        self._streaming: Segment | None = None
+        self._failure: BaseException | None = None
+        self._is_stopped = False
+
+    @property
+    def present_bytes(self) -> int:
+        """How much of the file is there."""
+        return self._present_bytes
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the whole file is there."""
+        return self._present_bytes == self.size_bytes
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether there is nothing left to fetch, or no leave to."""
+        return self._is_stopped or self.is_complete
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether every thread should end."""
+        return self._is_stopped
+
+    def take(self) -> Segment | None:
+        """The next part to fetch; waits where another connection may give one back. None: nothing is left to do."""
+        with self._changed:
+            while not (self.is_ending or self._streaming):
+                segment = self._next_gap() or self._half_of_the_largest()
+                if segment:
+                    self._active.append(segment)
+                    return segment
+                self._changed.wait()
+            return None
+
+    def give_back(self, segment: Segment) -> None:
+        """End a segment, whatever is left of it."""
+        with self._changed:
+            self._active.remove(segment)
+            self._streaming = None if self._streaming is segment else self._streaming
+            self._changed.notify_all()
+
+    def stream_whole(self, segment: Segment) -> bool:
+        """Make this segment the file's only one, for a server that ignores ranges; False if another one is already."""
+        with self._changed:
+            if self._streaming is None:
+                self._streaming = segment
+                segment.position, segment.end = 0, self.size_bytes
+            return self._streaming is segment
+
+    def wanted(self, segment: Segment, start: int, end: int) -> tuple[Range, ...]:
+        """Which of the bytes that came are to be written."""
+        with self._changed:
+            return self._present.gaps(start, min(end, segment.end))
+
+    def record(self, start: int, end: int) -> None:
+        """Bytes were written."""
+        with self._changed:
+            self._present.add(start, end)
+            self._present_bytes = self._present.total
+            self._front_moved.notify_all()
+            if self.is_complete:
+                self._changed.notify_all()
+
+    def snapshot(self) -> tuple[Range, ...]:
+        """What is there now."""
+        with self._changed:
+            return tuple(self._present)
+
+    def wait_for_front(self, beyond: int, at_least: int) -> int:
+        """The first missing byte, once it is that far beyond a place, or the end; `beyond` itself when stopped."""
+        with self._changed:
+            aim = min(beyond + at_least, self.size_bytes)
+            self._front_moved.wait_for(lambda: self._is_stopped or self._present.front >= aim)
+            return beyond if self._is_stopped else self._present.front
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass, but no longer than until the last byte is there or the transfer ends."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.is_ending, seconds)
+
+    def fail(self, error: BaseException) -> None:
+        """End the transfer with an error; the first one counts, but a bug or a full disk comes before the network."""
+        with self._changed:
+            is_graver = isinstance(self._failure, NetworkError) and not isinstance(error, NetworkError)
+            if self._failure is None or is_graver:
+                self._failure = error
+            self._stop()
+
+    def stop(self) -> None:
+        """Ask every thread to end."""
+        with self._changed:
+            self._stop()
+
+    def raise_failure(self) -> None:
+        """Raise what ended the transfer, if something did."""
+        if self._failure is not None:
+            raise self._failure
+
+    def _stop(self) -> None:
+        self._is_stopped = True
+        self._changed.notify_all()
+        self._front_moved.notify_all()
+
+    def _next_gap(self) -> Segment | None:
+        taken = Ranges(self._present)
+        for active in self._active:
+            taken.add(active.position, active.end)
+        gaps = taken.gaps(0, self.size_bytes)
+        if not gaps:
+            return None
+        start, end = gaps[0]
+        waiting = sum(end - start for start, end in gaps)
+        share = max(waiting // (2 * self._connections), min(_SMALLEST_SEGMENT_BYTES, self._segment_bytes))
+        return Segment(start, min(end, start + min(share, self._segment_bytes)))
+
+    def _half_of_the_largest(self) -> Segment | None:
+        largest = max(self._active, key=lambda active: active.end - active.position, default=None)
+        if largest is None or largest.end - largest.position < 2 * _SMALLEST_SEGMENT_BYTES:
+            return None
+        middle = (largest.position + largest.end) // 2
+        stolen = Segment(middle, largest.end)
+        largest.end = middle
+        return stolen

@@ -1,0 +1,181 @@
+"""Which file is meant where a name leaves it open: what `recommend` would choose on this machine.
+
+Used by `pull` with the name of a size, and by `chat` without a name. Nothing here writes, or asks the network.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from g4run.errors import G4RunError
+from g4run.hardware.inspection import inspect_machine
+from g4run.hardware.machine import Machine
+from g4run.models.catalog.catalog import Catalog, CatalogFile
+from g4run.models.library import Library
+from g4run.models.names.parse import DEFAULT_SIZE, FamilyName, Size
+from g4run.models.pull.target import PullRequest
+from g4run.models.quantizations import normalize_quantization
+from g4run.models.store.store import Record, Store
+from g4run.models.unlisted import describe_record
+from g4run.planner.hypothetical_machine import free_machine
+from g4run.planner.memory.catalog_weights import loaded_shape
+from g4run.planner.placement import estimate_fit, fits
+from g4run.planner.recommend.candidates import Candidate
+from g4run.planner.recommend.goals import RecommendRequest, attempts
+from g4run.planner.recommend.quality import is_acceptable
+from g4run.planner.recommend.reasons import whose_memory
+from g4run.planner.recommend.recommend import recommend
+from g4run.planner.speed.measured import MeasuredSpeed, known_digests
+from g4run.planner.values import Fit, PlanRequest
+from g4run.runtime.speeds import measured_speeds
+from g4run.settings import Settings
+from g4run.units import render_count
+
+CLEARLY_BETTER = 0.5  # of usefulness, half a step between two sizes: less is not worth fetching gigabytes for
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredMachine:
+    """A machine, the speeds that were measured on it, and the digests of the files that they belong to."""
+
+    machine: Machine
+    measured: tuple[MeasuredSpeed, ...] = ()
+    digests: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizationChoice:
+    """The file that the name of a size means on a machine, why, and how it fits."""
+
+    file: CatalogFile
+    reason: str
+    fit: Fit
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """What to talk to: a model that is here and fits now, and a file of the catalog that would be clearly better.
+
+    Where none is here, `better` is the best of all that fit; None where nothing does.
+    """
+
+    here: Record | None
+    better: CatalogFile | None
+    nothing_fits: bool = False  # of the models that are here
+
+
+def inspect_measured_machine(settings: Settings) -> MeasuredMachine | None:
+    """This machine; None where it cannot be looked at."""
+    try:
+        machine = inspect_machine(settings)
+    except (G4RunError, OSError):
+        return None
+    return with_measurements(machine, settings)
+
+
+def with_measurements(machine: Machine, settings: Settings) -> MeasuredMachine:
+    """A machine, and what was measured on it, if anything was."""
+    return MeasuredMachine(machine, measured_speeds(settings, machine), known_digests(Store(settings).records()))
+
+
+def choose_quantization(catalog: Catalog, known: MeasuredMachine, size: Size) -> QuantizationChoice:
+    """Choose the best file of a size that fits now, else the best that would after freeing memory, else the default."""
+    request, facts = RecommendRequest(size=size), catalog.facts(size)
+    best = _recommend(catalog, known.machine, known, request)
+    if best is not None:
+        return QuantizationChoice(best.file, best.reason, Fit.YES)
+    freed = _recommend(catalog, free_machine(known.machine), known, request)
+    file = facts.default if freed is None else freed.file
+    fit = estimate_fit(loaded_shape(file, facts), known.machine)
+    with_context = f" with a context of {render_count(attempts(request)[-1].context)} tokens" if fit is Fit.YES else ""
+    if freed is None:
+        return QuantizationChoice(file, f"no file of it fits this machine{with_context}", fit)
+    freeing = whose_memory(freed, known.machine) or "what other programs hold of the memory"
+    return QuantizationChoice(file, f"nothing of it fits now{with_context}, and this needs {freeing}", fit)
+
+
+def _recommend(
+    catalog: Catalog, machine: Machine, known: MeasuredMachine, request: RecommendRequest
+) -> Candidate | None:
+    return recommend(catalog, machine, request, measured=known.measured, digests=known.digests).best
+
+
+def choose_model(
+    catalog: Catalog, records: Sequence[Record], known: MeasuredMachine, request: RecommendRequest
+) -> ModelChoice:
+    """The most useful of the records that fits, and what would be clearly better. All of them are whole."""
+    best = _recommend(catalog, known.machine, known, request)
+    found = _choose_listed(catalog, records, known, request)
+    if found is not None:
+        here, usefulness = found
+        is_better = best is not None and best.usefulness - usefulness > CLEARLY_BETTER
+        return ModelChoice(here, best.file if best and is_better else None)
+    newest = _find_fitting(catalog, records, known.machine, request)
+    return ModelChoice(newest, None if newest or best is None else best.file)
+
+
+def choose_unseen(catalog: Catalog, records: Sequence[Record]) -> ModelChoice:
+    """The newest of the records, else the default of the family: where nobody knows the machine."""
+    newest = next(iter(records), None)
+    return ModelChoice(newest, None if newest else catalog.facts(DEFAULT_SIZE).default)
+
+
+def find_whole(records: Sequence[Record]) -> tuple[Record, ...]:
+    """The records whose weights are still there."""
+    return tuple(record for record in records if all(file.path.exists() for file in record.model_files))
+
+
+def choose_for_chat(library: Library, known: MeasuredMachine | None, request: RecommendRequest) -> ModelChoice:
+    """Choose what to talk to among the stored models whose files exist; `known` is None for an unknown machine."""
+    records = find_whole(library.store.records())
+    if known is None:
+        return choose_unseen(library.catalog, records)
+    choice = choose_model(library.catalog, records, known, request)
+    return replace(choice, nothing_fits=bool(records) and choice.here is None)
+
+
+def request_for(library: Library, file: CatalogFile) -> PullRequest:
+    """Return the pull of this very file, under its size's name where that is free."""
+    short = FamilyName(file.size).text
+    is_taken = library.store.find(short) is not None
+    return PullRequest(file.name) if is_taken else PullRequest(short, entry=file)
+
+
+def render_choice(name: str, choice: QuantizationChoice) -> str:
+    """Render which file the name of a size means on this machine, and why."""
+    return f"{name} means {choice.file.name} here: {choice.reason}"
+
+
+def render_missing(name: str, choice: QuantizationChoice, default: CatalogFile) -> str:
+    """Render which file is taken where the Hub does not have the one that was chosen."""
+    return f"{name} means {default.name} here: {choice.file.name} would suit, but is not on the Hub"
+
+
+def _choose_listed(
+    catalog: Catalog, records: Sequence[Record], known: MeasuredMachine, request: RecommendRequest
+) -> tuple[Record, float] | None:
+    """The most useful of the records that can be compared, and how useful it is.
+
+    They are compared as if they were all that the catalog has.
+    """
+    files = tuple(describe_record(catalog, record) for record in records if _is_comparable(catalog, record))
+    best = _recommend(replace(catalog, files=files), known.machine, known, request)
+    if best is None:
+        return None
+    return next(record for record in records if record.name == best.file.name), best.usefulness
+
+
+def _is_comparable(catalog: Catalog, record: Record) -> bool:
+    """Whether a record is a member of the family in a quantization whose quality can be judged."""
+    quantization = normalize_quantization(record.summary.quantization)
+    is_member = any(facts.label == record.summary.size_label for facts in catalog.sizes)
+    return is_member and quantization is not None and is_acceptable(quantization)
+
+
+def _find_fitting(
+    catalog: Catalog, records: Sequence[Record], machine: Machine, request: RecommendRequest
+) -> Record | None:
+    """The newest of the records that fits with what was asked for."""
+    asked = PlanRequest(context=request.context, kv_type=request.kv_type)
+    described = ((record, describe_record(catalog, record)) for record in records)
+    shapes = ((record, loaded_shape(file, catalog.facts(file.size))) for record, file in described)
+    return next((record for record, shape in shapes if fits(shape, machine, asked)), None)
