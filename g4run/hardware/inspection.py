@@ -27,7 +27,7 @@ _ASSUMED: Final = Bandwidth(1.0, FigureSource.ASSUMED)
 _SILENT: Final = Build(
     (),
     "llama.cpp does not say what it can use: it crashes or hangs as it starts, and this shows where",
-    "python -m g4run.engine.device_query",
+    "python -m g4run.engine.probe.device_query",
 )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from g4run.hardware.control_groups import control_groups, read_text
+from g4run.hardware.figures import Count, PositiveCount, Rate
 from g4run.hardware.instruction_sets import find_instruction_sets
 
 _HYPERVISOR = re.compile(r"^flags\b.*\bhypervisor\b", re.MULTILINE)  # CPUID leaf 1, x86 only
@@ -29,12 +30,12 @@ class Processors:
     hypervisor gives them: each may be a hyperthread.
     """
 
-    physical_cores: int
-    quota: float | None
+    physical_cores: PositiveCount
+    quota: Rate | None
     model: str = ""
-    logical_processors: int = 0
-    installed_cores: int = 0
-    performance_cores: int | None = None
+    logical_processors: Count = 0
+    installed_cores: Count = 0
+    performance_cores: Count | None = None
     instruction_sets: tuple[str, ...] = ()
     are_virtual: bool = False
 

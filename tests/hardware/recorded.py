@@ -51,7 +51,7 @@ def load_recorded(name: str, root: Path, environment: Mapping[str, str] | None =
         allowed_processors=parse_processor_list(content["allowed"]) if "allowed" in content else None,
         run=lambda command: commands.get(" ".join(command)),
         find_disk=lambda path: Disk(path.as_posix(), *disks[path.as_posix()]),
-        engine_requirement="llama-cpp-python==0.3.36",
+        engine_version=lambda: "0.3.36",
     )
     devices = tuple(DeviceReport(**device) for device in content.get("devices", []))
     return Recorded(

@@ -12,16 +12,17 @@ from g4run.settings import read_settings
 
 def list_models(
     prefix: Annotated[
-        str | None, typer.Argument(metavar="[PREFIX]", help="Only names that begin so; with --available a size.")
+        str | None,
+        typer.Argument(metavar="[PREFIX]", help="Only names that begin with this; with --available, a size."),
     ] = None,
     available: Annotated[
-        bool, typer.Option("--available", help="What can be had: of one size, or in hf.co/USER/REPO.")
+        bool, typer.Option("--available", help="List models you can pull: all, one size, or hf.co/USER/REPO.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, failures included.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")] = False,
 ) -> Task:
-    """List the models on this machine, or those on the Hub.
+    """List the models on this machine, or those you can pull.
 
-    Newest first; with --available what can be had.
+    The newest come first.
     """
     execute = show_available if available else show_models
     return partial(execute, prefix, as_json)

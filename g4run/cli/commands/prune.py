@@ -8,20 +8,21 @@ import typer
 from g4run.cli.output import Output, Task
 from g4run.settings import read_settings
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, failures included.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")]
 
 
 def show_usage(as_json: Json = False) -> Task:
-    """Show what models take on disk, and what is free."""
+    """Show the disk space that models use, and what is free."""
     return partial(measure, as_json)
 
 
 def prune(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False, as_json: Json = False
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and exit.")] = False,
+    as_json: Json = False,
 ) -> Task:
-    """Remove what nobody needs.
+    """Remove old unfinished downloads and cached headers.
 
-    That is unfinished downloads that nobody touched for a week, and cached headers.
+    An unfinished download is old if it has not changed for a week.
     """
     return partial(remove_unneeded, dry_run, as_json)
 

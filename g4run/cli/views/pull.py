@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from g4run.cli.views.answer import error_value
+from g4run.cli.views.errors import error_value
 from g4run.cli.views.tables import Column, render_paragraph, render_rows
 from g4run.units import render_bytes
 

@@ -39,6 +39,6 @@ class EngineReport:
 def inspect_engine(timeout_seconds: float = TIMEOUT_SECONDS) -> EngineReport:
     """Backends and devices; none where the other process crashes, hangs or has no library to load."""
     try:
-        return ask("g4run.engine.device_query", None, EngineReport, timeout_seconds)
+        return ask("g4run.engine.probe.device_query", None, EngineReport, timeout_seconds)
     except ProcessFailed:
         return EngineReport()

@@ -50,29 +50,6 @@ class ProbeFailure(msgspec.Struct, frozen=True, tag="failure"):
 
 Probed: TypeAlias = ProbedMemory | ProbeFailure
 
-_FIGURES_VERSION = 1
-
-
-class _Figures(msgspec.Struct, frozen=True):
-    """Answers as they are kept in a file, by a key of the caller's."""
-
-    version: int
-    confirmations: dict[str, ProbedMemory]
-
-
-def render_figures(figures: dict[str, ProbedMemory]) -> bytes:
-    """Answers as JSON, to be kept."""
-    return msgspec.json.encode(_Figures(_FIGURES_VERSION, figures)) + b"\n"
-
-
-def parse_figures(content: bytes) -> dict[str, ProbedMemory]:
-    """Answers that were kept; none where the content makes no sense or is of another version."""
-    try:
-        found = msgspec.json.decode(content, type=_Figures)
-    except (msgspec.DecodeError, RecursionError):
-        return {}
-    return found.confirmations if found.version == _FIGURES_VERSION else {}
-
 
 def probe_each(runs: Sequence[LoadParameters], timeout_seconds: float = TIMEOUT_SECONDS) -> tuple[Probed, ...]:
     """Ask llama.cpp what loads would take, all in one process.

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import BinaryIO
 
-from g4run.engine.kv_cache.saving import restore_sequence, save_sequence
+from g4run.engine.kv_cache.state_files import restore_sequence, save_sequence
 from g4run.engine.llama import api as llama
 from g4run.engine.log import failure_reason, note, read_from
 from g4run.engine.parameters import LoadParameters

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from g4run.engine.device_query import backends_of, devices_of, load_library
 from g4run.engine.llama.devices import DeviceReport, EngineReport, inspect_engine
+from g4run.engine.probe.device_query import backends_of, devices_of, load_library
 
 ROOT = Path(__file__).parents[3]
 
@@ -26,8 +26,8 @@ def test_the_other_process_says_what_the_library_says() -> None:
 
 def test_asking_loads_neither_the_bindings_nor_numpy() -> None:
     code = (
-        "import sys; from g4run.engine.device_query import devices_of, load_library; list(devices_of(load_library()));"
-        "print({'llama_cpp', 'numpy', 'msgspec'} & set(sys.modules))"
+        "import sys; from g4run.engine.probe.device_query import devices_of, load_library; "
+        "list(devices_of(load_library())); print({'llama_cpp', 'numpy', 'msgspec'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "set()"
@@ -35,7 +35,7 @@ def test_asking_loads_neither_the_bindings_nor_numpy() -> None:
 
 def test_the_module_prints_its_report() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "g4run.engine.device_query"], capture_output=True, text=True, check=True, cwd=ROOT
+        [sys.executable, "-m", "g4run.engine.probe.device_query"], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert done.stdout.startswith('{"backends": ["')
 

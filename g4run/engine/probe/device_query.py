@@ -132,7 +132,7 @@ def _survives_amx() -> bool:
     """False, or the end of this process, where AMX is broken; only builds by GCC are."""
     if sys.platform != "linux":
         return True
-    from g4run.engine.amx_trial import decodes_rightly  # noqa: PLC0415 - imports the bindings and numpy
+    from g4run.engine.probe.amx_trial import decodes_rightly  # noqa: PLC0415 - imports the bindings and numpy
 
     return decodes_rightly()
 

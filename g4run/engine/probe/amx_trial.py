@@ -14,7 +14,7 @@ import llama_cpp.llama_cpp as C  # noqa: N812 - as in llama.py
 from g4run.engine.llama import api as llama
 from g4run.engine.parameters import LoadParameters
 
-_DEMO: Final = Path(__file__).parents[1] / "data" / "demo.gguf"
+_DEMO: Final = Path(__file__).parents[2] / "data" / "demo.gguf"
 _PROMPT: Final = (2, *range(300, 331))  # two tiles of 16 tokens
 _NEXT_TOKEN: Final = 432
 

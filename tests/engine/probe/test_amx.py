@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="AMX is tried on
 
 def run(code: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", f"from g4run.engine import amx, amx_trial\n{code}"],
+        [sys.executable, "-c", f"from g4run.engine.llama import amx\nfrom g4run.engine.probe import amx_trial\n{code}"],
         cwd=ROOT,
         capture_output=True,
         text=True,
