@@ -165,10 +165,12 @@ def _choose_listed(
 
 
 def _is_comparable(catalog: Catalog, record: Record) -> bool:
-    """Whether a record is a member of the family in a quantization whose quality can be judged."""
-    quantization = normalize_quantization(record.summary.quantization)
-    is_member = any(facts.label == record.summary.size_label for facts in catalog.sizes)
-    return is_member and quantization is not None and is_acceptable(quantization)
+    """Whether the size and the quantization of a record are known, and its quality can be judged."""
+    place, summary = record.model_files[0].hub_place, record.summary
+    is_listed = place is not None and catalog.find_file(*place) is not None
+    is_member = any(facts.label == summary.size_label for facts in catalog.sizes)
+    is_known = is_listed or (is_member and normalize_quantization(summary.quantization) is not None)
+    return is_known and is_acceptable(describe_record(catalog, record).quantization)
 
 
 def _find_fitting(
