@@ -105,7 +105,7 @@ def _confirm(found: "Plan", path: "Path | None", machine: "Machine", machine_opt
 
 def make_request(options: PlanOptions) -> "PlanRequest":
     """Check what was typed and make it one. Raises UsageError."""
-    from g4run.engine.parameters import LARGEST_COUNT
+    from g4run.engine.parameters import MAX_COUNT
     from g4run.kv_types import KvType
     from g4run.planner.values import PlanRequest
 
@@ -113,12 +113,12 @@ def make_request(options: PlanOptions) -> "PlanRequest":
     if kv_type is not None and kv_type not in tuple(KvType):
         raise UsageError(f"--kv must be one of {', '.join(KvType)}, not {options.kv_type!r}", "--kv f16")
     return PlanRequest(
-        context=_within("--ctx", options.context, 1, LARGEST_COUNT, 8192),
+        context=_within("--ctx", options.context, 1, MAX_COUNT, 8192),
         kv_type=None if kv_type is None else KvType(kv_type),
         sequences=_within("--parallel", options.sequences, 1, _MOST_SEQUENCES, 4) or 1,
-        micro_batch=_within("--ubatch", options.micro_batch, 1, LARGEST_COUNT, 512),
-        gpu_layers=_within("--gpu-layers", options.gpu_layers, 0, LARGEST_COUNT, 99),
-        cpu_expert_layers=_within("--cpu-experts", options.cpu_experts, 0, LARGEST_COUNT, 10),
+        micro_batch=_within("--ubatch", options.micro_batch, 1, MAX_COUNT, 512),
+        gpu_layers=_within("--gpu-layers", options.gpu_layers, 0, MAX_COUNT, 99),
+        cpu_expert_layers=_within("--cpu-experts", options.cpu_experts, 0, MAX_COUNT, 10),
     )
 
 
