@@ -1,4 +1,4 @@
-"""What a refresh kept of the Hub's listings, <data>/catalog.json, laid over the built-in catalog.
+"""The Hub listings of the last refresh, <data>/catalog.json, which override the built-in catalog.
 
 {"version": 1, "refreshed_at": "…",
  "repositories": {"USER/REPO": {"commit": "…", "files": [{"path": "…", "size_bytes": 1, "sha256": "…"}]}}}
@@ -23,18 +23,18 @@ FILE_NAME = "catalog.json"
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """What the Hub listed, and when it was asked (ISO 8601, UTC)."""
+    """The Hub's listings, and when they were refreshed (ISO 8601, UTC)."""
 
     refreshed_at: str
     repositories: tuple[RemoteRepository, ...]
 
 
 class _Damaged(Exception):
-    """The file does not hold what a refresh writes."""
+    """The file is not what a refresh writes."""
 
 
 def read_overlay(data_directory: Path) -> tuple[Overlay | None, str | None]:
-    """What was refreshed, or None with the reason why it is not used; both None where nothing was refreshed."""
+    """Return the refreshed listings, or None and why they are unusable; both None if nothing was refreshed."""
     path = data_directory / FILE_NAME
     try:
         return _parse(json.loads(read_shared(path).decode())), None
@@ -44,12 +44,12 @@ def read_overlay(data_directory: Path) -> tuple[Overlay | None, str | None]:
         return None, f"{path} cannot be read: {error.strerror}"
     except _Damaged as error:
         return None, f"{path} is not used: {error}"
-    except (ValueError, RecursionError):  # no JSON, no UTF-8, or nested without end
+    except (ValueError, RecursionError):  # not JSON, not UTF-8, or nested too deeply
         return None, f"{path} is not used: it is damaged"
 
 
 def render_overlay(overlay: Overlay) -> str:
-    """The text of the file."""
+    """Return the text of the file."""
     repositories = {
         repository.id: {
             "commit": repository.commit,
@@ -63,19 +63,19 @@ def render_overlay(overlay: Overlay) -> str:
     return json.dumps(document, indent=1) + "\n"
 
 
-def useful_files(repository: RemoteRepository) -> RemoteRepository:
-    """The repository with nothing but what a catalog needs."""
+def without_other_files(repository: RemoteRepository) -> RemoteRepository:
+    """Return the repository with only models, projectors, and drafters."""
     return replace(repository, files=tuple(file for file in repository.files if role_of(file.path) != FileRole.OTHER))
 
 
 def has_models(repository: RemoteRepository) -> bool:
-    """Whether a repository holds a model that the catalog can list."""
+    """Return whether a repository has a model that the catalog can list."""
     entries = catalog_entries(repository)
     return any(file.quantization is not None and file.size_bytes is not None for file in entries)
 
 
 def apply_overlay(listings: Iterable[Listing], overlay: Overlay) -> tuple[Listing, ...]:
-    """The built-in listings, each replaced by the Hub's own where that holds any model."""
+    """Replace each built-in listing by the Hub's if that has any model."""
     live = {repository.id.lower(): repository for repository in overlay.repositories}
     return tuple(_refreshed(listing, live.get(listing.id.lower())) for listing in listings)
 

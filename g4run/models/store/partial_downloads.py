@@ -11,7 +11,7 @@ from g4run.models.hub_cache.cache import CachedFile, UnfinishedDownload, partial
 from g4run.models.hub_cache.layout import explained
 from g4run.models.hub_cache.locks import blob_lock
 from g4run.models.hub_cache.removal import BEING_FETCHED, tidy_repository
-from g4run.models.names.parse import FamilyName, HubName, OwnName, parse_name
+from g4run.models.names.parse import CustomName, FamilyName, HubName, parse_name
 from g4run.models.store.abandoned import abandoned_files, release_abandoned
 from g4run.models.store.store import Store
 
@@ -97,7 +97,7 @@ def _places(store: Store, name: str) -> Iterator[_Wanted]:
             yield from _catalog_places(read_catalog(store.settings.data_directory).resolve(parsed))
         case HubName() as parsed:
             yield _Wanted(parsed.repository, None)
-        case OwnName() as parsed:
+        case CustomName() as parsed:
             for file in store.get(parsed.text).files:
                 if file.repository is not None:
                     yield _Wanted(file.repository, file.sha256)
