@@ -6,24 +6,24 @@ from dataclasses import dataclass
 from g4run.kv_types import KvType
 
 MAX_LOGPROBS = 20  # what OpenAI's API allows
-LARGEST_BIAS = 1e6  # beside logits of at most 30; what is added to a float32 must leave it finite
-LARGEST_COUNT = 2**31 - 1  # llama.cpp counts in 32-bit signed integers
+MAX_BIAS = 1e6  # beside logits of at most 30; what is added to a float32 must leave it finite
+MAX_COUNT = 2**31 - 1  # llama.cpp counts in 32-bit signed integers
 
 SAMPLING_RANGES = {  # lowest and highest; outside, llama.cpp asserts, overflows, or takes a filter for switched off
     "temperature": (0, 1e9),
-    "top_k": (0, LARGEST_COUNT),
+    "top_k": (0, MAX_COUNT),
     "top_p": (0, 1),
     "min_p": (0, 1),
     "seed": (0, 2**63 - 1),
     "repeat_penalty": (1e-3, 1e3),  # what logits are divided by
-    "repeat_last_n": (-1, LARGEST_COUNT),
+    "repeat_last_n": (-1, MAX_COUNT),
     "presence_penalty": (-1e3, 1e3),
     "frequency_penalty": (-1e3, 1e3),
     "typical_p": (0, 1),
     "dry_multiplier": (0, 1e3),
     "dry_base": (1, 1e3),  # below 1, DRY is off (llama-sampler.cpp:3369)
-    "dry_allowed_length": (1, LARGEST_COUNT),
-    "dry_last_n": (-1, LARGEST_COUNT),
+    "dry_allowed_length": (1, MAX_COUNT),
+    "dry_last_n": (-1, MAX_COUNT),
     "xtc_probability": (0, 1),
     "xtc_threshold": (0, 1),
 }
@@ -98,8 +98,8 @@ class SamplingParameters:
             if not lowest <= value <= highest:  # NaN is in no range
                 raise ValueError(f"{name} must be between {lowest:g} and {highest:g}, not {value:g}")
         for token, bias in self.logit_bias:
-            if token < 0 or math.isnan(bias) or bias > LARGEST_BIAS:
-                raise ValueError(f"logit_bias must be a number up to {LARGEST_BIAS:g} for a token, not {token}: {bias}")
+            if token < 0 or math.isnan(bias) or bias > MAX_BIAS:
+                raise ValueError(f"logit_bias must be a number up to {MAX_BIAS:g} for a token, not {token}: {bias}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class ThoughtTokens:
     def __post_init__(self) -> None:
         """Refuse with ValueError a thought that nothing closes."""
         if not self.closing:
-            raise ValueError("a thought needs at least one token that closes it")
+            raise ValueError("a thought needs at least one closing token")
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,12 +119,12 @@ def make_request(
     kv_type: str | None,
 ) -> "RecommendRequest":
     """Check what was typed and make it one. Raises UsageError."""
-    from g4run.engine.parameters import LARGEST_COUNT
+    from g4run.engine.parameters import MAX_COUNT
     from g4run.kv_types import KvType
     from g4run.planner.recommend.goals import Goal, Preference, RecommendRequest
 
-    if context is not None and not 1 <= context <= LARGEST_COUNT:
-        raise UsageError(f"--ctx must be between 1 and {LARGEST_COUNT}, not {context}", "--ctx 8192")
+    if context is not None and not 1 <= context <= MAX_COUNT:
+        raise UsageError(f"--ctx must be between 1 and {MAX_COUNT}, not {context}", "--ctx 8192")
     if minimum_speed is not None and not 0 <= minimum_speed < float("inf"):
         raise UsageError(f"--min-speed must be 0 or more, not {minimum_speed}", "--min-speed 5")
     return RecommendRequest(

@@ -10,10 +10,10 @@ import numpy as np
 from g4run.engine.llama.api import Context
 from g4run.engine.llama.tokens import piece_of
 from g4run.engine.parameters import GenerationParameters
-from g4run.engine.sampling.draw import Choice
+from g4run.engine.sampling.draw import SamplerChain
 from g4run.engine.sampling.held_answer import HeldAnswer, end_token
-from g4run.engine.sampling.penalties import Adjustments
-from g4run.engine.sampling.thinking_budget import Thought
+from g4run.engine.sampling.penalties import Penalties
+from g4run.engine.sampling.thinking_budget import ThinkingBudget
 from g4run.engine.sampling.top_k import FloatArray
 
 
@@ -41,11 +41,11 @@ class Sampler:
         self._suppressed = np.array(suppressed, np.intp)
         piece = partial(piece_of, vocabulary)
         _check_tokens(parameters, int(C.llama_vocab_n_tokens(vocabulary)))
-        self._adjustments = Adjustments(parameters.sampling, piece, prompt)
-        self._thought = Thought(parameters.thought, parameters.thinking_budget, piece)
+        self._adjustments = Penalties(parameters.sampling, piece, prompt)
+        self._thought = ThinkingBudget(parameters.thought, parameters.thinking_budget, piece)
         self._held = None if parameters.grammar is None else HeldAnswer(parameters.grammar, vocabulary, piece)
         self._left = most_tokens
-        self._choice = Choice(parameters.sampling)
+        self._choice = SamplerChain(parameters.sampling)
         self.ended_by: str | None = None
 
     def draw(self, context: Context, index: int) -> int:
