@@ -1,6 +1,5 @@
 """Slash commands of the chat."""
 
-import difflib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Final
 from g4run.cli.output import Output
 from g4run.cli.repl.session import ChatSession
 from g4run.errors import UsageError
+from g4run.suggestions import find_similar
 
 _COMMAND: Final = re.compile(r"/[A-Za-z?]*(?=\s|$)")
 
@@ -37,8 +37,9 @@ def run_command(text: str, session: ChatSession, output: Output) -> bool:
     name, *rest = text.split()
     command = next((command for command in COMMANDS if name in command.names), None)
     if command is None:
-        nearest = difflib.get_close_matches(name, [name for command in COMMANDS for name in command.names], 1, 0.7)
-        raise UsageError(f"there is no command {name}", *(nearest or ["/help"]))
+        known = (known.removeprefix("/") for command in COMMANDS for known in command.names)
+        nearest, *_ = (*find_similar(name.removeprefix("/"), known), "help")
+        raise UsageError(f"there is no command {name}", f"/{nearest}")
     if rest:
         raise UsageError(f"{name} takes no arguments", name)
     return command.action(session, output)

@@ -6,7 +6,7 @@ tests/planner/memory/test_catalog_weights.py.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from g4run.models.catalog.values import CatalogFile, SizeFacts
@@ -59,6 +59,11 @@ def shape_of_catalog(file: CatalogFile, facts: SizeFacts) -> ModelShape:
         weight_type=_weight_type(file.quantization),
         head_type="Q6_K" if bits.embedding == _Q6_K_BITS else _weight_type(file.quantization),
     )
+
+
+def loaded_shape(file: CatalogFile, facts: SizeFacts) -> ModelShape:
+    """Return the shape that is loaded for text: without the projector."""
+    return replace(shape_of_catalog(file, facts), projector_bytes=0)
 
 
 def _projector_bytes(file: CatalogFile, facts: SizeFacts) -> int:
