@@ -17,7 +17,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 
 COMMANDS = [["run"], ["chat"], ["pull"], ["list"], ["show"], ["rm"], ["cp"], ["import"], ["verify"]]
-COMMANDS += [["outdated"], ["prune"], ["df"], ["catalog", "refresh"], ["hardware"], ["plan"], ["recommend"]]
+COMMANDS += [["outdated"], ["prune"], ["catalog", "refresh"], ["hardware"], ["plan"], ["recommend"]]
 
 
 def examples() -> list[tuple[str, str]]:

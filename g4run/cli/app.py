@@ -18,7 +18,7 @@ from g4run.cli.pull import pull
 from g4run.cli.recommend import recommend
 from g4run.cli.run import run
 from g4run.cli.show import show
-from g4run.cli.space import prune, show_usage
+from g4run.cli.space import prune
 from g4run.cli.storing import copy, remove
 from g4run.cli.views import error_value, render_error
 from g4run.errors import G4RunError, Interrupted, UsageError
@@ -42,7 +42,6 @@ app.command("import")(import_model)
 app.command("verify")(verify)
 app.command("outdated")(outdated)
 app.command("prune")(prune)
-app.command("df")(show_usage)
 app.command("hardware")(hardware)
 app.command("plan")(plan)
 app.command("recommend")(recommend)

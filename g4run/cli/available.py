@@ -9,9 +9,9 @@ from g4run.errors import UsageError
 
 if TYPE_CHECKING:
     from g4run.models.catalog.catalog import CatalogFile
-    from g4run.models.hub.remote_files import RemoteFile, RemoteRepository
     from g4run.models.library import Library
     from g4run.models.names.parse import Size
+    from g4run.models.remote_files import RemoteFile, RemoteRepository
 
 
 def find_available(library: "Library", typed: str | None) -> tuple[AvailableModel, ...]:

@@ -9,8 +9,7 @@ from g4run.units import render_bytes
 
 if TYPE_CHECKING:
     from g4run.models.catalog.catalog import CatalogFile
-    from g4run.models.pull.files import PlannedFile
-    from g4run.models.pull.plan import PullPlan
+    from g4run.models.pull.plan import PlannedFile, PullPlan
     from g4run.models.store.store import Record
     from g4run.runtime.choice import QuantizationChoice
 

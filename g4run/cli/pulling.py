@@ -113,7 +113,7 @@ class Pulling:
         total_bytes = sum(file.size_bytes for file in plan.files if file.source == "download")
         if not total_bytes:
             return Interrupted("stopped")
-        message = render_stopped(downloaded_bytes(self._hub, plan), total_bytes)
+        message = render_stopped(downloaded_bytes(plan), total_bytes)
         if not self._as_json:
             self._output.notes.write(f"{message[:1].upper()}{message[1:]}\n")
         return Interrupted(message)

@@ -1,4 +1,4 @@
-"""`g4run df` and `g4run prune`: what models take on disk, and what of it nobody needs."""
+"""`g4run prune`: remove what nobody needs."""
 
 from functools import partial
 from typing import Annotated
@@ -8,38 +8,16 @@ import typer
 from g4run.cli.output import Output, Task
 from g4run.settings import read_settings
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, failures included.")]
-
-
-def show_usage(as_json: Json = False) -> Task:
-    """Show what models take on disk, and what is free."""
-    return partial(measure, as_json)
-
 
 def prune(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False, as_json: Json = False
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be removed, and stop.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, failures included.")] = False,
 ) -> Task:
-    """Remove what nobody needs.
+    """Remove unfinished downloads and cached headers.
 
-    That is unfinished downloads that nobody touched for a week, and cached headers.
+    Downloads that are running stay, and so do those of other programs. Models are never removed: g4run rm does that.
     """
     return partial(remove_unneeded, dry_run, as_json)
-
-
-def measure(as_json: bool, output: Output) -> int:
-    """Measure and print."""
-    from g4run.cli.store_views import render_usage, usage_value
-    from g4run.cli.tables import line_width
-    from g4run.models.store.store import Store
-    from g4run.models.store.usage import measure_usage
-
-    settings = read_settings()
-    usage = measure_usage(settings, Store(settings))
-    if as_json:
-        output.write_json(usage_value(usage))
-    else:
-        output.answer.write(render_usage(usage, line_width(output.answer)))
-    return 0
 
 
 def remove_unneeded(is_dry_run: bool, as_json: bool, output: Output) -> int:

@@ -15,21 +15,17 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, failu
 
 def remove(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Names, as `g4run list` shows them.")
+        list[str] | None, typer.Argument(metavar="NAME...", help="Names, as `g4run list` shows them.")
     ] = None,
-    partial_only: Annotated[
-        bool, typer.Option("--partial", help="Only what unfinished downloads left: of these names, or all.")
-    ] = False,
     as_json: Json = False,
 ) -> Task:
     """Remove names, and files that nothing else needs.
 
     A file stays where another name, another program or another revision uses it, and where it was there before.
     """
-    if not names and not partial_only:
-        raise UsageError("there is no name", "g4run rm NAME, or g4run rm --partial")
-    execute = remove_unfinished if partial_only else remove_names
-    return partial(execute, tuple(names or ()), as_json)
+    if not names:
+        raise UsageError("there is no name", "g4run rm NAME")
+    return partial(remove_names, tuple(names), as_json)
 
 
 def remove_names(names: Sequence[str], as_json: bool, output: Output) -> int:
@@ -43,20 +39,6 @@ def remove_names(names: Sequence[str], as_json: bool, output: Output) -> int:
         output.write_json(removals_value(removals))
     else:
         output.answer.write("".join(render_removal(removal) for removal in removals))
-    return 0
-
-
-def remove_unfinished(names: Sequence[str], as_json: bool, output: Output) -> int:
-    """Remove what unfinished downloads left, and say what that freed."""
-    from g4run.cli.store_views import partials_value, render_partials
-    from g4run.models.hub.partials import remove_partials
-    from g4run.models.store.store import Store
-
-    removed = remove_partials(Store(read_settings()), names or None, also_foreign=bool(names))
-    if as_json:
-        output.write_json(partials_value(removed))
-    else:
-        output.answer.write(render_partials(removed))
     return 0
 
 

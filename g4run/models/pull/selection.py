@@ -8,7 +8,6 @@ from typing import TypeAlias
 
 from g4run.errors import ModelNotFound, Pointer
 from g4run.models.catalog.catalog import CatalogFile, CompanionFile
-from g4run.models.hub.remote_files import RemoteFile, RemoteRepository
 from g4run.models.pull.target import PullRequest, Target
 from g4run.models.quantizations import (
     FileRole,
@@ -19,6 +18,7 @@ from g4run.models.quantizations import (
     quantization_of,
     role_of,
 )
+from g4run.models.remote_files import RemoteFile, RemoteRepository
 
 MAX_SUGGESTIONS = 3
 MAX_LISTED = 12

@@ -10,8 +10,8 @@ from g4run.errors import AccessDenied, G4RunError, NetworkError, NotWritable, Of
 from g4run.models.catalog.catalog import Catalog, read_catalog
 from g4run.models.catalog.live import catalog_entries
 from g4run.models.catalog.refresh import refresh_catalog
-from g4run.models.hub.remote_files import RemoteFile, RemoteRepository
 from g4run.models.names.parse import FamilyName, Size
+from g4run.models.remote_files import RemoteFile, RemoteRepository
 from tests.models.catalog.test_catalog import resolve
 
 PLAIN_31B = "unsloth/gemma-4-31B-it-GGUF"

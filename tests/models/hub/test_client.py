@@ -7,7 +7,7 @@ import pytest
 
 from g4run.errors import AccessDenied, ModelNotFound, Offline, UsageError
 from g4run.models.hub.client import Hub
-from g4run.models.hub.remote_files import RemoteFile
+from g4run.models.remote_files import RemoteFile
 from g4run.settings import Settings
 from tests.fakes.hub import GOOD_TOKEN, POOR_TOKEN, FakeHub
 from tests.fakes.hub_faults import Stage

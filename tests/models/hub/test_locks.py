@@ -4,17 +4,15 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from g4run.errors import NotWritable
-from g4run.models.hub.client import Hub
-from g4run.settings import Settings
+from g4run.models.hub.layout import HubCache
 from tests.fakes.hub import FakeHub
 from tests.fakes.hub_faults import FaultKind
-from tests.models.hub.hub_client import LITTLE, REPOSITORY, failure
+from tests.models.hub.hub_client import REPOSITORY, failure
 
 ROOT = Path(__file__).parents[3]
 
@@ -51,7 +49,8 @@ with WeakFileLock(PATH):
 """
 
 
-def test_the_lock_is_huggingface_hubs_and_whoever_waits_says_so(server: FakeHub, hub: Hub, tmp_path: Path) -> None:
+def test_the_lock_is_huggingface_hubs_and_whoever_waits_says_so(server: FakeHub, tmp_path: Path) -> None:
+    cache = HubCache(tmp_path / "hub")
     path = tmp_path / "hub" / ".locks" / "models--user--Repo-GGUF" / f"{'a' * 64}.lock"
     path.parent.mkdir(parents=True)
     waits = []
@@ -63,22 +62,22 @@ def test_the_lock_is_huggingface_hubs_and_whoever_waits_says_so(server: FakeHub,
             waits.append("waited")
             holder.kill()
 
-        with hub.lock(REPOSITORY, "a" * 64, on_wait):
+        with cache.lock(REPOSITORY, "a" * 64, on_wait):
             assert waits == ["waited"]
-        with hub.lock(REPOSITORY, "a" * 64, on_wait):
+        with cache.lock(REPOSITORY, "a" * 64, on_wait):
             assert waits == ["waited"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to one process")
-def test_waiting_for_the_lock_can_be_interrupted(server: FakeHub, settings: Settings, tmp_path: Path) -> None:
-    hub = Hub(replace(settings, hub_cache=tmp_path / "hub"), LITTLE)
+def test_waiting_for_the_lock_can_be_interrupted(server: FakeHub, tmp_path: Path) -> None:
+    cache = HubCache(tmp_path / "hub")
     code = f"""
-from g4run.models.hub.client import Hub
+from g4run.models.hub.layout import HubCache
 from g4run.settings import read_settings
-with Hub(read_settings()).lock("{REPOSITORY}", "{"a" * 64}", lambda: print("waiting", flush=True)):
+with HubCache(read_settings().hub_cache).lock("{REPOSITORY}", "{"a" * 64}", lambda: print("waiting", flush=True)):
     print("had")
 """
-    with hub.lock(REPOSITORY, "a" * 64), run_python(code, server, tmp_path) as child:
+    with cache.lock(REPOSITORY, "a" * 64, lambda: None), run_python(code, server, tmp_path) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "waiting\n"
         child.send_signal(signal.SIGINT)
@@ -86,12 +85,11 @@ with Hub(read_settings()).lock("{REPOSITORY}", "{"a" * 64}", lambda: print("wait
     assert (out, err.strip().splitlines()[-1]) == ("", "KeyboardInterrupt")
 
 
-def test_a_lock_that_cannot_be_made(settings: Settings, tmp_path: Path) -> None:
+def test_a_lock_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    hub = Hub(replace(settings, hub_cache=tmp_path / "file" / "hub"), LITTLE)
 
     def take() -> None:
-        with hub.lock(REPOSITORY, "a" * 64):
+        with HubCache(tmp_path / "file" / "hub").lock(REPOSITORY, "a" * 64, lambda: None):
             pass
 
     assert type(failure(take)) is NotWritable
