@@ -2,7 +2,7 @@
 
 import pytest
 
-from g4run.cli.machines import parse_memory
+from g4run.cli.arguments.machine import parse_memory
 from g4run.errors import UsageError
 from g4run.units import parse_bytes
 

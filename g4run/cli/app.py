@@ -6,21 +6,21 @@ from typing import Annotated
 import typer
 
 from g4run import __version__
-from g4run.cli.catalog import catalog
-from g4run.cli.chat import chat
-from g4run.cli.checking import outdated, verify
-from g4run.cli.hardware import hardware
-from g4run.cli.importing import import_model
-from g4run.cli.listing import list_models
+from g4run.cli.commands.catalog import catalog
+from g4run.cli.commands.chat import chat
+from g4run.cli.commands.hardware import hardware
+from g4run.cli.commands.import_ import import_model
+from g4run.cli.commands.list import list_models
+from g4run.cli.commands.plan import plan
+from g4run.cli.commands.prune import prune
+from g4run.cli.commands.pull import pull
+from g4run.cli.commands.recommend import recommend
+from g4run.cli.commands.rm import copy, remove
+from g4run.cli.commands.run import run
+from g4run.cli.commands.show import show
+from g4run.cli.commands.verify import outdated, verify
 from g4run.cli.output import Output, OutputClosed, Task, open_output
-from g4run.cli.plan import plan
-from g4run.cli.pull import pull
-from g4run.cli.recommend import recommend
-from g4run.cli.run import run
-from g4run.cli.show import show
-from g4run.cli.space import prune
-from g4run.cli.storing import copy, remove
-from g4run.cli.views import error_value, render_error
+from g4run.cli.views.answer import error_value, render_error
 from g4run.errors import G4RunError, Interrupted, UsageError
 
 app = typer.Typer(
@@ -122,7 +122,7 @@ def _report(error: G4RunError, output: Output, *, as_json: bool) -> int:
     if as_json:
         output.write_json(error_value(error))
     elif not isinstance(error, Interrupted):
-        from g4run.cli.tables import line_width
+        from g4run.cli.views.tables import line_width
 
         output.notes.write(render_error(error, line_width(output.notes)))
     return error.exit_code

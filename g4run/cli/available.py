@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from g4run.cli.fits import find_fit
-from g4run.cli.model_views import AvailableModel
+from g4run.cli.views.models import AvailableModel
 from g4run.errors import UsageError
 
 if TYPE_CHECKING:

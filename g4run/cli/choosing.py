@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from g4run.models.library import Library, ModelFile
     from g4run.models.pull.target import PullRequest
     from g4run.models.store.store import Record
-    from g4run.planner.goals import RecommendRequest
-    from g4run.runtime.choice import MeasuredMachine
+    from g4run.planner.recommend.goals import RecommendRequest
+    from g4run.runtime.choose_file import MeasuredMachine
 
 _ANSWERS = {"": True, "y": True, "yes": True, "n": False, "no": False}
 
@@ -42,7 +42,7 @@ class Choosing:
     def run(self, request: "RecommendRequest") -> "ModelFile":
         """The most useful model that is here and fits, else one that the person lets us fetch, else the demo."""
         from g4run.models.library import open_record
-        from g4run.runtime.choice import choose_model, choose_unseen, find_whole
+        from g4run.runtime.choose_file import choose_model, choose_unseen, find_whole
 
         records = find_whole(self._library.store.records())
         if self._known is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from g4run.hardware.machine import Machine
-    from g4run.planner.confirmation import DeviceDifference
+    from g4run.planner.confirmed_ledger import DeviceDifference
     from g4run.planner.values import Plan
 
 ELSEWHERE: Final = "another machine was asked about"
@@ -38,8 +38,8 @@ class Confirmation:
 
 def confirm_plan(plan: "Plan", path: Path, machine: "Machine") -> Confirmation:
     """Ask llama.cpp for its figures of a model that is here, on this machine's devices."""
-    from g4run.engine.probe import ProbeFailure, probe_each
-    from g4run.planner.confirmation import confirmed_ledger, find_differences
+    from g4run.engine.probe.probe import ProbeFailure, probe_each
+    from g4run.planner.confirmed_ledger import confirmed_ledger, find_differences
     from g4run.runtime.loading import load_parameters
 
     (probed,) = probe_each([load_parameters(os.fsencode(path), plan.settings, machine)])

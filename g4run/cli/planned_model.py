@@ -44,11 +44,11 @@ def find_planned_model(library: "Library", name: str, machine: "Machine", notes:
 
 def _choose(library: "Library", name: str, machine: "Machine", notes: Stream) -> str:
     """The name of the file that is meant; where that was chosen, which and why is said."""
-    from g4run.cli.pull_views import render_choice
-    from g4run.cli.tables import line_width
+    from g4run.cli.views.pull import render_choice
+    from g4run.cli.views.tables import line_width
     from g4run.models.names.parse import FamilyName
     from g4run.models.pull.target import PullRequest, open_size
-    from g4run.runtime.choice import choose_quantization, with_measurements
+    from g4run.runtime.choose_file import choose_quantization, with_measurements
 
     size = open_size(library, PullRequest(name))
     if size is None:
@@ -61,7 +61,7 @@ def _choose(library: "Library", name: str, machine: "Machine", notes: Stream) ->
 
 def _find(library: "Library", name: str, notes: Stream) -> PlannedModel:
     from g4run.models.details import inspect_details
-    from g4run.planner.catalog_shapes import shape_of_catalog
+    from g4run.planner.memory.catalog_weights import shape_of_catalog
 
     try:
         return _read(inspect_details(library, name, partial(_open_hub, library)))
@@ -79,7 +79,7 @@ def _find(library: "Library", name: str, notes: Stream) -> PlannedModel:
 def _read(details: "ModelDetails") -> PlannedModel:
     from g4run.models.gguf.architecture import inspect_architecture
     from g4run.models.quantizations import FileRole
-    from g4run.planner.shape import shape_of
+    from g4run.planner.memory.weights import shape_of
 
     sizes = {role: sum(file.size_bytes for file in details.files if file.role is role) for role in FileRole}
     first = next(file for file in details.files if file.role is FileRole.MODEL)

@@ -8,13 +8,13 @@ from g4run.cli.output import Output
 from g4run.errors import Interrupted, ModelNotFound
 
 if TYPE_CHECKING:
-    from g4run.cli.progress import PullProgress
+    from g4run.cli.terminal.progress import PullProgress
     from g4run.models.hub.client import Hub
     from g4run.models.library import Library
     from g4run.models.pull.plan import PullPlan
     from g4run.models.pull.target import PullRequest
     from g4run.models.store.store import Record
-    from g4run.runtime.choice import MeasuredMachine, QuantizationChoice
+    from g4run.runtime.choose_file import MeasuredMachine, QuantizationChoice
 
 FindMachine: TypeAlias = "Callable[[], MeasuredMachine | None]"
 
@@ -60,7 +60,7 @@ class Pulling:
         Without network only what the cache has can be had, and the name means what it means everywhere.
         """
         from g4run.models.pull.target import open_size
-        from g4run.runtime.choice import choose_quantization
+        from g4run.runtime.choose_file import choose_quantization
 
         size = None if self._library.settings.is_offline else open_size(self._library, request)
         machine = None if size is None or request.entry is not None else self._find_machine()
@@ -70,7 +70,7 @@ class Pulling:
 
     def _plan_choice(self, request: "PullRequest", choice: "QuantizationChoice") -> "PullPlan":
         """The pull of what was chosen; of the catalog's default where the Hub does not have that."""
-        from g4run.cli.pull_views import render_choice, render_missing
+        from g4run.cli.views.pull import render_choice, render_missing
         from g4run.models.pull.plan import plan_pull
         from g4run.planner.fit import Fit
 
@@ -91,7 +91,7 @@ class Pulling:
         return add_fit_note(plan, self._library.catalog)
 
     def _open_progress(self) -> "PullProgress":
-        from g4run.cli.progress import JsonProgress, PlainProgress
+        from g4run.cli.terminal.progress import JsonProgress, PlainProgress
 
         if self._as_json:
             return JsonProgress(self._output)
@@ -100,14 +100,14 @@ class Pulling:
             return PlainProgress(notes)
         from rich.console import Console
 
-        from g4run.cli.progress_bars import BarProgress
+        from g4run.cli.terminal.progress_bars import BarProgress
 
         console = Console(stderr=True, no_color=not self._library.settings.colour)
         return PlainProgress(notes) if console.is_dumb_terminal else BarProgress(notes, console)
 
     def _stopped(self, plan: "PullPlan") -> Interrupted:
         """Say what is kept of a pull that was stopped."""
-        from g4run.cli.pull_views import render_stopped
+        from g4run.cli.views.pull import render_stopped
         from g4run.models.pull.execution import downloaded_bytes
 
         total_bytes = sum(file.size_bytes for file in plan.files if file.source == "download")

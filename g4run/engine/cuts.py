@@ -11,8 +11,8 @@ import ctypes
 import llama_cpp.llama_cpp as C  # noqa: N812 - as in llama.py
 import numpy as np
 
-from g4run.engine.llama import Context
-from g4run.engine.ranking import FloatArray, IndexArray
+from g4run.engine.llama.api import Context
+from g4run.engine.sampling.top_k import FloatArray, IndexArray
 
 
 class Cuts:

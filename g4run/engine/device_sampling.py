@@ -14,10 +14,10 @@ from pathlib import Path
 from statistics import median
 
 from g4run.engine.cuts import Cuts
-from g4run.engine.llama import Batch, Context, LlamaError, Model
+from g4run.engine.llama.api import Batch, Context, LlamaError, Model
 from g4run.engine.log import note
 from g4run.engine.parameters import MOST_CUT, DeviceSampling, GenerationParameters, LoadParameters
-from g4run.engine.sampling import Sampler
+from g4run.engine.sampling.sampler import Sampler
 
 LEAST_GAIN = 1.03  # below it, what was measured is noise
 # Steps of each kind without which there is no verdict, and the cut is not used: a model that does not come so far in

@@ -40,7 +40,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 spec = spec_from_file_location("g4run", sys.argv[1])
 sys.modules["g4run"] = module_from_spec(spec)
 spec.loader.exec_module(sys.modules["g4run"])
-from g4run.engine.worker import main
+from g4run.engine.worker.worker import main
 main(sys.argv[2])
 """
 

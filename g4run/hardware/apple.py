@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from g4run.hardware.gpus import Card, Vendor
+from g4run.hardware.gpus.gpus import Card, Vendor
 from g4run.hardware.instruction_sets import find_instruction_sets_of_mac
 from g4run.hardware.machine import GpuKind
 from g4run.hardware.memory import Memory

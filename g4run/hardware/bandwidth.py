@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from g4run.hardware.control_groups import read_text
-from g4run.hardware.gpu_table import find_memory_bandwidth
+from g4run.hardware.gpus.gpu_table import find_memory_bandwidth
 from g4run.hardware.machine import Bandwidth, FigureSource
 from g4run.hardware.memory import Memory
 from g4run.hardware.processors import Processors

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from g4run.hardware.gpus import FoundGpu, Vendor
+from g4run.hardware.gpus.gpus import FoundGpu, Vendor
 from g4run.hardware.machine import Build, GpuKind
 from g4run.hardware.system import System
 

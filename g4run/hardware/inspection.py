@@ -8,15 +8,15 @@ from typing import TypeAlias
 from g4run.hardware.apple import find_mac_card, inspect_mac_memory, inspect_mac_processors, read_sysctl
 from g4run.hardware.bandwidth import find_bandwidth
 from g4run.hardware.build import describe_build
-from g4run.hardware.gpus import Card, GgmlDevice, backend_name, merge_gpus
+from g4run.hardware.gpus.gpus import Card, GgmlDevice, backend_name, merge_gpus
+from g4run.hardware.gpus.nvidia import find_nvidia_cards
+from g4run.hardware.gpus.pci_cards import find_pci_cards
+from g4run.hardware.gpus.visibility import choose_cards, drop_hidden
 from g4run.hardware.machine import Bandwidth, Disk, Machine
 from g4run.hardware.memory import Memory, inspect_memory
 from g4run.hardware.memory_processes import find_memory_processes
-from g4run.hardware.nvidia import find_nvidia_cards
-from g4run.hardware.pci_cards import find_pci_cards
 from g4run.hardware.processors import Processors, inspect_processors
 from g4run.hardware.system import System, local_system
-from g4run.hardware.visibility import choose_cards, drop_hidden
 from g4run.hardware.windows import complete_windows_processors, find_windows_cards
 from g4run.settings import Settings
 

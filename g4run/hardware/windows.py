@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from g4run.hardware.gpus import Card, Vendor
+from g4run.hardware.gpus.gpus import Card, Vendor
 from g4run.hardware.instruction_sets import WINDOWS_FEATURES
 from g4run.hardware.machine import GpuKind
 from g4run.hardware.processors import Processors

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from g4run.errors import InvalidModelFile, ModelNotFound, Pointer
+from g4run.files import explain_unreadable
 from g4run.models.catalog.catalog import Catalog, read_catalog
 from g4run.models.gguf.architecture import Gemma4, inspect_architecture
 from g4run.models.gguf.header import GgufHeader
 from g4run.models.gguf.loadable import check_loadable
 from g4run.models.gguf.shards import read_model, shard_paths
-from g4run.models.hub.cache import file_size
+from g4run.models.hub_cache.cache import file_size
 from g4run.models.names.parse import DEMO, DemoName, FamilyName, HubName, OwnName, PathName, parse_name, suggest_names
-from g4run.models.store.files import explain_unreadable
 from g4run.models.store.store import Record, Store
 from g4run.settings import Settings, read_settings
 from g4run.units import render_bytes

@@ -8,10 +8,10 @@ from enum import StrEnum
 
 from g4run.engine.parameters import KvType
 from g4run.hardware.memory import Memory
-from g4run.planner.compute import ComputeLoad, compute_bytes
 from g4run.planner.defaults import DEFAULT_CONTEXT, MICRO_BATCH
-from g4run.planner.family import find_architecture
-from g4run.planner.kv import kv_bytes
+from g4run.planner.memory.compute_buffers import ComputeLoad, compute_bytes
+from g4run.planner.memory.family import find_architecture
+from g4run.planner.memory.kv_cache import kv_bytes
 
 UNKNOWN_MARGIN = 0.15  # of the file, for a model of which only the file's size is known
 

@@ -12,9 +12,9 @@ from g4run.engine.parameters import KvType
 from g4run.hardware.machine import Machine
 from g4run.planner.defaults import DEFAULT_CONTEXT, MICRO_BATCH
 from g4run.planner.longest import KV_TYPES, LongestContexts, first
-from g4run.planner.memory import Share, ledger_of, shares_of
-from g4run.planner.repacking import is_repacked
-from g4run.planner.split import usable_gpus
+from g4run.planner.memory.layer_split import usable_gpus
+from g4run.planner.memory.ledger import Share, ledger_of, shares_of
+from g4run.planner.memory.repacking import is_repacked
 from g4run.planner.values import Ledger, ModelShape, Placement, Plan, PlanRequest, PlanSettings
 
 LEAST_CONTEXT = 4096  # below it conversations soon forget; taken only where nothing else fits

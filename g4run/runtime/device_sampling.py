@@ -19,11 +19,11 @@ from pathlib import Path
 from g4run.engine.client import Engine
 from g4run.engine.parameters import DeviceSampling
 from g4run.errors import DiskFull, NotWritable
-from g4run.models.store.files import write_atomically
+from g4run.files import write_atomically
 from g4run.models.store.store import Store
-from g4run.planner.measured import machine_id_of, model_digest_of, settings_key_of
-from g4run.runtime.kept import library_version, read_entries
+from g4run.planner.speed.measured import machine_id_of, model_digest_of, settings_key_of
 from g4run.runtime.loading import LoadPlan
+from g4run.runtime.measurement_file import library_version, read_entries
 from g4run.settings import Settings
 
 VERSION = 1

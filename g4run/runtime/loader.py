@@ -10,16 +10,16 @@ from typing import TypeAlias
 
 from g4run.engine.client import Engine
 from g4run.engine.parameters import LoadParameters
-from g4run.engine.probe import Probed, ProbeFailure
+from g4run.engine.probe.probe import Probed, ProbeFailure
 from g4run.errors import DoesNotFit
 from g4run.hardware.machine import Machine
 from g4run.models.library import ModelFile
-from g4run.planner.confirmation import confirmed_ledger
-from g4run.planner.split import usable_gpus
+from g4run.planner.confirmed_ledger import confirmed_ledger
+from g4run.planner.memory.layer_split import usable_gpus
 from g4run.planner.values import DeviceLedger, Plan
-from g4run.runtime.confirmations import confirm_load
 from g4run.runtime.device_sampling import load_measured, with_device_sampling
 from g4run.runtime.loading import LoadOptions, LoadPlan, inspect_for, is_tiny, plan_load, with_caches
+from g4run.runtime.probe_cache import confirm_load
 from g4run.settings import Settings
 from g4run.units import render_bytes, render_count
 

@@ -3,9 +3,9 @@
 from dataclasses import asdict, replace
 from typing import Final
 
-from g4run.engine.amx import AMX
-from g4run.engine.devices import inspect_engine
-from g4run.hardware.gpus import GgmlDevice
+from g4run.engine.llama.amx import AMX
+from g4run.engine.llama.devices import inspect_engine
+from g4run.hardware.gpus.gpus import GgmlDevice
 from g4run.hardware.inspection import inspect_machine, inspect_system
 from g4run.hardware.machine import Bandwidth, Build, FigureSource, Machine
 from g4run.hardware.memory import Memory
@@ -25,7 +25,7 @@ def inspect_this_machine(settings: Settings, *, measure: bool = False) -> Machin
         machine = inspect_machine(settings, devices, backends=engine.backends, measure=measure)
         return machine if AMX in engine.layouts else without_amx(machine)
     machine = inspect_machine(settings, None, measure=measure)
-    return replace(machine, build=Build((), _SILENT, "python -m g4run.engine.devices"))
+    return replace(machine, build=Build((), _SILENT, "python -m g4run.engine.llama.devices"))
 
 
 def without_amx(machine: Machine) -> Machine:

@@ -14,18 +14,18 @@ from g4run.chat.parse import ResponseParser
 from g4run.chat.render import Prompt, PromptFormat, render
 from g4run.chat.tokens import CONTROL_TEXTS
 from g4run.engine.client import Engine
+from g4run.engine.llama.vocabulary import Vocabulary
 from g4run.engine.parameters import GenerationParameters
-from g4run.engine.text import Vocabulary
 from g4run.models.library import ModelFile
 from g4run.planner.values import Plan
-from g4run.runtime.answer import Answer, AnswerOptions
-from g4run.runtime.answering import Answering
-from g4run.runtime.constraint import make_parameters
+from g4run.runtime.answers.answer import Answer, AnswerOptions
+from g4run.runtime.answers.answer_parser import AnswerParser, ConstrainedParser, FreeParser
+from g4run.runtime.answers.answer_reader import AnswerEvent, AnswerReader
+from g4run.runtime.answers.answer_stream import Answering
+from g4run.runtime.answers.generation_request import make_parameters
+from g4run.runtime.answers.prompt import tokenize_prompt
 from g4run.runtime.loader import Loader, LoadStep
 from g4run.runtime.loading import LoadOptions, LoadPlan
-from g4run.runtime.parsing import AnswerParser, ConstrainedParser, FreeParser
-from g4run.runtime.prompt import tokenize_prompt
-from g4run.runtime.reading import AnswerEvent, AnswerReader
 from g4run.runtime.speeds import remember
 from g4run.settings import Settings
 

@@ -12,13 +12,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from g4run.errors import DiskFull, NotWritable
+from g4run.files import write_atomically
 from g4run.hardware.machine import Machine
-from g4run.models.store.files import write_atomically
 from g4run.models.store.store import Store
-from g4run.planner.measured import MeasuredSpeed, machine_id_of, model_digest_of, settings_key_of
+from g4run.planner.speed.measured import MeasuredSpeed, machine_id_of, model_digest_of, settings_key_of
 from g4run.planner.values import Plan
-from g4run.runtime.answer import Timings, Usage
-from g4run.runtime.kept import read_entries
+from g4run.runtime.answers.answer import Timings, Usage
+from g4run.runtime.measurement_file import read_entries
 from g4run.settings import Settings
 
 __all__ = ["MeasuredSpeed", "measured_speeds", "remember"]

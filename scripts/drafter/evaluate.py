@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from g4run.engine import llama
+from g4run.engine.llama import api as llama
 from g4run.engine.parameters import LoadParameters
 from g4run.engine.speculation.mtp import MtpDrafter
 from scripts.demo.golden import Case

@@ -18,12 +18,12 @@ from pathlib import Path
 from g4run.chat.messages import Conversation, Message, Role
 from g4run.chat.render import PromptFormat, render
 from g4run.chat.tokens import CONTROL_TEXTS
+from g4run.engine.llama.vocabulary import Vocabulary
 from g4run.engine.parameters import SamplingParameters
-from g4run.engine.text import Vocabulary
 from g4run.models.library import resolve
-from g4run.runtime.answer import AnswerOptions
+from g4run.runtime.answers.answer import AnswerOptions
+from g4run.runtime.answers.prompt import tokenize_prompt
 from g4run.runtime.model import ChatModel, LoadOptions
-from g4run.runtime.prompt import tokenize_prompt
 from g4run.settings import read_settings
 from tests.benchmarks.llama_server import llama_server, peak_memory_bytes
 

@@ -15,11 +15,11 @@ from g4run.chat.openai_shape import parse_conversation
 from g4run.chat.render import PromptFormat, render
 from g4run.chat.tokens import CONTROL_TEXTS
 from g4run.engine.client import Engine
+from g4run.engine.llama.vocabulary import Vocabulary
 from g4run.engine.parameters import GenerationParameters, SamplingParameters
-from g4run.engine.text import Vocabulary
 from g4run.models.library import resolve
+from g4run.runtime.answers.prompt import tokenize_prompt
 from g4run.runtime.loading import LoadOptions, inspect_for, plan_load
-from g4run.runtime.prompt import tokenize_prompt
 from g4run.settings import read_settings
 from tests.benchmarks.llama_server import llama_server
 

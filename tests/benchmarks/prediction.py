@@ -22,8 +22,8 @@ from g4run.engine.client import Engine
 from g4run.engine.parameters import GenerationParameters, SamplingParameters
 from g4run.engine.protocol import Finished
 from g4run.models.library import resolve
-from g4run.planner.memory import SYSTEM_RESERVE_BYTES
-from g4run.planner.speed import estimate_speed
+from g4run.planner.memory.ledger import SYSTEM_RESERVE_BYTES
+from g4run.planner.speed.speed import estimate_speed
 from g4run.planner.values import SpeedRange
 from g4run.runtime.loader import Loader
 from g4run.runtime.loading import LoadOptions, LoadPlan

@@ -22,14 +22,14 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from g4run.engine.candidates import Candidates
-from g4run.engine.grammar import Grammar
-from g4run.engine.llama import Batch, Context, Model
-from g4run.engine.logprobs import LogProbabilities
+from g4run.engine.llama.api import Batch, Context, Model
 from g4run.engine.parameters import GenerationParameters, LoadParameters, SamplingParameters
-from g4run.engine.pieces import index_first_bytes
-from g4run.engine.sampling import Sampler
-from tests.engine.sampler_chain import LlamaChain, LoadedVocabulary, silence
+from g4run.engine.sampling.grammar import Grammar
+from g4run.engine.sampling.logprobs import LogProbabilities
+from g4run.engine.sampling.pieces import index_first_bytes
+from g4run.engine.sampling.sampler import Sampler
+from g4run.engine.sampling.token_data import Candidates
+from tests.engine.sampling.sampler_chain import LlamaChain, LoadedVocabulary, silence
 
 Row: TypeAlias = npt.NDArray[np.float32]
 

@@ -28,11 +28,11 @@ from g4run.chat.messages import Conversation, Message, Role
 from g4run.chat.render import PromptFormat, render
 from g4run.chat.tokens import CONTROL_TEXTS
 from g4run.engine.client import Engine
+from g4run.engine.llama.vocabulary import Vocabulary
 from g4run.engine.parameters import GenerationParameters, LoadParameters, SamplingParameters
-from g4run.engine.text import Vocabulary
 from g4run.errors import WorkerDied
 from g4run.models.library import resolve
-from g4run.runtime.prompt import tokenize_prompt
+from g4run.runtime.answers.prompt import tokenize_prompt
 
 _TOKENS = 24
 _SYSTEM = "You keep a lighthouse at the end of the world, and you answer in few words."

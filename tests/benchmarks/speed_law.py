@@ -10,7 +10,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from tests.planner.speed_fit import (
+from tests.planner.speed.speed_fit import (
     FLAT_LAW,
     PASCAL,
     PROCESSORS,
@@ -20,8 +20,8 @@ from tests.planner.speed_fit import (
     leave_one_device_out,
     ratio,
 )
-from tests.planner.speed_machines import prompt_ratio
-from tests.planner.speed_rows import generation_rows, observation, prompt_rows, read_rows, used_rows
+from tests.planner.speed.speed_machines import prompt_ratio
+from tests.planner.speed.speed_rows import generation_rows, observation, prompt_rows, read_rows, used_rows
 
 HEADING = f"{'rows':44} {'n':>3} {'median':>7} {'p10':>6} {'p90':>6} {'within 15 %':>12}\n"
 SHORT = 4096 + 128  # tokens before the one that is generated

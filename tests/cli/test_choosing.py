@@ -15,9 +15,9 @@ from g4run.models.names.parse import FamilyName, Size, parse_name
 from g4run.models.pull.target import PullRequest
 from g4run.models.quantizations import FileRole
 from g4run.models.store.records import Origin, Record, StoredFile, Summary, timestamp
-from g4run.planner.goals import RecommendRequest
-from g4run.planner.recommend import recommend
-from g4run.runtime.choice import MeasuredMachine
+from g4run.planner.recommend.goals import RecommendRequest
+from g4run.planner.recommend.recommend import recommend
+from g4run.runtime.choose_file import MeasuredMachine
 from g4run.settings import Settings
 from tests.fakes.streams import RecordedOutput
 from tests.hardware.recorded import load_recorded

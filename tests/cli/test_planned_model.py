@@ -11,8 +11,8 @@ from g4run.models.library import DEMO_PATH, Library
 from g4run.models.names.parse import Size
 from g4run.models.quantizations import FileRole
 from g4run.models.store.records import Origin, Record, StoredFile, Summary, timestamp
-from g4run.planner.catalog_shapes import shape_of_catalog
-from g4run.runtime.choice import MeasuredMachine, choose_quantization
+from g4run.planner.memory.catalog_weights import shape_of_catalog
+from g4run.runtime.choose_file import MeasuredMachine, choose_quantization
 from g4run.settings import Settings
 from tests.fakes.streams import RecordedOutput
 from tests.planner.machines import gpu, machine

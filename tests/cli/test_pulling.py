@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from g4run.cli.progress import JsonProgress
 from g4run.cli.pulling import Pulling
+from g4run.cli.terminal.progress import JsonProgress
 from g4run.models.catalog.catalog import CatalogFile
 from g4run.models.hub.client import Hub
 from g4run.models.library import DEMO_PATH, Library
@@ -15,7 +15,7 @@ from g4run.models.names.parse import Size
 from g4run.models.pull.outdated import find_outdated
 from g4run.models.pull.plan import PullPlan
 from g4run.models.pull.target import PullRequest, update_request
-from g4run.runtime.choice import MeasuredMachine
+from g4run.runtime.choose_file import MeasuredMachine
 from g4run.settings import Settings
 from tests.fakes.hub import FakeHub
 from tests.fakes.streams import RecordedOutput

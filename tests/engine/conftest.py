@@ -7,8 +7,8 @@ import pytest
 
 from g4run.chat.tokens import CONTROL_TEXTS
 from g4run.engine.client import Engine
+from g4run.engine.llama.vocabulary import Vocabulary
 from g4run.engine.parameters import LoadParameters
-from g4run.engine.text import Vocabulary
 from tests.engine.requests import DEMO
 
 

@@ -11,12 +11,12 @@ from g4run.chat.grammars.json_schema import compile_json_schema, json_grammar
 from g4run.chat.grammars.tool_calls import calls_or_json_grammar, tool_call_grammar
 from g4run.chat.messages import JsonValue, Tool
 from g4run.chat.tokens import CONTROL_TEXTS
-from g4run.engine.grammar import Grammar
-from g4run.engine.text import Vocabulary
+from g4run.engine.llama.vocabulary import Vocabulary
+from g4run.engine.sampling.grammar import Grammar
 from tests.chat.grammars.cases import CASES, Case
 from tests.chat.grammars.sentences import Sentences
 from tests.engine.requests import DEMO
-from tests.engine.sampler_chain import LoadedVocabulary
+from tests.engine.sampling.sampler_chain import LoadedVocabulary
 
 REAL = os.environ.get("G4RUN_TEST_VOCABULARY")
 TAGS = ("<|tool_call>", "<tool_call|>", '<|"|>')

@@ -7,13 +7,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from g4run.engine import llama
 from g4run.engine.cuts import Cuts
+from g4run.engine.llama import api as llama
 from g4run.engine.parameters import MOST_CUT, MOST_DRAFTED, GenerationParameters, LoadParameters, SamplingParameters
-from g4run.engine.ranking import largest
-from g4run.engine.sampling import Sampler
+from g4run.engine.sampling.sampler import Sampler
+from g4run.engine.sampling.top_k import largest
 from tests.engine.requests import DEMO_PATH
-from tests.engine.sampler_chain import silence
+from tests.engine.sampling.sampler_chain import silence
 
 Row = npt.NDArray[np.float32]
 PARAMETERS = LoadParameters(DEMO_PATH, context_length=2048, threads=1, sequences=3, micro_batch=64, gpu_layers=0)

@@ -12,9 +12,9 @@ from pathlib import Path
 import llama_cpp.llama_cpp as C  # noqa: N812 - the C API, as llama.cpp's documentation calls it
 import pytest
 
-from g4run.engine import llama
 from g4run.engine.client import Engine
 from g4run.engine.device_sampling import LEAST_STEPS, Comparison, DeviceCut
+from g4run.engine.llama import api as llama
 from g4run.engine.parameters import (
     MOST_CUT,
     DeviceSampling,
@@ -23,10 +23,10 @@ from g4run.engine.parameters import (
     SamplingParameters,
 )
 from g4run.engine.protocol import Loaded, Sampled
-from g4run.engine.sampling import Sampler
+from g4run.engine.sampling.sampler import Sampler
 from g4run.errors import LoadFailed
 from tests.engine.requests import DEMO_PATH, DRAFTER, GREEDY, generate, tokens_of
-from tests.engine.sampler_chain import silence
+from tests.engine.sampling.sampler_chain import silence
 
 PARAMETERS = LoadParameters(
     DEMO_PATH, context_length=2048, threads=1, sequences=3, micro_batch=64, drafter_path=os.fsencode(DRAFTER)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from g4run.engine.client import Engine
+from g4run.engine.llama.vocabulary import Vocabulary
 from g4run.engine.parameters import GenerationParameters, LoadParameters, SamplingParameters
-from g4run.engine.text import Vocabulary
 from g4run.errors import DoesNotFit, G4RunError
 from tests.engine.requests import DEMO, ENDLESS, GREEDY, generate, tokens_of
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from g4run.engine.grammar import Grammar
-from g4run.engine.pieces import index_first_bytes
-from g4run.engine.tokens import piece_of
+from g4run.engine.llama.tokens import piece_of
+from g4run.engine.sampling.grammar import Grammar
+from g4run.engine.sampling.pieces import index_first_bytes
 from tests.engine.requests import DEMO
-from tests.engine.sampler_chain import LoadedVocabulary
+from tests.engine.sampling.sampler_chain import LoadedVocabulary
 from tests.fakes.gguf_files import gemma4_file
 
 REAL = os.environ.get("G4RUN_TEST_VOCABULARY")

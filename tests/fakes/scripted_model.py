@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from g4run.chat.messages import Conversation
 from g4run.chat.parse import TextDelta, ThinkingDelta, ToolCallEvent
 from g4run.errors import G4RunError
-from g4run.runtime.answer import Answer, AnswerOptions, FinishReason, Timings, Usage
+from g4run.runtime.answers.answer import Answer, AnswerOptions, FinishReason, Timings, Usage
 from g4run.runtime.model import AnswerEvent, Answering, ChatModel
 
 

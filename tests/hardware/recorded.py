@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from g4run.hardware.gpus import GgmlDevice
+from g4run.hardware.gpus.gpus import GgmlDevice
 from g4run.hardware.inspection import inspect_system
 from g4run.hardware.machine import Bandwidth, Disk, FigureSource, Machine
 from g4run.hardware.processors import parse_processor_list

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from g4run.hardware.build import rebuild_command
-from g4run.hardware.gpus import Card, Vendor
+from g4run.hardware.gpus.gpus import Card, Vendor
 from g4run.hardware.machine import Disk, GpuKind, Platform
 from g4run.hardware.processors import Processors, parse_processor_list
 from g4run.hardware.system import find_disk, inspect_platform, local_system, run_program

@@ -9,9 +9,9 @@ import pytest
 from g4run.errors import InvalidModelFile, ModelNotFound
 from g4run.models.details import FileDetail, License, describe, inspect_details
 from g4run.models.hub.client import Hub
+from g4run.models.import_model import import_file
 from g4run.models.library import DEMO_PATH, Library
 from g4run.models.quantizations import FileRole
-from g4run.models.store.imports import import_file
 from g4run.settings import Settings
 from tests.fakes.gguf_files import foreign_file, read_gguf, split_file, write_parts
 from tests.fakes.hub import FakeHub

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from g4run.hardware.machine import Machine
 from g4run.models.catalog.catalog import read_catalog
-from g4run.planner.candidates import Candidate
-from g4run.planner.goals import Goal, Preference, RecommendRequest
-from g4run.planner.recommend import recommend
+from g4run.planner.recommend.candidates import Candidate
+from g4run.planner.recommend.goals import Goal, Preference, RecommendRequest
+from g4run.planner.recommend.recommend import recommend
 from g4run.planner.values import DeviceLedger
 from tests.planner.known_machines import known_machines
 

@@ -7,7 +7,7 @@ an idle system leaves, unless the machine's name says that it is busy.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from g4run.hardware.gpu_table import find_gpu
+from g4run.hardware.gpus.gpu_table import find_gpu
 from g4run.hardware.machine import Bandwidth, Build, FigureSource, Gpu, GpuKind, GpuProcess, Machine, Platform
 from g4run.hardware.memory import Memory
 from g4run.hardware.processors import Processors

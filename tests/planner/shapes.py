@@ -6,7 +6,7 @@ from pathlib import Path
 
 from g4run.models.gguf.architecture import Gemma4, inspect_architecture
 from g4run.models.gguf.header import GgufHeader, parse_header
-from g4run.planner.shape import shape_of
+from g4run.planner.memory.weights import shape_of
 from g4run.planner.values import ModelShape
 from scripts.shapes.metadata import metadata
 from scripts.shapes.mixes import MIXES, quantized_tensors

@@ -7,7 +7,7 @@ import pytest
 
 from g4run.engine.parameters import KvType
 from g4run.hardware.machine import GpuKind, Machine
-from g4run.planner.memory import estimate_ledger
+from g4run.planner.memory.ledger import estimate_ledger
 from g4run.planner.placement import IMAGE_MICRO_BATCH, lacking_bytes, plan_model, plans_for
 from g4run.planner.values import Placement, Plan, PlanRequest, PlanSettings
 from scripts.shapes.sizes import SHAPES

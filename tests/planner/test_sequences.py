@@ -6,7 +6,7 @@ import pytest
 
 from g4run.engine.parameters import KvType
 from g4run.hardware.machine import Machine
-from g4run.planner.memory import estimate_ledger
+from g4run.planner.memory.ledger import estimate_ledger
 from g4run.planner.placement import plan_model
 from g4run.planner.sequences import most_sequences
 from g4run.planner.values import Plan, PlanRequest

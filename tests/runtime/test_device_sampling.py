@@ -10,7 +10,7 @@ import pytest
 
 from g4run.engine.client import Engine
 from g4run.engine.parameters import DeviceSampling, KvType, LoadParameters
-from g4run.engine.probe import ProbeFailure
+from g4run.engine.probe.probe import ProbeFailure
 from g4run.engine.protocol import Loaded
 from g4run.hardware.machine import Machine
 from g4run.models.library import resolve

@@ -8,7 +8,7 @@ import pytest
 
 from g4run.engine.client import Engine
 from g4run.engine.parameters import KvType, LoadParameters
-from g4run.engine.probe import DeviceMemory, Probed, ProbedMemory, ProbeFailure
+from g4run.engine.probe.probe import DeviceMemory, Probed, ProbedMemory, ProbeFailure
 from g4run.engine.protocol import Loaded
 from g4run.errors import DoesNotFit, LoadFailed
 from g4run.hardware.machine import Machine

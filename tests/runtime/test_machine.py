@@ -2,10 +2,10 @@
 
 from dataclasses import asdict, fields, replace
 
-from g4run.engine.devices import DeviceReport, inspect_engine
-from g4run.hardware.gpus import GgmlDevice
+from g4run.engine.llama.devices import DeviceReport, inspect_engine
+from g4run.hardware.gpus.gpus import GgmlDevice
 from g4run.hardware.machine import Machine
-from g4run.planner.memory import has_second_head
+from g4run.planner.memory.ledger import has_second_head
 from g4run.planner.placement import plan_model
 from g4run.planner.values import PlanRequest
 from g4run.runtime.machine import inspect_this_machine, inspect_without_gpus, without_amx

@@ -16,10 +16,10 @@ from g4run.engine.client import Engine
 from g4run.engine.parameters import SamplingParameters
 from g4run.errors import DoesNotFit, LoadFailed, WorkerDied
 from g4run.models.library import resolve
-from g4run.runtime.answer import AnswerOptions, FinishReason
+from g4run.runtime.answers.answer import AnswerOptions, FinishReason
 from g4run.runtime.model import ChatModel, LoadOptions
 from g4run.settings import read_settings
-from tests.runtime.answers import HELLO, answer
+from tests.runtime.answers.answers import HELLO, answer
 
 CASES = json.loads((Path(__file__).parents[1] / "golden" / "demo_prompts.json").read_text(encoding="utf-8"))
 GREEDY = AnswerOptions(sampling=SamplingParameters(temperature=0))

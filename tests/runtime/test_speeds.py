@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from g4run.planner.measured import MeasuredSpeed, machine_id_of, settings_key_of
-from g4run.planner.speed import estimate_speed
+from g4run.planner.speed.measured import MeasuredSpeed, machine_id_of, settings_key_of
+from g4run.planner.speed.speed import estimate_speed
 from g4run.planner.values import Plan, SpeedSource
-from g4run.runtime.answer import Timings, Usage
+from g4run.runtime.answers.answer import Timings, Usage
 from g4run.runtime.speeds import MOST_SPEEDS, measured_speeds, remember
 from g4run.settings import Settings
 from tests.fakes.stores import settings_in
-from tests.planner.speed_machines import make_gpu, make_machine, make_plan
-from tests.planner.speed_rows import model_shape
+from tests.planner.speed.speed_machines import make_gpu, make_machine, make_plan
+from tests.planner.speed.speed_rows import model_shape
 
 MACHINE = make_machine(make_gpu())
 PLAN = make_plan(replace(model_shape("26B", 4.5), digest="d" * 64), gpu_layers=31)

@@ -6,9 +6,9 @@ from g4run.cli.output import Output
 from g4run.cli.repl.blocks import QUOTES, unquote
 from g4run.cli.repl.commands import is_command, run_command
 from g4run.cli.repl.session import ChatSession
-from g4run.cli.views import render_error
+from g4run.cli.views.answer import render_error
 from g4run.errors import G4RunError, Interrupted
-from g4run.runtime.answer import FinishReason
+from g4run.runtime.answers.answer import FinishReason
 
 
 def converse(session: ChatSession, messages: Iterable[str], output: Output, *, is_interactive: bool) -> None:

@@ -2,8 +2,8 @@
 
 from g4run.chat.messages import Conversation, Message, Role
 from g4run.cli.output import Output
-from g4run.cli.streaming import Display, show_answer, show_outcome
-from g4run.runtime.answer import Answer, AnswerOptions
+from g4run.cli.terminal.streaming import Display, show_answer, show_outcome
+from g4run.runtime.answers.answer import Answer, AnswerOptions
 from g4run.runtime.model import ChatModel
 
 

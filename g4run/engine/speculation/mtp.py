@@ -12,8 +12,8 @@ from dataclasses import replace
 import llama_cpp.llama_cpp as C  # noqa: N812 - the C API, as llama.cpp's documentation calls it
 import numpy as np
 
-from g4run.engine.hidden_states import ARE_AVAILABLE, copy_hidden_state, keep_hidden_states
-from g4run.engine.llama import Batch, Context, LlamaError, Model
+from g4run.engine.llama.api import Batch, Context, LlamaError, Model
+from g4run.engine.llama.hidden_states import ARE_AVAILABLE, copy_hidden_state, keep_hidden_states
 from g4run.engine.parameters import LoadParameters
 
 _ARCHITECTURE = "gemma4-assistant"

@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from g4run.files import read_shared
 from g4run.models.catalog.live import catalog_entries
 from g4run.models.catalog.source import ListedModel, Listing
 from g4run.models.catalog.values import CompanionFile
 from g4run.models.digest import is_sha256
 from g4run.models.quantizations import FileRole, role_of
 from g4run.models.remote_files import RemoteFile, RemoteRepository
-from g4run.models.store.files import read_shared
 
 VERSION = 1
 FILE_NAME = "catalog.json"

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from g4run.errors import G4RunError, NetworkError, Offline
+from g4run.files import write_atomically
 from g4run.models.catalog.overlay import FILE_NAME, Overlay, has_models, read_overlay, render_overlay, useful_files
 from g4run.models.catalog.source import read_source
 from g4run.models.remote_files import RemoteRepository
-from g4run.models.store.files import write_atomically
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, but
 
 from g4run import __version__
 from g4run.errors import AccessDenied, G4RunError, ModelNotFound, Offline, UsageError
-from g4run.models.hub.cache import is_commit
+from g4run.models.download.retry_policy import AttemptFailed, Retries, RetryPolicy
 from g4run.models.hub.errors import (
     Subject,
     explain_setup,
@@ -43,9 +43,9 @@ from g4run.models.hub.errors import (
     retry_after_seconds,
     suggest,
 )
-from g4run.models.hub.layout import is_etag
+from g4run.models.hub_cache.cache import is_commit
+from g4run.models.hub_cache.layout import is_etag
 from g4run.models.remote_files import Link, RemoteFile, RemoteRepository
-from g4run.models.transfer.retries import AttemptFailed, Retries, RetryPolicy
 from g4run.settings import Settings
 
 POLICY = RetryPolicy(longest_pause_seconds=8.0, longest_wait_seconds=25.0, total_seconds=25.0)

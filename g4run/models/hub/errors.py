@@ -15,7 +15,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx2
 
 from g4run.errors import AccessDenied, G4RunError, ModelNotFound, NetworkError, UsageError
-from g4run.models.transfer.answer import parse_retry_after
+from g4run.models.download.range_response import parse_retry_after
 
 TRY_LATER = "try again in a few minutes; https://status.huggingface.co tells how the Hub is"
 _LOG_IN = "set HF_TOKEN, or run `hf auth login`"

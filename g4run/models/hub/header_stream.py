@@ -6,9 +6,9 @@ from collections.abc import Callable, Generator
 import httpx2
 
 from g4run.errors import InvalidModelFile
+from g4run.models.download.retry_policy import AttemptFailed, Retries
+from g4run.models.download.source import Body, Source, SourceOptions
 from g4run.models.remote_files import Link
-from g4run.models.transfer.retries import AttemptFailed, Retries
-from g4run.models.transfer.source import Body, Source, SourceOptions
 from g4run.units import render_bytes
 
 RANGE_BYTES = 16 << 20  # of one request, at most; the header of a Gemma 4 is 15.8 MB, 15.77 of them vocabulary

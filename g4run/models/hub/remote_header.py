@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from g4run.errors import DiskFull, InvalidModelFile, NetworkError, NotWritable
+from g4run.files import write_atomically
+from g4run.models.download.source import SourceOptions
 from g4run.models.gguf.foreign import LOCAL_HINTS
 from g4run.models.gguf.header import GgufHeader, parse_header
 from g4run.models.gguf.shards import merge_headers, shortened
 from g4run.models.hub.client import Hub
 from g4run.models.hub.header_stream import RemoteStart
-from g4run.models.store.files import write_atomically
-from g4run.models.transfer.source import SourceOptions
 
 _SUFFIX = ".header"
 

@@ -4,14 +4,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from g4run.errors import InvalidModelFile
+from g4run.models.download.partial_file import present_bytes
 from g4run.models.gguf.architecture import Gemma4, inspect_architecture
 from g4run.models.gguf.file_types import quantization_in
 from g4run.models.gguf.header import GgufHeader, read_header
 from g4run.models.gguf.loadable import check_loadable
 from g4run.models.gguf.shards import read_model
-from g4run.models.hub.cache import file_size
 from g4run.models.hub.client import Hub
-from g4run.models.hub.layout import HubCache
+from g4run.models.hub_cache.cache import file_size
+from g4run.models.hub_cache.layout import HubCache
 from g4run.models.library import Library
 from g4run.models.pull.fetching import Fetched, Fetcher, PullObserver
 from g4run.models.pull.plan import OTHERS, PlannedFile, PullPlan, check_space
@@ -19,7 +20,6 @@ from g4run.models.quantizations import FileRole
 from g4run.models.store.records import Entry, timestamp
 from g4run.models.store.removal import arrived_files, release_files
 from g4run.models.store.store import Record, Summary
-from g4run.models.transfer.file import present_bytes
 
 COMPANION_ARCHITECTURES = {FileRole.PROJECTOR: "clip", FileRole.DRAFTER: "gemma4-assistant"}
 WITHOUT_COMPANION = {FileRole.PROJECTOR: "--no-projector leaves it out", FileRole.DRAFTER: "leave --drafter out"}

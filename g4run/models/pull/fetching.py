@@ -10,17 +10,17 @@ from typing import Protocol
 
 from g4run.errors import DigestMismatch, G4RunError
 from g4run.models.digest import is_sha256, sha256_of
-from g4run.models.elsewhere.elsewhere import find_same_file
-from g4run.models.hub.cache import blob_of, file_size, locate_in_snapshot
+from g4run.models.download.download import transfer
+from g4run.models.external.search import find_same_file
 from g4run.models.hub.client import Hub
-from g4run.models.hub.layout import HubCache
-from g4run.models.hub.locks import blob_lock
+from g4run.models.hub_cache.cache import blob_of, file_size, locate_in_snapshot
+from g4run.models.hub_cache.layout import HubCache
+from g4run.models.hub_cache.locks import blob_lock
 from g4run.models.library import Library
 from g4run.models.pull.plan import PlannedFile, PullPlan
 from g4run.models.remote_files import Link
 from g4run.models.store.records import Record
 from g4run.models.store.store import Origin, StoredFile
-from g4run.models.transfer.transfer import transfer
 
 
 class PullObserver(Protocol):

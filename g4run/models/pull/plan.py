@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from g4run.errors import DigestMismatch, DiskFull, InvalidModelFile, ModelNotFound
-from g4run.models.elsewhere.elsewhere import candidates_for
+from g4run.files import free_bytes
+from g4run.models.download.partial_file import present_bytes
+from g4run.models.external.search import candidates_for
 from g4run.models.gguf.architecture import inspect_architecture
-from g4run.models.hub.cache import file_size, find_snapshot_file, list_cached_repository
 from g4run.models.hub.client import Hub
-from g4run.models.hub.layout import HubCache
 from g4run.models.hub.remote_header import read_remote_header
+from g4run.models.hub_cache.cache import file_size, find_snapshot_file, list_cached_repository
+from g4run.models.hub_cache.layout import HubCache
 from g4run.models.library import Library
 from g4run.models.pull.selection import Chosen, Selection, select_files
 from g4run.models.pull.target import PullRequest, Target, find_target
 from g4run.models.quantizations import FileRole
 from g4run.models.remote_files import RemoteRepository
-from g4run.models.store.files import free_bytes
 from g4run.models.store.usage import HEADERS
-from g4run.models.transfer.file import present_bytes
 from g4run.units import render_bytes
 
 Source: TypeAlias = Literal["download", "cache", "elsewhere"]

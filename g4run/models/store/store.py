@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from g4run.errors import DamagedRecord, ModelNotFound, NotWritable
-from g4run.models.store.files import (
+from g4run.files import (
     DATA,
     TEMPORARY_SUFFIX,
     explained,

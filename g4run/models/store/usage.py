@@ -8,10 +8,10 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from g4run.models.hub.cache import STRAY_PREFIX, file_size, repository_directory
-from g4run.models.hub.locks import is_any_locked
-from g4run.models.hub.unfinished import UnfinishedDownload, bytes_on_disk, find_unfinished, remove_unfinished
-from g4run.models.store.files import CACHE, DATA, TEMPORARY_SUFFIX, explained, free_bytes, remove_file
+from g4run.files import CACHE, DATA, TEMPORARY_SUFFIX, explained, free_bytes, remove_file
+from g4run.models.hub_cache.cache import STRAY_PREFIX, file_size, repository_directory
+from g4run.models.hub_cache.locks import is_any_locked
+from g4run.models.hub_cache.unfinished import UnfinishedDownload, bytes_on_disk, find_unfinished, remove_unfinished
 from g4run.models.store.records import Record, StoredFile
 from g4run.models.store.removal import arrived_files, release_files
 from g4run.models.store.store import Store

@@ -18,13 +18,13 @@ from g4run.engine.following.follower import Follower
 from g4run.engine.following.stacks import TooAmbiguous
 from g4run.engine.following.states import State
 from g4run.engine.gbnf_check import read_grammar
-from g4run.engine.grammar import Grammar
-from g4run.engine.pieces import index_first_bytes
-from g4run.engine.tokens import piece_of
+from g4run.engine.llama.tokens import piece_of
+from g4run.engine.sampling.grammar import Grammar
+from g4run.engine.sampling.pieces import index_first_bytes
 from tests.benchmarks.structured import SCHEMA
 from tests.engine.following.random_grammars import grammars
 from tests.engine.requests import DEMO
-from tests.engine.sampler_chain import LoadedVocabulary
+from tests.engine.sampling.sampler_chain import LoadedVocabulary
 from tests.engine.test_grammar import CALL, JSON, KANA, KEYS
 
 _MOST_SECONDS_A_TOKEN = 0.0005  # an unambiguous grammar takes microseconds

@@ -10,11 +10,11 @@ import pytest
 from g4run.chat.openai_shape import parse_conversation
 from g4run.chat.render import PromptFormat, render
 from g4run.chat.tokens import CONTROL_TEXTS
-from g4run.engine import llama
+from g4run.engine.llama import api as llama
+from g4run.engine.llama.vocabulary import Vocabulary
 from g4run.engine.parameters import LoadParameters
 from g4run.engine.speculation.mtp import MtpDrafter
-from g4run.engine.text import Vocabulary
-from g4run.runtime.prompt import tokenize_prompt
+from g4run.runtime.answers.prompt import tokenize_prompt
 from tests.engine.requests import DEMO, DRAFTER
 
 CASES = json.loads((Path(__file__).parents[2] / "golden" / "demo_prompts.json").read_text(encoding="utf-8"))

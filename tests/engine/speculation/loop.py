@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from g4run.engine.llama import Batch, Context, FloatArray, Model
+from g4run.engine.llama.api import Batch, Context, FloatArray, Model
 from g4run.engine.speculation.speculator import Speculator
 
 Draw = Callable[[FloatArray], int]

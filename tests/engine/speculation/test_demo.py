@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from g4run.engine.llama import Context, Model
+from g4run.engine.llama.api import Context, Model
 from g4run.engine.speculation.lookup import LookupDrafter
 from g4run.engine.speculation.mtp import MtpDrafter
 from g4run.engine.speculation.speculator import Speculator

@@ -40,8 +40,8 @@ def test_the_answer_is_the_same_with_and_without(
 WITHOUT_SYMBOLS = """
 import os, sys
 sys.modules["llama_cpp.llama_cpp_ext"] = None  # as where the import fails for want of them
-from g4run.engine import llama
-from g4run.engine.generator import Generator
+from g4run.engine.llama import api as llama
+from g4run.engine.worker.generator import Generator
 from g4run.engine.parameters import GenerationParameters, SamplingParameters
 from g4run.engine.protocol import Finished, Submit
 from tests.engine.speculation.conftest import PARAMETERS

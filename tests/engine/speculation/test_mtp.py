@@ -8,7 +8,7 @@ import gguf
 import numpy as np
 import pytest
 
-from g4run.engine.llama import Batch, Context, LlamaError, Model
+from g4run.engine.llama.api import Batch, Context, LlamaError, Model
 from g4run.engine.parameters import KvType
 from g4run.engine.speculation.mtp import MtpDrafter
 from tests.engine.requests import DEMO, DRAFTER

@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 
-from g4run.engine.llama import Context, Model
+from g4run.engine.llama.api import Context, Model
 from g4run.engine.speculation.lookup import LookupDrafter
 from g4run.engine.speculation.mtp import MtpDrafter
 from g4run.engine.speculation.speculator import Speculator

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from g4run.errors import G4RunError
+from g4run.models.download.retry_policy import RetryPolicy
 from g4run.models.hub.client import Hub
-from g4run.models.transfer.retries import RetryPolicy
 
 REPOSITORY = "user/Repo-GGUF"
 GATED = "user/Gated"

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from g4run.errors import AccessDenied, InvalidModelFile, ModelNotFound, NetworkError
+from g4run.models.download.retry_policy import RetryPolicy
+from g4run.models.download.source import SourceOptions
 from g4run.models.gguf.architecture import inspect_architecture
 from g4run.models.gguf.header import GgufHeader, LongArray, read_header
 from g4run.models.gguf.loadable import check_loadable
@@ -12,8 +14,6 @@ from g4run.models.gguf.shards import read_model
 from g4run.models.hub.client import Hub
 from g4run.models.hub.header_stream import MAX_START_BYTES, RANGE_BYTES
 from g4run.models.hub.remote_header import RemoteHeader, read_remote_header
-from g4run.models.transfer.retries import RetryPolicy
-from g4run.models.transfer.source import SourceOptions
 from g4run.settings import Settings
 from scripts.shapes.metadata import metadata, text_value, texts_value
 from scripts.shapes.mixes import MIXES, quantized_tensors

@@ -10,12 +10,12 @@ from huggingface_hub import hf_hub_download, scan_cache_dir
 from g4run.errors import DigestMismatch, DiskFull, InvalidModelFile, ModelNotFound, Offline, UsageError
 from g4run.models.catalog.refresh import refresh_catalog
 from g4run.models.hub.client import Hub
+from g4run.models.import_model import import_file
 from g4run.models.library import DEMO_PATH, Library
 from g4run.models.pull.execution import downloaded_bytes, execute_pull
 from g4run.models.pull.outdated import find_outdated
 from g4run.models.pull.plan import check_space, plan_pull
 from g4run.models.pull.target import PullRequest, update_request
-from g4run.models.store.imports import import_file
 from g4run.models.store.store import Origin, Record
 from g4run.settings import Settings
 from scripts.shapes.tensors import Tensor

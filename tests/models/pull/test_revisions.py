@@ -9,12 +9,12 @@ from huggingface_hub import hf_hub_download
 
 from g4run.errors import InvalidModelFile, ModelNotFound
 from g4run.models.catalog.refresh import refresh_catalog
+from g4run.models.copy_name import copy_name
 from g4run.models.hub.client import Hub
 from g4run.models.library import DEMO_PATH, Library
 from g4run.models.pull.execution import execute_pull
 from g4run.models.pull.plan import plan_pull
 from g4run.models.pull.target import PullRequest, update_request
-from g4run.models.store.copying import copy_name
 from g4run.models.store.store import Record
 from g4run.settings import Settings
 from tests.fakes.gguf_files import foreign_file

@@ -9,7 +9,7 @@ from huggingface_hub import hf_hub_download, scan_cache_dir
 
 from g4run.errors import G4RunError, NotWritable
 from g4run.models.hub.client import Hub
-from g4run.models.hub.locks import blob_lock
+from g4run.models.hub_cache.locks import blob_lock
 from g4run.models.library import DEMO_PATH, Library
 from g4run.models.pull.execution import execute_pull
 from g4run.models.pull.plan import PlannedFile, plan_pull

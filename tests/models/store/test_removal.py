@@ -9,10 +9,10 @@ import pytest
 from huggingface_hub import scan_cache_dir
 
 from g4run.errors import ModelNotFound, NotWritable
-from g4run.models.hub.cache import blob_of
+from g4run.models.copy_name import copy_name
+from g4run.models.hub_cache.cache import blob_of
+from g4run.models.import_model import import_file
 from g4run.models.quantizations import FileRole
-from g4run.models.store.copying import copy_name
-from g4run.models.store.imports import import_file
 from g4run.models.store.records import Origin, Record, StoredFile
 from g4run.models.store.removal import KeptFile, Removal, release_files, remove
 from g4run.models.store.store import Store
@@ -255,8 +255,9 @@ def test_a_removal_that_is_killed_anywhere_breaks_nothing_and_can_be_repeated(
 def test_removal_loads_no_network_library() -> None:
     program = """
 import sys
-from g4run.models.hub import unfinished
-from g4run.models.store import copying, removal, usage, verification
+from g4run.models.hub_cache import unfinished
+from g4run.models.store import removal, usage, verification
+from g4run.models import copy_name as copying
 print(*{"asyncio", "filelock", "huggingface_hub", "httpx2", "numpy"} & set(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

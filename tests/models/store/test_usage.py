@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from g4run.errors import NotWritable
-from g4run.models.hub.unfinished import bytes_on_disk
+from g4run.models.copy_name import copy_name
+from g4run.models.hub_cache.unfinished import bytes_on_disk
+from g4run.models.import_model import import_file
 from g4run.models.quantizations import FileRole
-from g4run.models.store.copying import copy_name
-from g4run.models.store.imports import import_file
 from g4run.models.store.store import Store
 from g4run.models.store.usage import ModelUsage, measure_usage, prune
 from tests.fakes.stores import (

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from g4run.models.copy_name import copy_name
+from g4run.models.import_model import import_file
 from g4run.models.quantizations import FileRole
-from g4run.models.store.copying import copy_name
-from g4run.models.store.imports import import_file
 from g4run.models.store.store import Store
 from g4run.models.store.verification import FileCheck, FileStatus, verify
 from tests.fakes.stores import digest_of, flip_last_byte, record_of, write_model, write_projector

@@ -1,0 +1,1 @@
+"""What you can type after a command, checked and turned into values."""

@@ -1,0 +1,130 @@
+"""The checks of the options that `run` and `chat` share, and what they are to an answer and to a load."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from g4run.cli.arguments.options import SharedOptions
+from g4run.engine.parameters import LARGEST_COUNT, SAMPLING_RANGES, KvType, SamplingParameters
+from g4run.errors import UsageError
+
+if TYPE_CHECKING:
+    from g4run.runtime.answers.answer import AnswerOptions
+    from g4run.runtime.loading import LoadOptions
+
+_LARGEST_SEED: Final = 2**32 - 2  # 2^32 - 1 is LLAMA_DEFAULT_SEED, which draws one (llama.h)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """What a number must be, in words and as a check, and one that would do."""
+
+    words: str
+    accepts: Callable[[float], bool]
+    example: str
+
+
+def _within(name: str, example: str) -> _Rule:
+    """The range that the engine takes."""
+    lowest, highest = SAMPLING_RANGES[name]
+    words = f"between {lowest:.12g} and {highest:.12g}"
+    return _Rule(words, lambda value: lowest <= value <= highest, example)
+
+
+def _at_least(lowest: int, example: str) -> _Rule:
+    return _Rule(f"{lowest} or more", lambda value: value >= lowest, example)
+
+
+def _share(example: str) -> _Rule:
+    return _Rule("above 0 and at most 1", lambda value: 0 < value <= 1, example)
+
+
+# By the names of SharedOptions; those of sampling are SamplingParameters' too.
+_SAMPLING_RULES: Final = {
+    "temperature": _within("temperature", "1.0"),
+    "top_p": _share("0.95"),
+    "top_k": _at_least(0, "64"),
+    "min_p": _within("min_p", "0.05"),
+    "typical_p": _share("0.95"),
+    "xtc_probability": _within("xtc_probability", "0.5"),
+    "repeat_penalty": _within("repeat_penalty", "1.1"),
+    "presence_penalty": _within("presence_penalty", "0.5"),
+    "frequency_penalty": _within("frequency_penalty", "0.5"),
+    "repeat_last_n": _at_least(-1, "64"),
+    "dry_multiplier": _within("dry_multiplier", "0.8"),
+}
+_ANSWER_RULES: Final = {
+    "thinking_budget": _at_least(0, "1000"),
+    "seed": _Rule(f"between 0 and {_LARGEST_SEED}", lambda value: 0 <= value <= _LARGEST_SEED, "42"),
+    "max_tokens": _at_least(1, "500"),
+}
+_LOAD_RULES: Final = {
+    "context_length": _at_least(1, "8192"),
+    "gpu_layers": _at_least(0, "99"),
+    "cpu_experts": _at_least(0, "10"),
+}
+
+
+def make_answer_options(shared: SharedOptions) -> "AnswerOptions":
+    """Check the values as typed, and read the files that they name; what was left out takes the default.
+
+    Raises UsageError.
+    """
+    from g4run.cli.arguments.response_format import read_format, read_grammar_file
+    from g4run.runtime.answers.answer import AnswerOptions
+
+    _check_numbers(shared, {**_ANSWER_RULES, **_SAMPLING_RULES})
+    if any(not text for text in shared.stop or ()):
+        raise UsageError("--stop must not be empty", "leave --stop out to end where the model does")
+    if shared.format is not None and shared.grammar is not None:
+        raise UsageError("--format and --grammar exclude each other", "leave one of them out")
+    if shared.thinking_budget is not None and not shared.think:
+        raise UsageError("--thinking-budget bounds a thought, and without --think there is none", "add --think")
+    return AnswerOptions(
+        thinking=shared.think,
+        sampling=_sampling(shared),
+        seed=shared.seed,
+        max_tokens=shared.max_tokens,
+        stop=tuple(shared.stop or ()),
+        response_format=read_format(shared.format),
+        grammar=read_grammar_file(shared.grammar),
+        thinking_budget=shared.thinking_budget,
+    )
+
+
+def _sampling(shared: SharedOptions) -> SamplingParameters:
+    """Google's defaults, but for what was typed."""
+    typed = {name: getattr(shared, name) for name in _SAMPLING_RULES}
+    return replace(SamplingParameters(), **{name: value for name, value in typed.items() if value is not None})
+
+
+def make_load_options(shared: SharedOptions) -> "LoadOptions":
+    """Check the values as typed; what was left out is the plan's choice. Raises UsageError."""
+    from g4run.runtime.loading import LoadOptions
+
+    _check_numbers(shared, _LOAD_RULES)
+    return LoadOptions(
+        context_length=shared.context_length,
+        kv_type=_parse_kv_type(shared.kv),
+        gpu_layers=shared.gpu_layers,
+        cpu_expert_layers=shared.cpu_experts,
+        ignores_memory=shared.force,
+    )
+
+
+def _parse_kv_type(text: str | None) -> KvType | None:
+    if text is not None and text.lower() not in tuple(KvType):
+        raise UsageError(f"--kv must be one of {', '.join(KvType)}, not {text!r}", "--kv f16")
+    return None if text is None else KvType(text.lower())
+
+
+def _check_numbers(shared: SharedOptions, rules: Mapping[str, _Rule]) -> None:
+    for name, rule in rules.items():
+        value: int | float | None = getattr(shared, name)
+        if value is None:
+            continue
+        option = "--ctx" if name == "context_length" else f"--{name.replace('_', '-')}"
+        if not rule.accepts(value):
+            raise UsageError(f"{option} must be {rule.words}, not {value}", f"{option} {rule.example}")
+        if isinstance(value, int) and name != "seed" and value > LARGEST_COUNT:
+            raise UsageError(f"{option} must be at most {LARGEST_COUNT}, not {value}", f"{option} {rule.example}")

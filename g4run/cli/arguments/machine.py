@@ -1,0 +1,93 @@
+"""The options of `plan` and `recommend` that say which machine is asked about, and that machine."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from g4run.errors import UsageError
+from g4run.units import parse_bytes
+
+if TYPE_CHECKING:
+    from g4run.hardware.machine import Machine
+    from g4run.settings import Settings
+
+_MOST_CORES: Final = 512  # GGML_MAX_N_THREADS, ggml.h:225
+
+_LARGEST_FILE_BYTES: Final = 1 << 20  # a machine takes some 3,000; a device or a log may never end
+
+_HINT: Final = "g4run hardware --json > machine.json"  # never into the file that was named: it may be anything
+
+GpuName = Annotated[
+    str | None, typer.Option("--gpu", metavar="NAME", help='As if it had this GPU, "RTX 4090"; none: no GPU.')
+]
+Vram = Annotated[str | None, typer.Option(metavar="SIZE", help="As if its GPU had so much memory: 12GB.")]
+Ram = Annotated[str | None, typer.Option(metavar="SIZE", help="As if it had so much main memory: 32GB.")]
+Cores = Annotated[int | None, typer.Option(metavar="COUNT", help="As if it had so many physical cores.")]
+MachineFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Another machine, as `g4run hardware --json` prints it.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class MachineOptions:
+    """Which machine is asked about: this one or a file's, and what is altered of it, as typed."""
+
+    file: Path | None = None
+    gpu: str | None = None
+    vram: str | None = None
+    ram: str | None = None
+    cores: int | None = None
+
+
+def find_machine(options: MachineOptions, settings: "Settings") -> "Machine":
+    """The machine that is asked about. Raises UsageError for a file that does not describe one."""
+    from g4run.hardware.gpus.gpu_table import find_gpu
+    from g4run.planner.hypothetical_machine import alter_machine
+    from g4run.runtime.machine import inspect_this_machine
+
+    if options.cores is not None and not 1 <= options.cores <= _MOST_CORES:
+        raise UsageError(f"--cores must be between 1 and {_MOST_CORES}, not {options.cores}", "--cores 8")
+    return alter_machine(
+        inspect_this_machine(settings) if options.file is None else read_machine(options.file),
+        gpu=options.gpu,
+        vram_bytes=None if options.vram is None else parse_memory("--vram", options.vram),
+        ram_bytes=None if options.ram is None else parse_memory("--ram", options.ram),
+        cores=options.cores,
+        find_gpu=find_gpu,
+    )
+
+
+def parse_memory(option: str, text: str) -> int:
+    """An option's amount of memory in bytes. Raises UsageError."""
+    try:
+        return parse_bytes(text)
+    except ValueError:
+        raise UsageError(f"{option} must be an amount of memory, not {text!r}", f"{option} 12GB") from None
+
+
+def read_machine(path: Path) -> "Machine":
+    """A machine as `g4run hardware --json` printed it. Raises UsageError, which names what is missing."""
+    from g4run.hardware.machine_json import parse_machine
+
+    try:
+        value: object = json.loads(_read_start(path).decode("utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}", _HINT) from None
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is not JSON: {str(error)[:1].lower()}{str(error)[1:]}", _HINT) from None
+    try:
+        return parse_machine(value)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error.message}", error.hint) from None
+
+
+def _read_start(path: Path) -> bytes:
+    """A file's content. Raises OSError, and UsageError for more than a machine ever takes."""
+    with path.open("rb") as file:
+        content = file.read(_LARGEST_FILE_BYTES + 1)
+    if len(content) > _LARGEST_FILE_BYTES:
+        raise UsageError(f"{path} is too large to be a machine", _HINT)
+    return content

@@ -1,0 +1,49 @@
+"""`g4run catalog`: what this program knows of the models that can be had."""
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from g4run.cli.output import Output, Task
+from g4run.settings import read_settings
+
+catalog = typer.Typer(
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="The list of models that can be had.",
+    add_completion=False,
+)
+
+
+@catalog.callback(invoke_without_command=True)
+def start(context: typer.Context) -> None:
+    """The list of models that can be had."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@catalog.command("refresh")
+def refresh(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, failures included.")] = False,
+) -> Task:
+    """Ask the Hub which files there are now.
+
+    The answer is kept; the built-in list stays the fallback.
+    """
+    return partial(execute, as_json)
+
+
+def execute(as_json: bool, output: Output) -> int:
+    """Ask for every repository of the catalog; one that cannot be listed is named and keeps no other back."""
+    from g4run.cli.views.verify import refresh_value, render_refresh
+    from g4run.models.catalog.refresh import refresh_catalog
+    from g4run.models.hub.client import Hub
+
+    settings = read_settings()
+    report = refresh_catalog(settings.data_directory, Hub(settings).list_repository)
+    if as_json:
+        output.write_json(refresh_value(report))
+    else:
+        output.answer.write(render_refresh(report))
+    return 0

@@ -1,0 +1,121 @@
+"""`g4run chat`: a conversation in the terminal, or line by line in a pipe."""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from g4run.cli.arguments.checked_options import make_answer_options, make_load_options
+from g4run.cli.arguments.options import SharedOptions, System, expand_options
+from g4run.cli.arguments.prompt import repair_text
+from g4run.cli.output import Output, Task
+from g4run.cli.terminal.loading import open_model
+from g4run.cli.terminal.streaming import Display
+from g4run.cli.views.answer import render_greeting
+from g4run.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from g4run.models.library import Library, ModelFile
+    from g4run.models.pull.target import PullRequest
+    from g4run.models.store.store import Record
+    from g4run.runtime.answers.answer import AnswerOptions
+    from g4run.runtime.loading import LoadOptions
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A command line of `g4run chat`, its numbers checked."""
+
+    model: str | None  # None: what suits this machine
+    system: str | None
+    options: "AnswerOptions"
+    loading: "LoadOptions"
+    hides_thinking: bool
+    is_verbose: bool
+
+
+@expand_options
+def chat(
+    model: Annotated[
+        str | None, typer.Argument(metavar="[MODEL]", help="A name, the path of a GGUF file, or 'demo'.")
+    ] = None,
+    system: System = None,
+    *,
+    shared: SharedOptions,
+) -> Task:
+    """Talk to a model; without MODEL, to the best that is here.
+
+    That is what suits this machine best of what was pulled or imported. Where nothing was, the best is offered in a
+    terminal, and else the built-in one answers.
+
+    In a pipe, each line of stdin is a message, or each block between lines of \"\"\".
+    """
+    request = ChatRequest(
+        model=model,
+        system=None if system is None else repair_text(system),
+        options=make_answer_options(shared),
+        loading=make_load_options(shared),
+        hides_thinking=shared.hide_thinking,
+        is_verbose=shared.verbose,
+    )
+    return partial(execute, request)
+
+
+def execute(request: ChatRequest, output: Output) -> int:
+    """Talk until the person leaves or the pipe ends."""
+    from g4run.cli.repl.loop import converse
+    from g4run.cli.repl.session import ChatSession
+    from g4run.models.library import Library
+
+    settings = read_settings()
+    library = Library(settings)
+    file = _choose(library, request, output) if request.model is None else library.resolve(request.model)
+    display = Display(request.hides_thinking, faint=settings.colour, verbose=request.is_verbose)
+    is_interactive = _is_interactive(output)
+    with open_model(file, settings, request.loading, output.notes) as model:
+        if is_interactive:
+            output.notes.write(render_greeting(file.name, model.context_length))
+        session = ChatSession(model, request.options, request.system, output, display)
+        converse(session, _messages(settings, output, is_interactive), output, is_interactive=is_interactive)
+    return 0
+
+
+def _choose(library: "Library", request: ChatRequest, output: Output) -> "ModelFile":
+    """What to talk to where nobody said."""
+    from g4run.cli.choosing import Choosing
+    from g4run.planner.recommend.goals import RecommendRequest
+    from g4run.runtime.choose_file import inspect_measured_machine
+
+    known = inspect_measured_machine(library.settings)
+
+    def fetch(pull: "PullRequest") -> "Record":
+        from g4run.cli.pulling import Pulling
+        from g4run.models.hub.client import Hub
+
+        pulling = Pulling(library, Hub(library.settings), output, lambda: known)
+        return pulling.fetch(pulling.plan(pull))
+
+    can_ask = sys.stdin is not None and sys.stdin.isatty() and output.notes.is_terminal
+    wanted = RecommendRequest(context=request.loading.context_length, kv_type=request.loading.kv_type)
+    return Choosing(library, known, output.notes, sys.stdin if can_ask else None, fetch).run(wanted)
+
+
+def _is_interactive(output: Output) -> bool:
+    return sys.stdin is not None and sys.stdin.isatty() and output.answer.is_terminal
+
+
+def _messages(settings: Settings, output: Output, is_interactive: bool) -> Iterable[str]:
+    """Where the person's messages come from."""
+    if is_interactive:
+        from g4run.cli.repl.terminal import read_from_terminal
+
+        return read_from_terminal(settings.data_directory / "chat-history", output.notes)
+    from g4run.cli.repl.blocks import read_messages
+
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8-sig", errors="replace")
+    return read_messages(sys.stdin or ())

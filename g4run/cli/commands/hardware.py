@@ -1,0 +1,35 @@
+"""`g4run hardware`: what this machine has, and what the installed llama.cpp can use of it."""
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from g4run.cli.output import Output, Task
+from g4run.settings import read_settings
+
+
+def hardware(
+    measure: Annotated[bool, typer.Option("--measure", help="Measure the memory's bandwidth anew.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, failures included.")] = False,
+) -> Task:
+    """Show what this machine has: processors, memory, GPUs, disks.
+
+    Says what the installed llama.cpp can use of it, who else holds memory, and what to type where a GPU lies idle.
+    """
+    return partial(execute, measure, as_json)
+
+
+def execute(measure: bool, as_json: bool, output: Output) -> int:
+    """Look, and print."""
+    from g4run.cli.views.hardware import render_machine
+    from g4run.cli.views.tables import line_width
+    from g4run.hardware.machine_json import machine_value
+    from g4run.runtime.machine import inspect_this_machine
+
+    machine = inspect_this_machine(read_settings(), measure=measure)
+    if as_json:
+        output.write_json(machine_value(machine))
+    else:
+        output.answer.write(render_machine(machine, line_width(output.answer)))
+    return 0

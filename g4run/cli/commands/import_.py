@@ -1,0 +1,67 @@
+"""`g4run import`: use a GGUF file that is on this machine already."""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from g4run.cli.output import Output, Task
+from g4run.errors import ModelNotFound, UsageError
+from g4run.settings import read_settings
+
+
+def import_model(
+    path: Annotated[str | None, typer.Argument(metavar="[PATH]", help="A GGUF file, or its first part.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="What to call it; default from the file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, failures included.")] = False,
+) -> Task:
+    """Give a GGUF file a name, without a second copy.
+
+    Without PATH: list what LM Studio, Ollama and the Hugging Face cache have, with the command for each.
+    """
+    if path is None:
+        if name is not None:
+            raise UsageError("there is no path", "g4run import PATH, or g4run import alone to see what there is")
+        return partial(list_found, as_json)
+    return partial(import_path, path, name, as_json)
+
+
+def list_found(as_json: bool, output: Output) -> int:
+    """List what other programs have."""
+    from g4run.cli.views.store import found_value, render_found
+    from g4run.models.external.search import search_elsewhere
+
+    found = search_elsewhere(read_settings())
+    if as_json:
+        output.write_json(found_value(found))
+    else:
+        output.answer.write(render_found(found))
+    return 0
+
+
+def import_path(path: str, name: str | None, as_json: bool, output: Output) -> int:
+    """Check a file and give it a name."""
+    from g4run.cli.terminal.hashing import HashProgress
+    from g4run.cli.views.pull import record_value
+    from g4run.models.import_model import import_file
+    from g4run.models.store.store import Store
+
+    with HashProgress(output.notes, "reading") as progress:
+        record = import_file(Store(read_settings()), _absolute(path), name, on_progress=progress.update)
+    if as_json:
+        output.write_json(record_value(record))
+        return 0
+    output.answer.write(f"{record.name} is ready, its file is used where it is: g4run chat {record.name}\n")
+    return 0
+
+
+def _absolute(path: str) -> Path:
+    """The path that was typed, from the root, so that a ~ is expanded once only."""
+    from g4run.models.library import expand_path
+
+    file = expand_path(path)
+    try:
+        return file if file.is_absolute() else Path.cwd() / file
+    except FileNotFoundError:
+        raise ModelNotFound(f"there is no file {path}: the directory that you are in was removed", "cd ~") from None

@@ -1,0 +1,162 @@
+"""`g4run plan`: what a model would take on this machine, or on another, item by item."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from g4run.cli.arguments.machine import Cores, GpuName, MachineFile, MachineOptions, Ram, Vram, find_machine
+from g4run.cli.output import Output, Task
+from g4run.errors import UsageError
+from g4run.settings import read_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from g4run.cli.confirming import Confirmation
+    from g4run.hardware.machine import Machine
+    from g4run.models.library import Library
+    from g4run.planner.values import Plan, PlanRequest
+
+_MOST_SEQUENCES = 256  # LLAMA_MAX_SEQ, llama-cparams.h
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """The settings that a command line fixes, as typed; None leaves them to the planner."""
+
+    context: int | None = None
+    kv_type: str | None = None
+    sequences: int = 1
+    micro_batch: int | None = None
+    gpu_layers: int | None = None
+    cpu_experts: int | None = None
+
+
+def plan(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A name, the path of a GGUF file, or 'demo'.")],
+    ctx: Annotated[int | None, typer.Option("--ctx", metavar="COUNT", help="Context length in tokens.")] = None,
+    kv: Annotated[str | None, typer.Option("--kv", metavar="TYPE", help="KV cache of f16, q8_0 or q4_0.")] = None,
+    parallel: Annotated[int, typer.Option(metavar="COUNT", help="Conversations at a time.")] = 1,
+    ubatch: Annotated[int | None, typer.Option(metavar="COUNT", help="Tokens computed at once.")] = None,
+    gpu_layers: Annotated[
+        int | None, typer.Option(metavar="COUNT", help="Layers on the GPU, the head counted.")
+    ] = None,
+    cpu_experts: Annotated[
+        int | None, typer.Option(metavar="COUNT", help="Layers whose experts stay on the CPU.")
+    ] = None,
+    gpu: GpuName = None,
+    vram: Vram = None,
+    ram: Ram = None,
+    cores: Cores = None,
+    machine: MachineFile = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, failures included.")] = False,
+) -> Task:
+    """Show what a model takes on each device.
+
+    With the settings that follow, and the longest context that fits. A model that is not here is planned from its
+    header on the Hub, or without the network from the catalog; of one that is here, llama.cpp is asked as well.
+    """
+    options = PlanOptions(ctx, kv, parallel, ubatch, gpu_layers, cpu_experts)
+    return partial(_execute, model, options, MachineOptions(machine, gpu, vram, ram, cores), as_json)
+
+
+def _execute(model: str, options: PlanOptions, machine_options: MachineOptions, as_json: bool, output: Output) -> int:
+    from g4run.cli.planned_model import find_planned_model
+    from g4run.cli.views.plan import plan_value, render_plan
+    from g4run.cli.views.tables import line_width
+    from g4run.models.library import Library
+    from g4run.planner.fixed_settings import check_request
+    from g4run.planner.placement import plan_with_drafter
+
+    settings = read_settings()
+    library = Library(settings)
+    request = make_request(options)
+    machine = find_machine(machine_options, settings)  # first: what is typed wrong needs no network to be told
+    planned = find_planned_model(library, model, machine, output.notes)
+    check_request(request, planned.shape, machine)
+    found = plan_with_drafter(planned.shape, planned.drafter_bytes, machine, request)
+    advice = "" if found.ledger.fits else find_advice(library, found, machine, request)
+    confirmation = _confirm(found, planned.path, machine, machine_options)
+    if as_json:
+        output.write_json(plan_value(found, advice, confirmation, projector_bytes=planned.projector_bytes))
+    else:
+        width, projector_bytes = line_width(output.answer), planned.projector_bytes
+        output.answer.write(render_plan(found, advice, confirmation, width, projector_bytes=projector_bytes))
+    return 0
+
+
+def _confirm(found: "Plan", path: "Path | None", machine: "Machine", machine_options: MachineOptions) -> "Confirmation":
+    """llama.cpp's own figures, where it can be asked: it knows this machine alone, and needs the file."""
+    from g4run.cli.confirming import ELSEWHERE, NOT_HERE, Confirmation, confirm_plan
+
+    if path is None:
+        return Confirmation(not_asked=NOT_HERE)
+    if machine_options != MachineOptions():
+        return Confirmation(not_asked=ELSEWHERE)
+    return confirm_plan(found, path, machine)
+
+
+def make_request(options: PlanOptions) -> "PlanRequest":
+    """Check what was typed and make it one. Raises UsageError."""
+    from g4run.engine.parameters import LARGEST_COUNT, KvType
+    from g4run.planner.values import PlanRequest
+
+    kv_type = None if options.kv_type is None else options.kv_type.lower()
+    if kv_type is not None and kv_type not in tuple(KvType):
+        raise UsageError(f"--kv must be one of {', '.join(KvType)}, not {options.kv_type!r}", "--kv f16")
+    return PlanRequest(
+        context=_within("--ctx", options.context, 1, LARGEST_COUNT, 8192),
+        kv_type=None if kv_type is None else KvType(kv_type),
+        sequences=_within("--parallel", options.sequences, 1, _MOST_SEQUENCES, 4) or 1,
+        micro_batch=_within("--ubatch", options.micro_batch, 1, LARGEST_COUNT, 512),
+        gpu_layers=_within("--gpu-layers", options.gpu_layers, 0, LARGEST_COUNT, 99),
+        cpu_expert_layers=_within("--cpu-experts", options.cpu_experts, 0, LARGEST_COUNT, 10),
+    )
+
+
+def _within(option: str, value: int | None, least: int, most: int, example: int) -> int | None:
+    if value is not None and not least <= value <= most:
+        raise UsageError(f"{option} must be between {least} and {most}, not {value}", f"{option} {example}")
+    return value
+
+
+def find_advice(library: "Library", found: "Plan", machine: "Machine", request: "PlanRequest") -> str:
+    """What would fit, in one sentence: a shorter context, other settings, a smaller file, or nothing."""
+    from dataclasses import replace
+
+    from g4run.planner.placement import lacking_bytes, plan_model
+    from g4run.units import render_bytes, render_count
+
+    fitting = {kv_type: longest for kv_type, longest in found.max_context.items() if longest}
+    if request.kv_type is not None:
+        fitting = {kv_type: longest for kv_type, longest in fitting.items() if kv_type is request.kv_type} or fitting
+    for kv_type, longest in fitting.items():
+        return f"With --ctx {longest} --kv {kv_type.value} it would."
+    free = plan_model(found.shape, machine, replace(request, gpu_layers=None, cpu_expert_layers=None, context=None))
+    if free.ledger.fits:
+        return f"With a context of {render_count(free.settings.context)} and layers left to choose it would."
+    missing = f"{render_bytes(lacking_bytes(found.ledger))} are missing"
+    smaller = _find_smaller(library, found, machine)
+    return f"{missing}; {smaller} would fit." if smaller else f"{missing}, and no smaller file of this size fits."
+
+
+def _find_smaller(library: "Library", found: "Plan", machine: "Machine") -> str | None:
+    """The largest file of the same size in the catalog that fits, by name."""
+    from dataclasses import replace
+
+    from g4run.planner.memory.catalog_weights import shape_of_catalog
+    from g4run.planner.placement import plan_model
+    from g4run.planner.recommend.quality import is_acceptable
+    from g4run.planner.values import PlanRequest
+
+    label = found.shape.architecture.size_label
+    for facts in library.catalog.sizes:
+        if facts.label == label:
+            acceptable = (file for file in library.catalog.available(facts.size) if is_acceptable(file.quantization))
+            files = sorted(acceptable, key=lambda file: -file.size_bytes)
+            shapes = ((file, replace(shape_of_catalog(file, facts), projector_bytes=0)) for file in files)
+            plans = ((file, plan_model(shape, machine, PlanRequest())) for file, shape in shapes)
+            return next((file.name for file, plan in plans if plan.ledger.fits), None)
+    return None

@@ -1,0 +1,159 @@
+"""`g4run pull`: bring a model here, or only say what that would take."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from g4run.cli.output import Output, Task
+from g4run.cli.views.answer import error_value, render_error
+from g4run.errors import G4RunError, Interrupted, UsageError
+from g4run.settings import read_settings
+
+if TYPE_CHECKING:
+    from g4run.cli.pulling import Pulling
+    from g4run.models.library import Library
+    from g4run.models.pull.plan import PullPlan
+    from g4run.models.pull.target import PullRequest
+
+
+@dataclass(frozen=True, slots=True)
+class PullCommand:
+    """A command line of `g4run pull`, its options checked."""
+
+    names: tuple[str, ...]
+    revision: str | None
+    with_projector: bool
+    with_drafter: bool
+    is_dry_run: bool
+    as_json: bool
+
+
+def pull(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="gemma4:26b, hf.co/USER/REPO:QUANT, ...")
+    ] = None,
+    takes_all: Annotated[bool, typer.Option("--all", help="The newest of every model that came from the Hub.")] = False,
+    revision: Annotated[
+        str | None, typer.Option(metavar="REVISION", help="A branch, tag or commit of the repository.")
+    ] = None,
+    no_projector: Annotated[
+        bool, typer.Option("--no-projector", help="Leave out the file for images and sound.")
+    ] = False,
+    drafter: Annotated[bool, typer.Option("--drafter", help="Fetch the drafter too, which speeds answers up.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be fetched, and stop.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one object a line, failures included.")] = False,
+) -> Task:
+    """Fetch models from the Hugging Face Hub.
+
+    They come into its own cache, where other tools find them too.
+
+    The name of a size (gemma4:26b) fetches the quantization that suits this machine, as `g4run recommend` says.
+
+    What was stopped goes on where it was with the same command.
+    """
+    if bool(names) == takes_all:
+        problem = "--all and a name exclude each other" if names else "there is no name"
+        raise UsageError(problem, "g4run pull gemma4, or g4run pull --all")
+    if takes_all and revision is not None:
+        raise UsageError("--revision and --all exclude each other", "g4run pull NAME --revision REVISION")
+    if revision is not None and not revision.strip():
+        raise UsageError("--revision is empty", "g4run pull NAME --revision main")
+    command = PullCommand(
+        names=tuple(names or ()),
+        revision=revision,
+        with_projector=not no_projector,
+        with_drafter=drafter,
+        is_dry_run=dry_run,
+        as_json=as_json,
+    )
+    return partial(execute, command)
+
+
+def execute(command: PullCommand, output: Output) -> int:
+    """Pull each name; where there are several, one that fails does not keep the others back."""
+    from g4run.cli.pulling import Pulling
+    from g4run.models.hub.client import Hub
+    from g4run.models.library import Library
+    from g4run.runtime.choose_file import inspect_measured_machine
+
+    settings = read_settings()
+    library = Library(settings)
+    find_machine = cache(partial(inspect_measured_machine, settings))
+    pulling = Pulling(library, Hub(settings), output, find_machine, as_json=command.as_json)
+    requests = tuple(_requests(command, library))
+    if not requests:
+        output.notes.write("no model came from the Hub yet: g4run pull gemma4\n")
+    failures = []
+    for request in requests:
+        try:
+            _pull_one(command, pulling, request, output)
+        except G4RunError as error:
+            if len(requests) == 1 or isinstance(error, Interrupted):
+                raise
+            failures.append((request.name, error))
+            _report(request.name, error, command, output)
+    if failures:
+        raise _summary(failures, len(requests))
+    return 0
+
+
+def _requests(command: PullCommand, library: "Library") -> Iterator["PullRequest"]:
+    """What to pull: the names, or whatever the store has from the Hub."""
+    from g4run.models.pull.target import PullRequest, update_request
+
+    for name in command.names:
+        yield PullRequest(name, command.revision, command.with_projector, command.with_drafter)
+    if not command.names:
+        for record in library.store.records():
+            if record.repository is not None:
+                request = update_request(record)
+                yield replace(
+                    request,
+                    with_projector=request.with_projector and command.with_projector,
+                    with_drafter=request.with_drafter or command.with_drafter,
+                )
+
+
+def _pull_one(command: PullCommand, pulling: "Pulling", request: "PullRequest", output: Output) -> None:
+    from g4run.cli.terminal.progress import write_event
+    from g4run.cli.views.pull import record_value, render_ready
+
+    plan = pulling.plan(request)
+    if command.is_dry_run:
+        _show_plan(plan, command, output)
+        return
+    record = pulling.fetch(plan)
+    if command.as_json:
+        write_event(output, "done", record_value(record))
+    else:
+        output.notes.write(render_ready(record.name))
+
+
+def _show_plan(plan: "PullPlan", command: PullCommand, output: Output) -> None:
+    from g4run.cli.terminal.progress import write_event
+    from g4run.cli.views.pull import plan_value, render_plan, render_refusal
+    from g4run.cli.views.tables import line_width
+
+    if command.as_json:
+        write_event(output, "plan", plan_value(plan))
+    else:
+        output.answer.write(render_plan(plan, line_width(output.answer)) + render_refusal(plan))
+
+
+def _report(name: str, error: G4RunError, command: PullCommand, output: Output) -> None:
+    from g4run.cli.terminal.progress import write_event
+
+    if command.as_json:
+        write_event(output, "failed", {"name": name, **error_value(error)})
+    else:
+        output.notes.write(render_error(error))
+
+
+def _summary(failures: Sequence[tuple[str, G4RunError]], count: int) -> G4RunError:
+    """One error for several, of the first one's kind."""
+    names = [name for name, _ in failures]
+    message = f"{len(failures)} of {count} names could not be pulled: {', '.join(names)}"
+    return type(failures[0][1])(message, f"g4run pull {' '.join(names)}")

@@ -1,0 +1,135 @@
+"""`g4run show`: what a model is, from its header, without loading it."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
+
+import typer
+
+from g4run.cli.output import Output, Task
+from g4run.errors import UsageError
+from g4run.settings import Settings, read_settings
+from g4run.units import render_bytes
+
+if TYPE_CHECKING:
+    from g4run.models.details import ModelDetails
+    from g4run.models.hub.client import Hub
+
+Part: TypeAlias = Literal["modelfile", "parameters", "template", "system", "license"]
+_WHAT_IS_MISSING: Final = {
+    "template": "the file carries no chat template",
+    "system": "the model has no system message of its own",
+    "license": "neither the file nor the catalog says which licence it has",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ShowRequest:
+    """A command line of `g4run show`; `part` is the one thing that is to be printed, None for everything."""
+
+    name: str
+    part: Part | None
+    is_verbose: bool
+    as_json: bool
+
+
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name, the path of a GGUF file, or 'demo'.")],
+    modelfile: Annotated[bool, typer.Option("--modelfile", help="Only the Modelfile that makes this model.")] = False,
+    parameters: Annotated[bool, typer.Option("--parameters", help="Only the sampling defaults.")] = False,
+    template: Annotated[bool, typer.Option("--template", help="Only the chat template in the file.")] = False,
+    system: Annotated[bool, typer.Option("--system", help="Only the system message.")] = False,
+    show_license: Annotated[bool, typer.Option("--license", help="Only the licence.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Add all metadata and all tensors.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, failures included.")] = False,
+) -> Task:
+    """Show what a model is and what it can do.
+
+    Of a model that is not on this machine, the header alone is read over the network.
+    """
+    given: dict[Part, bool] = {
+        "modelfile": modelfile,
+        "parameters": parameters,
+        "template": template,
+        "system": system,
+        "license": show_license,
+    }
+    parts = [part for part, is_wanted in given.items() if is_wanted]
+    if len(parts) > 1:
+        raise UsageError(f"--{parts[0]} and --{parts[1]} exclude each other", f"g4run show {name} --{parts[0]}")
+    return partial(execute, ShowRequest(name, parts[0] if parts else None, verbose, as_json))
+
+
+def execute(request: ShowRequest, output: Output) -> int:
+    """Print what was asked for."""
+    from g4run.cli.views.show import details_value
+    from g4run.models.details import inspect_details
+    from g4run.models.library import Library
+
+    settings = read_settings()
+    details = inspect_details(Library(settings), request.name, partial(_open_hub, settings))
+    if details.wire_bytes is not None:
+        cost = f"{render_bytes(details.wire_bytes)} read" if details.wire_bytes else "nothing read, it was kept"
+        output.notes.write(f"the header is on the Hub: {cost}\n")
+    if request.part is not None:
+        _show_part(request, request.part, details, output)
+    elif request.as_json:
+        output.write_json(details_value(details, verbose=request.is_verbose))
+    else:
+        _show_all(request, details, output)
+    return 0
+
+
+def _open_hub(settings: Settings) -> "Hub":
+    from g4run.models.hub.client import Hub
+
+    return Hub(settings)
+
+
+def _show_all(request: ShowRequest, details: "ModelDetails", output: Output) -> None:
+    from g4run.cli.views.show import render_details, render_metadata, render_tensors
+    from g4run.cli.views.tables import line_width
+
+    width = line_width(output.answer)
+    output.answer.write(render_details(details))
+    if request.is_verbose:
+        output.answer.write(render_metadata(details.header, width))
+        output.answer.write(render_tensors(details.header, width))
+
+
+def _show_part(request: ShowRequest, part: Part, details: "ModelDetails", output: Output) -> None:
+    text = _part_text(part, details)
+    if request.as_json:
+        output.write_json({"name": details.name, **_part_value(part, details, text)})
+    elif text:
+        output.answer.write(text.removesuffix("\n") + "\n")
+    else:
+        output.notes.write(f"{_WHAT_IS_MISSING.get(part, f'there is no {part}')}\n")
+
+
+def _part_value(part: Part, details: "ModelDetails", text: str) -> dict[str, object]:
+    from g4run.cli.views.show import license_value, sampling_value
+
+    match part:
+        case "parameters":
+            return {part: sampling_value(details)}
+        case "license":
+            return license_value(details)
+        case "modelfile" | "template" | "system":
+            return {part: text}
+
+
+def _part_text(part: Part, details: "ModelDetails") -> str:
+    from g4run.cli.views.show import render_license, render_modelfile, render_parameters
+
+    match part:
+        case "modelfile":
+            return render_modelfile(details)
+        case "parameters":
+            return render_parameters(details)
+        case "template":
+            return details.template or ""
+        case "license":
+            return render_license(details)
+        case "system":
+            return ""

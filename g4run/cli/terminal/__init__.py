@@ -1,0 +1,1 @@
+"""What moves on a terminal: streaming answers, progress bars, status lines."""

@@ -1,0 +1,124 @@
+"""How far a pull is, on a terminal: one bar a file, with bytes, speed and time left."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import TransferSpeedColumn as SpeedColumn
+
+from g4run.cli.output import Stream
+from g4run.cli.terminal.progress import Phase, PullProgress
+from g4run.cli.views.pull import file_label, render_plan
+from g4run.cli.views.tables import cut_middle, line_width
+
+if TYPE_CHECKING:
+    from g4run.models.pull.plan import PlannedFile, PullPlan
+
+_LABEL_WIDTH: Final = 30  # columns; what is left of 80 holds a bar, the bytes, the speed and the time
+_WHOLE_WIDTH: Final = 74  # of a terminal that has room for all of these
+_MARGIN: Final = 3  # columns: "^C", which the terminal writes at the end of the last line, must not begin another one
+_FIGURES_WIDTH: Final = 6  # of " 100 %"
+_DRAWN_A_SECOND: Final = 5
+
+
+class BarProgress(PullProgress):
+    """One bar a file, drawn by rich on stderr; what was here before counts, and no bar goes back."""
+
+    def __init__(self, notes: Stream, console: Console) -> None:
+        super().__init__()
+        self._notes = notes
+        is_narrow = console.width < _WHOLE_WIDTH
+        self._label_width = _LABEL_WIDTH
+        if is_narrow:
+            self._label_width = max(1, min(_LABEL_WIDTH, console.width - _FIGURES_WIDTH - _MARGIN))
+        self._bars = _Bars(
+            *(_narrow_columns() if is_narrow else _columns()),
+            console=console,
+            expand=True,
+            refresh_per_second=_DRAWN_A_SECOND,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def close(self) -> None:
+        """Leave the last state of the bars on the screen, and give the cursor back."""
+        self._bars.stop()
+
+    def _show_plan(self, plan: "PullPlan") -> None:
+        self._notes.write(render_plan(plan, line_width(self._notes)))
+
+    def _show_start(self, phase: Phase) -> None:
+        if phase.file.source == "download":
+            self._bars.start()
+            self._draw(phase, file_label(phase.file))
+
+    def _show_progress(self, phase: Phase) -> None:
+        self._draw(phase, f"verifying {file_label(phase.file)}" if phase.is_hashing else file_label(phase.file))
+
+    def _show_waiting(self, file: "PlannedFile") -> None:
+        self._describe(file, f"waiting for {file_label(file)}")
+
+    def _show_verifying(self, phase: Phase) -> None:
+        self._bars.start()
+        self._draw(phase, f"verifying {file_label(phase.file)}")
+
+    def _show_end(self, file: "PlannedFile", path: Path) -> None:
+        task = self._tasks.get(file.path)
+        if task is not None:
+            self._bars.update(task, completed=file.size_bytes, description=self._label(file_label(file)))
+
+    def _draw(self, phase: Phase, label: str) -> None:
+        file = phase.file
+        task = self._tasks.get(file.path)
+        if task is None:
+            self._tasks[file.path] = self._bars.add_task(
+                self._label(label), total=file.size_bytes, completed=phase.done_bytes
+            )
+        else:
+            self._bars.update(task, completed=phase.done_bytes, description=self._label(label))
+
+    def _describe(self, file: "PlannedFile", label: str) -> None:
+        task = self._tasks.get(file.path)
+        if task is not None:
+            self._bars.update(task, description=self._label(label))
+
+    def _label(self, text: str) -> str:
+        """A name that fits beside its bar, and moves no cursor."""
+        plain = "".join(character if character.isprintable() else "\ufffd" for character in text)
+        return f"{cut_middle(plain, self._label_width):<{self._label_width}}"
+
+
+class _Bars(Progress):
+    """rich's bars, with a margin on the right."""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        """The table of all bars."""
+        yield _Narrower(self.make_tasks_table(self.tasks))
+
+
+class _Narrower:
+    """Something drawn with a margin on the right that nothing is written to, spaces neither."""
+
+    def __init__(self, drawn: RenderableType) -> None:
+        self._drawn = drawn
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from console.render(self._drawn, options.update_width(max(1, options.max_width - _MARGIN)))
+
+
+def _columns() -> tuple[ProgressColumn, ...]:
+    return (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        DownloadColumn(),
+        SpeedColumn(),
+        TimeRemainingColumn(compact=True),
+    )
+
+
+def _narrow_columns() -> tuple[ProgressColumn, ...]:
+    """Name and percentage: a bar that goes over two lines tells nothing."""
+    return (TextColumn("{task.description}", markup=False), TextColumn("{task.percentage:>3.0f} %", markup=False))

@@ -1,0 +1,154 @@
+"""Values as the text that a person reads, and as the JSON that a program reads."""
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from g4run.errors import G4RunError, Pointer
+from g4run.units import render_count, render_rate, render_seconds
+
+if TYPE_CHECKING:
+    from g4run.chat.messages import MediaPart, ToolCall
+    from g4run.chat.render import Prompt
+    from g4run.planner.values import Plan
+    from g4run.runtime.answers.answer import Answer, AnswerOptions, Timings, Usage
+
+_LONGEST_SOURCE = 50  # columns; a data URI has millions
+
+
+def render_error(error: G4RunError, width: int | None = None) -> str:
+    """Write a failure as one sentence, the place it is about with a mark below, and the hint on a line of its own."""
+    hint = f"Hint: {error.hint}\n" if error.hint else ""
+    return f"Error: {error.message}\n{_render_place(error.pointer, width)}{hint}"
+
+
+def _render_place(pointer: Pointer | None, width: int | None) -> str:
+    if pointer is None:
+        return ""
+    from g4run.cli.views.pointers import render_pointer
+
+    return render_pointer(pointer, width)
+
+
+def error_value(error: G4RunError) -> dict[str, object]:
+    """Give a failure as the object that stands in the answer's place."""
+    value: dict[str, object] = {"code": error.code, "message": error.message, "hint": error.hint}
+    if error.pointer is not None:
+        value["pointer"] = asdict(error.pointer)
+    return {"error": value}
+
+
+def answer_value(model: str, answer: "Answer", plan: "Plan", *, hide_thinking: bool) -> dict[str, object]:
+    """Give a whole answer, and how the model was loaded; tool calls in OpenAI's shape, hidden thinking null."""
+    from g4run.chat.openai_shape import render_call
+    from g4run.cli.views.plan import settings_value
+
+    usage = answer.usage
+    return {
+        "model": model,
+        "content": answer.content,
+        "thinking": None if hide_thinking else answer.thinking,
+        "tool_calls": [render_call(call) for call in answer.tool_calls],
+        "finish_reason": answer.finish_reason.value,
+        "usage": {**asdict(usage), "total_tokens": usage.prompt_tokens + usage.completion_tokens},
+        "timings": {name: round(value, 6) for name, value in asdict(answer.timings).items()},
+        "seed": answer.seed,
+        "placement": plan.placement.value,
+        "settings": settings_value(plan),
+    }
+
+
+def prompt_value(model: str, prompt: "Prompt") -> dict[str, object]:
+    """Give a rendered prompt whole and in pieces, so that a person's `<|turn>` differs from the template's."""
+    from g4run.chat.render import ControlPiece, MediaPiece
+
+    def piece_kind(piece: object) -> str:
+        if isinstance(piece, MediaPiece):
+            return piece.kind
+        return "control" if isinstance(piece, ControlPiece) else "text"
+
+    return {
+        "model": model,
+        "prompt": prompt.text,
+        "pieces": [{"kind": piece_kind(piece), "text": piece.text} for piece in prompt.pieces],
+        "media": [{"kind": piece.kind, "source": media_source(piece.source)} for piece in prompt.media],
+    }
+
+
+def media_source(part: "MediaPart") -> str:
+    """Name where a medium comes from; base64 data is cut after what tells its kind."""
+    source = part.source
+    return source if len(source) <= _LONGEST_SOURCE else f"{source[: _LONGEST_SOURCE - 3]}..."
+
+
+def render_media_slots(prompt: "Prompt") -> str:
+    """Name what goes into each media slot, in order."""
+    lines = (
+        f"slot {number}: {piece.kind}, {media_source(piece.source)}" for number, piece in enumerate(prompt.media, 1)
+    )
+    return "".join(f"{line}\n" for line in lines)
+
+
+def render_tool_call(call: "ToolCall") -> str:
+    """Write a call as a person would: get_weather({"city": "Paris"})."""
+    return f"{call.name}({json.dumps(call.arguments, ensure_ascii=False, default=dict)})"
+
+
+def render_timings(answer: "Answer") -> str:
+    """Write counts and speeds in the eight lines that people compare between runners; two more where it drafted."""
+    timings: Timings = answer.timings
+    usage = answer.usage
+    cached = f", {usage.cached_tokens} from cache" if usage.cached_tokens else ""
+    lines = (
+        ("total duration", render_seconds(timings.total_seconds)),
+        ("load duration", render_seconds(timings.load_seconds)),
+        ("prompt eval count", f"{usage.evaluated_tokens} token(s){cached}"),
+        ("prompt eval duration", render_seconds(timings.prompt_seconds)),
+        ("prompt eval rate", render_rate(timings.prompt_tokens_per_second)),
+        ("eval count", f"{usage.completion_tokens} token(s)"),
+        ("eval duration", render_seconds(timings.generation_seconds)),
+        ("eval rate", render_rate(timings.generation_tokens_per_second)),
+        *_draft_lines(usage, timings.draft_gain),
+    )
+    return "".join(f"{label + ':':<22}{value}\n" for label, value in lines)
+
+
+def _draft_lines(usage: "Usage", gain: float) -> tuple[tuple[str, str], ...]:
+    """How many of the guessed tokens were right, and whether guessing goes on; nothing where none was guessed."""
+    if not usage.drafted_tokens:
+        return ()
+    share = usage.accepted_tokens / usage.drafted_tokens
+    return (
+        ("draft acceptance", f"{usage.accepted_tokens} of {usage.drafted_tokens} token(s), {share:.0%}"),
+        ("drafting", f"on, {gain:.2f} times as fast" if gain > 1 else "off, not known to be faster here"),
+    )
+
+
+def render_end_note(answer: "Answer", options: "AnswerOptions", context_length: int) -> str:
+    """Say why an answer ended where nobody would expect it; empty where it ended as answers do."""
+    from g4run.runtime.answers.answer import FinishReason
+
+    match answer.finish_reason:
+        case FinishReason.LENGTH:
+            return _render_length_note(answer, options, context_length)
+        case FinishReason.LOOP:
+            return "Note: the answer was ended: it only repeated itself, which its grammar allows for ever\n"
+        case FinishReason.DEADLINE:
+            return "Note: the answer was cut: its time was over\n"
+        case FinishReason.FAILED:
+            return "Note: the answer was cut: no token could follow, or its grammar is too ambiguous to go on\n"
+    return ""
+
+
+def _render_length_note(answer: "Answer", options: "AnswerOptions", context_length: int) -> str:
+    """Say which limit an answer met: one that is held to a form is closed there, if it can be."""
+    done = "ended early" if options.is_held else "cut"
+    room = context_length + 1 - answer.usage.prompt_tokens  # the last token needs no place in the context
+    if options.max_tokens is not None and options.max_tokens <= room:
+        return f"Note: the answer was {done} at {render_count(options.max_tokens)} tokens (--max-tokens)\n"
+    return f"Note: the answer was {done}: the context of {render_count(context_length)} tokens is full (--ctx)\n"
+
+
+def render_greeting(model: str, context_length: int) -> str:
+    """Say what is loaded, and where the chat's commands are."""
+    return f"{model} is ready, with a context of {render_count(context_length)} tokens; /help lists the commands.\n\n"

@@ -1,0 +1,120 @@
+"""What `g4run hardware` says of a machine."""
+
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from g4run.cli.views.tables import render_pairs
+from g4run.units import render_bytes
+
+if TYPE_CHECKING:
+    from g4run.hardware.machine import Bandwidth, Disk, Gpu, GpuProcess, Machine, Platform
+    from g4run.hardware.memory import Memory
+    from g4run.hardware.processors import Processors
+
+_USUAL_WIDTH: Final = 80
+_NAME_WIDTH: Final = 15  # of the longest name of a pair, so that all sections stand in line
+_KINDS: Final = {"discrete": "its own", "integrated": "part of main memory", "unified": "main memory"}
+
+
+def render_machine(machine: "Machine", width: int | None) -> str:
+    """Everything, a section each; lines that would be longer than `width` or 80 go on below."""
+    pairs = [("system", _render_platform(machine.platform)), ("llama.cpp", _render_backends(machine))]
+    sections = [_section("", pairs, width), _section("Processors", _processor_pairs(machine.processors), width)]
+    sections.append(_section("Memory", _memory_pairs(machine), width))
+    sections += [_section(f"GPU {gpu.name}", _gpu_pairs(gpu), width) for gpu in machine.gpus]
+    if not machine.gpus:
+        sections.append("GPU\n  none found\n")
+    sections.append(_section("Disks", [_disk_pair(disk) for disk in machine.disks], width))
+    return "\n".join(sections) + render_advice(machine, width)
+
+
+def _section(title: str, pairs: Sequence[tuple[str, str]], width: int | None) -> str:
+    """Names and values; a long value goes on below itself."""
+    room = max(20, (width or _USUAL_WIDTH) - _NAME_WIDTH - 4)
+    lines: list[tuple[str, str]] = []
+    for name, value in pairs:
+        first, *more = textwrap.wrap(value, room, break_long_words=False, break_on_hyphens=False) or [""]
+        lines += [(f"{name:<{_NAME_WIDTH}}", first), *(("", line) for line in more)]
+    return (f"{title}\n" if title else "") + render_pairs(lines)
+
+
+def _render_platform(platform: "Platform") -> str:
+    places = [(platform.is_wsl, "in WSL"), (platform.is_container, "in a container")]
+    return ", ".join([f"{platform.system} on {platform.architecture}", *(text for is_so, text in places if is_so)])
+
+
+def _render_backends(machine: "Machine") -> str:
+    return f"built for {', '.join(machine.build.backends)}" if machine.build.backends else "does not answer"
+
+
+def _processor_pairs(processors: "Processors") -> Sequence[tuple[str, str]]:
+    pairs = [("model", processors.model or "unknown"), ("cores", _render_cores(processors))]
+    if processors.quota is not None:
+        pairs.append(("quota", f"{processors.quota:g} processors, by the container"))
+    pairs.append(("threads to use", str(processors.threads)))
+    return [*pairs, ("instructions", " ".join(processors.instruction_sets) or "unknown")]
+
+
+def _render_cores(processors: "Processors") -> str:
+    """Such as "8 of 16, affinity keeps the others; 16 threads"."""
+    text = str(processors.physical_cores)
+    if processors.performance_cores is not None:
+        text += f", {processors.performance_cores} of them fast"
+    if processors.installed_cores > processors.physical_cores:
+        text += f" of {processors.installed_cores}, as affinity has it"
+    return f"{text}; {processors.logical_processors} logical" if processors.logical_processors else text
+
+
+def _memory_pairs(machine: "Machine") -> Sequence[tuple[str, str]]:
+    pairs = [("total", render_bytes(machine.memory.total_bytes))]
+    if machine.memory.limit_bytes is not None:
+        pairs.append(("limit", f"{render_bytes(machine.memory.limit_bytes)}, by the container"))
+    pairs.append(("available", _render_available(machine.memory)))
+    pairs.append(("bandwidth", _render_bandwidth(machine.memory_bandwidth)))
+    return [*pairs, *_process_pairs(machine.memory_processes)]
+
+
+def _render_available(memory: "Memory") -> str:
+    return f"{render_bytes(memory.available_bytes)}, what the system keeps of files included"
+
+
+def _render_bandwidth(bandwidth: "Bandwidth") -> str:
+    source = {"measured": "measured here", "nominal": "nominal, unconfirmed", "assumed": "assumed"}[
+        bandwidth.source.value
+    ]
+    return f"{bandwidth.bytes_per_second / 1e9:.0f} GB/s, {source}"
+
+
+def _gpu_pairs(gpu: "Gpu") -> Sequence[tuple[str, str]]:
+    pairs = [
+        ("backend", gpu.backend or "none: the installed llama.cpp cannot use it"),
+        ("memory", f"{render_bytes(gpu.total_bytes)}, {_KINDS[gpu.kind.value]}"),
+        ("free", render_bytes(gpu.free_bytes)),
+        ("bandwidth", _render_bandwidth(gpu.bandwidth) if gpu.bandwidth else "unknown"),
+    ]
+    if gpu.half_precision_flops is not None:
+        pairs.append(("half precision", f"{gpu.half_precision_flops / 1e12:.0f} TFLOPS, nominal, unconfirmed"))
+    return [*pairs, *_process_pairs(gpu.processes)]
+
+
+def _process_pairs(processes: "Sequence[GpuProcess]") -> Sequence[tuple[str, str]]:
+    """Who holds how much, the heading beside the first."""
+    names = ["held by", *[""] * len(processes)]
+    return [
+        (name, f"{process.name} {render_bytes(process.used_bytes)} (process {process.pid})")
+        for name, process in zip(names, processes, strict=False)
+    ]
+
+
+def _disk_pair(disk: "Disk") -> tuple[str, str]:
+    return (f"{render_bytes(disk.free_bytes)} free", f"of {render_bytes(disk.total_bytes)}: {disk.path}")
+
+
+def render_advice(machine: "Machine", width: int | None) -> str:
+    """The sentence, wrapped, and below it the command on one line, to be copied."""
+    if not machine.build.advice:
+        return ""
+    advice = machine.build.advice[:1].upper() + machine.build.advice[1:] + "."
+    command = f"  {machine.build.command}\n" if machine.build.command else ""
+    return f"\n{textwrap.fill(advice, width or _USUAL_WIDTH)}\n{command}"

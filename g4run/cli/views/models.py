@@ -1,0 +1,228 @@
+"""Tables of models, those that are here and those that can be had, and the same as JSON."""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from g4run.cli.views.tables import Column, render_table
+from g4run.units import render_bytes
+
+if TYPE_CHECKING:
+    from g4run.models.catalog.catalog import Quality
+    from g4run.models.store.store import DamagedEntry
+
+BUILT_IN: Final = "built in"
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_AGES: Final = (
+    (365 * _DAY, "year"),
+    (30 * _DAY, "month"),
+    (7 * _DAY, "week"),
+    (_DAY, "day"),
+    (_HOUR, "hour"),
+    (_MINUTE, "minute"),
+)
+_MODEL_COLUMNS: Final = (
+    Column("NAME", gives_way=True),
+    Column("ID"),
+    Column("SIZE", is_number=True),
+    Column("QUANT"),
+    Column("MODIFIED"),
+    Column("FITS"),
+)
+_AVAILABLE_COLUMNS: Final = (
+    Column("NAME", gives_way=True),
+    Column("QUANT"),
+    Column("SIZE", is_number=True),
+    Column("BITS", is_number=True),
+    Column("QUALITY"),
+    Column("FITS"),
+    Column("HERE"),
+)
+_CHOICE_NOTE: Final = "`g4run pull` of such a name takes another where that suits this machine better"
+
+
+@dataclass(frozen=True, slots=True)
+class ListedModel:
+    """A model that is here; `modified_at` is RFC 3339, None for the built-in one; `fit` is yes, tight or no."""
+
+    name: str
+    id: str
+    size_bytes: int
+    size_label: str
+    parameters: int
+    quantization: str
+    modified_at: str | None
+    fit: str
+    repository: str | None
+    commit: str | None
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AvailableModel:
+    """A model that can be had; None stands for what is not known, and `is_confirmed` for a file that was seen there."""
+
+    name: str
+    repository: str
+    paths: tuple[str, ...]
+    quantization: str | None
+    size_bytes: int | None
+    size_is_exact: bool
+    bits_per_weight: float | None
+    quality: "Quality | None"
+    fit: str | None
+    is_confirmed: bool
+    is_installed: bool
+    short_names: tuple[str, ...] = ()  # the names of a size that mean this very file: gemma4, gemma4:e4b
+
+
+def render_age(moment: str, now: datetime) -> str:
+    """How long ago an RFC 3339 moment was: '3 days ago'."""
+    seconds = (now - datetime.fromisoformat(moment)).total_seconds()
+    for length, unit in _AGES:
+        if seconds >= length:
+            count = int(seconds // length)
+            return f"{count} {unit}{'' if count == 1 else 's'} ago"
+    return "just now"
+
+
+def render_models(models: Sequence[ListedModel], now: datetime, width: int | None) -> str:
+    """The models that are here, as a table."""
+    rows = [
+        (
+            model.name,
+            model.id,
+            render_bytes(model.size_bytes),
+            model.quantization,
+            BUILT_IN if model.modified_at is None else render_age(model.modified_at, now),
+            model.fit,
+        )
+        for model in models
+    ]
+    return render_table(_MODEL_COLUMNS, rows, width)
+
+
+def models_value(models: Sequence[ListedModel], damaged: Sequence["DamagedEntry"]) -> dict[str, object]:
+    """The models that are here, as a program reads them."""
+    return {
+        "models": [_model_value(model) for model in models],
+        "damaged": [{"name": entry.name, "path": str(entry.path), "problem": entry.problem} for entry in damaged],
+    }
+
+
+def render_damaged(entry: "DamagedEntry") -> str:
+    """An entry of the store that cannot be read."""
+    return f"damaged: {entry.name}: {entry.problem}\n  {entry.path}\n"
+
+
+def render_available(models: Sequence[AvailableModel], width: int | None) -> str:
+    """The models that can be had, as a table, and below it whose figures those are."""
+    scales = _scales(models)
+    table = render_table(_AVAILABLE_COLUMNS, [_available_row(model, scales) for model in models], width)
+    marks = [_wrapped(_render_default(model), width) for model in models if model.short_names]
+    if marks:
+        marks.append(_wrapped(_CHOICE_NOTE, width))
+    marks += [_wrapped(f"[{number}] {scale}", width) for number, scale in enumerate(scales, 1)]
+    if any(model.size_bytes is not None and not model.size_is_exact for model in models):
+        marks.append("≈ rounded where it was published, or computed\n")
+    if any(not model.is_confirmed for model in models):
+        marks.append("? not confirmed: `g4run catalog refresh` asks the Hub which files there are\n")
+    elif any(_is_doubtful(model) for model in models):
+        marks.append("? not confirmed\n")
+    return table + ("\n" if marks else "") + "".join(marks)
+
+
+def render_cut_note(table: str) -> str:
+    """How to see the names that had no room on the terminal; empty where all had."""
+    return "names with … had no room: `| more` shows them whole, and so does --json\n" if "…" in table else ""
+
+
+def available_value(models: Sequence[AvailableModel]) -> dict[str, object]:
+    """The models that can be had, as a program reads them."""
+    return {"available": [_available_model_value(model) for model in models]}
+
+
+def _render_default(model: AvailableModel) -> str:
+    verb = "means" if len(model.short_names) == 1 else "mean"
+    return f"{' and '.join(model.short_names)} {verb} {model.name}"
+
+
+def _wrapped(text: str, width: int | None) -> str:
+    """A note in lines that a terminal has room for."""
+    return (text if width is None else textwrap.fill(text, width, subsequent_indent="    ")) + "\n"
+
+
+def _model_value(model: ListedModel) -> dict[str, object]:
+    return {
+        "name": model.name,
+        "id": model.id,
+        "size_bytes": model.size_bytes,
+        "size_label": model.size_label,
+        "parameters": model.parameters,
+        "quantization": model.quantization,
+        "modified_at": model.modified_at,
+        "fits": model.fit,
+        "repository": model.repository,
+        "commit": model.commit,
+        "paths": list(model.paths),
+    }
+
+
+def _available_row(model: AvailableModel, scales: Sequence[str]) -> tuple[str, ...]:
+    size = "?" if model.size_bytes is None else render_bytes(model.size_bytes)
+    return (
+        model.name,
+        f"{model.quantization or ''}{'' if model.is_confirmed else ' ?'}".strip(),
+        f"{'' if model.size_is_exact or model.size_bytes is None else '≈'}{size}",
+        "" if model.bits_per_weight is None else f"{model.bits_per_weight:.1f}",
+        _quality(model, scales),
+        model.fit or "?",
+        "yes" if model.is_installed else "",
+    )
+
+
+def _quality(model: AvailableModel, scales: Sequence[str]) -> str:
+    quality = model.quality
+    if quality is None:
+        return ""
+    return f"{quality.value:g} [{scales.index(_scale(quality)) + 1}]{'' if quality.is_confirmed else ' ?'}"
+
+
+def _scales(models: Sequence[AvailableModel]) -> tuple[str, ...]:
+    """What the figures mean and whose they are, each once, in the order of the rows: those of one scale compare."""
+    return tuple(dict.fromkeys(_scale(model.quality) for model in models if model.quality is not None))
+
+
+def _scale(quality: "Quality") -> str:
+    return f"{quality.metric}; {quality.source}"
+
+
+def _is_doubtful(model: AvailableModel) -> bool:
+    return model.quality is not None and not model.quality.is_confirmed
+
+
+def _available_model_value(model: AvailableModel) -> dict[str, object]:
+    quality = model.quality
+    return {
+        "name": model.name,
+        "repository": model.repository,
+        "paths": list(model.paths),
+        "quantization": model.quantization,
+        "size_bytes": model.size_bytes,
+        "size_is_exact": model.size_is_exact,
+        "bits_per_weight": None if model.bits_per_weight is None else round(model.bits_per_weight, 2),
+        "quality": None
+        if quality is None
+        else {
+            "metric": quality.metric,
+            "value": quality.value,
+            "source": quality.source,
+            "is_confirmed": quality.is_confirmed,
+        },
+        "fits": model.fit,
+        "is_confirmed": model.is_confirmed,
+        "is_installed": model.is_installed,
+        "short_names": list(model.short_names),
+    }

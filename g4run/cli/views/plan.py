@@ -1,0 +1,197 @@
+"""A plan as text and as JSON: what each device would hold, item by item, and the settings that follow."""
+
+import textwrap
+from collections.abc import Callable
+from typing import Final
+
+from g4run.cli.confirming import Confirmation
+from g4run.cli.views.tables import Column, render_pairs, render_table
+from g4run.planner.memory.engine_caches import CacheBounds, bound_caches
+from g4run.planner.values import DeviceLedger, Placement, Plan, PlanSettings
+from g4run.units import render_bytes, render_count
+
+_ITEMS: Final[tuple[tuple[str, Callable[[DeviceLedger], int]], ...]] = (
+    ("weights", lambda device: device.weights_bytes),
+    ("KV cache", lambda device: device.kv_bytes),
+    ("compute", lambda device: device.compute_bytes),
+    ("output", lambda device: device.output_bytes),
+    ("projector", lambda device: device.projector_bytes),
+    ("drafter", lambda device: device.drafter_bytes),
+    ("overhead", lambda device: device.overhead_bytes),
+    ("total", lambda device: device.total_bytes),
+    ("free now", lambda device: device.free_bytes),
+    ("left", lambda device: device.free_bytes - device.total_bytes),
+)
+_ALWAYS_SHOWN: Final = frozenset({"weights", "KV cache", "compute", "total", "free now", "left"})
+
+
+def plan_value(plan: Plan, advice: str, confirmation: Confirmation, *, projector_bytes: int = 0) -> dict[str, object]:
+    """A plan as a JSON value; `advice` says what would fit where it does not.
+
+    `projector_bytes` is the size of a projector that the model has, and that is not loaded.
+    """
+    reason = confirmation.not_asked or confirmation.problem
+    return {
+        "model": plan.shape.name,
+        "is_exact": plan.shape.is_exact,
+        "placement": plan.placement.value,
+        "devices": [_device_value(device) for device in plan.ledger.devices],
+        "total_bytes": plan.ledger.total_bytes,
+        "fits": plan.ledger.fits,
+        "unloaded_projector_bytes": projector_bytes,
+        "context": plan.settings.context,
+        "max_context": {kv_type.value: longest for kv_type, longest in plan.max_context.items()},
+        "settings": settings_value(plan),
+        "advice": advice or None,
+        "confirmed": None if reason else {"by": "llama.cpp", "difference_bytes": confirmation.difference_bytes},
+        "not_confirmed_because": reason or None,
+    }
+
+
+def settings_value(plan: Plan) -> dict[str, object]:
+    """The settings of a plan as a JSON value, and what the engine's own caches may take beside it."""
+    settings, bounds = plan.settings, bound_caches(plan.ledger)
+    return {
+        "gpu_layers": settings.gpu_layers,
+        "cpu_expert_layers": settings.cpu_expert_layers,
+        "kv_type": settings.kv_type.value,
+        "context": settings.context,
+        "batch": settings.batch,
+        "micro_batch": settings.micro_batch,
+        "sequences": settings.sequences,
+        "threads": settings.threads,
+        "lazy_table": settings.lazy_table,
+        "repack": settings.repack,
+        "checkpoint_bytes": bounds.checkpoint_bytes,
+        "ram_cache_bytes": bounds.ram_cache_bytes,
+    }
+
+
+def _device_value(device: DeviceLedger) -> dict[str, object]:
+    return {
+        "name": device.name,
+        "kind": device.kind,
+        "weights_bytes": device.weights_bytes,
+        "kv_bytes": device.kv_bytes,
+        "compute_bytes": device.compute_bytes,
+        "output_bytes": device.output_bytes,
+        "projector_bytes": device.projector_bytes,
+        "drafter_bytes": device.drafter_bytes,
+        "overhead_bytes": device.overhead_bytes,
+        "total_bytes": device.total_bytes,
+        "free_bytes": device.free_bytes,
+    }
+
+
+def render_plan(
+    plan: Plan, advice: str, confirmation: Confirmation, width: int | None, *, projector_bytes: int = 0
+) -> str:
+    """A plan as text: what it is, the ledger, the settings, the longest contexts, and the verdict."""
+    verdict = _render_verdict(plan, advice) + _render_confirmation(confirmation, width)
+    settings = _render_settings(plan, projector_bytes)
+    return "\n".join((_render_head(plan), _render_ledger(plan, width), settings, verdict))
+
+
+def _render_head(plan: Plan) -> str:
+    shape = plan.shape
+    source = "from its header" if shape.is_exact else "estimated from the catalog"
+    label = shape.architecture.size_label
+    size = "of another size" if label == "other" else label
+    return f"{shape.name}: Gemma 4 {size}, {render_bytes(shape.file_bytes)}, {source}\n"
+
+
+def _render_ledger(plan: Plan, width: int | None) -> str:
+    devices = plan.ledger.devices
+    columns = [Column(""), *(Column(device.name, is_number=True, gives_way=True) for device in devices)]
+    rows = [
+        [title, *map(_signed_bytes, sizes)]
+        for title, size_of in _ITEMS
+        for sizes in [[size_of(device) for device in devices]]
+        if title in _ALWAYS_SHOWN or any(sizes)
+    ]
+    return render_table(columns, rows, width)
+
+
+def _signed_bytes(size_bytes: int) -> str:
+    return "-" + render_bytes(-size_bytes) if size_bytes < 0 else render_bytes(size_bytes)
+
+
+def _render_settings(plan: Plan, projector_bytes: int) -> str:
+    settings = plan.settings
+    longest = ", ".join(
+        f"{kv_type.value} {render_count(tokens) if tokens else 'none'}" for kv_type, tokens in plan.max_context.items()
+    )
+    return render_pairs(
+        [
+            ("layers", _layers_text(plan)),
+            ("context", f"{render_count(settings.context)} tokens, KV cache in {settings.kv_type.value}"),
+            ("sequences", f"{settings.sequences}, micro-batch {render_count(settings.micro_batch)} tokens"),
+            ("threads", str(settings.threads)),
+            *_ways_of_the_cpu(settings),
+            ("caches", _caches_text(bound_caches(plan.ledger))),
+            *_unloaded(projector_bytes),
+            ("longest context", longest),
+        ],
+        indent="",
+    )
+
+
+def _layers_text(plan: Plan) -> str:
+    settings, every = plan.settings, plan.shape.architecture.layers + 1
+    match plan.placement:
+        case Placement.CPU:
+            return "all on the CPU"
+        case Placement.GPU:
+            return f"all {every} on the GPU, the head included"
+        case Placement.EXPERTS_ON_CPU:
+            return f"all {every} on the GPU, experts of the first {settings.cpu_expert_layers} on the CPU"
+        case Placement.PARTIAL:
+            return f"the last {settings.gpu_layers} of {every} on the GPU, the others on the CPU"
+
+
+def _unloaded(projector_bytes: int) -> list[tuple[str, str]]:
+    return (
+        [("projector", f"{render_bytes(projector_bytes)}, which run and chat do not load")] if projector_bytes else []
+    )
+
+
+def _caches_text(bounds: CacheBounds) -> str:
+    """What grows while a model is used, and is in no total."""
+    if not bounds.checkpoint_bytes:
+        return "none, no main memory is left for them"
+    conversations = render_bytes(bounds.ram_cache_bytes)
+    return f"grow to {render_bytes(bounds.checkpoint_bytes)} of checkpoints and {conversations} of conversations"
+
+
+def _ways_of_the_cpu(settings: PlanSettings) -> list[tuple[str, str]]:
+    lazy = [("table", "per-layer embeddings are read from the file, row by row")] if settings.lazy_table else []
+    repacked = [("repacking", "the CPU's weights are copied into a faster order")] if settings.repack else []
+    return [*lazy, *repacked]
+
+
+def _render_verdict(plan: Plan, advice: str) -> str:
+    total = render_bytes(plan.ledger.total_bytes)
+    if plan.ledger.fits:
+        return f"It fits: {total} in all.\n"
+    return f"It does not fit: {total} in all. {advice}".rstrip() + "\n"
+
+
+def _render_confirmation(confirmation: Confirmation, width: int | None) -> str:
+    """One sentence, where llama.cpp was asked."""
+    if confirmation.not_asked:
+        return ""
+    sentence = f"llama.cpp's own figures: {_comparison(confirmation)}."
+    if confirmation.problem:
+        sentence = f"llama.cpp could not be asked for its own figures: {confirmation.problem}"
+    return (sentence if width is None else textwrap.fill(sentence, width, break_on_hyphens=False)) + "\n"
+
+
+def _comparison(confirmation: Confirmation) -> str:
+    if not confirmation.differences:
+        return "the same to the byte"
+    if confirmation.difference_bytes <= confirmation.rounding_bytes:
+        return "the same, as far as it prints them"
+    return ", ".join(
+        f"{render_bytes(abs(each.more_bytes))} {'more' if each.more_bytes > 0 else 'less'} on {each.device}"
+        for each in confirmation.differences
+    )

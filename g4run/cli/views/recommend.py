@@ -1,0 +1,196 @@
+"""A recommendation as a person reads it, at 80 columns, and as a program reads it."""
+
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from g4run.cli.views.plan import settings_value
+from g4run.cli.views.tables import Column, render_table
+from g4run.units import render_count
+
+if TYPE_CHECKING:
+    from g4run.planner.recommend.candidates import Candidate
+    from g4run.planner.recommend.recommend import Recommendation
+    from g4run.planner.values import SpeedRange
+
+SHOWN: Final = 8  # rows, the best among them
+_COLUMNS: Final = (
+    Column("MODEL"),
+    Column("QUANT", gives_way=True),
+    Column("FILE", is_number=True),
+    Column("GPU", is_number=True),
+    Column("RAM", is_number=True),
+    Column("CTX", is_number=True),
+    Column("TOKENS/S", is_number=True),
+    Column("QUALITY", is_number=True),
+    Column("VERDICT"),
+)
+_LEGEND: Final = (
+    "FILE, GPU and RAM in GB; CTX: the longest context that fits so, in Ki tokens; TOKENS/S: expected, and from to; "
+    "QUALITY: 1 (E2B) to 5 (31B), less what the quantization loses"
+)
+_SOURCES: Final = {
+    "measured here": "measured here",
+    "calibrated": "calibrated by those measured on such devices",
+    "estimated": "estimated",
+}
+_USUAL_WIDTH: Final = 80
+_NAMED: Final = 3  # files whose speeds come from elsewhere than those of the others
+
+
+def render_recommendation(recommendation: "Recommendation", width: int | None, *, show_all: bool, is_here: bool) -> str:
+    """The choice in one sentence and what to type, then the others. Raises DoesNotFit where nothing will do."""
+    best = recommendation.require_best()
+    others = recommendation.alternatives if show_all else choose_rows(best, recommendation.alternatives)
+    parts = (
+        _wrap(_sentence(best), width),
+        "".join(f"  {line}\n" for line in _commands(best, is_here=is_here)),
+        render_table(_COLUMNS, [_row(candidate) for candidate in (best, *others)], width),
+        _wrap(f"{_LEGEND}. Speeds are {_sources((best, *others))}.", width),
+        _reasons("Why not:", others, width),
+        _reasons("After freeing memory:", recommendation.after_freeing, width),
+        _hidden_note(len(recommendation.alternatives) - len(others)),
+    )
+    return "\n".join(part for part in parts if part)
+
+
+def choose_rows(best: "Candidate", others: "Sequence[Candidate]") -> "tuple[Candidate, ...]":
+    """The rows of a short table in their order: the first of every other size, and the next of the best's own."""
+    sizes: dict[str, Candidate] = {}
+    for other in others:
+        if other.file.size is not best.file.size:
+            sizes.setdefault(other.file.size, other)
+    own = [other for other in others if other.file.size is best.file.size][: SHOWN - 1 - len(sizes)]
+    chosen = {candidate.file.name for candidate in (*sizes.values(), *own)}
+    return tuple(other for other in others if other.file.name in chosen)
+
+
+def recommendation_value(recommendation: "Recommendation") -> dict[str, object]:
+    """All of it, for programs."""
+    return {"best": candidate_value(recommendation.require_best()), **others_value(recommendation)}
+
+
+def others_value(recommendation: "Recommendation") -> dict[str, object]:
+    """All but the choice: what was not chosen, and what would fit once memory is freed."""
+    return {
+        "alternatives": [candidate_value(candidate) for candidate in recommendation.alternatives],
+        "after_freeing": [
+            {**candidate_value(candidate), "freeing": candidate.freeing} for candidate in recommendation.after_freeing
+        ],
+    }
+
+
+def candidate_value(candidate: "Candidate") -> dict[str, object]:
+    """One candidate, in the shape that programs rely on."""
+    settings, speed, quality = candidate.plan.settings, candidate.speed, candidate.quality
+    return {
+        "model": candidate.file.name,
+        "quantization": candidate.file.quantization,
+        "file_bytes": candidate.file.size_bytes,
+        "context": settings.context,
+        "kv_type": settings.kv_type.value,
+        "placement": candidate.plan.placement.value,
+        "fits": candidate.fits,
+        "memory": {
+            "gpu_bytes": candidate.gpu_bytes,
+            "ram_bytes": candidate.ram_bytes,
+            "free_gpu_bytes": candidate.free_gpu_bytes,
+            "free_ram_bytes": candidate.free_ram_bytes,
+        },
+        "speed": {
+            "generation_tokens_per_second": _range_value(speed.generation),
+            "prompt_tokens_per_second": _range_value(speed.prompt),
+            "source": speed.source.value,
+        },
+        "quality": {"value": quality.value, "metric": quality.metric, "source": quality.source},
+        "settings": settings_value(candidate.plan),
+        "max_context": {kv_type.value: tokens for kv_type, tokens in candidate.plan.max_context.items()},
+        "verdict": candidate.verdict.value,
+        "reason": candidate.reason,
+        "command": candidate.command,
+        "path_is_confirmed": candidate.file.path_is_confirmed,
+    }
+
+
+def _range_value(speed: "SpeedRange") -> dict[str, float]:
+    return {"low": round(speed.low, 2), "expected": round(speed.expected, 2), "high": round(speed.high, 2)}
+
+
+def _sentence(best: "Candidate") -> str:
+    """The choice and why, in one sentence."""
+    from g4run.planner.recommend.reasons import PLACES, render_speed
+
+    settings = best.plan.settings
+    kind = "quantization-aware trained " if best.file.is_qat else ""
+    return (
+        f"{_label(best)} in {kind}{best.file.quantization} suits this machine best: {PLACES[best.plan.placement]}, "
+        f"about {render_speed(best.speed.generation.expected)} tokens/s, a context of "
+        f"{render_count(settings.context)} tokens ({best.reason})."
+    )
+
+
+def _commands(best: "Candidate", *, is_here: bool) -> tuple[str, ...]:
+    return (best.command,) if is_here else (f"g4run pull {best.file.name}", best.command)
+
+
+def _row(candidate: "Candidate") -> tuple[str, ...]:
+    settings = candidate.plan.settings
+    longest = candidate.plan.max_context[settings.kv_type]
+    return (
+        _label(candidate),
+        f"{candidate.file.quantization}{' QAT' if candidate.file.is_qat else ''}"
+        f"{'' if candidate.file.path_is_confirmed else ' ?'}",
+        _gigabytes(candidate.file.size_bytes),
+        _gigabytes(candidate.gpu_bytes) if candidate.gpu_bytes else "-",
+        _gigabytes(candidate.ram_bytes),
+        f"{longest // 1024}K" if longest else "-",
+        _speeds(candidate.speed.generation),
+        f"{candidate.quality.value:.2f}",
+        candidate.verdict.value,
+    )
+
+
+def _sources(candidates: "Sequence[Candidate]") -> str:
+    """Where the speeds of a table come from: most of them, then the others by name, or their number where many."""
+    labels: dict[str, list[str]] = {}
+    for candidate in candidates:
+        labels.setdefault(candidate.speed.source.value, []).append(f"{_label(candidate)} {candidate.file.quantization}")
+    usual, *others = sorted(labels, key=lambda source: -len(labels[source]))
+    named = (
+        labels[source] if len(labels[source]) <= _NAMED else [f"{len(labels[source])} of them"] for source in others
+    )
+    exceptions = (f"{_SOURCES[source]}: {', '.join(names)}" for source, names in zip(others, named, strict=True))
+    return "; ".join((_SOURCES[usual], *exceptions))
+
+
+def _reasons(title: str, candidates: "Sequence[Candidate]", width: int | None) -> str:
+    """One line for each, wrapped where the terminal ends."""
+    lines = (
+        _wrap(f"  {_label(candidate)} {candidate.file.quantization}: {candidate.reason}", width, indent="    ")
+        for candidate in candidates
+    )
+    text = "".join(lines)
+    return f"{title}\n{text}" if text else ""
+
+
+def _hidden_note(count: int) -> str:
+    return f"{count} more with --all\n" if count > 0 else ""
+
+
+def _label(candidate: "Candidate") -> str:
+    return candidate.plan.shape.architecture.size_label
+
+
+def _gigabytes(size_bytes: int) -> str:
+    return f"{size_bytes / 1e9:.1f}"
+
+
+def _speeds(speed: "SpeedRange") -> str:
+    from g4run.planner.recommend.reasons import render_speed
+
+    return f"{render_speed(speed.expected)} ({render_speed(speed.low)}-{render_speed(speed.high)})"
+
+
+def _wrap(text: str, width: int | None, indent: str = "") -> str:
+    """Text in lines that a terminal has room for; 80 columns in a pipe."""
+    return textwrap.fill(text, width or _USUAL_WIDTH, subsequent_indent=indent, break_on_hyphens=False) + "\n"

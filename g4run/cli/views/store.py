@@ -1,0 +1,189 @@
+"""What the commands about the store say: removed, taken on disk, cleared away, found elsewhere."""
+
+import os
+import re
+import shlex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from g4run.cli.views.tables import Column, render_table
+from g4run.units import render_bytes
+
+if TYPE_CHECKING:
+    from g4run.models.external.search import Elsewhere, FoundModel
+    from g4run.models.store.removal import KeptFile, Removal
+    from g4run.models.store.usage import DiskUsage, Pruned, RemovedPartial
+
+_LONGEST_OPTION: Final = len(" --name ") + 80  # a name has 80 characters at most
+_USAGE_COLUMNS: Final = (
+    Column("NAME", gives_way=True),
+    Column("SIZE", is_number=True),
+    Column("ITS OWN", is_number=True),
+    Column(""),
+)
+
+
+def render_removal(removal: "Removal") -> str:
+    """What removing a name freed, and which files stay and why."""
+    freed = f"{removal.name} is removed, {render_bytes(removal.freed_bytes)} are free again\n"
+    return freed + "".join(f"  kept {kept.path}\n    {kept.reason}\n" for kept in removal.kept)
+
+
+def removals_value(removals: Sequence["Removal"]) -> dict[str, object]:
+    """The same as JSON."""
+    return {
+        "removed": [
+            {
+                "name": removal.name,
+                "freed_bytes": removal.freed_bytes,
+                "kept": [_kept_value(kept) for kept in removal.kept],
+            }
+            for removal in removals
+        ]
+    }
+
+
+def render_usage(usage: "DiskUsage", width: int | None) -> str:
+    """What each model takes, what all take together, and what is free."""
+    rows = [
+        (
+            model.name,
+            render_bytes(model.size_bytes),
+            render_bytes(model.own_bytes),
+            "a file is missing" if model.missing else "",
+        )
+        for model in usage.models
+    ]
+    table = render_table(_USAGE_COLUMNS, rows, width) + "\n" if rows else ""
+    return table + _render_totals(usage)
+
+
+def usage_value(usage: "DiskUsage") -> dict[str, object]:
+    """The same as JSON."""
+    return {
+        "models": [
+            {
+                "name": model.name,
+                "size_bytes": model.size_bytes,
+                "own_bytes": model.own_bytes,
+                "missing": [str(path) for path in model.missing],
+            }
+            for model in usage.models
+        ],
+        "total_bytes": usage.total_bytes,
+        "partial_bytes": usage.partial_bytes,
+        "foreign_partial_bytes": usage.foreign_partial_bytes,
+        "header_cache_bytes": usage.header_cache_bytes,
+        "free_bytes": usage.free_bytes,
+        "directory": str(usage.directory),
+        "data_directory": str(usage.data_directory),
+    }
+
+
+def render_pruned(pruned: "Pruned", *, is_dry_run: bool) -> str:
+    """What was cleared away, or would be, and what the person has to decide."""
+    verb = "would be removed" if is_dry_run else "removed"
+    lines = []
+    if pruned.header_bytes:
+        lines.append(f"{verb}: cached headers, {render_bytes(pruned.header_bytes)}")
+    if pruned.temporary_bytes:
+        lines.append(f"{verb}: temporary files, {render_bytes(pruned.temporary_bytes)}")
+    lines += [
+        f"kept {partial.path}\n    {partial.kept}"
+        if partial.kept
+        else f"{verb}: unfinished download of {partial.repository}, {render_bytes(partial.freed_bytes)}"
+        for partial in pruned.partials
+    ]
+    lines.append(_freed_line(pruned.freed_bytes, is_dry_run=is_dry_run))
+    lines += [f"{name} misses a file: g4run verify {name} says which" for name in pruned.vanished]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def pruned_value(pruned: "Pruned", *, is_dry_run: bool) -> dict[str, object]:
+    """The same as JSON."""
+    return {
+        "is_dry_run": is_dry_run,
+        "partials": [_partial_value(partial) for partial in pruned.partials],
+        "header_bytes": pruned.header_bytes,
+        "temporary_bytes": pruned.temporary_bytes,
+        "freed_bytes": pruned.freed_bytes,
+        "vanished": list(pruned.vanished),
+    }
+
+
+def render_found(found: "Elsewhere") -> str:
+    """What other programs have, each with the command that imports it."""
+    counted = "1 other file is" if found.other_count == 1 else f"{found.other_count} other files are"
+    others = f"{counted} no Gemma 4 that g4run runs\n" if found.other_count else ""
+    if not found.models:
+        return f"no Gemma 4 was found in LM Studio, Ollama or the Hugging Face cache\n{others}"
+    return "".join(_render_one_found(model) for model in found.models) + others
+
+
+def found_value(found: "Elsewhere") -> dict[str, object]:
+    """The same as JSON."""
+    return {"found": [_found_model_value(model) for model in found.models], "other_count": found.other_count}
+
+
+def _partial_value(partial: "RemovedPartial") -> dict[str, object]:
+    return {
+        "path": str(partial.path),
+        "repository": partial.repository,
+        "freed_bytes": partial.freed_bytes,
+        "is_ours": partial.is_ours,
+        "kept": partial.kept,
+    }
+
+
+def _kept_value(kept: "KeptFile") -> dict[str, object]:
+    return {"path": str(kept.path), "reason": kept.reason}
+
+
+def _render_totals(usage: "DiskUsage") -> str:
+    free = "unknown" if usage.free_bytes is None else render_bytes(usage.free_bytes)
+    lines = [
+        ("all models", render_bytes(usage.total_bytes), "each file counted once"),
+        ("unfinished", render_bytes(usage.partial_bytes), "g4run prune" if usage.partial_bytes else ""),
+        ("of others", render_bytes(usage.foreign_partial_bytes), "left by other programs: hf cache prune"),
+        ("headers", render_bytes(usage.header_cache_bytes), "g4run prune" if usage.header_cache_bytes else ""),
+        ("free", free, str(usage.directory)),
+    ]
+    shown = [line for line in lines if line[0] != "of others" or usage.foreign_partial_bytes]
+    return "".join(f"{name:<11} {size:>9}  {note}".rstrip() + "\n" for name, size, note in shown)
+
+
+def _freed_line(freed_bytes: int, *, is_dry_run: bool) -> str:
+    if not freed_bytes:
+        return "nothing to remove"
+    return f"{render_bytes(freed_bytes)} {'would be' if is_dry_run else 'are'} free again"
+
+
+def _render_one_found(model: "FoundModel") -> str:
+    heading = f"{model.name}, {render_bytes(model.size_bytes)}, {model.origin}\n  {model.path}\n"
+    return heading + (f"  not usable: {model.problem}\n" if model.problem else f"  {_import_command(model)}\n")
+
+
+def _found_model_value(model: "FoundModel") -> dict[str, object]:
+    return {
+        "origin": model.origin,
+        "name": model.name,
+        "path": str(model.path),
+        "size_bytes": model.size_bytes,
+        "sha256": model.sha256,
+        "problem": model.problem,
+        "command": None if model.problem else _import_command(model),
+    }
+
+
+def _import_command(model: "FoundModel") -> str:
+    """What imports it; the name of one of Ollama's files is a digest, so its own name comes along."""
+    name = re.sub(r"[^a-z0-9._-]+", "-", model.name.lower(), flags=re.ASCII)
+    given = f" --name ollama-{name}"[:_LONGEST_OPTION] if model.origin == "Ollama" else ""
+    return f"g4run import {_quoted(str(model.path))}{given}"
+
+
+def _quoted(path: str) -> str:
+    """A path as the platform's own shell takes it."""
+    if os.name == "nt":
+        return f'"{path}"' if " " in path else path
+    return shlex.quote(path)

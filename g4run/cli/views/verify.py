@@ -1,0 +1,131 @@
+"""What `verify`, `outdated` and `catalog refresh` found."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from g4run.cli.views.tables import Column, render_table
+
+if TYPE_CHECKING:
+    from g4run.models.catalog.refresh import RefreshFailure, RefreshReport
+    from g4run.models.pull.outdated import OutdatedModel
+    from g4run.models.store.store import Record
+    from g4run.models.store.verification import FileCheck
+
+_SHORT_COMMIT: Final = 8
+_OUTDATED_COLUMNS: Final = (
+    Column("NAME", gives_way=True),
+    Column("HERE"),
+    Column("NEWEST"),
+    Column("CHANGED FILES", gives_way=True),
+)
+
+
+def render_check(check: "FileCheck") -> str:
+    """One line for a file that is right; for one that is not, what is wrong and what to do."""
+    line = f"{check.name}: {check.path.name}: {check.status.value}\n"
+    if check.is_good:
+        return line
+    details = [f"  {check.path}\n"]
+    if check.expected is not None and check.actual is not None and check.expected != check.actual:
+        details.append(f"  expected {check.expected}\n  found    {check.actual}\n")
+    if check.problem:
+        details.append(f"  {check.problem}\n")
+    return line + "".join(details)
+
+
+def render_verdict(checks: Sequence["FileCheck"], repair: Sequence[str]) -> str:
+    """What all checks come to; `repair` has the commands that put things right."""
+    wrong = [check for check in checks if not check.is_good]
+    if not wrong:
+        return f"{_count(len(checks), 'file')} checked, nothing is wrong\n"
+    return f"{len(wrong)} of {_count(len(checks), 'file')} wrong\n" + "".join(f"Hint: {line}\n" for line in repair)
+
+
+def repair_hint(record: "Record") -> str:
+    """What puts a model right whose file is not: away with it, and fetch or import it again."""
+    source = record.name_on_hub
+    return f"g4run rm {record.name}, then {f'g4run pull {source}' if source else 'import the file again'}"
+
+
+def checks_value(checks: Sequence["FileCheck"]) -> dict[str, object]:
+    """The same as JSON."""
+    return {
+        "is_good": all(check.is_good for check in checks),
+        "files": [
+            {
+                "name": check.name,
+                "role": check.role.value,
+                "path": str(check.path),
+                "size_bytes": check.size_bytes,
+                "status": check.status.value,
+                "expected": check.expected,
+                "actual": check.actual,
+                "problem": check.problem,
+            }
+            for check in checks
+        ],
+    }
+
+
+def render_outdated(models: Sequence["OutdatedModel"], width: int | None) -> str:
+    """The models with newer files, and the command that fetches them."""
+    old = [model for model in models if model.is_outdated]
+    if not old:
+        return f"{_count(len(models), 'model')} from the Hub, none is outdated\n"
+    rows = [
+        (model.name, _short(model.current_commit), _short(model.newest_commit), ", ".join(model.changed))
+        for model in old
+    ]
+    return render_table(_OUTDATED_COLUMNS, rows, width)
+
+
+def outdated_value(models: Sequence["OutdatedModel"]) -> dict[str, object]:
+    """The same as JSON."""
+    return {
+        "models": [
+            {
+                "name": model.name,
+                "repository": model.repository,
+                "current_commit": model.current_commit,
+                "newest_commit": model.newest_commit,
+                "changed": list(model.changed),
+                "is_outdated": model.is_outdated,
+            }
+            for model in models
+        ]
+    }
+
+
+def render_refresh(report: "RefreshReport") -> str:
+    """How many repositories answered, and which did not and why."""
+    count = len(report.refreshed)
+    repositories = f"{count} {'repository' if count == 1 else 'repositories'}"
+    answered = f"{repositories} listed, {len(report.changed)} of them changed\n"
+    failures = "".join(f"kept as it was: {_failure(failure)}\n" for failure in report.failures)
+    return f"{answered}{failures}the catalog is in {report.path}\n"
+
+
+def refresh_value(report: "RefreshReport") -> dict[str, object]:
+    """The same as JSON."""
+    return {
+        "path": str(report.path),
+        "refreshed_at": report.refreshed_at,
+        "refreshed": list(report.refreshed),
+        "changed": list(report.changed),
+        "failures": [{"repository": failure.repository, "message": failure.message} for failure in report.failures],
+    }
+
+
+def _failure(failure: "RefreshFailure") -> str:
+    """Why a repository did not answer, its name said once."""
+    if failure.repository in failure.message:
+        return failure.message
+    return f"{failure.repository}: {failure.message}"
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _short(commit: str) -> str:
+    return commit[:_SHORT_COMMIT]

@@ -1,0 +1,154 @@
+"""A sequence on disk: its tokens and its state, with what must agree for llama.cpp to take it in.
+
+A file is: magic (8 bytes), version and length of the header (4 bytes each, little endian), the header (msgpack), the
+tokens (32 bits each), the state, the checkpoints' states, and the sha256 of all that. It is read whole and checked
+before anything of it is used. A file is written under another name first.
+"""
+
+import contextlib
+import hashlib
+import os
+import struct
+import sys
+from array import array
+from pathlib import Path
+
+import msgspec
+
+from g4run.engine.kv_cache.host_cache import StoredSequence
+from g4run.engine.kv_cache.swa_checkpoints import Checkpoint
+from g4run.errors import SavedStateRefused
+
+MAGIC = b"G4RUNSEQ"
+VERSION = 1
+_PREFIX = struct.Struct("<8sII")
+_DIGEST_BYTES = 32
+_TOKEN_BYTES = 4
+_LONGEST_HEADER = 1 << 20
+
+
+class SavedSettings(msgspec.Struct, frozen=True):
+    """What a state depends on; `library` is the version of llama-cpp-python, whose format of states may change."""
+
+    model_digest: str
+    kv_type: str
+    layers: int
+    window: int
+    vocabulary_size: int
+    library: str
+
+
+class _SavedCheckpoint(msgspec.Struct, frozen=True):
+    length: int
+    first: int
+    size_bytes: int
+
+
+class _Header(msgspec.Struct, frozen=True):
+    settings: SavedSettings
+    tokens: int
+    prompt_length: int
+    first: int
+    state_bytes: int
+    checkpoints: list[_SavedCheckpoint]
+
+
+def write_saved(path: Path, stored: StoredSequence, settings: SavedSettings) -> int:
+    """Write a sequence; the file's size in bytes. Raises OSError, with an older file left as it was."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        size = _write(temporary, stored, settings)
+        temporary.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    return size
+
+
+def read_saved(path: Path, settings: SavedSettings) -> StoredSequence:
+    """Read a sequence that was saved with these settings. Raises SavedStateRefused, OSError."""
+    content = memoryview(path.read_bytes())
+    header, start = _read_header(content, path)
+    tokens_end = start + _TOKEN_BYTES * header.tokens
+    sizes = [header.state_bytes, *(each.size_bytes for each in header.checkpoints)]
+    if min(header.tokens, *sizes) < 0 or tokens_end + sum(sizes) + _DIGEST_BYTES != len(content):
+        raise SavedStateRefused(f"{path} is not as long as it should be: it was cut off, or altered")
+    if hashlib.sha256(content[:-_DIGEST_BYTES]).digest() != content[-_DIGEST_BYTES:]:
+        raise SavedStateRefused(f"{path} was altered: its sha256 is another")
+    _compare(header.settings, settings, path)
+    return _assemble(header, content, start)
+
+
+def _write(path: Path, stored: StoredSequence, settings: SavedSettings) -> int:
+    kept = [(each, each.state) for each in stored.checkpoints if each.state is not None]
+    header = _Header(
+        settings=settings,
+        tokens=len(stored.tokens),
+        prompt_length=stored.prompt_length,
+        first=stored.first,
+        state_bytes=stored.state.nbytes,
+        checkpoints=[_SavedCheckpoint(each.length, each.first, state.nbytes) for each, state in kept],
+    )
+    encoded = msgspec.msgpack.encode(header)
+    prefix = _PREFIX.pack(MAGIC, VERSION, len(encoded))
+    parts: list[bytes | memoryview] = [prefix, encoded, _encode_tokens(stored.tokens), stored.state]
+    digest = hashlib.sha256()
+    with path.open("wb") as file:
+        for part in (*parts, *(state for _, state in kept)):
+            digest.update(part)
+            file.write(part)
+        file.write(digest.digest())
+        file.flush()
+        os.fsync(file.fileno())
+        return file.tell()
+
+
+def _read_header(content: memoryview, path: Path) -> tuple[_Header, int]:
+    if len(content) < _PREFIX.size + _DIGEST_BYTES or bytes(content[: len(MAGIC)]) != MAGIC:
+        raise SavedStateRefused(f"{path} is not a saved sequence, or was cut off")
+    _, version, length = _PREFIX.unpack(content[: _PREFIX.size])
+    if version != VERSION:
+        raise SavedStateRefused(f"{path} is in format {version}, and this program reads {VERSION}")
+    end = _PREFIX.size + length
+    if length > _LONGEST_HEADER or end > len(content):
+        raise SavedStateRefused(f"{path} was cut off, or altered")
+    try:
+        return msgspec.msgpack.decode(content[_PREFIX.size : end], type=_Header), end
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise SavedStateRefused(f"{path} was altered: its header cannot be read") from None
+
+
+def _compare(saved: SavedSettings, wanted: SavedSettings, path: Path) -> None:
+    for name in SavedSettings.__struct_fields__:
+        found, needed = getattr(saved, name), getattr(wanted, name)
+        if found != needed:
+            label = name.replace("_", " ")
+            raise SavedStateRefused(f"{path} belongs to another model or other settings: {label} {found}, not {needed}")
+
+
+def _assemble(header: _Header, content: memoryview, start: int) -> StoredSequence:
+    position = start + _TOKEN_BYTES * header.tokens
+    tokens = _decode_tokens(content[start:position])
+    state = content[position : position + header.state_bytes]
+    position += header.state_bytes
+    checkpoints: list[Checkpoint] = []
+    for each in header.checkpoints:
+        checkpoints.append(Checkpoint(each.length, each.first, content[position : position + each.size_bytes]))
+        position += each.size_bytes
+    return StoredSequence(tokens, header.prompt_length, header.first, state, tuple(checkpoints))
+
+
+def _encode_tokens(tokens: list[int]) -> bytes:
+    numbers = array("i", tokens)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers.tobytes()
+
+
+def _decode_tokens(content: memoryview) -> list[int]:
+    numbers = array("i")
+    numbers.frombytes(content)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers.tolist()

@@ -1,0 +1,1 @@
+"""A typed wrapper of llama.cpp's C API."""

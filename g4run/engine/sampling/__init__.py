@@ -1,0 +1,1 @@
+"""Draws the next token: sampler chain, penalties, logprobs, constrained decoding, thinking budget."""

@@ -1,0 +1,101 @@
+"""One draw from a row of logits: the same distribution as llama.cpp's sampler chain, from fewer candidates."""
+
+import llama_cpp.llama_cpp as C  # noqa: N812 - the C API, as llama.cpp's documentation calls it
+import numpy as np
+
+from g4run.engine.parameters import SamplingParameters
+from g4run.engine.sampling.token_data import Candidates
+from g4run.engine.sampling.top_k import FloatArray, IndexArray, largest
+
+_RANDOM_SEED = 0xFFFFFFFF  # llama.h: LLAMA_DEFAULT_SEED, which llama.cpp replaces by a random one
+_COLDEST = 1e-6  # temperature; below, logits divided by it leave the range in which float32 tells them apart
+_NUCLEUS_STEPS = (256, 4096)  # likeliest tokens among which top-p is looked for before all are
+
+
+class Choice:
+    """Cuts a row to its candidates with numpy and gives only these to llama.cpp's samplers.
+
+    llama_sampler_sample copies 262,144 candidates before it drops all but 64. The order is llama.cpp's: top-k,
+    typical, top-p, min-p, XTC, temperature (common.h:263).
+    """
+
+    def __init__(self, sampling: SamplingParameters) -> None:
+        self._sampling = sampling
+        self._is_greedy = sampling.temperature < _COLDEST
+        self._cuts_nucleus = sampling.top_k == 0 and sampling.top_p < 1 and sampling.typical_p == 1
+        self._chain = None if self._is_greedy else _build_chain(sampling, has_top_p=not self._cuts_nucleus)
+        self._room = Candidates()
+        self._every: IndexArray = np.zeros(0, np.intp)
+
+    @property
+    def candidates(self) -> int | None:
+        """How many of the likeliest tokens decide a draw; None for all."""
+        return 1 if self._is_greedy else self._sampling.top_k or None
+
+    def draw(self, logits: FloatArray) -> int | None:
+        """Index of the drawn entry, None where all are -inf or NaN."""
+        if self._is_greedy:
+            best = int(np.argmax(logits))
+            return best if logits[best] > -np.inf else None
+        tokens, is_sorted = self._cut(logits)
+        if not tokens.size:
+            return None
+        values = logits if tokens.shape == logits.shape and not is_sorted else logits[tokens]
+        return self._room.draw(self._chain, tokens, values, is_sorted)
+
+    def close(self) -> None:
+        """Free the chain."""
+        if self._chain is not None:
+            C.llama_sampler_free(self._chain)
+            self._chain = None
+
+    def _cut(self, logits: FloatArray) -> tuple[IndexArray, bool]:
+        """The candidates, and whether the likeliest comes first."""
+        if self._sampling.top_k > 0:
+            return largest(logits, self._sampling.top_k), True
+        if self._cuts_nucleus:
+            return _nucleus(logits, self._sampling.top_p), True
+        if self._sampling.typical_p == 1 and self._sampling.min_p > 0:
+            lowest = logits.max() + np.log(np.float32(self._sampling.min_p))
+            return np.flatnonzero((logits >= lowest) & (logits > -np.inf)), False
+        if logits.min() > -np.inf:  # the usual row: none is forbidden, and listing them all takes 0.3 ms
+            return self._all_of(logits.shape[0]), False
+        return np.flatnonzero(logits > -np.inf), False
+
+    def _all_of(self, size: int) -> IndexArray:
+        if self._every.shape[0] != size:
+            self._every = np.arange(size)
+        return self._every
+
+
+def _nucleus(logits: FloatArray, share: float) -> IndexArray:
+    """The likeliest tokens that together reach a share of the probability, best first."""
+    highest = logits.max()
+    if not highest > -np.inf:
+        return np.zeros(0, np.intp)
+    weights = np.exp(logits - highest)
+    total = float(weights.sum(dtype=np.float64))
+    for count in (*_NUCLEUS_STEPS, logits.shape[0]):
+        tokens = largest(logits, count)
+        reached = np.cumsum(weights[tokens], dtype=np.float64)
+        if tokens.size and reached[-1] >= share * total:
+            break
+    return tokens[: int(np.searchsorted(reached, share * total)) + 1]
+
+
+def _build_chain(sampling: SamplingParameters, *, has_top_p: bool) -> object:
+    chain = C.llama_sampler_chain_init(C.llama_sampler_chain_default_params())
+    seed = sampling.seed % _RANDOM_SEED
+    if sampling.typical_p < 1:
+        C.llama_sampler_chain_add(chain, C.llama_sampler_init_typical(sampling.typical_p, 1))
+    if sampling.top_p < 1 and has_top_p:
+        C.llama_sampler_chain_add(chain, C.llama_sampler_init_top_p(sampling.top_p, 1))
+    if sampling.min_p > 0:
+        C.llama_sampler_chain_add(chain, C.llama_sampler_init_min_p(sampling.min_p, 1))
+    if sampling.xtc_probability > 0:
+        C.llama_sampler_chain_add(
+            chain, C.llama_sampler_init_xtc(sampling.xtc_probability, sampling.xtc_threshold, 1, seed)
+        )
+    C.llama_sampler_chain_add(chain, C.llama_sampler_init_temp(sampling.temperature))
+    C.llama_sampler_chain_add(chain, C.llama_sampler_init_dist(seed))
+    return chain

@@ -1,0 +1,138 @@
+"""Drawing the next token of one request: adjusted, cut to the likeliest, drawn, and held to grammar and budget."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import partial
+
+import llama_cpp.llama_cpp as C  # noqa: N812 - the C API, as llama.cpp's documentation calls it
+import numpy as np
+
+from g4run.engine.llama.api import Context
+from g4run.engine.llama.tokens import piece_of
+from g4run.engine.parameters import MOST_CUT, GenerationParameters
+from g4run.engine.sampling.draw import Choice
+from g4run.engine.sampling.held_answer import HeldAnswer, end_token
+from g4run.engine.sampling.penalties import Adjustments
+from g4run.engine.sampling.thinking_budget import Thought
+from g4run.engine.sampling.top_k import FloatArray, IndexArray
+
+
+class Sampler:
+    """Draws for one request, one token after the other; used by the thread that owns the context.
+
+    `ended_by` is None while the answer may go on, as HeldAnswer has it inside a grammar, and 'failed' where there is no
+    token to draw: all are forbidden, the grammar has none for what it asks, or the logits are not numbers; then the
+    vocabulary's end token is given.
+    """
+
+    def __init__(
+        self,
+        parameters: GenerationParameters,
+        vocabulary: int,
+        suppressed: Sequence[int] = (),
+        prompt: Sequence[int] = (),
+        most_tokens: int | None = None,
+    ) -> None:
+        """`suppressed` are never drawn; `prompt` is what penalties look back on; `most_tokens` will be drawn at most.
+
+        Raises ValueError for a grammar that cannot be followed, and for tokens that the vocabulary does not have.
+        """
+        self._vocabulary = vocabulary
+        self._suppressed = np.array(suppressed, np.intp)
+        piece = partial(piece_of, vocabulary)
+        _check_tokens(parameters, int(C.llama_vocab_n_tokens(vocabulary)))
+        self._adjustments = Adjustments(parameters.sampling, piece, prompt)
+        self._thought = Thought(parameters.thought, parameters.thinking_budget, piece)
+        self._held = None if parameters.grammar is None else HeldAnswer(parameters.grammar, vocabulary, piece)
+        self._left = most_tokens
+        self._choice = Choice(parameters.sampling)
+        self._reports_logprobs = parameters.logprobs is not None
+        self.ended_by: str | None = None
+
+    @property
+    def needs_rows(self) -> bool:
+        """Whether more of a row matters than its likeliest tokens."""
+        deciding = self._choice.candidates
+        looks_beyond = self._adjustments.is_needed or self._held is not None or self._reports_logprobs
+        return looks_beyond or deciding is None or deciding > MOST_CUT
+
+    def draw(self, context: Context, index: int) -> int:
+        """The token after the batch's token at `index`, accepted."""
+        return self.draw_from(context.logits(index))
+
+    def draw_from(self, logits: FloatArray) -> int:
+        """The token to follow, accepted. The row is left as it was, but for -inf where tokens are suppressed."""
+        token = self._thought.forced
+        if token is None:
+            logits[self._suppressed] = -np.inf
+            with self._adjustments.applied(logits) if self._adjustments.is_needed else nullcontext():
+                token = self._draw(logits)
+        return self._taken(token)
+
+    def draw_among(self, tokens: IndexArray, logits: FloatArray) -> int:
+        """The same token from the likeliest alone, by id, where no rows are needed: MOST_CUT and the suppressed ones.
+
+        These are -inf in `logits` then.
+        """
+        token = self._thought.forced
+        if token is None:
+            if self._suppressed.size:
+                logits[np.isin(tokens, self._suppressed)] = -np.inf
+            place = self._choice.draw(logits)
+            token = None if place is None else int(tokens[place])
+        return self._taken(token)
+
+    @property
+    def is_finished_by_grammar(self) -> bool:
+        """Whether the grammar is complete, so that only an end token can follow."""
+        return not self._thought.is_open and self._held is not None and self._held.is_finished
+
+    def close(self) -> None:
+        """Free what llama.cpp keeps."""
+        self._choice.close()
+        if self._held is not None:
+            self._held.free()
+
+    def _draw(self, logits: FloatArray) -> int | None:
+        """Draw freely, test that one token, and only if it is rejected draw again from what is permitted."""
+        token = self._choice.draw(logits)
+        if self._held is None or token is None:
+            return token
+        if self._thought.is_open:
+            return self._within_thought(token)
+        if self._thought.opens_with(token):
+            return token
+        return self._held.draw(self._choice, logits, token, self._left)
+
+    def _within_thought(self, token: int) -> int:
+        """An answer that ends inside its thought would not be what the grammar asks for: the thought is closed."""
+        if C.llama_vocab_is_eog(self._vocabulary, token):
+            self._thought.close()
+        return token if self._thought.forced is None else self._thought.forced
+
+    def _taken(self, token: int | None) -> int:
+        """The token, accepted; the end token where there was none to draw."""
+        if token is None:
+            self.ended_by = "failed"
+            return end_token(self._vocabulary)
+        self._accept(token)
+        return token
+
+    def _accept(self, token: int) -> None:
+        if self._adjustments.is_needed:
+            self._adjustments.accept(token)
+        is_of_answer = not self._thought.is_open and not self._thought.opens_with(token)
+        self._thought.accept(token)
+        self._left = None if self._left is None else self._left - 1
+        if is_of_answer and self._held is not None:
+            self._held.accept(token)
+            self.ended_by = self._held.ended_by
+
+
+def _check_tokens(parameters: GenerationParameters, size: int) -> None:
+    named = [token for token, _ in parameters.sampling.logit_bias]
+    if parameters.thought is not None:
+        named += [parameters.thought.opening, *parameters.thought.closing]
+    for token in named:
+        if not 0 <= token < size:
+            raise ValueError(f"the vocabulary has no token {token}")

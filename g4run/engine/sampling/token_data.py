@@ -1,0 +1,45 @@
+"""Candidates of a draw, in the layout of llama.cpp's samplers."""
+
+import ctypes
+
+import llama_cpp.llama_cpp as C  # noqa: N812 - the C API, as llama.cpp's documentation calls it
+import numpy as np
+
+from g4run.engine.sampling.top_k import FloatArray, IndexArray
+
+_LAYOUT = np.dtype([("token", "<i4"), ("logit", "<f4"), ("probability", "<f4")])  # llama.h: llama_token_data
+
+
+class Candidates:
+    """Room for candidates, which grows with what is put in."""
+
+    def __init__(self, capacity: int = 64) -> None:
+        self._reserve(capacity)
+
+    def _reserve(self, capacity: int) -> None:
+        self._rows = np.zeros(capacity, _LAYOUT)
+        self._tokens = self._rows["token"]
+        self._logits = self._rows["logit"]
+        self._data = ctypes.cast(self._rows.ctypes.data, C.llama_token_data_p)
+        self._array = C.llama_token_data_array()
+
+    def draw(self, chain: object, tokens: IndexArray, logits: FloatArray, is_sorted: bool) -> int:
+        """The token that a sampler chain selects; there must be one or more."""
+        array = self._fill(tokens, logits, is_sorted)
+        C.llama_sampler_apply(chain, ctypes.byref(array))
+        return int(array.data[array.selected].id)  # a sampler may have moved the pointer (llama-sampler.cpp:2386)
+
+    def passing(self, sampler: object, tokens: IndexArray) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+        """Which tokens a sampler does not set to -inf."""
+        self._fill(tokens, 0, is_sorted=False)
+        C.llama_sampler_apply(sampler, ctypes.byref(self._array))
+        return np.asarray(self._logits[: tokens.shape[0]] > -np.inf)
+
+    def _fill(self, tokens: IndexArray, logits: FloatArray | int, is_sorted: bool) -> C.llama_token_data_array:
+        count = tokens.shape[0]
+        if count > self._rows.shape[0]:
+            self._reserve(2 * count)
+        self._tokens[:count] = tokens
+        self._logits[:count] = logits
+        self._array.data, self._array.size, self._array.selected, self._array.sorted = self._data, count, -1, is_sorted
+        return self._array

@@ -1,0 +1,264 @@
+"""A loaded model and the requests that it serves: each step is one decode call and what follows from it."""
+
+import time
+from collections.abc import Callable
+
+from g4run.engine.device_sampling import DeviceCut
+from g4run.engine.kv_cache.cached_sequence import CacheSize
+from g4run.engine.kv_cache.prompt_cache import PromptCache
+from g4run.engine.kv_cache.state_files import SavedSettings
+from g4run.engine.llama import api as llama
+from g4run.engine.log import note
+from g4run.engine.parameters import MOST_DRAFTED, LoadParameters
+from g4run.engine.protocol import Failed, Loaded, Report, Sampled, Step, Submit
+from g4run.engine.sampling.logprobs import LogProbabilities
+from g4run.engine.sampling.sampler import Sampler
+from g4run.engine.speculation.lookup import LookupDrafter
+from g4run.engine.speculation.mtp import MtpDrafter
+from g4run.engine.speculation.speculator import Speculator
+from g4run.engine.worker.request import Request, Slice
+from g4run.engine.worker.scheduler import Scheduler
+from g4run.engine.worker.served import Served, make_request
+
+# What prompts may add to one step of the requests that generate, by the speed measured so far: a whole micro-batch
+# wherever 51 tokens take a second. Smaller parts cost more than they bring: with 1 s, 8 streams of 128-token prompts
+# were 12 % slower together than llama-server's on two cores, and the last first token came 40 % later.
+_STALL_SECONDS = 10.0
+_LEAST_PROMPT = 64  # tokens; with fewer a step is bound by reading the weights, and the prompt takes longer for nothing
+_WARM_UP_TOKENS = 2  # a batch of one token and one of several run different kernels
+
+
+class Generator:
+    """A loaded model and the requests that it serves. Raises LlamaError where llama.cpp does not load it."""
+
+    def __init__(
+        self, parameters: LoadParameters, report: Callable[[Report], None], progress: Callable[[float], None]
+    ) -> None:
+        self._report = report
+        started = time.monotonic()
+        self.model = llama.Model(parameters, progress)
+        self._context = llama.Context(self.model, parameters)
+        self._speculator = _make_speculator(parameters, self.model, self._context)
+        self._batch = llama.Batch(self._context.micro_batch, parameters.sequences)
+        self.cache = PromptCache(self._context, _cache_size(self._context, parameters))
+        self._scheduler = Scheduler(
+            self.cache,
+            parameters.sequences,
+            self._context.context_length,
+            self._context.micro_batch,
+            parameters.queue_length,
+        )
+        self._served: dict[int, Served] = {}
+        self._kv_type = parameters.kv_type.value
+        self._suppressed = list(self.model.suppressed_tokens())
+        self._warm_up()
+        self._cut = DeviceCut(parameters, self.model, self._context, self._batch)
+        self.loaded = Loaded(
+            context_length=self._context.context_length,
+            parameter_count=self.model.parameter_count,
+            description=self.model.description,
+            seconds=time.monotonic() - started,
+            device_sampling=self._cut.is_used,
+            has_measured=self._cut.has_measured,
+        )
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to compute."""
+        return self._scheduler.is_idle
+
+    def submit(self, command: Submit) -> None:
+        """Take a request in, or report why it cannot be served."""
+        tokens_are_sound = all(0 <= token < self.model.vocabulary_size for token in command.tokens)
+        if not tokens_are_sound or not 0 < len(command.tokens) < self._context.context_length:
+            reason = "the prompt is empty, too long, or has a token out of range"
+            self._report(Failed(command.request_id, reason, "refused"))
+            return
+        try:
+            most = self._most_tokens(command)
+            sampler = Sampler(command.parameters, self.model.vocabulary, self._suppressed, command.tokens, most)
+        except ValueError as error:
+            self._report(Failed(command.request_id, str(error), "refused"))
+            return
+        served = Served(command, make_request(command), sampler)
+        if self._scheduler.submit(served.request):
+            self._served[command.request_id] = served
+            return
+        sampler.close()
+        reason = f"the engine is busy, and its queue is full ({len(self._scheduler.waiting)} waiting)"
+        self._report(Failed(command.request_id, reason, "busy"))
+
+    def cancel(self, request_id: int) -> None:
+        """End a request where it stands; one that has ended already is no error."""
+        found = self._scheduler.cancel(request_id)
+        if found is not None:
+            self._end(found, "cancelled")
+
+    def step(self) -> None:
+        """One decode call and what follows from it."""
+        started = time.monotonic()
+        for request in self._scheduler.expire(started):
+            self._end(request, "deadline")
+        for request in self._scheduler.admit():
+            served = self._served[request.request_id]
+            served.started = served.started or started
+            assert request.sequence is not None
+            self._cut.assign(request.sequence.sequence_id, served.sampler)
+        drafts = self._scheduler.only_generating
+        batch = self._scheduler.next_batch(self._propose(drafts))
+        if not batch:
+            return
+        firsts = self._fill(batch)
+        code = self._context.decode(self._batch)
+        if code == 0:
+            self._follow_up(batch, firsts, started, speculated=drafts is not None)
+        elif code != 1:
+            self.fail_all(f"llama.cpp could not compute the batch (llama_decode gave {code})")
+        elif not self.cache.move_out_oldest() and self._scheduler.preempt() is None:
+            self._fail(batch[0].request, "the cache has no room for the next tokens")
+
+    def fail_all(self, reason: str) -> None:
+        """Report every request as failed and start over with empty cells."""
+        for served in tuple(self._served.values()):
+            self._fail(served.request, reason)
+        self.cache.clear()
+        self._context.clear()
+
+    def saved_settings(self, model_digest: str) -> SavedSettings:
+        """What a saved sequence must agree with to be of use here."""
+        return SavedSettings(
+            model_digest=model_digest,
+            kv_type=self._kv_type,
+            layers=self.model.layers,
+            window=self._context.window,
+            vocabulary_size=self.model.vocabulary_size,
+            library=llama.LIBRARY_VERSION,
+        )
+
+    def _most_tokens(self, command: Submit) -> int:
+        room = self._context.context_length + 1 - len(command.tokens)  # the last one needs no cell
+        wanted = command.parameters.max_tokens
+        return room if wanted is None else min(wanted, room)
+
+    def _follow_up(self, batch: list[Slice], firsts: list[int], started: float, *, speculated: bool) -> None:
+        due = self._scheduler.computed(batch)
+        accepted = self._draw_all(batch, firsts)
+        seconds = time.monotonic() - started
+        if speculated:
+            self._speculator.observe(accepted, seconds)
+        for sequence in due:  # after the drawn tokens went out: no one waits for it
+            self.cache.take_checkpoint(sequence)
+        tokens = sum(len(part.tokens) for part in batch)
+        if tokens >= _LEAST_PROMPT:
+            limit = int(_STALL_SECONDS * tokens / max(seconds, 1e-6))
+            self._scheduler.prompt_limit = min(max(limit, _LEAST_PROMPT), self._context.micro_batch)
+
+    def _fill(self, batch: list[Slice]) -> list[int]:
+        self._batch.clear()
+        return [self._batch.append(part.sequence_id, part.position, part.tokens, part.outputs) for part in batch]
+
+    def _propose(self, request: Request | None) -> list[int]:
+        if request is None or not self._served[request.request_id].submit.parameters.speculates:
+            return []
+        room = self._context.context_length - len(request.tokens)
+        if request.max_tokens is not None:
+            room = min(room, request.max_tokens - request.generated - 1)
+        most = min(room, MOST_DRAFTED, self._context.micro_batch - 1)
+        return self._speculator.propose(request.request_id, request.tokens, most)
+
+    def _draw_all(self, batch: list[Slice], firsts: list[int]) -> int:
+        """Draw for every slice that wants it, report the tokens, end what ends; how many drafted ones were right."""
+        sampled: list[Sampled] = []
+        ended: list[tuple[Request, str]] = []
+        accepted = 0
+        for part, first in zip(batch, firsts, strict=True):
+            if part.outputs:
+                right, reason = self._draw_slice(part, first, sampled)
+                accepted += right
+                if reason:
+                    ended.append((part.request, reason))
+        self._report(Step(sampled))
+        for request, reason in ended:
+            self._scheduler.finish(request)
+            self._end(request, reason)
+        return accepted
+
+    def _draw_slice(self, part: Slice, first: int, sampled: list[Sampled]) -> tuple[int, str]:
+        """Draw until a token is not the drafted one; how many were, and why the request has ended, if it has."""
+        request, served = part.request, self._served[part.request.request_id]
+        drafted = part.tokens[len(part.tokens) - part.drafted :]
+        for right in range(part.outputs):
+            sampled.append(self._draw(served, part.sequence_id, first + right))
+            token = sampled[-1].token
+            reason = self._accept(served, token)
+            if reason or right == part.drafted or token != drafted[right]:
+                break
+            self._scheduler.accept_draft(request)
+        if part.drafted:
+            self._context.truncate(part.sequence_id, request.computed)
+            served.drafted += part.drafted
+            served.accepted += right
+        if len(self._scheduler.running) == 1:
+            self._speculator.follow(request.request_id, part.sequence_id, len(request.tokens), first + right)
+        return right, reason
+
+    def _draw(self, served: Served, sequence_id: int, index: int) -> Sampled:
+        request_id, wanted = served.submit.request_id, served.submit.parameters.logprobs
+        token = self._cut.draw(served.sampler, index)
+        served.note_token()
+        if wanted is None:
+            return Sampled(request_id, sequence_id, token)
+        row = LogProbabilities(self._context.logits(index))
+        return Sampled(request_id, sequence_id, token, row.of(token), row.likeliest(wanted))
+
+    def _accept(self, served: Served, token: int) -> str:
+        """Take a drawn token in; why nothing follows it, if so."""
+        may_go_on = self._scheduler.accept(served.request, token)
+        if served.sampler.ended_by is not None:
+            return served.sampler.ended_by
+        if self.model.is_end(token) or served.sampler.is_finished_by_grammar:
+            return "stop"
+        return "" if may_go_on else "length"
+
+    def _fail(self, request: Request, reason: str) -> None:
+        self._scheduler.cancel(request.request_id)
+        self._served.pop(request.request_id).sampler.close()
+        self._report(Failed(request.request_id, reason))
+
+    def _end(self, request: Request, reason: str) -> None:
+        served = self._served.pop(request.request_id)
+        served.sampler.close()
+        self._report(served.finished(reason, max(self._speculator.gains)))
+
+    def _warm_up(self) -> None:
+        """Run what a prompt and a token run, so that the first request does not pay for what happens once."""
+        for count in (min(_WARM_UP_TOKENS, self._context.micro_batch), 1):
+            self._batch.clear()
+            self._batch.append(0, 0, [0] * count, 1)
+            self._context.decode(self._batch)
+            self._context.clear()
+        self._batch.clear()
+
+
+def _make_speculator(parameters: LoadParameters, model: llama.Model, context: llama.Context) -> Speculator:
+    """Drafting by looking up, and by a drafter that works, if any. Before anything is decoded: see MtpDrafter."""
+    lookup = LookupDrafter()
+    if parameters.drafter_path is None:
+        return Speculator([lookup], MOST_DRAFTED)
+    try:
+        drafter = MtpDrafter(parameters, model, context)
+    except llama.LlamaError as error:  # the model answers without it as well, only slower
+        note(f"g4run: the drafter is not used: {error}\n")
+        return Speculator([lookup], MOST_DRAFTED)
+    return Speculator([drafter, lookup], MOST_DRAFTED)
+
+
+def _cache_size(context: llama.Context, parameters: LoadParameters) -> CacheSize:
+    return CacheSize(
+        sequences=parameters.sequences,
+        cells=context.context_length,
+        sliding_cells=context.sliding_cells,
+        window=context.window,
+        checkpoint_bytes=parameters.checkpoint_bytes,
+        ram_cache_bytes=parameters.ram_cache_bytes,
+    )

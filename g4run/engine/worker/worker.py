@@ -1,0 +1,160 @@
+"""The engine's own process: one thread owns the llama context and does nothing but batch, decode, sample.
+
+Started by engine/client.py: commands come in on stdin, reports go out on stdout (engine/protocol.py), and whatever the
+library prints goes to the log. A second thread only reads commands; at the end of stdin it ends the process at once, so
+that no worker outlives its program, whatever became of that.
+"""
+
+import gc
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from functools import partial
+from typing import BinaryIO
+
+from g4run.engine.kv_cache.saving import restore_sequence, save_sequence
+from g4run.engine.llama import api as llama
+from g4run.engine.llama.amx import avoid_broken_amx
+from g4run.engine.log import failure_reason, note, read_from
+from g4run.engine.parameters import LoadParameters
+from g4run.engine.protocol import (
+    Cancel,
+    Command,
+    Failed,
+    Load,
+    LoadProgress,
+    LoadRefused,
+    Report,
+    Restore,
+    Save,
+    Submit,
+    read_command,
+    write_message,
+)
+from g4run.engine.sampling.pieces import index_first_bytes
+from g4run.engine.worker.generator import Generator
+
+_PROGRESS_SECONDS = 0.05  # between two LoadProgress messages; llama.cpp reports each tensor
+
+
+class Worker:
+    """The process's main loop: commands in, reports out."""
+
+    def __init__(self, commands: "queue.SimpleQueue[Command]", output: BinaryIO, log_path: str) -> None:
+        self._commands = commands
+        self._output = output
+        self._log_path = log_path
+        self._generator: Generator | None = None
+
+    def serve(self) -> None:
+        """Serve for ever; the reading thread ends the process."""
+        while True:
+            for command in self._received():
+                self._obey(command)
+            generator = self._generator
+            if generator is not None and not generator.is_idle:
+                _guarded(generator.step, generator.fail_all)
+
+    def _received(self) -> list[Command]:
+        is_idle = self._generator is None or self._generator.is_idle
+        commands = [self._commands.get()] if is_idle else []
+        while not self._commands.empty():
+            commands.append(self._commands.get())
+        return commands
+
+    def _obey(self, command: Command) -> None:
+        if isinstance(command, Load):
+            self._load(command.parameters)
+        elif self._generator is None:
+            self._fail(command, "no model is loaded")
+        else:
+            _guarded(partial(self._serve, command, self._generator), partial(self._fail, command))
+
+    def _serve(self, command: Submit | Cancel | Save | Restore, generator: Generator) -> None:
+        if isinstance(command, Submit):
+            generator.submit(command)
+        elif isinstance(command, Cancel):
+            generator.cancel(command.request_id)
+        elif isinstance(command, Save):
+            self._report(save_sequence(command, generator.cache, generator.saved_settings(command.model_digest)))
+        else:
+            self._report(restore_sequence(command, generator.cache, generator.saved_settings(command.model_digest)))
+
+    def _fail(self, command: Submit | Cancel | Save | Restore, reason: str) -> None:
+        if not isinstance(command, Cancel):
+            self._report(Failed(command.request_id, reason))
+
+    def _load(self, parameters: LoadParameters) -> None:
+        log_start = os.fstat(sys.stderr.fileno()).st_size  # stderr is the log; its name may be gone
+        try:
+            self._generator = Generator(parameters, self._report, _throttled(self._report))
+        except llama.LlamaError as error:
+            self._report(LoadRefused(failure_reason(read_from(self._log_path, log_start)) or str(error)))
+        else:
+            model = self._generator.model
+            index_first_bytes(model.vocabulary, model.vocabulary_size)  # 0.04 s that no answer need wait for
+            gc.freeze()  # what is loaded stays; collections need not look at it again
+            self._report(self._generator.loaded)
+
+    def _report(self, message: Report) -> None:
+        write_message(self._output, message)
+
+
+def _guarded(action: Callable[[], None], fail: Callable[[str], None]) -> None:
+    """Do it; where a bug shows itself, the log and the requests that wait for it are told, and the worker goes on."""
+    try:
+        action()
+    except Exception:  # noqa: BLE001 - the outermost loop's: what is raised here must reach those who wait
+        note(traceback.format_exc())
+        fail(f"the engine failed: {traceback.format_exc(limit=0).strip()}")
+
+
+def _throttled(report: Callable[[Report], None]) -> Callable[[float], None]:
+    last = 0.0
+
+    def progress(fraction: float) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= _PROGRESS_SECONDS or fraction >= 1:
+            last = now
+            report(LoadProgress(fraction))
+
+    return progress
+
+
+def _read_commands(stream: BinaryIO, commands: "queue.SimpleQueue[Command]") -> None:
+    while (command := read_command(stream)) is not None:
+        commands.put(command)
+    os._exit(0)  # the program is gone or has closed us; the main thread may be deep inside a decode
+
+
+def _take_standard_streams() -> tuple[BinaryIO, BinaryIO]:
+    """Keep stdin and stdout for the protocol; what C code prints to stdout joins stderr, which is the log."""
+    if sys.platform == "win32":
+        import msvcrt  # noqa: PLC0415 - there is no such module elsewhere
+
+        for descriptor in (0, 1):
+            msvcrt.setmode(descriptor, os.O_BINARY)
+    output = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return sys.stdin.buffer, output
+
+
+def main(log_path: str) -> None:
+    """Run the worker until its stdin ends."""
+    incoming, outgoing = _take_standard_streams()
+    llama.use_default_log()
+    if avoid_broken_amx():
+        note("g4run: this build's AMX kernels fail on this processor; they are not used\n")
+    commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
+    threading.Thread(target=_read_commands, args=(incoming, commands), daemon=True).start()
+    llama.initialize_backend()
+    try:
+        Worker(commands, outgoing, log_path).serve()
+    finally:  # a bug: say it in the log and go, without waiting for the thread that reads
+        note(traceback.format_exc())
+        os._exit(1)

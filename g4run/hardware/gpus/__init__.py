@@ -1,0 +1,1 @@
+"""Which GPUs a machine has, from every source that knows of them."""

@@ -1,0 +1,86 @@
+"""Where Ollama keeps its models: manifests/HOST/NAMESPACE/MODEL/TAG name blobs by digest.
+
+A manifest is JSON with layers; the one of type `application/vnd.ollama.image.model` is the weights, a GGUF file.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from g4run.models.hub_cache.cache import file_size
+from g4run.settings import Settings
+
+_MODEL_LAYER = "application/vnd.ollama.image.model"
+_DIGEST = re.compile(r"sha256[:-]([0-9a-f]{64})", re.ASCII)
+_LINUX_SERVICE = Path("/usr/share/ollama/.ollama/models")  # where the Linux installer puts the service's home
+_DEFAULT_HOST, _DEFAULT_NAMESPACE = "registry.ollama.ai", "library"
+_LARGEST_MANIFEST_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class OllamaModel:
+    """A tag, and the blob of its weights."""
+
+    name: str
+    path: Path
+    sha256: str
+
+
+def ollama_directories(settings: Settings) -> tuple[Path, ...]:
+    """The directories that may hold models; they need not exist."""
+    usual = (settings.home_directory / ".ollama" / "models", _LINUX_SERVICE)
+    return tuple(dict.fromkeys((settings.ollama_directory, *usual) if settings.ollama_directory else usual))
+
+
+def ollama_blob(directory: Path, sha256: str) -> Path:
+    """Where the bytes of a digest are, if they are."""
+    return directory / "blobs" / f"sha256-{sha256}"
+
+
+def ollama_models(settings: Settings) -> Iterator[OllamaModel]:
+    """Every tag whose weights are there; what cannot be read is passed over."""
+    for directory in ollama_directories(settings):
+        for path in _files_below(directory / "manifests", 4):
+            digest = _model_digest(path)
+            if digest is not None and file_size(ollama_blob(directory, digest)) is not None:
+                name = _name_of(path.relative_to(directory / "manifests").parts)
+                yield OllamaModel(name, ollama_blob(directory, digest), digest)
+
+
+def _name_of(parts: tuple[str, ...]) -> str:
+    """HOST/NAMESPACE/MODEL:TAG, as Ollama shows it: without what is the default."""
+    *place, model, tag = parts
+    if place[:1] == [_DEFAULT_HOST]:
+        place = place[1:]
+        if place == [_DEFAULT_NAMESPACE]:
+            place = []
+    return "/".join((*place, f"{model}:{tag}"))
+
+
+def _model_digest(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            document: object = json.loads(file.read(_LARGEST_MANIFEST_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return None
+    layers: object = document.get("layers") if isinstance(document, dict) else None
+    for layer in layers if isinstance(layers, list) else ():
+        if isinstance(layer, dict) and layer.get("mediaType") == _MODEL_LAYER:
+            digest: object = layer.get("digest")
+            match = _DIGEST.fullmatch(digest) if isinstance(digest, str) else None
+            return match[1] if match else None
+    return None
+
+
+def _files_below(directory: Path, depth: int) -> Iterator[Path]:
+    try:
+        entries = sorted(directory.iterdir())
+    except OSError:
+        return
+    for entry in entries:
+        if depth > 1:
+            yield from _files_below(entry, depth - 1)
+        elif not entry.name.startswith("."):
+            yield entry

@@ -1,0 +1,170 @@
+"""Models that other programs have on this machine: LM Studio, Ollama, and whoever fills the Hugging Face cache."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from g4run.errors import InvalidModelFile, ModelNotFound
+from g4run.models.digest import sha256_of
+from g4run.models.external.lm_studio import lm_studio_directories, lm_studio_files
+from g4run.models.external.ollama import ollama_blob, ollama_directories, ollama_models
+from g4run.models.gguf.architecture import ARCHITECTURE, inspect_architecture
+from g4run.models.gguf.header import read_header
+from g4run.models.gguf.loadable import check_loadable
+from g4run.models.gguf.shards import read_model, shard_paths
+from g4run.models.hub_cache.cache import cached_gguf_files, file_size, find_blob
+from g4run.models.quantizations import FileRole, role_of, shard_of
+from g4run.settings import Settings
+
+Place: TypeAlias = Literal["LM Studio", "Ollama", "Hugging Face cache"]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundModel:
+    """A Gemma 4 in another program's place; `path` is its first part, `sha256` what the place claims, unchecked."""
+
+    origin: Place
+    name: str  # as that program calls it
+    path: Path
+    size_bytes: int  # all parts
+    sha256: str | None
+    problem: str | None  # why this engine does not load it
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What a search found."""
+
+    models: tuple[FoundModel, ...]
+    other_count: int  # models of other families, or files that are no models
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A file that may be a model's first part."""
+
+    origin: Place
+    name: str
+    path: Path
+    sha256: str | None
+
+
+def search_elsewhere(settings: Settings) -> Elsewhere:
+    """The Gemma 4 models of other programs, and how many others there are; each file is read up to its tensors."""
+    models, other_count, seen = [], 0, set[str]()
+    for candidate in _candidates(settings):
+        real = os.path.realpath(candidate.path)
+        if real not in seen:
+            seen.add(real)
+            found = _inspect(candidate)
+            if found is not None:
+                models.append(found)
+            else:
+                other_count += 1
+    return Elsewhere(tuple(models), other_count)
+
+
+def find_same_file(
+    settings: Settings,
+    file_name: str,
+    size_bytes: int,
+    sha256: str | None,
+    on_progress: Callable[[int], None] | None = None,
+) -> Path | None:
+    """A file with just these bytes in another program's place, or in another repository of the cache.
+
+    Every candidate is hashed, whatever its name claims; without a digest nothing can be found. `on_progress` is told
+    how many bytes of a candidate were read so far.
+    """
+    for path in candidates_for(settings, file_name, size_bytes, sha256):
+        with suppress(OSError):
+            if sha256_of(path, on_progress) == sha256:
+                return path
+    return None
+
+
+def candidates_for(settings: Settings, file_name: str, size_bytes: int, sha256: str | None) -> tuple[Path, ...]:
+    """Files of the right size that may be the one, the likeliest first; none was hashed."""
+    found: dict[str, Path] = {}
+    for path in _likely_places(settings, file_name, size_bytes, sha256) if sha256 else ():
+        if file_size(path) == size_bytes:
+            found.setdefault(os.path.realpath(path), path)
+    return tuple(found.values())
+
+
+def is_elsewhere(settings: Settings, path: Path) -> bool:
+    """Whether a path lies in another program's place."""
+    places = (*lm_studio_directories(settings), *ollama_directories(settings), settings.hub_cache)
+    return any(path.is_relative_to(place) for place in places)
+
+
+def lm_studio_repository(settings: Settings, path: Path) -> str | None:
+    """USER/REPOSITORY of a file in one of LM Studio's folders."""
+    for directory in lm_studio_directories(settings):
+        if path.is_relative_to(directory):
+            parts = path.relative_to(directory).parts
+            return "/".join(parts[:2]) if len(parts) == 3 else None
+    return None
+
+
+def _candidates(settings: Settings) -> Iterator[_Candidate]:
+    for path, name in lm_studio_files(settings):
+        if _is_first_part(path.name):
+            yield _Candidate("LM Studio", name, path, None)
+    for model in ollama_models(settings):
+        yield _Candidate("Ollama", model.name, model.path, model.sha256)
+    for file in cached_gguf_files(settings.hub_cache):
+        if _is_first_part(file.repository_path):
+            name = f"hf.co/{file.repository}/{file.repository_path}"
+            yield _Candidate("Hugging Face cache", name, file.path, file.sha256)
+
+
+def _likely_places(settings: Settings, file_name: str, size_bytes: int, sha256: str) -> Iterator[Path]:
+    """Where the file may be, the likeliest places first."""
+    for directory in ollama_directories(settings):
+        yield ollama_blob(directory, sha256)
+    cached = cached_gguf_files(settings.hub_cache)
+    for file in cached:
+        if file.sha256 == sha256:
+            yield file.path
+    blob = find_blob(settings.hub_cache, sha256, size_bytes)
+    if blob is not None:
+        yield blob
+    for path, _ in lm_studio_files(settings):
+        if path.name.lower() == file_name.lower():
+            yield path
+    for file in cached:  # without links, no blob's name gives the digest away
+        if file.sha256 is None and file.path.name.lower() == file_name.lower():
+            yield file.path
+
+
+def _is_first_part(file_name: str) -> bool:
+    shard = shard_of(Path(file_name).name)
+    return role_of(file_name) is FileRole.MODEL and (shard is None or shard[1] == 1)
+
+
+def _inspect(candidate: _Candidate) -> FoundModel | None:
+    """The model if it is a Gemma 4, with what keeps it from being loaded; None for anything else."""
+    try:
+        header = read_header(candidate.path)
+        if header.metadata.get("general.architecture") != ARCHITECTURE:
+            return None
+    except (OSError, InvalidModelFile):
+        return None
+    paths: tuple[Path, ...] = (candidate.path,)
+    problem = None
+    try:
+        paths = shard_paths(candidate.path)
+        if len(paths) > 1:
+            header = read_model(paths)
+        inspect_architecture(header)
+        check_loadable(header)
+    except (InvalidModelFile, ModelNotFound) as error:
+        problem = error.message
+    except OSError as error:
+        problem = f"it cannot be read: {error.strerror or error}"
+    size_bytes = sum(file_size(path) or 0 for path in paths)
+    return FoundModel(candidate.origin, candidate.name, candidate.path, size_bytes, candidate.sha256, problem)

@@ -1,0 +1,1 @@
+"""The shared Hugging Face cache on disk: layout, locks, removal."""

@@ -1,0 +1,179 @@
+"""Writing into the Hugging Face cache as huggingface_hub does: blobs, snapshots that point at them, and refs.
+
+Everything is renamed into place, and in the order in which huggingface_hub reads it: a snapshot's directory before the
+ref to it, a blob before the pointer. A process that is killed leaves a cache that every tool still reads.
+"""
+
+import contextlib
+import errno
+import os
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from g4run.errors import NetworkError
+from g4run.files import CACHE, explained
+from g4run.models.hub_cache.cache import MODELS_PREFIX, PARTIAL_SUFFIX, STRAY_PREFIX, is_commit
+from g4run.models.hub_cache.locks import blob_lock
+
+_CACHE_TAG = "CACHEDIR.TAG"
+# The standard's signature (https://bford.info/cachedir/), by which backup programs know a cache.
+_CACHE_TAG_TEXT = (
+    "Signature: 8a477f597d28d172789f06886806bc55\n# This directory is the cache of the Hugging Face tools.\n"
+)
+_ETAG = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
+_NO_SYMBOLIC_LINKS = frozenset(
+    {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+)  # of file systems, and EINVAL of a Windows account without the privilege
+_WINDOWS_RESERVED = frozenset('\\:*?"<>|')
+STRAY_PATTERN = f"{STRAY_PREFIX}*"
+
+
+class HubCache:
+    """Writes into one cache directory. Raises NotWritable and DiskFull; NetworkError for names that no Hub gives."""
+
+    def __init__(self, directory: Path, *, makes_links: bool = True) -> None:
+        self.directory = directory
+        self._makes_links = makes_links
+
+    def repository_directory(self, repository: str) -> Path:
+        """Where a repository's files lie."""
+        return self.directory / (MODELS_PREFIX + "--".join(checked_parts(repository)))
+
+    def blob_path(self, repository: str, etag: str) -> Path:
+        """Where the content of that name lies."""
+        return self.repository_directory(repository) / "blobs" / _checked_etag(etag)
+
+    def partial_path(self, repository: str, etag: str) -> Path:
+        """Where the content is gathered; cache scanners count it as an unfinished download."""
+        blob = self.blob_path(repository, etag)
+        return blob.with_name(f"{blob.name}{PARTIAL_SUFFIX}")
+
+    @contextlib.contextmanager
+    def lock(self, repository: str, etag: str, on_wait: Callable[[], None]) -> Iterator[None]:
+        """Hold huggingface_hub's own lock of that content; `on_wait` is called if another process has it."""
+        with contextlib.ExitStack() as stack:
+            with explained(self.directory, CACHE):
+                stack.enter_context(blob_lock(self.repository_directory(repository), _checked_etag(etag), on_wait))
+            yield
+
+    def prepare(self, repository: str, commit: str) -> None:
+        """Make the directories; the snapshot's first, because a repository without one is reported as damaged."""
+        directory = self.repository_directory(repository)
+        snapshot = directory / "snapshots" / _checked_commit(commit)
+        with explained(snapshot, CACHE):
+            snapshot.mkdir(parents=True, exist_ok=True)
+            (directory / "blobs").mkdir(exist_ok=True)
+        tag = self.directory / _CACHE_TAG
+        if not tag.exists():
+            with contextlib.suppress(OSError):  # as huggingface_hub does: nobody needs it for reading
+                tag.write_text(_CACHE_TAG_TEXT, "utf-8")
+
+    def commit_blob(self, repository: str, etag: str, partial: Path) -> None:
+        """Move finished content to its place."""
+        blob = self.blob_path(repository, etag)
+        with explained(blob, CACHE):
+            blob.parent.mkdir(parents=True, exist_ok=True)
+            partial.replace(blob)
+
+    def pointer_path(self, repository: str, commit: str, path: str) -> Path:
+        """Where a file appears in the snapshot of a commit."""
+        directory = self.repository_directory(repository)
+        return directory.joinpath("snapshots", _checked_commit(commit), *checked_parts(path))
+
+    def link(self, repository: str, commit: str, revision: str | None, path: str, etag: str) -> Path:
+        """Make the snapshot's pointer to a blob, then the ref of the revision that was asked for (None: main)."""
+        directory = self.repository_directory(repository)
+        pointer = self.pointer_path(repository, commit, path)
+        with explained(pointer, CACHE):
+            pointer.parent.mkdir(parents=True, exist_ok=True)
+            self._point(pointer, self.blob_path(repository, etag))
+            _write_ref(directory, revision or "main", commit)
+        return pointer
+
+    def _point(self, pointer: Path, blob: Path) -> None:
+        if _is_there(pointer, blob):
+            return
+        if not blob.is_file():
+            raise FileNotFoundError(errno.ENOENT, "what was downloaded has been removed", str(blob))
+        if not self._makes_links:
+            blob.replace(pointer)
+            return
+        temporary = _temporary_name(blob.parent.parent)
+        try:
+            temporary.symlink_to(os.path.relpath(blob, pointer.parent))
+        except OSError as error:
+            if not _has_no_links(error):
+                raise
+            blob.replace(pointer)
+        else:
+            _rename(temporary, pointer)
+
+
+def checked_parts(path: str) -> tuple[str, ...]:
+    """The parts of a path in a repository. Raises NetworkError for one that leaves its directory, on any system."""
+    parts = tuple(path.split("/"))
+    if any(part in ("", ".", "..") or set(part) & _forbidden() for part in parts) or "\0" in path or ":" in parts[0]:
+        raise NetworkError(
+            f"the repository has a file whose name leads out of its directory: {path!r}",
+            "do not use this repository; its names are made to do harm",
+        )
+    return parts
+
+
+def is_etag(text: str) -> bool:
+    """Whether it can be the name of a blob."""
+    return _ETAG.fullmatch(text) is not None
+
+
+def _forbidden() -> frozenset[str]:
+    return _WINDOWS_RESERVED if os.name == "nt" else frozenset("\\")
+
+
+def _checked_commit(commit: str) -> str:
+    if not is_commit(commit):
+        raise NetworkError(f"the Hub names a commit {commit!r}, which is none", "check HF_ENDPOINT")
+    return commit
+
+
+def _checked_etag(etag: str) -> str:
+    if not is_etag(etag):
+        raise NetworkError(f"the Hub names a file's content {etag!r}, which is no digest", "check HF_ENDPOINT")
+    return etag
+
+
+def _is_there(pointer: Path, blob: Path) -> bool:
+    """Whether the pointer leads to the content already; without links, the content itself lies there."""
+    if not pointer.exists():
+        return False
+    return not blob.exists() or pointer.samefile(blob)
+
+
+def _has_no_links(error: OSError) -> bool:
+    return error.errno in _NO_SYMBOLIC_LINKS or getattr(error, "winerror", None) == 1314  # ERROR_PRIVILEGE_NOT_HELD
+
+
+def _write_ref(directory: Path, revision: str, commit: str) -> None:
+    """Let a branch or tag point at a commit; a commit needs no ref."""
+    if revision == commit:
+        return
+    ref = directory.joinpath("refs", *checked_parts(revision))
+    if ref.is_file() and ref.read_bytes() == commit.encode():
+        return
+    ref.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary_name(directory)
+    temporary.write_text(commit, "utf-8")
+    _rename(temporary, ref)
+
+
+def _temporary_name(directory: Path) -> Path:
+    """Beside refs and snapshots, in which scanners take every file for a ref, or for a model's."""
+    return directory / f"{STRAY_PREFIX}{uuid.uuid4().hex[:12]}"
+
+
+def _rename(temporary: Path, destination: Path) -> None:
+    try:
+        temporary.replace(destination)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,148 @@
+"""The compute buffers and the buffer of logits, as llama.cpp reserves them before the first token.
+
+The worst graph is reserved: a full micro-batch over a full cache, with flash attention (src/llama-context.cpp:659-740).
+On the CPU the sum is exact to the byte for the five sizes; on a GPU it is the best known, with its evidence beside it.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from g4run.engine.parameters import KvType, most_outputs
+from g4run.models.gguf.architecture import Gemma4
+from g4run.planner.memory.kv_cache import cells_of
+
+MASK_BYTES = 2  # of a mask, for each cell and token: F16 with flash attention (src/llama-graph.cpp)
+FLOAT_BYTES = 4
+PIPELINE_COPIES = 4  # GGML_SCHED_MAX_COPIES: of every input, where several GPUs work like a pipeline
+PADDING_BYTES = 32  # what a tensor's size is rounded up to; of the places of the outputs, nothing else is left
+# Of the activations, what is alive while a GPU holds a copy of a tensor of the CPU's: from the log of a 12B with 38 of
+# 49 layers offloaded (ollama#16617: 5665 MiB in all, which leaves 139 for the buffer).
+STAGING_SHARE = 0.8
+INDEX_BYTES = 1068  # on the host, for a token: its number, position, cells, and the allocator's rounding
+
+# Bytes for each token of a micro-batch besides the masks, all layers together: measured under no_alloc, the same for
+# every context, micro-batch, quantization and number of sequences (tests/benchmarks/memory.py).
+ACTIVATION_BYTES = {"E2B": 224_300, "E4B": 229_420, "12B": 263_208, "26B A4B": 196_648, "31B": 355_368}
+
+# A quantized cache is rotated (src/llama-kv-cache.cpp:1450-1490): keys by the largest power of two that divides a
+# head, values by 64; one pair for the global layers, one for the sliding ones.
+VALUE_ROTATION = 64
+
+
+class ComputeRole(Enum):
+    """What a device computes."""
+
+    ALL = auto()  # the CPU, without a GPU
+    LAYERS = auto()  # a GPU, with layers of its own
+    INPUTS = auto()  # the CPU beside GPUs: those compute long batches of its own layers too (op_offload)
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeLoad:
+    """What the buffers' size follows from; lengths in tokens."""
+
+    context: int
+    micro_batch: int
+    sequences: int
+    kv_type: KvType
+
+
+def compute_bytes(
+    architecture: Gemma4,
+    load: ComputeLoad,
+    role: ComputeRole = ComputeRole.ALL,
+    *,
+    input_copies: int = 1,
+    staging_bytes: int = 0,
+) -> int:
+    """What one device's compute buffer takes; `staging_bytes` is of the largest tensor that a GPU copies."""
+    tokens = _reserved_tokens(load)
+    cells = cells_of(architecture.sliding_window, load.context, load.micro_batch, load.sequences)
+    masks = MASK_BYTES * (cells.context + cells.sliding)
+    places = -(-FLOAT_BYTES * _outputs(load) // PADDING_BYTES) * PADDING_BYTES
+    rest = places + (0 if load.kv_type is KvType.F16 else rotation_bytes(architecture))
+    match role:
+        case ComputeRole.INPUTS:
+            return tokens * (masks + host_input_bytes(architecture)) + rest
+        case ComputeRole.LAYERS:
+            masks *= input_copies
+            activations = tokens * device_activation_bytes(architecture)
+            activations = max(activations, int(activations * STAGING_SHARE) + staging_bytes)
+        case ComputeRole.ALL:
+            activations = tokens * activation_bytes(architecture)
+    return tokens * masks + max(activations, _logits_bytes(architecture, load, tokens)) + rest
+
+
+def _reserved_tokens(load: ComputeLoad) -> int:
+    """A micro-batch, rounded up to an equal number for each sequence (llama_context::graph_reserve)."""
+    tokens = min(load.micro_batch, load.context)
+    return -(-tokens // load.sequences) * load.sequences
+
+
+def _outputs(load: ComputeLoad) -> int:
+    """Rows of logits that the graph is reserved for."""
+    return most_outputs(load.sequences, min(load.micro_batch, load.context))
+
+
+def output_bytes(architecture: Gemma4, sequences: int) -> int:
+    """The logits of one token a sequence, in main memory: 1 MiB each at 262,144 tokens (llama-context.cpp:381)."""
+    return sequences * architecture.vocabulary_size * FLOAT_BYTES
+
+
+def activation_bytes(architecture: Gemma4) -> int:
+    """Bytes of a token's activations; for an unknown size what bounds all that were measured from above."""
+    known = ACTIVATION_BYTES.get(architecture.size_label)
+    return known if known is not None else _activation_bound(architecture)
+
+
+def device_activation_bytes(architecture: Gemma4) -> int:
+    """The same on a GPU.
+
+    12B on Metal takes 6 % less than on the CPU. E4B on ROCm takes nine times its per-layer inputs (llama.cpp#24376:
+    1278 MiB at a micro-batch of 2048 and 131,072 tokens), which is taken for both sizes that have them.
+    """
+    return max(activation_bytes(architecture), 9 * per_layer_input_bytes(architecture))
+
+
+def host_input_bytes(architecture: Gemma4) -> int:
+    """What the CPU keeps of a token for the GPUs: its embedding twice, its per-layer embeddings, its indexes.
+
+    Masks included, llama.cpp#24376 has 648 MiB for E4B at a micro-batch of 2048 and 131,072 tokens, and ollama#16617 22
+    MiB for a partly offloaded 12B at 512 and 4096.
+    """
+    embedding = 2 * FLOAT_BYTES * architecture.embedding_length
+    return embedding + per_layer_input_bytes(architecture) + INDEX_BYTES
+
+
+def per_layer_input_bytes(architecture: Gemma4) -> int:
+    """A token's per-layer embeddings as floats; 0 without them."""
+    return FLOAT_BYTES * architecture.per_layer_embedding_length * architecture.layers
+
+
+def rotation_bytes(architecture: Gemma4) -> int:
+    """The matrices that a quantized cache is rotated with."""
+    if architecture.key_length % VALUE_ROTATION:
+        return 0
+    sides = [_largest_rotation(length) for length in (architecture.key_length, architecture.key_length_swa)]
+    return FLOAT_BYTES * sum(side**2 + VALUE_ROTATION**2 for side in sides)
+
+
+def _largest_rotation(head_length: int) -> int:
+    side = VALUE_ROTATION
+    while head_length % (2 * side) == 0:
+        side *= 2
+    return side
+
+
+def _activation_bound(architecture: Gemma4) -> int:
+    query = architecture.head_count * architecture.key_length
+    feed_forward = max(architecture.feed_forward_lengths)
+    experts = 3 * architecture.expert_used_count * architecture.expert_feed_forward_length
+    widths = 6 * query + 2 * feed_forward + experts + 2 * architecture.embedding_length
+    return FLOAT_BYTES * widths + per_layer_input_bytes(architecture) + 44
+
+
+def _logits_bytes(architecture: Gemma4, load: ComputeLoad, tokens: int) -> int:
+    """Logits of all outputs, which outweigh the layers where a micro-batch is small."""
+    logits = min(tokens, _outputs(load)) * architecture.vocabulary_size * FLOAT_BYTES
+    return logits + tokens * 2 * FLOAT_BYTES * architecture.embedding_length

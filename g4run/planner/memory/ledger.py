@@ -1,0 +1,197 @@
+"""What a model takes on every device of a machine, item by item: pure arithmetic on a shape, settings and a machine.
+
+Weights of the CPU are read from the file in place (mmap), so it holds each once. With `repack` there are copies of
+them, and the engine lets the originals go; only a head that is tied and repacked lies there twice. Left out: what a
+GPU's driver rounds up (CUDA pads a tensor's last row to 512 values), some kilobytes together.
+"""
+
+from dataclasses import dataclass
+
+from g4run.hardware.machine import Gpu, GpuKind, Machine
+from g4run.planner.memory.compute_buffers import PIPELINE_COPIES, ComputeLoad, ComputeRole, compute_bytes, output_bytes
+from g4run.planner.memory.kv_cache import CellWidths, cache_bytes, cells_of, sum_widths
+from g4run.planner.memory.layer_split import CPU, assign_layers, usable_gpus
+from g4run.planner.memory.repacking import is_repacked
+from g4run.planner.values import DeviceLedger, Ledger, ModelShape, PlanSettings
+
+CPU_NAME = "CPU"
+
+# Margins, in bytes: what no formula gives.
+ENGINE_BYTES = 250_000_000  # the two processes with libraries and vocabulary: 91 MB measured, and the real merges
+SYSTEM_RESERVE_BYTES = 250_000_000  # of main memory that stays free for the system
+CUDA_CONTEXT_BYTES = 600_000_000  # 0.3 to 0.6 GB for context, cuBLAS, memory pools and graphs (CUDA, ROCm)
+GPU_CONTEXT_BYTES = 200_000_000  # Metal, Vulkan, SYCL
+PROJECTOR_COMPUTE_BYTES = 250 << 20  # 140 to 250 MiB beside 26B's and 31B's projector
+DRAFTER_COMPUTE_BYTES = 64 << 20  # logits of some tokens, and a layer's activations; it shares the model's cache
+
+_HEAVY_BACKENDS = frozenset({"CUDA", "ROCm", "HIP", "MUSA"})
+_SHARED_MEMORY = frozenset({GpuKind.INTEGRATED, GpuKind.UNIFIED})
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one device gets of a model, whatever the context is; bytes, and the width of its layers' cache."""
+
+    name: str
+    kind: str  # cpu or gpu
+    free_bytes: int
+    weights_bytes: int
+    widths: CellWidths
+    role: ComputeRole
+    overhead_bytes: int
+    projector_bytes: int = 0
+    drafter_bytes: int = 0
+    staging_bytes: int = 0  # of the largest tensor that lies on the CPU, and is copied for long batches
+    input_copies: int = 1
+    shares_main_memory: bool = False
+    gpu: int | None = None  # its place among the GPUs that llama.cpp uses
+
+
+def estimate_ledger(shape: ModelShape, settings: PlanSettings, machine: Machine) -> Ledger:
+    """What each device holds once the model is loaded so; GPUs first, the CPU last."""
+    return ledger_of(shape, shares_of(shape, settings, machine), settings)
+
+
+def ledger_of(shape: ModelShape, shares: tuple[Share, ...], settings: PlanSettings) -> Ledger:
+    """Add what follows from context, sequences and the type of the cache."""
+    gpus = tuple(_device(shape, share, settings) for share in shares[:-1])
+    shared = sum(gpu.total_bytes for gpu, share in zip(gpus, shares, strict=False) if share.shares_main_memory)
+    return Ledger((*gpus, _device(shape, shares[-1], settings, taken_bytes=shared)))
+
+
+def shares_of(shape: ModelShape, settings: PlanSettings, machine: Machine) -> tuple[Share, ...]:
+    """Place every tensor: GPUs in their order, then the CPU. A GPU that gets no layers is left out."""
+    layers = shape.architecture.layers
+    gpus = usable_gpus(machine)
+    places = assign_layers(layers, settings.gpu_layers, [gpu.free_bytes for gpu in gpus])
+    copies = PIPELINE_COPIES if _is_pipeline(gpus, settings, layers) else 1
+    used = [number for number in range(len(gpus)) if number in places]
+    found = [_gpu_share(shape, settings, gpus, number, places, copies) for number in used]
+    return (*found, _cpu_share(shape, settings, machine, places, has_gpu=bool(used)))
+
+
+def _device(shape: ModelShape, share: Share, settings: PlanSettings, taken_bytes: int = 0) -> DeviceLedger:
+    architecture = shape.architecture
+    load = ComputeLoad(settings.context, settings.micro_batch, settings.sequences, settings.kv_type)
+    copies, staging = share.input_copies, share.staging_bytes
+    return DeviceLedger(
+        name=share.name,
+        kind=share.kind,
+        weights_bytes=share.weights_bytes,
+        kv_bytes=_kv_bytes(shape, share.widths, settings),
+        compute_bytes=compute_bytes(architecture, load, share.role, input_copies=copies, staging_bytes=staging),
+        output_bytes=output_bytes(architecture, settings.sequences) if share.kind == "cpu" else 0,
+        projector_bytes=share.projector_bytes,
+        drafter_bytes=share.drafter_bytes,
+        overhead_bytes=share.overhead_bytes,
+        free_bytes=max(0, share.free_bytes - taken_bytes),
+        gpu=share.gpu,
+    )
+
+
+def _kv_bytes(shape: ModelShape, widths: CellWidths, settings: PlanSettings) -> int:
+    window = shape.architecture.sliding_window
+    cells = cells_of(window, settings.context, settings.micro_batch, settings.sequences)
+    return cache_bytes(widths, cells, settings.kv_type)
+
+
+def _is_pipeline(gpus: tuple[Gpu, ...], settings: PlanSettings, layers: int) -> bool:
+    """src/llama-context.cpp:430-436: several GPUs, all layers on them, nothing moved by pattern."""
+    return len(gpus) > 1 and settings.gpu_layers > layers and settings.cpu_expert_layers == 0
+
+
+def _gpu_share(
+    shape: ModelShape,
+    settings: PlanSettings,
+    gpus: tuple[Gpu, ...],
+    number: int,
+    places: tuple[int, ...],
+    copies: int,
+) -> Share:
+    gpu = gpus[number]
+    own = tuple(layer for layer, place in enumerate(places[:-1]) if place == number)
+    has_head = places[-1] == number
+    weights = sum(_on_gpu(shape, layer, settings) for layer in own) + (_head_bytes(shape) if has_head else 0)
+    return Share(
+        name=_name_of(gpus, number),
+        kind="gpu",
+        free_bytes=gpu.free_bytes,
+        weights_bytes=weights,
+        widths=sum_widths(shape.architecture, own),
+        role=ComputeRole.LAYERS,
+        overhead_bytes=CUDA_CONTEXT_BYTES if gpu.backend in _HEAVY_BACKENDS else GPU_CONTEXT_BYTES,
+        projector_bytes=_with_margin(shape.projector_bytes, PROJECTOR_COMPUTE_BYTES) if number == 0 else 0,
+        drafter_bytes=_with_margin(shape.drafter_bytes, DRAFTER_COMPUTE_BYTES) if has_head else 0,
+        staging_bytes=_staging_bytes(shape, settings, places),
+        input_copies=copies,
+        shares_main_memory=gpu.kind in _SHARED_MEMORY,
+        gpu=number,
+    )
+
+
+def _name_of(gpus: tuple[Gpu, ...], number: int) -> str:
+    """A GPU's name, with a number where there are several like it: "RTX 3090 #2"."""
+    name = gpus[number].name
+    alike = [index for index, gpu in enumerate(gpus) if gpu.name == name]
+    return name if len(alike) == 1 else f"{name} #{alike.index(number) + 1}"
+
+
+def _cpu_share(
+    shape: ModelShape, settings: PlanSettings, machine: Machine, places: tuple[int, ...], *, has_gpu: bool
+) -> Share:
+    own = tuple(layer for layer, place in enumerate(places[:-1]) if place == CPU)
+    return Share(
+        name=CPU_NAME,
+        kind="cpu",
+        free_bytes=machine.memory.available_bytes,
+        weights_bytes=_cpu_weights_bytes(shape, settings, places, machine),
+        widths=sum_widths(shape.architecture, own),
+        role=ComputeRole.INPUTS if has_gpu else ComputeRole.ALL,
+        overhead_bytes=ENGINE_BYTES + SYSTEM_RESERVE_BYTES,
+        projector_bytes=_with_margin(shape.projector_bytes, PROJECTOR_COMPUTE_BYTES) if not has_gpu else 0,
+        drafter_bytes=_with_margin(shape.drafter_bytes, DRAFTER_COMPUTE_BYTES) if not has_gpu else 0,
+    )
+
+
+def _cpu_weights_bytes(shape: ModelShape, settings: PlanSettings, places: tuple[int, ...], machine: Machine) -> int:
+    """A tied head on the CPU is the very embeddings as long as it is not repacked (gemma4.cpp:53-55)."""
+    table = 0 if settings.lazy_table else shape.table_bytes
+    weights = shape.embedding_bytes + table + (shape.output_bytes if places[-1] == CPU else 0)
+    for layer, (place, own) in enumerate(zip(places, shape.layers, strict=False)):
+        if place == CPU:
+            weights += own.dense_bytes + own.expert_bytes
+        elif layer < settings.cpu_expert_layers:
+            weights += own.expert_bytes
+    return weights + (shape.embedding_bytes if places[-1] == CPU and has_second_head(shape, settings, machine) else 0)
+
+
+def has_second_head(shape: ModelShape, settings: PlanSettings, machine: Machine) -> bool:
+    """Whether the processors keep a repacked copy of the embeddings for the head."""
+    return settings.repack and shape.has_tied_head and is_repacked(shape.head_type, machine)
+
+
+def _on_gpu(shape: ModelShape, layer: int, settings: PlanSettings) -> int:
+    own = shape.layers[layer]
+    return own.dense_bytes + (0 if layer < settings.cpu_expert_layers else own.expert_bytes)
+
+
+def _head_bytes(shape: ModelShape) -> int:
+    """The head on a GPU, where a tied one is a second copy of the embeddings (src/models/gemma4.cpp:53-55)."""
+    return shape.output_bytes + (shape.embedding_bytes if shape.has_tied_head else 0)
+
+
+def _staging_bytes(shape: ModelShape, settings: PlanSettings, places: tuple[int, ...]) -> int:
+    """The largest tensor that lies on the CPU, which a GPU copies to multiply 32 tokens or more (op_offload).
+
+    Whole layers and experts on the CPU are both the first ones.
+    """
+    moved = max(places[:-1].count(CPU), min(settings.cpu_expert_layers, _expert_layers(shape)))
+    return max((layer.largest_bytes for layer in shape.layers[:moved]), default=0)
+
+
+def _expert_layers(shape: ModelShape) -> int:
+    return len(shape.layers) if shape.architecture.expert_count else 0
+
+
+def _with_margin(size_bytes: int, margin: int) -> int:
+    return size_bytes + margin if size_bytes else 0

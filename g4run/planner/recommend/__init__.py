@@ -1,0 +1,1 @@
+"""Which model, quantization, and settings suit a machine."""

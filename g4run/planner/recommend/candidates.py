@@ -1,0 +1,169 @@
+"""All that could be recommended: each size and quantization of the catalog once, planned as it would be loaded."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from g4run.engine.parameters import KvType
+from g4run.hardware.machine import GpuKind, Machine
+from g4run.models.catalog.catalog import Catalog
+from g4run.models.catalog.values import CatalogFile, SizeFacts
+from g4run.planner.defaults import DEFAULT_CONTEXT
+from g4run.planner.memory.catalog_weights import shape_of_catalog
+from g4run.planner.memory.layer_split import usable_gpus
+from g4run.planner.placement import plan_model
+from g4run.planner.recommend.goals import Attempt, RecommendRequest, most_usefulness, usefulness
+from g4run.planner.recommend.quality import (
+    QualityEstimate,
+    References,
+    estimate_quality,
+    find_references,
+    is_acceptable,
+)
+from g4run.planner.speed.measured import MeasuredSpeed
+from g4run.planner.speed.speed import estimate_speed
+from g4run.planner.values import Ledger, ModelShape, Plan, PlanRequest, Speed
+
+
+class Verdict(StrEnum):
+    """What became of a candidate, in a word or two."""
+
+    BEST = "best"
+    EQUAL = "no better"
+    SLOWER = "slower"
+    WORSE = "worse"
+    TOO_SLOW = "too slow"
+    NO_ROOM = "no room"
+    AFTER_FREEING = "not now"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A file with its best plan; `reason` says why it was chosen or why not, `freeing` whose memory it waits for."""
+
+    file: CatalogFile
+    plan: Plan
+    speed: Speed
+    quality: QualityEstimate
+    usefulness: float
+    fits: bool
+    verdict: Verdict = Verdict.EQUAL
+    reason: str = ""
+    freeing: str = ""
+
+    @property
+    def command(self) -> str:
+        """What to type to talk to it."""
+        context, kv_type = self.plan.settings.context, self.plan.settings.kv_type
+        options = "" if context == DEFAULT_CONTEXT else f" --ctx {context}"
+        return f"g4run chat {self.file.name}{options}" + ("" if kv_type is KvType.F16 else f" --kv {kv_type}")
+
+    @property
+    def gpu_bytes(self) -> int:
+        """What all GPUs hold together."""
+        return sum(device.total_bytes for device in self.plan.ledger.devices if device.kind == "gpu")
+
+    @property
+    def ram_bytes(self) -> int:
+        """What main memory holds."""
+        return sum(device.total_bytes for device in self.plan.ledger.devices if device.kind == "cpu")
+
+    @property
+    def free_gpu_bytes(self) -> int:
+        """What is free on all GPUs that the plan uses, before the model is loaded."""
+        return sum(device.free_bytes for device in self.plan.ledger.devices if device.kind == "gpu")
+
+    @property
+    def free_ram_bytes(self) -> int:
+        """What is free of main memory, before the model is loaded."""
+        return sum(device.free_bytes for device in self.plan.ledger.devices if device.kind == "cpu")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of every file: on this machine, for this request, with this context and cache.
+
+    Files that could not be more useful than `least_usefulness`, however fast they were, are left out. `digests` are
+    those that the catalog may lack, by repository and path in lower case (`known_digests`).
+    """
+
+    machine: Machine
+    request: RecommendRequest
+    attempt: Attempt
+    measured: tuple[MeasuredSpeed, ...] = ()
+    digests: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    least_usefulness: float = -math.inf
+
+
+def find_candidates(catalog: Catalog, question: Question) -> tuple[Candidate, ...]:
+    """Each file that may be recommended, planned, whether it fits or not; in the catalog's order."""
+    references = find_references(catalog.files)
+    return tuple(
+        candidate
+        for facts in _sizes(catalog, question)
+        for file in choose_files(catalog.available(facts.size))
+        if _has_what_is_wanted(file, question.request)
+        for candidate in _plan(file, facts, question, references)
+    )
+
+
+def choose_files(files: Sequence[CatalogFile]) -> tuple[CatalogFile, ...]:
+    """One file for each quantization above Q2_K: quantization-aware trained, else the first in the catalog's order."""
+    chosen: dict[str, CatalogFile] = {}
+    for file in sorted(files, key=lambda file: not file.is_qat):
+        if is_acceptable(file.quantization):
+            chosen.setdefault(file.quantization, file)
+    return tuple(chosen.values())
+
+
+def fits_machine(ledger: Ledger, machine: Machine) -> bool:
+    """Whether every device has room, and all that share main memory have room in it together."""
+    gpus = usable_gpus(machine)
+    in_main_memory = (
+        device for device in ledger.devices if device.gpu is None or gpus[device.gpu].kind is not GpuKind.DISCRETE
+    )
+    return ledger.fits and sum(device.total_bytes for device in in_main_memory) <= machine.memory.available_bytes
+
+
+def _sizes(catalog: Catalog, question: Question) -> Iterator[SizeFacts]:
+    """The sizes that can do what is wanted, with as long a context."""
+    request = question.request
+    for facts in catalog.sizes:
+        is_wanted = request.size in (None, facts.size) and request.modality in (None, *facts.modalities)
+        if is_wanted and question.attempt.context <= facts.context_length:
+            yield facts
+
+
+def _has_what_is_wanted(file: CatalogFile, request: RecommendRequest) -> bool:
+    return request.modality is None or file.projector is not None
+
+
+def _plan(file: CatalogFile, facts: SizeFacts, question: Question, references: References) -> Iterator[Candidate]:
+    """A file with the plan that it would be loaded with; none where it cannot be useful enough."""
+    attempt, request = question.attempt, question.request
+    quality = estimate_quality(file, attempt.kv_type, references)
+    if most_usefulness(quality.value, request) <= question.least_usefulness:
+        return
+    shape = _loaded(_with_digest(shape_of_catalog(file, facts), file, question), request)
+    plan = plan_model(shape, question.machine, PlanRequest(context=attempt.context, kv_type=attempt.kv_type))
+    yield _candidate(file, plan, quality, question)
+
+
+def _with_digest(shape: ModelShape, file: CatalogFile, question: Question) -> ModelShape:
+    digest = question.digests.get((file.repository.lower(), file.path.lower()))
+    return shape if digest is None else replace(shape, digest=digest)
+
+
+def _loaded(shape: ModelShape, request: RecommendRequest) -> ModelShape:
+    """What is loaded for the request: the projector only where pictures or sound are to be read, no drafter."""
+    projector = shape.projector_bytes if request.modality else 0
+    return replace(shape, projector_bytes=projector, drafter_bytes=0)
+
+
+def _candidate(file: CatalogFile, plan: Plan, quality: QualityEstimate, question: Question) -> Candidate:
+    """With the speed at half of the context, which a conversation has on the average."""
+    position = question.attempt.context // 2
+    speed = estimate_speed(plan, question.machine, position=position, measured=question.measured)
+    useful = usefulness(quality.value, speed, question.request)
+    return Candidate(file, plan, speed, quality, useful, fits_machine(plan.ledger, question.machine))

@@ -1,0 +1,132 @@
+"""Which model, which quantization and which settings suit a machine, and why.
+
+Every file of the catalog is planned and its speed estimated; what does not fit now or is too slow falls out; of the
+rest the most useful is chosen (`goals.usefulness`), then the smaller file, then the name. Nothing here looks at a clock
+or draws a number: the same question has the same answer.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from g4run.errors import DoesNotFit, UsageError
+from g4run.hardware.machine import Machine
+from g4run.models.catalog.catalog import Catalog
+from g4run.planner.hypothetical_machine import free_machine
+from g4run.planner.recommend.candidates import Candidate, Question, Verdict, find_candidates
+from g4run.planner.recommend.goals import RecommendRequest, attempts
+from g4run.planner.recommend.reasons import explain, explain_best, nothing_will_do, whose_memory
+from g4run.planner.speed.measured import MeasuredSpeed
+
+MAX_AFTER_FREEING = 3
+NO_DIGESTS: Mapping[tuple[str, str], str] = MappingProxyType({})
+_NEARLY = 0.75  # of the fastest: a smaller file than the best of a size is a little faster and much worse
+_NOTABLE = 0.1  # of usefulness, in steps of quality; less is not worth ending other programs
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """The choice, or None where nothing will do; the others from the most useful on, those that fit first.
+
+    `after_freeing` would be better and fit once other programs gave memory back, at most one of each size.
+    """
+
+    request: RecommendRequest
+    best: Candidate | None
+    alternatives: tuple[Candidate, ...]
+    after_freeing: tuple[Candidate, ...]
+
+    def require_best(self) -> Candidate:
+        """The choice. Raises DoesNotFit, which says what is missing and what the smallest is."""
+        if self.best is None:
+            raise self._failure()
+        return self.best
+
+    def _failure(self) -> DoesNotFit:
+        return nothing_will_do(self.alternatives, self.after_freeing, self.request)
+
+
+def recommend(
+    catalog: Catalog,
+    machine: Machine,
+    request: RecommendRequest,
+    *,
+    measured: Sequence[MeasuredSpeed] = (),
+    digests: Mapping[tuple[str, str], str] = NO_DIGESTS,
+) -> Recommendation:
+    """Choose. What a person fixed in the request stays; context and cache give way where nothing fits.
+
+    Measured speeds go before estimates, also of files of which only `digests` knows what they are (`known_digests`).
+    Raises UsageError for a size that cannot do what is wanted.
+    """
+    _check(catalog, request)
+    first = Question(machine, request, attempts(request)[0], tuple(measured), digests)
+    question, candidates = _first_that_fits(catalog, first)
+    best = _choose(candidates, request)
+    others = sorted((candidate for candidate in candidates if candidate is not best), key=_order)
+    return Recommendation(
+        request,
+        best=None if best is None else explain_best(best, others, question),
+        alternatives=tuple(explain(other, best, request) for other in others),
+        after_freeing=tuple(_after_freeing(catalog, question, best)),
+    )
+
+
+def _check(catalog: Catalog, request: RecommendRequest) -> None:
+    if request.size is None or request.modality in (None, *catalog.facts(request.size).modalities):
+        return
+    able = ", ".join(facts.label for facts in catalog.sizes if request.modality in facts.modalities)
+    label = catalog.facts(request.size).label
+    raise UsageError(f"{label} does not take {request.modality}: {able} do", f"g4run recommend --for {request.goal}")
+
+
+def _first_that_fits(catalog: Catalog, first: Question) -> tuple[Question, tuple[Candidate, ...]]:
+    """The candidates of the first attempt at which any fits; of the last where none does."""
+    for attempt in attempts(first.request):
+        question = replace(first, attempt=attempt)
+        candidates = find_candidates(catalog, question)
+        if any(candidate.fits for candidate in candidates):
+            break
+    return question, candidates
+
+
+def _choose(candidates: Sequence[Candidate], request: RecommendRequest) -> Candidate | None:
+    """The most useful that is fast enough; where none is and nobody asked for a speed, of those nearest to it."""
+    fitting = [candidate for candidate in candidates if candidate.fits]
+    fast = [candidate for candidate in fitting if is_fast_enough(candidate, request)]
+    if not fast and request.minimum_speed is None:
+        fastest = max((candidate.speed.generation.expected for candidate in fitting), default=0.0)
+        fast = [candidate for candidate in fitting if candidate.speed.generation.expected >= fastest * _NEARLY]
+    return min(fast, key=_order, default=None)
+
+
+def is_fast_enough(candidate: Candidate, request: RecommendRequest) -> bool:
+    """Whether the speed that is expected reaches what is wanted."""
+    return candidate.speed.generation.expected >= request.wanted_speed
+
+
+def _order(candidate: Candidate) -> tuple[bool, float, int, str]:
+    return not candidate.fits, -candidate.usefulness, candidate.file.size_bytes, candidate.file.name
+
+
+def _after_freeing(catalog: Catalog, question: Question, best: Candidate | None) -> Iterator[Candidate]:
+    """What would be clearly better with the memory that other programs hold, the most useful of each size."""
+    freed = free_machine(question.machine)
+    if freed == question.machine:
+        return
+    least = -math.inf if best is None else best.usefulness + _NOTABLE
+    attempt = attempts(question.request)[0]
+    asked = replace(question, machine=freed, attempt=attempt, least_usefulness=least)
+    found = [candidate for candidate in find_candidates(catalog, asked) if _would_do(candidate, asked)]
+    first_of_size = {candidate.file.size: candidate for candidate in sorted(found, key=_order, reverse=True)}
+    for candidate in sorted(first_of_size.values(), key=_order)[:MAX_AFTER_FREEING]:
+        freeing = whose_memory(candidate, question.machine)
+        if freeing:
+            verdict, reason = Verdict.AFTER_FREEING, f"needs {freeing}"
+            yield replace(candidate, fits=False, verdict=verdict, freeing=freeing, reason=reason)
+
+
+def _would_do(candidate: Candidate, question: Question) -> bool:
+    is_better = candidate.usefulness > question.least_usefulness
+    return candidate.fits and is_better and is_fast_enough(candidate, question.request)

@@ -1,0 +1,1 @@
+"""How fast a plan runs, from what each device must read and compute."""

@@ -1,0 +1,1 @@
+"""One answer, from the request to its last event."""

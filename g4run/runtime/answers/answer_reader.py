@@ -1,0 +1,87 @@
+"""Tokens to the events of an answer: bytes to text, text to events, up to a stop string; what came is kept."""
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TypeAlias
+
+from g4run.chat.messages import ToolCall
+from g4run.chat.parse import Ended, Event, TextDelta, ThinkingDelta, ToolCallEvent
+from g4run.chat.tokens import EOS
+from g4run.engine.llama.vocabulary import Detokenizer, StopStrings, Vocabulary
+from g4run.engine.protocol import Sampled
+from g4run.runtime.answers.answer import AnswerOptions, TokenLogprob
+from g4run.runtime.answers.answer_parser import AnswerParser
+
+_END = EOS.encode()
+
+AnswerEvent: TypeAlias = ThinkingDelta | TextDelta | ToolCallEvent
+
+
+class AnswerReader:
+    """Tokens of one answer to its events; keeps what came."""
+
+    def __init__(self, vocabulary: Vocabulary, options: AnswerOptions, parser: AnswerParser) -> None:
+        self._vocabulary = vocabulary
+        self._detokenizer = Detokenizer()
+        self._stops = StopStrings(options.stop)
+        self._parser = parser
+        self._controls = vocabulary.control_tokens
+        self._has_ended = False
+        self.content: list[str] = []
+        self.thinking: list[str] = []
+        self.tool_calls: list[ToolCall] = []
+        self.logprobs: list[TokenLogprob] | None = None if options.logprobs is None else []
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing that may still come belongs to the answer."""
+        return self._has_ended or self._stops.has_stopped
+
+    def feed(self, sampled: Sampled) -> Iterator[AnswerEvent]:
+        """Events that one more token completes."""
+        piece = self._vocabulary.piece(sampled.token)
+        if self.logprobs is not None:
+            self.logprobs.append(self._logprob(sampled, piece))
+        if piece != _END or sampled.token not in self._controls:  # it ends a text, and is no part of one
+            yield from self._read(self._parser.feed(sampled.token, self._detokenizer.feed(piece)))
+
+    def finish(self, *, is_cut: bool) -> Iterator[AnswerEvent]:
+        """Events that were held back to the end; `is_cut` says that the model had not ended by itself."""
+        if not self.is_complete:
+            yield from self._read(self._parser.finish(self._detokenizer.finish(), is_cut=is_cut))
+        rest = self._stops.finish()
+        if rest:
+            self.content.append(rest)
+            yield TextDelta(rest)
+
+    def _read(self, events: list[Event]) -> Iterator[AnswerEvent]:
+        for event in events:
+            if isinstance(event, Ended):
+                self._has_ended = True
+            elif not self._stops.has_stopped:
+                yield from self._keep(event)
+
+    def _keep(self, event: AnswerEvent) -> Iterator[AnswerEvent]:
+        if isinstance(event, TextDelta):
+            text = self._stops.feed(event.text)
+            if text:
+                self.content.append(text)
+                yield TextDelta(text)
+        elif isinstance(event, ThinkingDelta):
+            self.thinking.append(event.text)
+            yield event
+        else:
+            call = replace(event.call, id=event.call.id or f"call_{secrets.token_hex(4)}")
+            self.tool_calls.append(call)
+            yield ToolCallEvent(call)
+
+    def _logprob(self, sampled: Sampled, piece: bytes) -> TokenLogprob:
+        return TokenLogprob(
+            text=piece.decode("utf-8", "replace"),
+            logprob=sampled.logprob or 0.0,
+            alternatives=tuple(
+                (self._vocabulary.piece(other.token).decode("utf-8", "replace"), other.logprob)
+                for other in sampled.alternatives
+            ),
+        )

@@ -1,0 +1,43 @@
+"""The options that `run` and `chat` share: how Typer comes to see them."""
+
+import inspect
+from dataclasses import fields
+from typing import Annotated
+
+import typer
+
+from g4run.cli.arguments.options import SharedOptions, expand_options
+from g4run.cli.commands.chat import chat
+from g4run.cli.commands.run import run
+from g4run.cli.output import Task
+
+SHARED = [field.name for field in fields(SharedOptions)]
+
+
+def test_the_fields_stand_where_the_parameter_stood() -> None:
+    assert list(inspect.signature(chat).parameters) == ["model", "system", *SHARED]
+    own = ["model", "prompt", "messages", "tool_choice", "system", "show_prompt", "size"]
+    assert list(inspect.signature(run).parameters) == [*own, *SHARED, "as_json"]
+
+
+def test_a_command_gets_what_was_typed_as_one_value() -> None:
+    seen: list[tuple[str, SharedOptions, bool]] = []
+
+    @expand_options
+    def command(
+        model: Annotated[str, typer.Argument()],
+        *,
+        shared: SharedOptions,
+        as_json: Annotated[bool, typer.Option("--json")] = False,
+    ) -> Task:
+        """Keep what came."""
+        seen.append((model, shared, as_json))
+        return lambda output: 0
+
+    app = typer.Typer(add_completion=False)
+    app.command()(command)
+    app(["demo"], standalone_mode=False)
+    typed = ["--ctx", "4096", "--stop", "a", "--stop", "b", "--temperature", "0", "--think", "--json", "--verbose"]
+    app(["demo", *typed], standalone_mode=False)
+    given = SharedOptions(temperature=0.0, context_length=4096, stop=["a", "b"], think=True, verbose=True)
+    assert seen == [("demo", SharedOptions(), False), ("demo", given, True)]

@@ -1,0 +1,83 @@
+"""Files that an answer is held to, and what is said about those that are wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from g4run.cli.arguments.response_format import read_format, read_grammar_file
+from g4run.errors import UsageError
+from g4run.runtime.answers.answer import JsonFormat
+
+
+def written(directory: Path, text: str) -> str:
+    path = directory / "given"
+    path.write_text(text, "utf-8")
+    return str(path)
+
+
+def test_json_is_a_format_of_its_own_and_a_file_holds_a_schema(tmp_path: Path) -> None:
+    assert read_format(None) is None
+    assert read_format("json") == JsonFormat()
+    assert read_format(written(tmp_path, '{"enum": ["é", 1]}')) == JsonFormat({"enum": ["é", 1]})
+    assert read_format(written(tmp_path, "true")) == JsonFormat(True)
+
+
+def test_a_file_named_json_is_given_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("json").write_text('{"type": "null"}', "utf-8")
+    assert (read_format("json"), read_format("./json")) == (JsonFormat(), JsonFormat({"type": "null"}))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"type":\n "strin"', " is not JSON: expecting ',' delimiter at line 2, column 9"),
+        (
+            '{"type": "strin"}',
+            ": the JSON schema at #/type: must be one or several of "
+            "null, boolean, integer, number, string, object, array",
+        ),
+        ("null", " holds null, which is no JSON schema"),
+        ("3", ": the JSON schema at #: a schema must be an object or a boolean, not a number"),
+    ],
+)
+def test_what_is_wrong_with_a_schema_is_said_with_its_place(text: str, message: str, tmp_path: Path) -> None:
+    given = written(tmp_path, text)
+    with pytest.raises(UsageError) as caught:
+        read_format(given)
+    assert caught.value.message == given + message
+
+
+def test_a_schema_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        read_format("yaml")
+    assert caught.value.message == "--format must be json or the file of a JSON schema, not 'yaml'"
+    with pytest.raises(UsageError, match="cannot be read: is a directory"):
+        read_format(str(tmp_path))
+
+
+def test_a_grammar_is_the_text_of_its_file(tmp_path: Path) -> None:
+    assert read_grammar_file(None) is None
+    assert read_grammar_file(written(tmp_path, 'root ::= "ä"\n')) == 'root ::= "ä"\n'
+    assert read_grammar_file(written(tmp_path, '\ufeffroot ::= "a"')) == 'root ::= "a"'
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", ": there is no rule named root"),
+        ('root ::= "a"\nother ::= (\n', ", line 3, column 1: a closing parenthesis is expected"),
+        ("root ::= item", ": there is no rule named item"),
+        ('root ::= root "a"', ": left recursion, root -> root"),
+    ],
+)
+def test_what_is_wrong_with_a_grammar_is_said_with_its_place(text: str, message: str, tmp_path: Path) -> None:
+    given = written(tmp_path, text)
+    with pytest.raises(UsageError) as caught:
+        read_grammar_file(given)
+    assert caught.value.message == given + message
+
+
+def test_a_grammar_that_is_not_there() -> None:
+    with pytest.raises(UsageError, match=r"^nowhere\.gbnf cannot be read: no such file or directory$"):
+        read_grammar_file("nowhere.gbnf")

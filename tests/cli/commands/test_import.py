@@ -1,0 +1,25 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from g4run.cli.commands.import_ import import_path
+from g4run.errors import ModelNotFound
+from tests.fakes.stores import write_model
+from tests.fakes.streams import RecordedOutput
+
+
+@pytest.mark.skipif(os.name == "nt", reason="nobody can remove the directory that a process is in")
+def test_from_a_directory_that_was_removed_only_whole_paths_lead_somewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = write_model(tmp_path / "m.gguf")
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    output = RecordedOutput()
+    assert import_path(str(model), "mine", False, output) == 0
+    assert output.stdout == "mine is ready, its file is used where it is: g4run chat mine\n"
+    with pytest.raises(ModelNotFound, match=r"there is no file m\.gguf: the directory that you are in was removed"):
+        import_path("m.gguf", "mine", False, output)

@@ -1,0 +1,97 @@
+"""What `g4run hardware` says, whole, and that it stays within a terminal."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from g4run.cli.commands.hardware import execute
+from g4run.cli.output import Output, Stream
+from g4run.cli.views.hardware import render_machine
+from g4run.hardware.machine_json import parse_machine
+from tests.hardware.recorded import NAMES, load_expected
+
+BUSY = """\
+  system           Linux on x86_64
+  llama.cpp        built for CPU, CUDA
+
+Processors
+  model            AMD Ryzen 5 5600X 6-Core Processor
+  cores            6; 12 logical
+  threads to use   6
+  instructions     avx avx2 fma f16c bmi2
+
+Memory
+  total            33.6 GB
+  available        21.5 GB, what the system keeps of files included
+  bandwidth        38 GB/s, measured here
+  held by          python3 4.3 GB (process 3001)
+
+GPU NVIDIA GeForce RTX 3090
+  backend          CUDA
+  memory           25.3 GB, its own
+  free             2.4 GB
+  bandwidth        936 GB/s, nominal, unconfirmed
+  half precision   71 TFLOPS, nominal, unconfirmed
+  held by          python3 18.5 GB (process 3001)
+                   ollama_llama_server 4.3 GB (process 2077)
+
+Disks
+  412.0 GB free    of 1.0 TB: /home/ada/.local/share/g4run
+  412.0 GB free    of 1.0 TB: /home/ada/.cache/huggingface/hub
+"""
+ADVICE = """\
+
+The installed llama.cpp cannot use Apple M2: it was built without Metal.
+  CMAKE_ARGS="-DGGML_METAL=on" pip install --force-reinstall --no-cache-dir --no-deps llama-cpp-python==0.3.36
+"""
+
+
+def test_a_machine_is_told_whole() -> None:
+    assert render_machine(parse_machine(load_expected("busy-gpu")), None) == BUSY
+
+
+def test_advice_stands_at_the_end_with_its_command_on_one_line() -> None:
+    text = render_machine(parse_machine(load_expected("apple-16-without-backend")), None)
+    assert text.endswith(ADVICE)
+
+
+def test_limits_are_told() -> None:
+    text = render_machine(parse_machine(load_expected("quota-2-of-64")), None)
+    assert "  quota            2 processors, by the container\n  threads to use   2\n" in text
+    text = render_machine(parse_machine(load_expected("container-8gib")), None)
+    assert "  limit            8.6 GB, by the container\n" in text
+    text = render_machine(parse_machine(load_expected("no-gpu")), None)
+    assert "  cores            4 of 8, as affinity has it; 4 logical\n" in text
+    assert "\nGPU\n  none found\n" in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("width", [None, 80, 60])
+def test_lines_fit_a_terminal_but_for_a_path_or_a_command(name: str, width: int | None) -> None:
+    text = render_machine(parse_machine(load_expected(name)), width)
+    long = [line for line in text.splitlines() if len(line) > (width or 80)]
+    assert [line for line in long if "CMAKE_ARGS" not in line and "/" not in line] == []
+
+
+def test_an_engine_that_does_not_answer_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("G4RUN_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LLAMA_CPP_LIB_PATH", str(tmp_path))
+    answer = io.StringIO()
+    assert execute(False, False, Output(Stream(answer, required=True), Stream(None, required=False))) == 0
+    assert "  llama.cpp        does not answer\n" in answer.getvalue()
+    assert answer.getvalue().endswith("  python -m g4run.engine.llama.devices\n")
+
+
+def test_the_json_of_this_machine_is_one_that_can_be_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("G4RUN_HOME", str(tmp_path))
+    answer = io.StringIO()
+    assert execute(False, True, Output(Stream(answer, required=True), Stream(None, required=False))) == 0
+    machine = parse_machine(json.loads(answer.getvalue()))
+    assert machine.processors.physical_cores >= 1
+    assert machine.build.backends[0] == "CPU"
+    assert [disk.path for disk in machine.disks][:1] == [str(tmp_path)]
+    assert (tmp_path / "hardware.json").exists()

@@ -1,0 +1,135 @@
+"""Which sequence a request gets and what of it is reused, over a model of llama.cpp's cache."""
+
+from collections.abc import Collection
+
+from g4run.engine.kv_cache.cached_sequence import CachedSequence
+from g4run.engine.worker.request import Request, Slice
+from tests.engine.kv_cache.cache_model import Setup
+
+ONE, OTHER = list(range(100, 160)), list(range(200, 260))
+
+
+class Cache:
+    """A prompt cache whose prompts are computed whole, at once."""
+
+    def __init__(self, setup: Setup) -> None:
+        _, self.model, self.cache = setup.build()
+
+    def begin(self, tokens: list[int]) -> tuple[CachedSequence, int]:
+        """A prompt's sequence, and how much of it was reused."""
+        sequence = self.cache.start(list(tokens), len(tokens), self.cache.find(tokens))
+        return sequence, sequence.computed
+
+    def compute(self, sequence: CachedSequence, checkpoints: Collection[int] = ()) -> None:
+        """Compute token by token what its list has, so that the sliding layers lose what they may lose."""
+        owner = Request(0, sequence.tokens, len(sequence.tokens), sequence=sequence)
+        while sequence.computed < len(sequence.tokens):
+            part = Slice(owner, sequence.computed, (sequence.tokens[sequence.computed],), 0)
+            assert self.model.decode([part])
+            sequence.computed += 1
+            self.cache.note_computed(1)
+            if sequence.computed in checkpoints:
+                self.cache.take_checkpoint(sequence)
+
+    def run(self, tokens: list[int], *checkpoints: int) -> tuple[int, int]:
+        """Compute a prompt and keep it: the number of its sequence, and how much was reused."""
+        sequence, reused = self.begin(tokens)
+        self.compute(sequence, checkpoints)
+        self.cache.release(sequence)
+        return sequence.sequence_id, reused
+
+
+def test_a_conversation_goes_on_in_its_own_place() -> None:
+    cache = Cache(Setup(sequences=3, cells=256))
+    assert cache.run(ONE) == (0, 0)
+    assert cache.run(OTHER) == (1, 0)
+    assert cache.run([*ONE, 1, 2, 3]) == (0, 60)
+
+
+def test_another_conversation_with_the_same_beginning_leaves_the_first_as_it_is() -> None:
+    cache = Cache(Setup(sequences=3, cells=256))
+    cache.run(ONE, 40)
+    assert cache.run([*ONE[:40], 1, 2, 3]) == (1, 40)
+    assert cache.run([*ONE, 4]) == (0, 60)
+
+
+def test_the_least_recently_used_gives_its_place_and_comes_back_from_memory() -> None:
+    cache = Cache(Setup(sequences=2, cells=256))
+    cache.run(ONE)
+    cache.run(OTHER)
+    cache.run([*ONE, 1])
+    third = list(range(300, 360))
+    assert cache.run(third) == (1, 0)
+    assert [each.tokens for each in cache.cache.ram] == [OTHER]
+    assert cache.run([*OTHER, 2]) == (0, 60)
+    assert [each.tokens for each in cache.cache.ram] == [[*ONE, 1]]
+
+
+def test_where_there_is_one_sequence_a_lost_end_is_kept_in_memory() -> None:
+    cache = Cache(Setup(sequences=1, cells=256))
+    cache.run(ONE, 20)
+    assert cache.run([*ONE[:20], *OTHER]) == (0, 20)
+    assert cache.run([*ONE, 5]) == (0, 60)
+
+
+def test_a_prompt_that_only_begins_like_what_is_in_memory_leaves_it_there() -> None:
+    cache = Cache(Setup(sequences=1, cells=256))
+    cache.run(ONE, 40)
+    cache.run(OTHER)
+    assert cache.run([*ONE[:40], 1]) == (0, 40)
+    assert ONE in [each.tokens for each in cache.cache.ram]
+
+
+def test_checkpoints_of_what_was_replaced_are_forgotten() -> None:
+    """The sequence goes on differently after position 20; its old checkpoint at 50 is of other tokens."""
+    cache = Cache(Setup(sequences=1, cells=256, ram_cache_bytes=0))
+    cache.run(ONE, 20, 50)
+    changed = [*ONE[:20], *OTHER]
+    assert cache.run(changed) == (0, 20)
+    (kept,) = cache.cache.sequences
+    assert [each.length for each in kept.checkpoints] == [20]
+    assert cache.run([*changed[:55], 1])[1] == 20
+
+
+def test_a_running_sequence_is_a_source_too_and_is_left_alone() -> None:
+    cache = Cache(Setup(sequences=2, cells=256))
+    running, _ = cache.begin(ONE)
+    cache.compute(running)
+    assert cache.run([*ONE, 1]) == (1, 60)
+    running.tokens += [7, 8]
+    cache.compute(running)  # the model of the cache looks at its past
+    cells = cache.cache.occupied((each, each.computed) for each in cache.cache.sequences)
+    assert cells == 60 + 1 + 2
+
+
+def test_a_sequence_too_large_for_the_memory_budget_is_dropped() -> None:
+    cache = Cache(Setup(sequences=1, cells=256, ram_cache_bytes=100))
+    cache.run(ONE)
+    cache.run(OTHER)
+    assert list(cache.cache.ram) == []
+    assert cache.run(ONE) == (0, 0)
+
+
+def test_an_empty_prompt_cache_reuses_nothing_and_has_all_its_cells() -> None:
+    cache = Cache(Setup(sequences=2, cells=64, window=8, micro_batch=8))
+    assert cache.cache.find(ONE).length == 0
+    assert cache.cache.free_cells == 2 * 8 + 8  # the sliding layers have fewer
+    assert cache.cache.stored_form(ONE) is None
+
+
+def test_a_few_tokens_that_all_prompts_begin_with_are_not_copied_and_nothing_piles_up() -> None:
+    cache = Cache(Setup(sequences=3, cells=256))
+    for number in range(40):
+        assert cache.run([2, *range(1000 * number, 1000 * number + 40)], 20)[1] == 0
+    assert all(len(each.checkpoints) == 1 for each in (*cache.cache.sequences, *cache.cache.ram))
+
+
+def test_a_short_prompt_with_a_long_answer_is_not_taken_over_by_another() -> None:
+    cache = Cache(Setup(sequences=2, cells=256))
+    sequence, _ = cache.begin([2, 7, 7, 5, 5, 5, 5, 5])
+    cache.compute(sequence)
+    sequence.tokens += ONE
+    cache.compute(sequence)
+    cache.cache.release(sequence)
+    assert cache.run([2, 7, 7, 6, 6, 6]) == (1, 0)
+    assert cache.run([2, 7, 7, 5, 5, 5, 5, 5, *ONE, 1]) == (0, 68)

@@ -1,0 +1,26 @@
+"""What the engine's own caches may take of the main memory that a plan leaves."""
+
+import pytest
+
+from g4run.planner.memory.engine_caches import CacheBounds, bound_caches
+from g4run.planner.values import DeviceLedger, Ledger
+
+GPU = DeviceLedger("GPU", "gpu", 5, 0, 0, 0, 0, 0, 0, free_bytes=10**12, gpu=0)
+
+
+@pytest.mark.parametrize(
+    ("left", "expected"),
+    [
+        (-1, CacheBounds(0, 0)),
+        (0, CacheBounds(0, 0)),
+        (4000, CacheBounds(1000, 1000)),
+        (2 << 30, CacheBounds(512 << 20, 512 << 20)),
+        (3 << 30, CacheBounds(512 << 20, 768 << 20)),
+        (100 << 30, CacheBounds(512 << 20, 1 << 30)),
+    ],
+)
+def test_each_cache_gets_a_quarter_of_what_main_memory_has_left_up_to_its_bound(
+    left: int, expected: CacheBounds
+) -> None:
+    host = DeviceLedger("CPU", "cpu", 700, 100, 50, 50, 40, 30, 30, free_bytes=1000 + left)
+    assert bound_caches(Ledger((GPU, host))) == expected

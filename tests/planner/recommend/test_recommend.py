@@ -1,0 +1,281 @@
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from g4run.engine.parameters import KvType
+from g4run.errors import DoesNotFit, UsageError
+from g4run.hardware.machine import GpuProcess, Machine
+from g4run.hardware.machine_json import parse_machine
+from g4run.hardware.memory import Memory
+from g4run.models.catalog.catalog import read_catalog
+from g4run.models.names.parse import Size
+from g4run.models.quantizations import FileRole
+from g4run.models.store.records import Origin, Record, StoredFile
+from g4run.planner.recommend.candidates import Candidate, Verdict
+from g4run.planner.recommend.goals import Goal, Preference, RecommendRequest
+from g4run.planner.recommend.recommend import Recommendation, recommend
+from g4run.planner.speed.measured import MeasuredSpeed, known_digests, machine_id_of, model_digest_of, settings_key_of
+from g4run.planner.values import SpeedSource
+from g4run.units import render_bytes
+from tests.fakes.stores import SUMMARY, TIME
+from tests.hardware.recorded import load_expected
+from tests.planner.golden_table import NOWHERE
+from tests.planner.known_machines import GIB, known_machines, make_machine
+
+CATALOG = read_catalog(NOWHERE)
+MACHINES = dict(known_machines())
+RTX_4090 = MACHINES["desktop, RTX 4090 24 GB, 64 GB"]
+LAPTOP = MACHINES["laptop, no GPU, 8 GB"]
+TINY = make_machine(1, 2, 10)
+
+
+def ask(machine: Machine, request: RecommendRequest | None = None) -> Recommendation:
+    return recommend(CATALOG, machine, request or RecommendRequest())
+
+
+def best_of(machine: Machine, request: RecommendRequest | None = None) -> Candidate:
+    return ask(machine, request).require_best()
+
+
+def test_the_choice_fits_is_fast_enough_and_says_so() -> None:
+    best = best_of(RTX_4090)
+    assert (best.file.name, best.verdict, best.fits) == ("gemma4:31b-qat-q4_0", Verdict.BEST, True)
+    assert best.speed.generation.expected >= 5
+    others = ask(RTX_4090).alternatives
+    count = 1 + sum(other.fits and other.speed.generation.expected >= 5 for other in others)
+    assert best.reason == (
+        f"the best of {count} files that fit and reach 5 tokens/s; trained for 4 bits, so as good as 6-bit files"
+    )
+
+
+def test_every_other_file_is_there_in_order_with_one_line_of_why() -> None:
+    found = ask(RTX_4090)
+    names = [candidate.file.name for candidate in (found.require_best(), *found.alternatives)]
+    assert len(names) == len(set(names)) > 100
+    ranks = [(not other.fits, -other.usefulness, other.file.size_bytes) for other in found.alternatives]
+    assert all(one <= two for one, two in pairwise(ranks))
+    assert [other.file.name for other in found.alternatives if not other.reason or "\n" in other.reason] == []
+
+
+def test_the_same_question_has_the_same_answer() -> None:
+    assert ask(LAPTOP) == ask(LAPTOP)
+
+
+def test_reasons_against() -> None:
+    found = ask(RTX_4090, RecommendRequest(minimum_speed=30))
+    reasons = {other.file.name: (other.verdict, other.reason) for other in found.alternatives}
+    best, e2b = found.require_best(), next(o for o in found.alternatives if o.file.name == "gemma4:e2b-qat-q4_0")
+    speeds = f"{e2b.speed.generation.expected:.0f} instead of {best.speed.generation.expected:.0f} tokens/s"
+    assert reasons["gemma4:e2b-qat-q4_0"] == (Verdict.WORSE, f"faster, {speeds}, but a smaller model")
+    slow = next(other for other in found.alternatives if other.file.name == "gemma4:31b-q8_0")
+    rate = f"{slow.speed.generation.expected:.1f} tokens/s"
+    assert (slow.verdict, slow.reason) == (Verdict.TOO_SLOW, f"{rate}, and 30 are wanted")
+    assert reasons["gemma4:31b-iq4_xs"] == (Verdict.WORSE, "its quantization loses more, and no faster")
+
+
+def test_what_does_not_fit_says_which_memory_is_missing() -> None:
+    other = next(o for o in ask(LAPTOP).alternatives if o.file.name == "gemma4:31b-q8_0")
+    (cpu,) = other.plan.ledger.devices
+    assert (other.verdict, other.fits) == (Verdict.NO_ROOM, False)
+    assert other.reason == f"needs {cpu.total_bytes / 1e9:.1f} GB of main memory, {cpu.free_bytes / 1e9:.1f} GB free"
+
+
+def test_quality_waits_longer_and_speed_takes_less() -> None:
+    machine = MACHINES["desktop, RTX 3060 12 GB, 32 GB"]
+    balanced = best_of(machine)
+    quality = best_of(machine, RecommendRequest(preference=Preference.QUALITY))
+    speed = best_of(machine, RecommendRequest(preference=Preference.SPEED))
+    assert quality.quality.value >= balanced.quality.value >= speed.quality.value
+    assert quality.speed.generation.expected < balanced.speed.generation.expected
+    assert balanced.speed.generation.expected <= speed.speed.generation.expected
+
+
+def test_a_fixed_size_leaves_the_quantization_open() -> None:
+    best = best_of(RTX_4090, RecommendRequest(size=Size.A4B_26B, preference=Preference.QUALITY))
+    assert best.file.size is Size.A4B_26B
+    assert best.quality.value > 3.85
+
+
+@pytest.mark.parametrize("goal", [Goal.CODE, Goal.LONG_CONTEXT])
+def test_a_goal_gets_its_context(goal: Goal) -> None:
+    assert (
+        best_of(RTX_4090, RecommendRequest(goal)).plan.settings.context
+        == {
+            Goal.CODE: 32768,
+            Goal.LONG_CONTEXT: 131072,
+        }[goal]
+    )
+
+
+def test_the_context_gives_way_where_nothing_fits_and_it_is_said() -> None:
+    machine = make_machine(4, 4, 50, available_gib=2.0)
+    best = best_of(machine, RecommendRequest(Goal.LONG_CONTEXT))
+    assert best.plan.settings.context < 131072
+    assert best.plan.settings.kv_type is KvType.F16
+    assert "nothing fits with a context of 131,072 tokens" in best.reason.split("; ")
+
+
+def test_the_cache_gives_way_where_the_context_is_fixed_and_it_is_said() -> None:
+    request = RecommendRequest(size=Size.E2B, context=131072)
+    machines = [make_machine(4, 4, 50, available_gib=1.5 + step / 20) for step in range(30)]
+    choices = [best for machine in machines if (best := ask(machine, request).best)]
+    smaller = [best for best in choices if best.plan.settings.kv_type is KvType.Q8_0]
+    assert smaller
+    assert all("a q8_0 cache, because nothing fits with f16" in best.reason.split("; ") for best in smaller)
+    assert choices[-1].plan.settings.kv_type is KvType.F16
+
+
+def test_where_nothing_is_fast_enough_it_is_the_most_useful_of_the_fastest_and_says_so() -> None:
+    found = ask(make_machine(16, 1, 2))
+    best = found.require_best()
+    fitting = [best, *(other for other in found.alternatives if other.fits)]
+    fastest = max(other.speed.generation.expected for other in fitting)
+    near = [other for other in fitting if other.speed.generation.expected >= 0.75 * fastest]
+    assert fastest < 5
+    assert best.reason.split("; ")[0] == "among the fastest that fit, although below 5 tokens/s"
+    assert 1 < len(near) < len(fitting)
+    assert best.usefulness == max(other.usefulness for other in near)
+
+
+def test_a_speed_that_was_asked_for_and_cannot_be_reached_is_a_failure() -> None:
+    found = ask(LAPTOP, RecommendRequest(minimum_speed=500))
+    assert found.best is None
+    with pytest.raises(DoesNotFit, match=r"^nothing that fits reaches 500 tokens/s: the fastest, gemma4:e2b\S*, has"):
+        found.require_best()
+
+
+def test_where_nothing_fits_it_is_said_what_is_missing_and_what_the_smallest_is() -> None:
+    found = ask(TINY)
+    assert (found.best, found.after_freeing) == (None, ())
+    with pytest.raises(DoesNotFit) as caught:
+        found.require_best()
+    smallest = min(found.alternatives, key=lambda other: other.ram_bytes)
+    assert caught.value.message == (
+        f"nothing fits: the smallest, {smallest.file.name} with a context of 4,096 tokens, needs "
+        f"{smallest.ram_bytes / 1e9:.1f} GB of main memory, 912.7 MB free"
+    )
+    assert caught.value.exit_code == 4
+
+
+def test_more_context_than_any_was_trained_for_is_a_failure() -> None:
+    with pytest.raises(DoesNotFit, match=r"trained for a context of 300,000 tokens$"):
+        ask(RTX_4090, RecommendRequest(context=300_000)).require_best()
+
+
+def test_a_size_that_cannot_hear_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"^26B A4B does not take audio: E2B, E4B, 12B do$"):
+        ask(RTX_4090, RecommendRequest(Goal.AUDIO, size=Size.A4B_26B))
+
+
+def test_what_a_gpu_in_main_memory_takes_is_to_be_freed_as_well() -> None:
+    machine = parse_machine(load_expected("apple-16"))
+    first = ask(machine, RecommendRequest(size=Size.DENSE_12B)).after_freeing[0]
+    devices = first.plan.ledger.devices
+    assert [device.kind for device in devices] == ["gpu", "cpu"]
+    missing = sum(device.total_bytes for device in devices) - machine.memory.available_bytes
+    assert first.freeing.startswith(f"{render_bytes(missing)} more of main memory, which ")
+
+
+def test_what_would_fit_after_freeing_is_apart_with_whose_memory() -> None:
+    found = ask(MACHINES["desktop, RTX 4090 busy (20 GB held), 32 GB"])
+    first = found.after_freeing[0]
+    assert (first.file.name, first.fits, first.verdict) == ("gemma4:31b-qat-q4_0", False, Verdict.AFTER_FREEING)
+    missing = first.gpu_bytes - (int(24 * GIB * 0.97) - 20 * 10**9)
+    assert first.freeing == (
+        f"{missing / 1e9:.1f} GB more on NVIDIA GeForce RTX 4090, which ollama (18.0 GB), steam (2.0 GB) hold"
+    )
+    assert len({other.file.size for other in found.after_freeing}) == len(found.after_freeing) <= 3
+
+
+def test_main_memory_that_others_hold_is_named_too() -> None:
+    full = replace(
+        LAPTOP,
+        memory=Memory(32 * GIB, 1 * GIB, None),
+        memory_processes=(GpuProcess(1, "firefox", 20 * 10**9),),
+    )
+    found = ask(full)
+    assert found.best is None
+    assert found.after_freeing[0].freeing.endswith(" more of main memory, which firefox (20.0 GB) holds")
+    with pytest.raises(DoesNotFit) as caught:
+        found.require_best()
+    first = found.after_freeing[0]
+    assert caught.value.hint == f"with {first.freeing}, {first.file.name} would fit"
+
+
+def test_an_idle_machine_has_nothing_to_free() -> None:
+    assert ask(MACHINES["desktop, no GPU, 32 GB"]).after_freeing == ()
+
+
+def test_a_measured_speed_replaces_the_estimate_and_may_change_the_choice() -> None:
+    before = best_of(RTX_4090)
+    measured = MeasuredSpeed(
+        machine_id=machine_id_of(RTX_4090),
+        model_digest=model_digest_of(before.plan.shape),
+        settings_key=settings_key_of(before.plan.settings),
+        generation_tokens_per_second=1.0,
+        prompt_tokens_per_second=10.0,
+        measured_at=0.0,
+        position=4096,
+    )
+    found = recommend(CATALOG, RTX_4090, RecommendRequest(), measured=(measured,))
+    assert found.require_best().file != before.file
+    slow = next(other for other in found.alternatives if other.file == before.file)
+    assert (slow.speed.source, slow.verdict) == (SpeedSource.MEASURED, Verdict.TOO_SLOW)
+    assert slow.speed.generation.expected == pytest.approx(1.0)
+
+
+def record_of(candidate: Candidate, sha256: str | None) -> Record:
+    """The store's, of a candidate that was pulled; publishers' names are written in any case."""
+    place = candidate.file.repository.upper(), None, candidate.file.path.upper()
+    size = candidate.file.size_bytes
+    files = (
+        StoredFile(FileRole.MODEL, Path("x.gguf"), size, sha256, Origin.DOWNLOADED, *place),
+        StoredFile(FileRole.PROJECTOR, Path("y.gguf"), 1, "projector", Origin.DOWNLOADED, place[0], None, "y.gguf"),
+    )
+    return Record(candidate.file.name, files, SUMMARY, place[0], None, None, TIME, TIME)
+
+
+def test_a_file_that_was_run_here_is_known_by_the_store_s_digest() -> None:
+    """The catalog has no digest of most files; a run remembers the store's."""
+    before = next(
+        candidate for candidate in ask(LAPTOP).alternatives if candidate.fits and candidate.file.sha256 is None
+    )
+    measured = MeasuredSpeed(
+        machine_id=machine_id_of(LAPTOP),
+        model_digest="d" * 64,
+        settings_key=settings_key_of(before.plan.settings),
+        generation_tokens_per_second=77.0,
+        prompt_tokens_per_second=770.0,
+        measured_at=0.0,
+        position=before.plan.settings.context // 2,
+    )
+    digests = known_digests([record_of(before, "d" * 64)])
+    best = recommend(CATALOG, LAPTOP, RecommendRequest(), measured=(measured,), digests=digests).require_best()
+    assert (best.file, best.plan.shape.digest) == (before.file, "d" * 64)
+    assert best.speed.source is SpeedSource.MEASURED
+    assert best.speed.generation.expected == pytest.approx(77.0)
+    assert recommend(CATALOG, LAPTOP, RecommendRequest(), measured=(measured,)) == ask(LAPTOP)
+
+
+def test_only_weights_from_the_hub_with_a_digest_are_known() -> None:
+    best = best_of(LAPTOP)
+    whole = record_of(best, "d" * 64)
+    imported = replace(whole, files=(replace(whole.files[0], repository=None, repository_path=None),))
+    assert known_digests([record_of(best, None), imported]) == {}
+    assert known_digests([whole]) == {(best.file.repository.lower(), best.file.path.lower()): "d" * 64}
+
+
+def test_of_two_like_cards_the_one_that_lacks_memory_is_named() -> None:
+    cards = MACHINES["desktop, two RTX 3090, 64 GB"]
+    first, second = cards.gpus
+    held = GpuProcess(1, "ollama", 23 * 10**9)
+    busy = replace(cards, gpus=(first, replace(second, free_bytes=10**9, processes=(held,))))
+    freed = ask(busy, RecommendRequest(context=131_072)).after_freeing[0]
+    assert {device.name for device in freed.plan.ledger.devices} == {
+        f"{first.name} #1",
+        f"{second.name} #2",
+        "CPU",
+    }
+    assert freed.freeing.endswith(f" more on {second.name} #2, which ollama (23.0 GB) holds")

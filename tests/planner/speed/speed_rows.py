@@ -1,0 +1,166 @@
+"""The measured speeds of tests/golden/speed-calibration.csv, as values.
+
+One row a published measurement, with its source; `excluded` says why a row is not used. `bits_per_weight` is that of
+the weights read for a token: 4.5 for Q4_0 with a Q6_K head counted in, else the published file's size divided by its
+parameters, or the quantization's own. `reads_head` is no where prompt tokens were fed one at a time, which skips the
+head. `position` is the mean position of the tokens generated; `prompt_depth` is where the prompt began.
+`half_precision_tflops` is dense FP16 with FP32 accumulation, as the makers give it. Values are given by backends and
+programs that compute as llama.cpp does.
+"""
+
+import csv
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from g4run.engine.parameters import KvType
+from g4run.models.gguf.architecture import Gemma4
+from g4run.planner.memory.kv_cache import VALUE_BYTES
+from g4run.planner.speed.bytes_read import matrix_operations
+from g4run.planner.values import LayerWeights, ModelShape
+from scripts.shapes.sizes import SHAPES, VOCABULARY_SIZE, Shape
+from tests.planner.speed.speed_fit import Observation
+
+PATH = Path(__file__).parents[2] / "golden" / "speed-calibration.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One published measurement; None where it has no such part."""
+
+    device: str
+    device_class: str
+    backend: str
+    bytes_per_second: float
+    half_precision_flops: float | None
+    cores: int | None
+    size: str
+    quantization: str
+    bits_per_weight: float
+    kv_type: KvType
+    reads_head: bool
+    position: int
+    generation_tokens_per_second: float | None
+    prompt_tokens: int | None
+    prompt_depth: int
+    prompt_tokens_per_second: float | None
+    micro_batch: int
+    cpu_expert_layers: int
+    excluded: str
+    source: str
+
+
+def read_rows() -> tuple[Row, ...]:
+    """All rows, those that are excluded too."""
+    with PATH.open(encoding="utf-8", newline="") as file:
+        return tuple(_row(record) for record in csv.DictReader(file))
+
+
+def _row(record: dict[str, str]) -> Row:
+    return Row(
+        device=record["device"],
+        device_class=record["device_class"],
+        backend=record["backend"],
+        bytes_per_second=float(record["bandwidth_gbs"]) * 1e9,
+        half_precision_flops=float(record["half_precision_tflops"]) * 1e12 if record["half_precision_tflops"] else None,
+        cores=int(record["cores"]) if record["cores"] else None,
+        size=record["size"],
+        quantization=record["quantization"],
+        bits_per_weight=float(record["bits_per_weight"]),
+        kv_type=KvType(record["kv"]),
+        reads_head=record["reads_head"] == "yes",
+        position=int(record["position"] or 0),
+        generation_tokens_per_second=_number(record["generation"]),
+        prompt_tokens=int(record["prompt_tokens"]) if record["prompt_tokens"] else None,
+        prompt_depth=int(record["prompt_depth"] or 0),
+        prompt_tokens_per_second=_number(record["prompt"]),
+        micro_batch=int(record["micro_batch"]),
+        cpu_expert_layers=int(record["cpu_expert_layers"]),
+        excluded=record["excluded"],
+        source=record["source"],
+    )
+
+
+def _number(text: str) -> float | None:
+    return float(text) if text else None
+
+
+def used_rows() -> tuple[Row, ...]:
+    """The rows that are not excluded."""
+    return tuple(row for row in read_rows() if not row.excluded)
+
+
+def generation_rows() -> tuple[Row, ...]:
+    """The rows that tell how fast one device generates by itself."""
+    return tuple(row for row in used_rows() if row.generation_tokens_per_second and not row.cpu_expert_layers)
+
+
+def prompt_rows() -> tuple[Row, ...]:
+    """The rows that tell how fast one device reads a prompt by itself."""
+    return tuple(row for row in used_rows() if row.prompt_tokens_per_second and not row.cpu_expert_layers)
+
+
+def observation(row: Row) -> Observation:
+    """What the fit takes of a row that has a generation speed."""
+    assert row.generation_tokens_per_second
+    shape = model_shape(row.size, row.bits_per_weight)
+    head = shape.embedding_bytes if row.reads_head else 0
+    architecture = shape.architecture
+    experts = architecture.expert_used_count / architecture.expert_count if architecture.expert_count else 0.0
+    return Observation(
+        device=row.device,
+        device_class=row.device_class,
+        weight_bytes=sum(layer.dense_bytes + layer.expert_bytes * experts for layer in shape.layers) + head,
+        cache_bytes=_cache_bytes(architecture, row.kv_type, row.position),
+        bytes_per_second=row.bytes_per_second,
+        milliseconds=1000 / row.generation_tokens_per_second,
+    )
+
+
+def _cache_bytes(architecture: Gemma4, kv_type: KvType, position: int) -> float:
+    cells = (
+        min(position, architecture.sliding_window) if sliding else position for sliding in architecture.sliding_pattern
+    )
+    lengths = (2 * heads * architecture.key_length_of(layer) for layer, heads in enumerate(architecture.kv_head_counts))
+    return sum(VALUE_BYTES[kv_type] * cell * length for cell, length in zip(cells, lengths, strict=True))
+
+
+def model_shape(size: str, bits_per_weight: float) -> ModelShape:
+    """A member of the family with the same bits for every weight."""
+    architecture = architecture_of(SHAPES[size.lower()])
+    byte = bits_per_weight / 8
+    experts = architecture.expert_count * 3 * architecture.embedding_length * architecture.expert_feed_forward_length
+    dense = replace(architecture, expert_used_count=0)
+    layers = tuple(
+        LayerWeights(round(matrix_operations(dense, layer) / 2 * byte), round(experts * byte))
+        for layer in range(architecture.layers)
+    )
+    head = round(VOCABULARY_SIZE * architecture.embedding_length * byte)
+    table = round(VOCABULARY_SIZE * architecture.per_layer_embedding_length * architecture.layers * byte)
+    total = sum(layer.dense_bytes + layer.expert_bytes for layer in layers) + head + table
+    return ModelShape(f"gemma4:{size.lower()}", architecture, layers, head, table, 0, total, 0, 0, False)
+
+
+def architecture_of(shape: Shape) -> Gemma4:
+    """The dimensions as a header would give them."""
+    sliding = tuple(shape.is_sliding(layer) for layer in range(shape.layers))
+    return Gemma4(
+        size_label=shape.name,
+        parameters=0,
+        layers=shape.layers,
+        embedding_length=shape.width,
+        feed_forward_lengths=tuple(shape.feed_forward_of(layer) for layer in range(shape.layers)),
+        head_count=shape.heads,
+        kv_head_counts=tuple(shape.kv_heads if is_sliding else shape.global_kv_heads for is_sliding in sliding),
+        key_length=shape.key_length,
+        key_length_swa=shape.key_length_swa,
+        sliding_window=shape.window,
+        sliding_pattern=sliding,
+        shared_kv_layers=shape.shared_layers,
+        per_layer_embedding_length=shape.per_layer_width,
+        expert_count=shape.experts,
+        expert_used_count=shape.experts_used,
+        expert_feed_forward_length=shape.expert_feed_forward,
+        context_length=shape.context_length,
+        vocabulary_size=VOCABULARY_SIZE,
+        has_thinking=True,
+    )

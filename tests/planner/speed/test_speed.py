@@ -1,0 +1,201 @@
+"""Speeds of whole plans."""
+
+from dataclasses import replace
+
+import pytest
+
+from g4run.engine.parameters import KvType
+from g4run.hardware.machine import FigureSource, Gpu, GpuKind, Machine
+from g4run.planner.speed.measured import MeasuredSpeed, machine_id_of, model_digest_of, settings_key_of
+from g4run.planner.speed.speed import estimate_speed
+from g4run.planner.values import DeviceLedger, Ledger, Plan, SpeedRange, SpeedSource
+from tests.planner.shapes import real_shape
+from tests.planner.speed.speed_machines import make_gpu, make_machine, make_plan
+from tests.planner.speed.speed_rows import model_shape
+
+DENSE, MIXTURE = model_shape("12B", 4.7), model_shape("26B", 4.9)
+GPU_MACHINE = make_machine(make_gpu())
+
+
+def generation(plan: Plan, machine: Machine = GPU_MACHINE, position: int = 0) -> float:
+    return estimate_speed(plan, machine, position=position).generation.expected
+
+
+def prompt(plan: Plan, machine: Machine = GPU_MACHINE, position: int = 0) -> float:
+    return estimate_speed(plan, machine, position=position).prompt.expected
+
+
+def figures(speed: SpeedRange) -> tuple[float, float, float]:
+    return speed.low, speed.expected, speed.high
+
+
+def device_ledger(name: str, kind: str, weights: int) -> DeviceLedger:
+    return DeviceLedger(name, kind, weights, 0, 0, 0, 0, 0, 0, 0)
+
+
+def test_a_whole_speed() -> None:
+    speed = estimate_speed(make_plan(DENSE, gpu_layers=49), GPU_MACHINE)
+    expected = 1000 / (11.9066e9 * 4.7 / 8 / (0.798 * 936e9) * 1000 + 2.89)
+    assert figures(speed.generation) == pytest.approx((expected * 0.78, expected, expected * 1.14), rel=1e-3)
+    assert (speed.prompt.low, speed.prompt.high) == (speed.prompt.expected * 0.6, speed.prompt.expected * 1.5)
+    assert speed.source is SpeedSource.CALIBRATED
+
+
+def test_each_layer_that_leaves_the_gpu_costs() -> None:
+    speeds = [generation(make_plan(DENSE, gpu_layers=count)) for count in (49, 40, 20, 1, 0)]
+    assert speeds == sorted(speeds, reverse=True)
+    assert len(set(speeds)) == 5
+    prompts = [prompt(make_plan(DENSE, gpu_layers=count)) for count in (49, 40, 20)]
+    assert prompts == sorted(prompts, reverse=True)
+
+
+def test_experts_on_the_cpu_are_faster_than_whole_layers_there() -> None:
+    on_gpu, experts = generation(make_plan(MIXTURE, gpu_layers=31)), make_plan(MIXTURE, gpu_layers=31, expert_layers=20)
+    assert on_gpu > generation(experts) > generation(make_plan(MIXTURE, gpu_layers=11))
+
+
+def test_a_longer_context_and_a_larger_cache_cost() -> None:
+    plan = make_plan(DENSE, gpu_layers=49)
+    assert generation(plan) > generation(plan, position=8_000) > generation(plan, position=64_000)
+    smaller = make_plan(DENSE, gpu_layers=49, kv_type=KvType.Q8_0)
+    assert generation(smaller, position=64_000) > generation(plan, position=64_000)
+    assert prompt(plan) > prompt(plan, position=64_000)
+
+
+def test_a_larger_micro_batch_brings_host_weights_less_often() -> None:
+    plans = [make_plan(MIXTURE, gpu_layers=31, expert_layers=30, micro_batch=count) for count in (128, 512)]
+    assert prompt(plans[1]) > 3 * prompt(plans[0])
+
+
+def test_threads_and_memory_limit_the_processors() -> None:
+    machine = make_machine(bandwidth=300e9, cores=64)
+    speeds = [generation(make_plan(DENSE, threads=count), machine) for count in (1, 2, 4, 16, 32)]
+    assert speeds[0] < speeds[1] < speeds[2] < speeds[3] < speeds[4] * 1.001
+    assert generation(make_plan(DENSE, threads=64), machine) == speeds[4]
+    assert prompt(make_plan(DENSE, threads=16), machine) == pytest.approx(
+        4 * prompt(make_plan(DENSE, threads=4), machine)
+    )
+
+
+def test_a_hypervisor_s_processors_multiply_less_and_q4_0_less_still() -> None:
+    """On two with 22 GB/s as measured 26B Q4_0 ran at 3.05 tokens/s, E2B Q4_0 at 5.3 and Q4_K_M at 7.4 to 8.5."""
+    real = make_machine(bandwidth=27.5e9, cores=2)
+    virtual = replace(real, processors=replace(real.processors, are_virtual=True))
+    wsl = replace(virtual, platform=replace(virtual.platform, is_wsl=True))
+    plan = make_plan(real_shape("26b", "Q4_0"), threads=2)
+    assert generation(plan, wsl) == generation(plan, real) > 1.5 * generation(plan, virtual)
+    assert generation(plan, virtual) == pytest.approx(3.05, rel=0.15)
+    assert generation(make_plan(real_shape("e2b", "Q4_0"), threads=2), virtual) == pytest.approx(5.3, rel=0.15)
+    assert generation(make_plan(real_shape("e2b", "Q4_K_M"), threads=2), virtual) == pytest.approx(8.0, rel=0.15)
+
+
+def test_more_threads_than_the_container_has_change_nothing() -> None:
+    machine = make_machine(cores=2)
+    assert estimate_speed(make_plan(DENSE, threads=16), machine) == estimate_speed(make_plan(DENSE, threads=2), machine)
+
+
+def test_a_measured_bandwidth_is_less_than_a_nominal_one() -> None:
+    measured = make_machine(bandwidth=40e9, source=FigureSource.MEASURED)
+    assert generation(make_plan(DENSE), measured) == pytest.approx(
+        generation(make_plan(DENSE), make_machine(bandwidth=50e9))
+    )
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        make_machine(make_gpu(bandwidth=None)),
+        make_machine(make_gpu("Intel(R) Arc(TM) B580 Graphics", 456e9, None)),
+        make_machine(make_gpu("Radeon 780M", None, None, GpuKind.INTEGRATED), source=FigureSource.ASSUMED),
+        make_machine(source=FigureSource.ASSUMED),
+    ],
+    ids=["bandwidth unknown", "class unknown", "shared memory assumed", "memory assumed"],
+)
+def test_what_is_guessed_is_called_estimated_and_has_a_wide_range(machine: Machine) -> None:
+    speed = estimate_speed(make_plan(DENSE, gpu_layers=49), machine)
+    assert speed.source is SpeedSource.ESTIMATED
+    for figure in (speed.generation, speed.prompt):
+        assert figure == SpeedRange(0.4 * figure.expected, figure.expected, 1.6 * figure.expected)
+
+
+def test_an_assumed_memory_does_not_matter_to_a_plan_on_the_gpu() -> None:
+    machine = make_machine(make_gpu(), source=FigureSource.ASSUMED)
+    assert estimate_speed(make_plan(DENSE, gpu_layers=49), machine).source is SpeedSource.CALIBRATED
+    assert estimate_speed(make_plan(DENSE, gpu_layers=40), machine).source is SpeedSource.ESTIMATED
+
+
+def test_a_range_is_as_wide_as_that_of_the_least_known_device() -> None:
+    speed = estimate_speed(make_plan(DENSE, gpu_layers=40), GPU_MACHINE).generation
+    assert figures(speed) == pytest.approx((0.55 * speed.expected, speed.expected, 1.3 * speed.expected))
+
+
+def test_a_gpu_without_a_backend_is_none() -> None:
+    unusable = make_machine(replace(make_gpu(), backend=None))
+    assert estimate_speed(make_plan(DENSE, gpu_layers=49), unusable) == estimate_speed(make_plan(DENSE), make_machine())
+
+
+def test_an_integrated_gpu_beside_a_card_has_no_part() -> None:
+    """llama.cpp leaves it out, and so does the ledger, whose weights say how layers are shared."""
+    inside = make_gpu("AMD Radeon 780M", 89.6e9, 16.6e12, GpuKind.INTEGRATED)
+    ledger = Ledger((device_ledger("CUDA0", "gpu", 1),))
+    plan = replace(make_plan(DENSE, gpu_layers=49), ledger=ledger)
+    for machine in (make_machine(make_gpu(), inside), make_machine(inside, make_gpu())):
+        assert estimate_speed(plan, machine) == estimate_speed(plan, GPU_MACHINE)
+
+
+def test_a_gpu_that_shares_memory_reads_as_fast_as_memory_does() -> None:
+    shared = make_gpu("AMD Radeon 780M", None, 16.6e12, GpuKind.INTEGRATED)
+    known = replace(shared, bandwidth=make_gpu(bandwidth=89.6e9).bandwidth)
+    plan = make_plan(DENSE, gpu_layers=49)
+    assert estimate_speed(plan, make_machine(shared)) == estimate_speed(plan, make_machine(known))
+
+
+def test_a_gpu_of_unknown_arithmetic_is_taken_by_its_class() -> None:
+    plan = make_plan(DENSE, gpu_layers=49)
+    known, unknown = (make_machine(make_gpu("GeForce RTX 3090", 936e9, flops)) for flops in (936e9 * 75, None))
+    assert prompt(plan, unknown) == prompt(plan, known)
+
+
+@pytest.mark.parametrize(
+    ("weights", "share"),
+    [((1, 1), 0.5), ((3, 1), 0.75), ((1, 0), 1.0), ((), 0.5)],
+    ids=["even", "3:1", "one", "unsaid"],
+)
+def test_unlike_gpus_work_one_after_the_other(weights: tuple[int, ...], share: float) -> None:
+    fast, slow = make_gpu(), make_gpu("NVIDIA GeForce RTX 3060", 360e9, 25.5e12, gibibytes=12)
+    ledger = Ledger(tuple(device_ledger(f"CUDA{index}", "gpu", weight) for index, weight in enumerate(weights)))
+    plan = replace(make_plan(DENSE, gpu_layers=49), ledger=ledger)
+    alone = [1 / generation(plan_alone, make_machine(gpu)) for gpu in (fast, slow) for plan_alone in [_plain(plan)]]
+    expected = 1 / (share * alone[0] + (1 - share) * alone[1])
+    assert generation(plan, make_machine(fast, slow)) == pytest.approx(expected)
+
+
+def _plain(plan: Plan) -> Plan:
+    return replace(plan, ledger=Ledger(()))
+
+
+def measured(machine: Machine, plan: Plan, speed: float, at: float = 1.0) -> MeasuredSpeed:
+    key = settings_key_of(plan.settings)
+    return MeasuredSpeed(machine_id_of(machine), model_digest_of(plan.shape), key, speed, 500.0, at)
+
+
+def test_the_latest_measurement_goes_before_the_law() -> None:
+    plan = make_plan(DENSE, gpu_layers=49)
+    known = (measured(GPU_MACHINE, plan, 30.0, 2.0), measured(GPU_MACHINE, plan, 20.0, 1.0))
+    speed = estimate_speed(plan, GPU_MACHINE, measured=known)
+    assert speed.source is SpeedSource.MEASURED
+    assert figures(speed.generation) == pytest.approx((27, 30, 33))
+    assert figures(speed.prompt) == pytest.approx((450, 500, 550))
+
+
+def test_measurements_of_other_machines_models_and_settings_do_not_count() -> None:
+    plan = make_plan(DENSE, gpu_layers=49)
+    other_gpu: Gpu = make_gpu("NVIDIA GeForce RTX 4090")
+    known = (
+        measured(make_machine(other_gpu), plan, 30.0),
+        measured(GPU_MACHINE, replace(plan, shape=replace(DENSE, digest="e" * 64)), 30.0),
+        measured(GPU_MACHINE, replace(plan, settings=replace(plan.settings, gpu_layers=40)), 30.0),
+        measured(GPU_MACHINE, plan, 0.0),
+        measured(GPU_MACHINE, plan, float("nan")),
+    )
+    assert estimate_speed(plan, GPU_MACHINE, measured=known) == estimate_speed(plan, GPU_MACHINE)

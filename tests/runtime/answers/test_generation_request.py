@@ -1,0 +1,109 @@
+"""What a request holds its answer to, as the engine is told it."""
+
+import math
+from collections.abc import Iterator
+
+import pytest
+
+from g4run.chat.grammars.json_schema import compile_json_schema, json_grammar
+from g4run.chat.grammars.tool_calls import calls_or_json_grammar, tool_call_grammar
+from g4run.chat.messages import Conversation, JsonValue, Message, Role, Tool
+from g4run.chat.render import PromptFormat, render
+from g4run.chat.tokens import CHANNEL_CLOSE, CHANNEL_OPEN, CONTROL_TEXTS, TOOL_CALL_OPEN
+from g4run.engine.llama.vocabulary import Vocabulary
+from g4run.engine.parameters import GenerationParameters, SamplingParameters, ThoughtTokens
+from g4run.errors import UsageError
+from g4run.models.library import resolve
+from g4run.runtime.answers.answer import AnswerOptions, JsonFormat, NamedTool, ToolChoice
+from g4run.runtime.answers.generation_request import compile_grammar, make_parameters
+
+QUESTION = Message.of(Role.USER, "q")
+TOOLS = (Tool("ping"), Tool("pong"))
+PLAIN, WITH_TOOLS = Conversation((QUESTION,)), Conversation((QUESTION,), TOOLS)
+SCHEMA: JsonValue = {"type": "integer"}
+
+
+@pytest.fixture(scope="module")
+def vocabulary() -> Iterator[Vocabulary]:
+    vocabulary = Vocabulary(resolve("demo").path, CONTROL_TEXTS)
+    yield vocabulary
+    vocabulary.close()
+
+
+def parameters(conversation: Conversation, options: AnswerOptions, vocabulary: Vocabulary) -> GenerationParameters:
+    prompt = render(conversation, PromptFormat.SMALL, thinking=options.thinking)
+    return make_parameters(conversation, options, prompt, vocabulary, 7)
+
+
+@pytest.mark.parametrize(
+    ("conversation", "options", "grammar"),
+    [
+        (WITH_TOOLS, AnswerOptions(), None),
+        (WITH_TOOLS, AnswerOptions(tool_choice=ToolChoice.NONE), None),
+        (PLAIN, AnswerOptions(response_format=JsonFormat()), json_grammar()),
+        (PLAIN, AnswerOptions(response_format=JsonFormat(SCHEMA)), compile_json_schema(SCHEMA)),
+        (WITH_TOOLS, AnswerOptions(response_format=JsonFormat(SCHEMA)), calls_or_json_grammar(TOOLS, SCHEMA)),
+        (WITH_TOOLS, AnswerOptions(response_format=JsonFormat()), calls_or_json_grammar(TOOLS, None)),
+        (
+            WITH_TOOLS,
+            AnswerOptions(response_format=JsonFormat(), tool_choice=ToolChoice.NONE),
+            json_grammar(),
+        ),
+        (WITH_TOOLS, AnswerOptions(tool_choice=ToolChoice.REQUIRED), tool_call_grammar(TOOLS)),
+        (WITH_TOOLS, AnswerOptions(tool_choice=NamedTool("pong")), tool_call_grammar(TOOLS, "pong")),
+        (WITH_TOOLS, AnswerOptions(grammar='root ::= "a"'), 'root ::= "a"'),
+    ],
+)
+def test_each_wish_is_a_grammar(conversation: Conversation, options: AnswerOptions, grammar: str | None) -> None:
+    assert compile_grammar(conversation, options) == grammar
+
+
+@pytest.mark.parametrize(
+    ("conversation", "options", "message"),
+    [
+        (PLAIN, AnswerOptions(tool_choice=ToolChoice.REQUIRED), "there is no tool to call"),
+        (WITH_TOOLS, AnswerOptions(tool_choice=NamedTool("pang")), 'there is no tool "pang"'),
+        (PLAIN, AnswerOptions(grammar="root ::= ("), "grammar, line 1, column 11: a closing parenthesis is expected"),
+        (
+            PLAIN,
+            AnswerOptions(response_format=JsonFormat({"$ref": "#/nowhere"})),
+            'the JSON schema at #/$ref: there is nothing at "#/nowhere"',
+        ),
+        (
+            PLAIN,
+            AnswerOptions(response_format=JsonFormat(), grammar='root ::= "a"'),
+            "a grammar, a response format and a tool that must be called exclude one another",
+        ),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(conversation: Conversation, options: AnswerOptions, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        compile_grammar(conversation, options)
+    assert caught.value.message == message
+
+
+def test_a_free_answer_is_told_nothing_more(vocabulary: Vocabulary) -> None:
+    options = AnswerOptions(sampling=SamplingParameters(0.5), max_tokens=3, logprobs=2, deadline_seconds=4.0)
+    assert parameters(WITH_TOOLS, options, vocabulary) == GenerationParameters(
+        max_tokens=3, sampling=SamplingParameters(0.5, seed=7), logprobs=2, deadline_seconds=4.0
+    )
+
+
+def test_a_thought_is_known_by_its_tokens_and_its_name_is_no_part_of_the_budget(vocabulary: Vocabulary) -> None:
+    found = parameters(PLAIN, AnswerOptions(thinking=True, thinking_budget=10), vocabulary)
+    opening, closing = vocabulary.control_token(CHANNEL_OPEN), vocabulary.control_token(CHANNEL_CLOSE)
+    assert found.thought == ThoughtTokens(opening, (*vocabulary.tokenize("\n"), closing), opens_in_prompt=False)
+    assert found.thinking_budget == 10 + len(vocabulary.tokenize("thought\n"))
+
+
+def test_without_thinking_there_is_no_thought_and_no_budget(vocabulary: Vocabulary) -> None:
+    found = parameters(PLAIN, AnswerOptions(thinking_budget=10, response_format=JsonFormat()), vocabulary)
+    assert (found.thought, found.thinking_budget, found.grammar) == (None, None, json_grammar())
+
+
+def test_a_model_that_must_not_call_cannot_open_a_call(vocabulary: Vocabulary) -> None:
+    biased = SamplingParameters(logit_bias=((5, 1.0),))
+    found = parameters(WITH_TOOLS, AnswerOptions(sampling=biased, tool_choice=ToolChoice.NONE), vocabulary)
+    call = vocabulary.control_token(TOOL_CALL_OPEN)
+    assert found.sampling.logit_bias == ((5, 1.0), (call, -math.inf))
+    assert parameters(PLAIN, AnswerOptions(tool_choice=ToolChoice.NONE), vocabulary).sampling.logit_bias == ()

@@ -1,0 +1,182 @@
+"""What a name means that leaves the file open, on machines that were composed for the tests of the detectors."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from g4run.hardware.machine import Machine
+from g4run.models.catalog.catalog import Catalog, CatalogFile, read_catalog
+from g4run.models.names.parse import FamilyName, Size, parse_name
+from g4run.models.quantizations import FileRole
+from g4run.models.store.records import Origin, Record, StoredFile, Summary
+from g4run.planner.fit import Fit
+from g4run.planner.recommend.goals import RecommendRequest
+from g4run.planner.recommend.recommend import recommend
+from g4run.runtime.choose_file import (
+    MeasuredMachine,
+    ModelChoice,
+    QuantizationChoice,
+    choose_model,
+    choose_quantization,
+    choose_unseen,
+    find_whole,
+)
+from tests.hardware.recorded import load_recorded
+
+TIME = "2026-01-02T03:04:05+00:00"
+CHAT = RecommendRequest()
+
+
+@pytest.fixture(scope="module")
+def catalog() -> Catalog:
+    return read_catalog(Path("nowhere"))
+
+
+def machine(name: str, root: Path) -> Machine:
+    return load_recorded(name, root).inspect()
+
+
+def with_memory(machine: Machine, available_bytes: int) -> Machine:
+    """The machine with so much free memory, the rest held by others; none of it on a GPU."""
+    return replace(machine, gpus=(), memory=replace(machine.memory, available_bytes=available_bytes))
+
+
+def file_of(catalog: Catalog, name: str) -> CatalogFile:
+    parsed = parse_name(name)
+    assert isinstance(parsed, FamilyName)
+    return catalog.resolve(parsed)
+
+
+def pulled(catalog: Catalog, name: str, *, under: str | None = None, time: str = TIME) -> Record:
+    """A record of a file of the catalog."""
+    file = file_of(catalog, name)
+    label = catalog.facts(file.size).label
+    stored = StoredFile(
+        FileRole.MODEL, Path(file.path), file.size_bytes, None, Origin.DOWNLOADED, file.repository, "c" * 40, file.path
+    )
+    summary = Summary(label, file.parameters, 131072, file.quantization, True)
+    return Record(under or name, (stored,), summary, file.repository, "c" * 40, None, TIME, time)
+
+
+def imported(name: str, label: str, quantization: str, size_bytes: int, file_name: str = "own.gguf") -> Record:
+    """A record of a file of the person's own."""
+    stored = StoredFile(FileRole.MODEL, Path(file_name), size_bytes, None, Origin.LINKED)
+    return Record(name, (stored,), Summary(label, 1, 131072, quantization, True), None, None, None, TIME, TIME)
+
+
+@pytest.mark.parametrize("size", Size)
+@pytest.mark.parametrize("name", ["apple-64", "desktop", "laptop", "no-gpu", "quota-2-of-64"])
+def test_a_size_means_what_recommend_chooses(catalog: Catalog, tmp_path: Path, name: str, size: Size) -> None:
+    known = MeasuredMachine(machine(name, tmp_path))
+    best = recommend(catalog, known.machine, RecommendRequest(size=size)).require_best()
+    assert choose_quantization(catalog, known, size) == QuantizationChoice(best.file, best.reason, Fit.YES)
+
+
+def test_a_size_does_not_mean_the_same_everywhere(catalog: Catalog, tmp_path: Path) -> None:
+    names = ("desktop", "no-driver")
+    known = [MeasuredMachine(machine(name, tmp_path / name)) for name in names]
+    chosen = [choose_quantization(catalog, each, Size.A4B_26B).file.name for each in known]
+    assert chosen == ["gemma4:26b-qat-q4_0", "gemma4:26b-ud-q3_k_xl"]
+
+
+def test_where_nothing_fits_now_what_would_after_freeing_is_meant(catalog: Catalog, tmp_path: Path) -> None:
+    idle = with_memory(machine("desktop", tmp_path), 60 * 10**9)
+    best = choose_quantization(catalog, MeasuredMachine(idle), Size.A4B_26B)
+    choice = choose_quantization(catalog, MeasuredMachine(with_memory(idle, 3 * 10**9)), Size.A4B_26B)
+    assert (best.fit, choice.fit, choice.file) == (Fit.YES, Fit.TIGHT, best.file)
+    assert choice.reason.startswith("nothing of it fits now, and this needs ")
+    assert " more of main memory, which " in choice.reason
+
+
+def test_where_nothing_ever_fits_the_catalog_s_default_is_meant(catalog: Catalog, tmp_path: Path) -> None:
+    known = MeasuredMachine(machine("container-8gib", tmp_path))
+    default = catalog.facts(Size.DENSE_31B).default
+    assert choose_quantization(catalog, known, Size.DENSE_31B) == QuantizationChoice(
+        default, "no file of it fits this machine", Fit.NO
+    )
+
+
+def test_with_nothing_here_the_best_of_all_is_named(catalog: Catalog, tmp_path: Path) -> None:
+    known = MeasuredMachine(machine("apple-64", tmp_path))
+    best = recommend(catalog, known.machine, CHAT).require_best().file
+    assert choose_model(catalog, (), known, CHAT) == ModelChoice(None, best)
+
+
+def test_the_best_of_all_is_taken_under_whatever_name_it_is_here(catalog: Catalog, tmp_path: Path) -> None:
+    known = MeasuredMachine(machine("apple-64", tmp_path))
+    best = recommend(catalog, known.machine, CHAT).require_best().file
+    records = (pulled(catalog, "gemma4:e2b"), pulled(catalog, best.name, under="mine"))
+    assert choose_model(catalog, records, known, CHAT) == ModelChoice(records[1], None)
+
+
+def test_of_what_is_here_the_most_useful_is_taken_and_a_clearly_better_one_named(
+    catalog: Catalog, tmp_path: Path
+) -> None:
+    known = MeasuredMachine(machine("apple-64", tmp_path))
+    best = recommend(catalog, known.machine, CHAT).require_best().file
+    small, larger = pulled(catalog, "gemma4:e2b"), pulled(catalog, "gemma4:e4b")
+    assert choose_model(catalog, (small, larger), known, CHAT) == ModelChoice(larger, best)
+    assert choose_model(catalog, (larger, small), known, CHAT) == ModelChoice(larger, best)
+
+
+def test_what_is_a_little_better_is_not_worth_a_word(catalog: Catalog, tmp_path: Path) -> None:
+    known = MeasuredMachine(machine("apple-64", tmp_path))
+    here = pulled(catalog, "gemma4:26b-qat-ud-q4_k_xl")
+    assert recommend(catalog, known.machine, CHAT).require_best().file.name == "gemma4:26b-qat-q4_0"
+    assert choose_model(catalog, (here,), known, CHAT) == ModelChoice(here, None)
+
+
+def test_what_does_not_fit_now_is_passed_over(catalog: Catalog, tmp_path: Path) -> None:
+    known = MeasuredMachine(with_memory(machine("desktop", tmp_path), 6 * 10**9))
+    large, small = pulled(catalog, "gemma4:31b"), pulled(catalog, "gemma4:e2b")
+    assert choose_model(catalog, (large, small), known, CHAT).here == small
+    choice = choose_model(catalog, (large,), known, CHAT)
+    assert choice.here is None
+    assert choice.better == recommend(catalog, known.machine, CHAT).require_best().file
+
+
+def test_a_file_of_one_s_own_is_placed_by_its_header(catalog: Catalog, tmp_path: Path) -> None:
+    known = MeasuredMachine(machine("apple-64", tmp_path))
+    small = pulled(catalog, "gemma4:e2b")
+    own = imported("mine", "26B A4B", "Q4_K_M", 16_000_000_000)
+    assert choose_model(catalog, (small, own), known, CHAT) == ModelChoice(own, None)
+
+
+@pytest.mark.parametrize(("label", "quantization"), [("other", "Q8_0"), ("E4B", "unknown"), ("E4B", "Q2_K")])
+def test_what_cannot_be_compared_comes_last_and_the_newest_first(
+    catalog: Catalog, tmp_path: Path, label: str, quantization: str
+) -> None:
+    known = MeasuredMachine(machine("apple-64", tmp_path))
+    newest = imported("newest", label, quantization, 2_000_000_000)
+    older = imported("older", label, quantization, 3_000_000_000)
+    small = pulled(catalog, "gemma4:e2b")
+    assert choose_model(catalog, (newest, older, small), known, CHAT).here == small
+    assert choose_model(catalog, (newest, older), known, CHAT) == ModelChoice(newest, None)
+    too_large = replace(newest, files=(replace(newest.files[0], size_bytes=10**12),))
+    assert choose_model(catalog, (too_large, older), known, CHAT) == ModelChoice(older, None)
+
+
+def test_a_context_that_is_asked_for_counts(catalog: Catalog, tmp_path: Path) -> None:
+    known = MeasuredMachine(machine("desktop", tmp_path))
+    large, small = pulled(catalog, "gemma4:31b"), pulled(catalog, "gemma4:26b")
+    long = RecommendRequest(context=262144)
+    assert choose_model(catalog, (large, small), known, CHAT).here == large
+    assert choose_model(catalog, (large, small), known, long).here == small
+
+
+def test_where_nothing_at_all_fits_nothing_is_offered(catalog: Catalog, tmp_path: Path) -> None:
+    known = MeasuredMachine(with_memory(machine("desktop", tmp_path), 10**8))
+    assert choose_model(catalog, (pulled(catalog, "gemma4:e2b"),), known, CHAT) == ModelChoice(None, None)
+
+
+def test_on_an_unknown_machine_the_newest_is_taken_or_the_default_named(catalog: Catalog) -> None:
+    newest, older = pulled(catalog, "gemma4:31b"), pulled(catalog, "gemma4:e2b")
+    assert choose_unseen(catalog, (newest, older)) == ModelChoice(newest, None)
+    assert choose_unseen(catalog, ()) == ModelChoice(None, catalog.facts(Size.E4B).default)
+
+
+def test_records_whose_weights_are_gone_do_not_count(catalog: Catalog, tmp_path: Path) -> None:
+    there, gone = (imported(name, "E2B", "Q8_0", 5, str(tmp_path / name)) for name in ("there", "gone"))
+    there.path.touch()
+    assert find_whole((gone, there)) == (there,)
