@@ -8,19 +8,19 @@ from string import Template
 
 from g4run.errors import UsageError
 
-# name -> what it does; README's table and the help text are held to this.
+# Name -> what it does; a test compares docs/environment.md with this.
 ENVIRONMENT_VARIABLES = {
-    "G4RUN_HOME": "one directory for all that g4run writes (default: the platform's data and log directories)",
-    "G4RUN_THREADS": "threads for the CPU (default: physical cores within the container's limit; one for a tiny model)",
-    "G4RUN_CONTEXT": "context length in tokens when --ctx is not given (default: 8192, or less if trained for less)",
-    "HF_HOME": "directory of the Hugging Face tools (default: ~/.cache/huggingface); models lie in `hub` below it",
-    "HF_HUB_CACHE": "directory of the models themselves, if not `hub` below HF_HOME",
+    "G4RUN_HOME": "directory for everything g4run writes (default: the platform's data and log directories)",
+    "G4RUN_THREADS": "number of CPU threads (default: physical cores, up to the container's limit; 1 for a tiny model)",
+    "G4RUN_CONTEXT": "context length in tokens without --ctx (default: 8192, or less for a model trained for less)",
+    "HF_HOME": "directory of the Hugging Face tools (default: ~/.cache/huggingface); models are in `hub` in it",
+    "HF_HUB_CACHE": "directory of the models, if it is not `hub` in HF_HOME",
     "HF_ENDPOINT": "address of the Hub (default: https://huggingface.co)",
-    "HF_TOKEN": "access token for gated and private repositories (default: the one that `hf auth login` stored)",
-    "HF_HUB_OFFLINE": "1: nothing is asked of the network",
-    "HTTPS_PROXY": "proxy for what is downloaded",
-    "OLLAMA_MODELS": "where Ollama keeps its models (default: ~/.ollama/models)",
-    "NO_COLOR": "any value: no colour",
+    "HF_TOKEN": "access token for gated and private repositories (default: the token that `hf auth login` stored)",
+    "HF_HUB_OFFLINE": "set to 1 to make no network requests",
+    "HTTPS_PROXY": "proxy for downloads",
+    "OLLAMA_MODELS": "Ollama's model directory (default: ~/.ollama/models)",
+    "NO_COLOR": "set to any value to turn off colors",
 }
 
 DEFAULT_ENDPOINT = "https://huggingface.co"

@@ -1,93 +1,38 @@
-"""Imports only point down, heavy libraries have one owner each, and imports inside functions count too."""
-
-import ast
-from collections.abc import Iterator
-from pathlib import Path
+"""Imports only point down and never in a circle, and heavy libraries have one owner each; inside functions too."""
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-
-# From the bottom up; neighbours on a line do not import each other.
-LAYERS = (
-    {"__version__", "errors", "units", "data"},
-    {"settings"},
-    {"models", "hardware", "chat", "engine"},
-    {"planner"},
-    {"runtime", "history"},
-    {"server", "client", "diagnostics"},
-    {"cli"},
-    {"__main__"},
-)
-RANKS = {name: rank for rank, names in enumerate(LAYERS) for name in names}
-
-OWNERS = {
-    "llama_cpp": "g4run/engine/",
-    "numpy": "g4run/engine/",
-    "msgspec": "g4run/engine/",
-    "psutil": "g4run/hardware/",
-    "huggingface_hub": "g4run/models/hub/client.py",
-    "httpx2": "g4run/models/",
-    "filelock": "g4run/models/",
-    "starlette": "g4run/server/",
-    "uvicorn": "g4run/server/",
-    "typer": "g4run/cli/",
-    "rich": "g4run/cli/",
-    "prompt_toolkit": "g4run/cli/",
-    "platformdirs": "g4run/settings.py",
-    "click": "nobody",
-    "typer.core": "nobody",
-    "typer._click": "nobody",
-}
-
-
-def find_imports(source: str, path: str) -> Iterator[str]:
-    """Every module that a file imports, anywhere in it, by its full name."""
-    package = path.removesuffix(".py").removesuffix("/__init__").split("/")
-    if not path.endswith("/__init__.py"):
-        package.pop()
-    for node in ast.walk(ast.parse(source)):
-        match node:
-            case ast.Import(names=names):
-                yield from (alias.name for alias in names)
-            case ast.ImportFrom(module=module, names=names, level=level):
-                base = [*package[: len(package) - level + 1]] if level else []
-                prefix = ".".join([*base, *([module] if module else [])])
-                yield from (f"{prefix}.{alias.name}" for alias in names)
-            case ast.Call(func=ast.Name(id="__import__")) | ast.Call(func=ast.Attribute(attr="import_module")):
-                yield "an import that cannot be checked"
-
-
-def find_violations(source: str, path: str) -> list[str]:
-    """What a file at `path`, relative to the repository, imports against the rules."""
-    return [
-        f"{path}: {module}"
-        for module in find_imports(source, path)
-        if _points_up(module, path) or _is_owned(module, path)
-    ]
-
-
-def _points_up(module: str, path: str) -> bool:
-    if module == "an import that cannot be checked":
-        return True
-    if not module.startswith("g4run."):
-        return False
-    ours, theirs = path.split("/")[1].removesuffix(".py"), module.split(".")[1]
-    return ours != theirs and RANKS[theirs] >= RANKS[ours]
-
-
-def _is_owned(module: str, path: str) -> bool:
-    return any(
-        (module == library or module.startswith(f"{library}.")) and not path.startswith(owner)
-        for library, owner in OWNERS.items()
-    )
+from tests.architecture import RANKS, find_circles, find_violations, read_sources
 
 
 def test_the_program_keeps_the_rules() -> None:
-    files = sorted((ROOT / "g4run").rglob("*.py"))
-    assert len(files) > 20
-    paths = [file.relative_to(ROOT).as_posix() for file in files if file.parent.name != "g4run" or file.stem in RANKS]
-    assert [line for path in paths for line in find_violations((ROOT / path).read_text("utf-8"), path)] == []
+    sources = read_sources()
+    assert len(sources) > 20
+    paths = [path for path in sources if path.count("/") > 1 or path.split("/")[1].removesuffix(".py") in RANKS]
+    assert [line for path in paths for line in find_violations(sources[path], path)] == []
+
+
+def test_every_place_in_the_program_has_a_layer() -> None:
+    places = {path.split("/")[1].removesuffix(".py") for path in read_sources()} - {"__init__"}
+    assert places <= set(RANKS)
+
+
+@pytest.mark.parametrize(
+    ("sources", "circles"),
+    [
+        ({"g4run/a.py": "import g4run.b", "g4run/b.py": "from g4run import a"}, ["g4run: a b"]),
+        ({"g4run/a/x.py": "def f():\n    from g4run.b.y import z", "g4run/b/w.py": "import g4run.a.v"}, ["g4run: a b"]),
+        ({"g4run/a/x.py": "from g4run.a.b.y import z", "g4run/a/b/w.py": "from ..x import v"}, ["g4run.a: b x"]),
+        ({"g4run/a/x.py": "from g4run.a.y import z", "g4run/a/y.py": "from g4run.a.x import v"}, ["g4run.a: x y"]),
+        (
+            {"g4run/a.py": "import g4run.b", "g4run/b.py": "import g4run.c", "g4run/c.py": "import g4run.a"},
+            ["g4run: a b c"],
+        ),
+        ({"g4run/a/x.py": "from g4run.b import z", "g4run/b.py": "import g4run.c", "g4run/c.py": ""}, []),
+    ],
+)
+def test_circles_are_found_at_every_depth(sources: dict[str, str], circles: list[str]) -> None:
+    assert find_circles(sources) == circles
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """How a failure is shown."""
 
-from g4run.cli.views.answer import error_value, render_error
+from g4run.cli.views.errors import error_value, render_error
 from g4run.errors import ModelNotFound, Pointer
 
 

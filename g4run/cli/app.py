@@ -11,6 +11,7 @@ from g4run.cli.commands.chat import chat
 from g4run.cli.commands.hardware import hardware
 from g4run.cli.commands.import_ import import_model
 from g4run.cli.commands.list import list_models
+from g4run.cli.commands.outdated import outdated
 from g4run.cli.commands.plan import plan
 from g4run.cli.commands.prune import prune
 from g4run.cli.commands.pull import pull
@@ -18,9 +19,9 @@ from g4run.cli.commands.recommend import recommend
 from g4run.cli.commands.rm import copy, remove
 from g4run.cli.commands.run import run
 from g4run.cli.commands.show import show
-from g4run.cli.commands.verify import outdated, verify
+from g4run.cli.commands.verify import verify
 from g4run.cli.output import Output, OutputClosed, Task, open_output
-from g4run.cli.views.answer import error_value, render_error
+from g4run.cli.views.errors import error_value, render_error
 from g4run.errors import G4RunError, Interrupted, UsageError
 
 app = typer.Typer(

@@ -1,54 +1,38 @@
 """What the engine is told: how to load a model, and how to sample from it."""
 
 import math
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
+
+from g4run.kv_types import KvType
 
 MAX_LOGPROBS = 20  # what OpenAI's API allows
-LARGEST_BIAS = 1e6  # beside logits of at most 30; what is added to a float32 must leave it finite
-MOST_DRAFTED = 8  # tokens after which logits are wanted at once, beside the newest; 1 MiB each at 262,144 tokens
-MOST_CUT = 64  # likeliest tokens to which the device cuts a row: Gemma 4's own top_k
-LARGEST_COUNT = 2**31 - 1  # llama.cpp counts in 32-bit signed integers
+MAX_BIAS = 1e6  # beside logits of at most 30; what is added to a float32 must leave it finite
+MAX_DRAFT_TOKENS = 8  # tokens after which logits are wanted at once, beside the newest; 1 MiB each at 262,144 tokens
+MAX_COUNT = 2**31 - 1  # llama.cpp counts in 32-bit signed integers
 
 SAMPLING_RANGES = {  # lowest and highest; outside, llama.cpp asserts, overflows, or takes a filter for switched off
     "temperature": (0, 1e9),
-    "top_k": (0, LARGEST_COUNT),
+    "top_k": (0, MAX_COUNT),
     "top_p": (0, 1),
     "min_p": (0, 1),
     "seed": (0, 2**63 - 1),
     "repeat_penalty": (1e-3, 1e3),  # what logits are divided by
-    "repeat_last_n": (-1, LARGEST_COUNT),
+    "repeat_last_n": (-1, MAX_COUNT),
     "presence_penalty": (-1e3, 1e3),
     "frequency_penalty": (-1e3, 1e3),
     "typical_p": (0, 1),
     "dry_multiplier": (0, 1e3),
     "dry_base": (1, 1e3),  # below 1, DRY is off (llama-sampler.cpp:3369)
-    "dry_allowed_length": (1, LARGEST_COUNT),
-    "dry_last_n": (-1, LARGEST_COUNT),
+    "dry_allowed_length": (1, MAX_COUNT),
+    "dry_last_n": (-1, MAX_COUNT),
     "xtc_probability": (0, 1),
     "xtc_threshold": (0, 1),
 }
 
 
-class KvType(StrEnum):
-    """Number format of the key-value cache, by llama.cpp's names."""
-
-    F16 = "f16"
-    Q8_0 = "q8_0"
-    Q4_0 = "q4_0"
-
-
-class DeviceSampling(StrEnum):
-    """Whether the device that computes the logits cuts them to the likeliest; MEASURE: if it is faster so."""
-
-    OFF = "off"
-    ON = "on"
-    MEASURE = "measure"
-
-
-def most_outputs(sequences: int, micro_batch: int) -> int:
+def max_outputs(sequences: int, micro_batch: int) -> int:
     """Tokens of one decode call after which logits may be wanted: one a sequence, or a draft and the newest."""
-    return max(sequences, min(1 + MOST_DRAFTED, micro_batch))
+    return max(sequences, min(1 + MAX_DRAFT_TOKENS, micro_batch))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +48,6 @@ class LoadParameters:
     `checkpoint_bytes` bounds the copies of sliding windows, `ram_cache_bytes` the whole sequences that left the cache;
     both are memory of the host, taken as it is needed. `queue_length` requests may wait beside those that run.
     `drafter_path` is a `gemma4-assistant` file for speculation.
-
-    `measuring_mark` is a file that is there while MEASURE measures, if one is named: where a driver ends the process,
-    it stays. Neither it nor `device_sampling` changes what a load takes, so confirmations.py, which goes by the repr,
-    need not see them.
     """
 
     model_path: bytes
@@ -80,13 +60,12 @@ class LoadParameters:
     cpu_expert_layers: int = 0  # the first so many layers keep their experts on the CPU
     lazy_table: bool = False  # the per-layer embedding table is read from the file, row by row
     repack: bool = True  # the CPU keeps its weights in an order that it multiplies faster
+    amx: bool = True  # with AMX, where build and processor have it
     gpu_split: tuple[float, ...] = ()
     checkpoint_bytes: int = 512 << 20
     ram_cache_bytes: int = 1 << 30
     queue_length: int = 256
     drafter_path: bytes | None = None
-    device_sampling: DeviceSampling = field(default=DeviceSampling.OFF, repr=False)
-    measuring_mark: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +104,8 @@ class SamplingParameters:
             if not lowest <= value <= highest:  # NaN is in no range
                 raise ValueError(f"{name} must be between {lowest:g} and {highest:g}, not {value:g}")
         for token, bias in self.logit_bias:
-            if token < 0 or math.isnan(bias) or bias > LARGEST_BIAS:
-                raise ValueError(f"logit_bias must be a number up to {LARGEST_BIAS:g} for a token, not {token}: {bias}")
+            if token < 0 or math.isnan(bias) or bias > MAX_BIAS:
+                raise ValueError(f"logit_bias must be a number up to {MAX_BIAS:g} for a token, not {token}: {bias}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +123,7 @@ class ThoughtTokens:
     def __post_init__(self) -> None:
         """Refuse with ValueError a thought that nothing closes."""
         if not self.closing:
-            raise ValueError("a thought needs at least one token that closes it")
+            raise ValueError("a thought needs at least one closing token")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,17 +5,13 @@ requests wait, is killed, and who waits is told so.
 """
 
 import contextlib
-import os
 import queue
-import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
-from g4run.engine.log import failure_reason, read_from
+from g4run.engine.log import read_from
 from g4run.engine.protocol import (
     Command,
     Failed,
@@ -28,21 +24,10 @@ from g4run.engine.protocol import (
     encode_message,
     read_report,
 )
+from g4run.engine.spawn import describe_end, start
 from g4run.errors import WorkerDied
 
 _LOOKS_PER_BOUND = 8  # how often within its bound the silence is looked at
-
-_PACKAGE = Path(__file__).parents[1] / "__init__.py"
-# The worker runs this very package, wherever it lies, and imports nothing from the current directory (-P).
-_RUN_WORKER = """
-import sys
-from importlib.util import module_from_spec, spec_from_file_location
-spec = spec_from_file_location("g4run", sys.argv[1])
-sys.modules["g4run"] = module_from_spec(spec)
-spec.loader.exec_module(sys.modules["g4run"])
-from g4run.engine.worker.worker import main
-main(sys.argv[2])
-"""
 
 
 class CancelWanted:
@@ -57,7 +42,8 @@ class WorkerProcess:
 
     def __init__(self, log_path: Path) -> None:
         self.log_path = log_path
-        self._popen = _start(log_path)
+        with log_path.open("ab") as log:
+            self._popen = start("g4run.engine.worker.worker", str(log_path), stderr=log)
         assert self._popen.stdin is not None and self._popen.stdout is not None
         self._stdin: BinaryIO = self._popen.stdin  # type: ignore[assignment] # Popen types it IO[bytes]
         self._writing = threading.Lock()
@@ -176,41 +162,8 @@ class WorkerProcess:
             reports.put(report)
 
 
-def _start(log_path: Path) -> "subprocess.Popen[bytes]":
-    environment = os.environ | {
-        "GGML_NO_BACKTRACE": "1",  # a failed assertion would start a debugger for seconds
-        "OPENBLAS_NUM_THREADS": "1",  # numpy only draws tokens here; its threads would take the cores from ggml's
-    }
-    flags = 0
-    if sys.platform == "win32":
-        flags = subprocess.CREATE_NEW_PROCESS_GROUP
-    with log_path.open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-P", "-c", _RUN_WORKER, str(_PACKAGE), str(log_path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env=environment,
-            creationflags=flags,
-            start_new_session=sys.platform != "win32",  # Ctrl-C in the terminal is ours to handle, not the worker's
-        )
-
-
 def _describe_death(return_code: int, log_path: Path, is_closing: bool) -> WorkerDied:
     if is_closing:
         return WorkerDied("the engine was closed")
-    reason = failure_reason(read_from(log_path)) if return_code in (-signal.SIGABRT, 3) else ""
-    cause = _describe_end(return_code)
-    return WorkerDied(
-        f"{cause}: {reason}" if reason else cause, f"see {log_path}; the next request starts a new engine"
-    )
-
-
-def _describe_end(return_code: int) -> str:
-    if return_code >= 0:
-        return f"the engine ended unexpectedly with code {return_code}"
-    number = -return_code
-    names = {each.value: each.name for each in signal.Signals}  # real-time signals have none
-    name = f" ({names[number]})" if number in names else ""
-    guess = ", perhaps by the system for want of memory" if names.get(number) == "SIGKILL" else ""
-    return f"the engine was ended by signal {number}{name}{guess}"
+    cause = describe_end("the engine", return_code, read_from(log_path))
+    return WorkerDied(cause, f"see {log_path}; the next request starts a new engine")

@@ -66,18 +66,12 @@ class LoadProgress(msgspec.Struct, tag=True, frozen=True):
 
 
 class Loaded(msgspec.Struct, tag=True, frozen=True):
-    """The model is ready. `parameter_count` and `context_length` are llama.cpp's own figures.
-
-    `device_sampling` says whether the device cuts rows of logits to the likeliest; `has_measured`, whether that was
-    found out by measuring it now.
-    """
+    """The model is ready. `parameter_count` and `context_length` are llama.cpp's own figures."""
 
     context_length: int
     parameter_count: int
     description: str
     seconds: float
-    device_sampling: bool = False
-    has_measured: bool = False
 
 
 class LoadRefused(msgspec.Struct, tag=True, frozen=True):

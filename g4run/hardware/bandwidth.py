@@ -10,19 +10,21 @@ its reads and its writes counted: both are the C library's own, written with vec
 
 import contextlib
 import ctypes
-import json
-import math
 import mmap
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
+import msgspec
+
+from g4run.errors import DiskFull, NotWritable
+from g4run.files import read_shared, write_atomically
 from g4run.hardware.control_groups import read_text
+from g4run.hardware.figures import Rate
 from g4run.hardware.gpus.gpu_table import find_memory_bandwidth
 from g4run.hardware.machine import Bandwidth, FigureSource
 from g4run.hardware.memory import Memory
@@ -43,22 +45,23 @@ _Pass: TypeAlias = Callable[[int, int], int]
 """Goes once over the buffer at an address, of so many bytes; returns the bytes that went over the bus."""
 
 
-@dataclass(frozen=True, slots=True)
-class MachineKey:
-    """What a measured figure holds for."""
+class _Kept(msgspec.Struct, frozen=True):
+    """The fastest of several measurements of one machine; `was_busy` if other programs worked during the last."""
 
     processor: str
     memory_bytes: int
     threads: int
+    bytes_per_second: Rate
+    measurements: int
+    was_busy: bool
 
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A measured figure, the best of so many; `was_busy` where the last was taken while other programs worked."""
-
-    bytes_per_second: float
-    measurements: int = 1
-    was_busy: bool = False
+    def is_of(self, processors: Processors, memory: Memory) -> bool:
+        """Whether it was measured on a machine with these."""
+        return (self.processor, self.memory_bytes, self.threads) == (
+            processors.model,
+            memory.total_bytes,
+            processors.threads,
+        )
 
     @property
     def is_settled(self) -> bool:
@@ -68,8 +71,9 @@ class Kept:
 
 def find_bandwidth(path: Path, processors: Processors, memory: Memory, *, measure: bool) -> Bandwidth:
     """The figure kept at `path` for such a machine, or a fresh one, which is then kept; failing both, a guess."""
-    key = MachineKey(processors.model, memory.total_bytes, processors.threads)
-    kept = None if measure else _read_kept(path, key)
+    kept = None if measure else _read_kept(path)
+    if kept is not None and not kept.is_of(processors, memory):
+        kept = None
     if kept is not None and kept.is_settled:
         return Bandwidth(kept.bytes_per_second, FigureSource.MEASURED)
     is_busy = _is_busy(processors.threads)
@@ -78,9 +82,9 @@ def find_bandwidth(path: Path, processors: Processors, memory: Memory, *, measur
         nominal = find_memory_bandwidth(processors.model)
         return Bandwidth(nominal, FigureSource.NOMINAL) if nominal else Bandwidth(_ASSUMED, FigureSource.ASSUMED)
     count, before = (0, 0.0) if kept is None else (kept.measurements, kept.bytes_per_second)
-    best = Kept(max(measured or 0.0, before), count + 1, is_busy)
-    _keep(path, key, best)
-    return Bandwidth(best.bytes_per_second, FigureSource.MEASURED)
+    best = max(measured or 0.0, before)
+    _keep(path, _Kept(processors.model, memory.total_bytes, processors.threads, best, count + 1, is_busy))
+    return Bandwidth(best, FigureSource.MEASURED)
 
 
 def _is_busy(threads: int) -> bool:
@@ -155,31 +159,15 @@ def _in_threads(actions: list[Callable[[], object]]) -> None:
         thread.join()
 
 
-def _read_kept(path: Path, key: MachineKey) -> Kept | None:
-    """A file that cannot be read, or is of another machine, is as good as none."""
+def _read_kept(path: Path) -> _Kept | None:
+    """What a file holds; None if it cannot be read."""
     try:
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return msgspec.json.decode(read_shared(path), type=_Kept)
+    except (OSError, msgspec.DecodeError, RecursionError):
         return None
-    if not isinstance(value, dict):
-        return None
-    rate, count, busy = (value.get(name) for name in ("bytes_per_second", "measurements", "was_busy"))
-    if isinstance(rate, bool) or isinstance(count, bool) or not isinstance(busy, bool):
-        return None
-    if not isinstance(rate, float | int) or not isinstance(count, int) or not (math.isfinite(rate) and rate > 0):
-        return None
-    kept = Kept(rate, count, busy)
-    return kept if value == _kept_value(key, kept) else None
 
 
-def _keep(path: Path, key: MachineKey, kept: Kept) -> None:
-    """Whole or not at all; where the directory cannot be written, the next command measures again."""
-    temporary = path.with_name(f".{path.name}-{os.getpid()}.tmp")
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(_kept_value(key, kept), indent=2) + "\n", "utf-8")
-        temporary.replace(path)
-
-
-def _kept_value(key: MachineKey, kept: Kept) -> dict[str, object]:
-    return asdict(key) | asdict(kept)
+def _keep(path: Path, kept: _Kept) -> None:
+    """Where the directory cannot be written, the next command measures again."""
+    with contextlib.suppress(DiskFull, NotWritable):
+        write_atomically(path, msgspec.json.encode(kept) + b"\n")

@@ -5,7 +5,7 @@ from typing import Final
 
 from g4run.hardware.gpus.gpus import FoundGpu, Vendor
 from g4run.hardware.machine import Build, GpuKind
-from g4run.hardware.system import System
+from g4run.hardware.system import ENGINE_PACKAGE, System
 
 # The backends that compute on a vendor's cards; the first is the one to build. Vulkan needs no more than the driver,
 # and generates faster than ROCm on the cards that were measured.
@@ -31,7 +31,9 @@ def describe_build(found: Sequence[FoundGpu], backends: Sequence[str], system: S
 
 def rebuild_command(backend: str, system: System) -> str:
     """The command that builds the engine anew with a backend; in PowerShell's words on Windows."""
-    install = f"pip install --force-reinstall --no-cache-dir --no-deps {system.engine_requirement}"
+    version = system.engine_version()  # pinned: each release changes the layout of llama.cpp's structs
+    requirement = f"{ENGINE_PACKAGE}=={version}" if version else ENGINE_PACKAGE
+    install = f"pip install --force-reinstall --no-cache-dir --no-deps {requirement}"
     flag = f"-DGGML_{backend.upper()}=on"
     if system.platform.system == "Windows":
         return f'$env:CMAKE_ARGS="{flag}"; {install}'

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from g4run.hardware.figures import Count, Rate
 from g4run.hardware.memory import Memory
 from g4run.hardware.processors import Processors
 
@@ -27,7 +28,7 @@ class FigureSource(StrEnum):
 class Bandwidth:
     """How fast memory is read."""
 
-    bytes_per_second: float
+    bytes_per_second: Rate
     source: FigureSource
 
 
@@ -35,9 +36,9 @@ class Bandwidth:
 class GpuProcess:
     """Another program that holds memory: of a GPU, or main memory."""
 
-    pid: int
+    pid: Count
     name: str
-    used_bytes: int
+    used_bytes: Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,10 @@ class Gpu:
     name: str
     kind: GpuKind
     backend: str | None
-    total_bytes: int
-    free_bytes: int
+    total_bytes: Count
+    free_bytes: Count
     bandwidth: Bandwidth | None
-    half_precision_flops: float | None  # per second, dense, from a table
+    half_precision_flops: Rate | None  # per second, dense, from a table
     processes: tuple[GpuProcess, ...] = ()
 
 
@@ -59,8 +60,8 @@ class Disk:
     """A file system that models lie on, or could."""
 
     path: str
-    total_bytes: int
-    free_bytes: int
+    total_bytes: Count
+    free_bytes: Count
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from g4run.hardware.control_groups import ControlGroup, control_groups, read_text
+from g4run.hardware.figures import Count, PositiveCount
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
     """Main memory in bytes; `limit_bytes` is the container's, where it allows less than the machine has."""
 
-    total_bytes: int
-    available_bytes: int
-    limit_bytes: int | None
+    total_bytes: PositiveCount
+    available_bytes: Count
+    limit_bytes: Count | None
 
     @property
     def usable_bytes(self) -> int:

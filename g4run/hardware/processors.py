@@ -6,14 +6,17 @@ many times slower.
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
 from g4run.hardware.control_groups import control_groups, read_text
+from g4run.hardware.figures import Count, PositiveCount, Rate
 from g4run.hardware.instruction_sets import find_instruction_sets
 
 _HYPERVISOR = re.compile(r"^flags\b.*\bhypervisor\b", re.MULTILINE)  # CPUID leaf 1, x86 only
+
+_AMX = "amx_int8"  # what llama.cpp asks of a processor to use AMX (ggml-cpu/amx/amx.cpp)
 
 _Core: TypeAlias = tuple[str, str]  # package and core
 
@@ -27,14 +30,23 @@ class Processors:
     hypervisor gives them: each may be a hyperthread.
     """
 
-    physical_cores: int
-    quota: float | None
+    physical_cores: PositiveCount
+    quota: Rate | None
     model: str = ""
-    logical_processors: int = 0
-    installed_cores: int = 0
-    performance_cores: int | None = None
+    logical_processors: Count = 0
+    installed_cores: Count = 0
+    performance_cores: Count | None = None
     instruction_sets: tuple[str, ...] = ()
     are_virtual: bool = False
+
+    @property
+    def may_use_amx(self) -> bool:
+        """False where AMX is known not to be there, or to crash; the instruction sets of some systems are unknown."""
+        return _AMX in self.instruction_sets or not self.instruction_sets
+
+    def without_amx(self) -> "Processors":
+        """The same processors if llama.cpp leaves AMX alone."""
+        return replace(self, instruction_sets=tuple(name for name in self.instruction_sets if name != _AMX))
 
     @property
     def threads(self) -> int:

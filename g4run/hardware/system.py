@@ -9,7 +9,6 @@ import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
@@ -28,8 +27,8 @@ _CONTAINER_GROUPS: Final = ("docker", "kubepods", "lxc", "containerd", "libpod")
 class System:
     """A machine to look at. `root` is where /proc and /sys lie; `run` gives None where a program fails or is missing.
 
-    `allowed_processors` is what affinity leaves, None where the system has no such thing. `engine_requirement` is the
-    installed version of the engine, as pip takes it.
+    `allowed_processors` is what affinity leaves, None where the system has no such thing. `engine_version` is asked for
+    the version of llama-cpp-python.
     """
 
     platform: Platform
@@ -38,7 +37,7 @@ class System:
     allowed_processors: frozenset[int] | None
     run: Callable[[Sequence[str]], str | None]
     find_disk: Callable[[Path], Disk | None]
-    engine_requirement: str = ENGINE_PACKAGE
+    engine_version: Callable[[], str]
 
 
 def local_system(environment: Mapping[str, str] = os.environ) -> System:
@@ -50,7 +49,7 @@ def local_system(environment: Mapping[str, str] = os.environ) -> System:
         allowed_processors=allowed_processors(),
         run=run_program,
         find_disk=find_disk,
-        engine_requirement=_engine_requirement(),
+        engine_version=engine_version,
     )
 
 
@@ -98,9 +97,11 @@ def _is_container(root: Path) -> bool:
     return any(name in groups for name in _CONTAINER_GROUPS)
 
 
-def _engine_requirement() -> str:
-    """Pinned: the layout of llama.cpp's structs changes with each release, and another version would not load."""
+def engine_version() -> str:
+    """Release of llama.cpp's bindings, without importing them; empty where they are not installed as a package."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - takes 6 ms and is seldom asked
+
     try:
-        return f"{ENGINE_PACKAGE}=={version(ENGINE_PACKAGE)}"
+        return version(ENGINE_PACKAGE)
     except PackageNotFoundError:
-        return ENGINE_PACKAGE
+        return ""

@@ -6,8 +6,8 @@ What a list shows of many files at once: one sequence, a context of 8192, an f16
 
 from enum import StrEnum
 
-from g4run.engine.parameters import KvType
 from g4run.hardware.memory import Memory
+from g4run.kv_types import KvType
 from g4run.planner.defaults import DEFAULT_CONTEXT, MICRO_BATCH
 from g4run.planner.memory.compute_buffers import ComputeLoad, compute_bytes
 from g4run.planner.memory.family import find_architecture

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from g4run.engine.parameters import KvType
+from g4run.kv_types import KvType
 from g4run.planner.memory.kv_cache import CELL_PADDING
 
 KV_TYPES = (KvType.F16, KvType.Q8_0, KvType.Q4_0)  # from the best on

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 
-from g4run.engine.parameters import KvType
 from g4run.hardware.machine import Machine
+from g4run.kv_types import KvType
 from g4run.planner.defaults import DEFAULT_CONTEXT, MICRO_BATCH
 from g4run.planner.longest import KV_TYPES, LongestContexts, first
 from g4run.planner.memory.layer_split import usable_gpus

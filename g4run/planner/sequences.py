@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from g4run.engine.parameters import KvType
 from g4run.hardware.machine import Machine
+from g4run.kv_types import KvType
 from g4run.planner.longest import first
 from g4run.planner.placement import plan_model
 from g4run.planner.values import ModelShape, Placement, Plan, PlanRequest

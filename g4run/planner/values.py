@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from g4run.engine.parameters import KvType
+from g4run.kv_types import KvType
 from g4run.models.gguf.architecture import Gemma4
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from g4run.errors import G4RunError
+from g4run.hardware.inspection import inspect_machine
 from g4run.hardware.machine import Machine
 from g4run.models.catalog.catalog import Catalog, CatalogFile
 from g4run.models.names.parse import DEFAULT_SIZE, Size
@@ -20,7 +21,6 @@ from g4run.planner.recommend.quality import is_acceptable
 from g4run.planner.recommend.reasons import whose_memory
 from g4run.planner.recommend.recommend import recommend
 from g4run.planner.speed.measured import MeasuredSpeed, known_digests
-from g4run.runtime.machine import inspect_this_machine
 from g4run.runtime.speeds import measured_speeds
 from g4run.settings import Settings
 
@@ -59,7 +59,7 @@ class ModelChoice:
 def inspect_measured_machine(settings: Settings) -> MeasuredMachine | None:
     """This machine; None where it cannot be looked at."""
     try:
-        machine = inspect_this_machine(settings)
+        machine = inspect_machine(settings)
     except (G4RunError, OSError):
         return None
     return with_measurements(machine, settings)

@@ -17,7 +17,6 @@ from g4run.models.library import ModelFile
 from g4run.planner.confirmed_ledger import confirmed_ledger
 from g4run.planner.memory.layer_split import usable_gpus
 from g4run.planner.values import DeviceLedger, Plan
-from g4run.runtime.device_sampling import load_measured, with_device_sampling
 from g4run.runtime.loading import LoadOptions, LoadPlan, inspect_for, is_tiny, plan_load, with_caches
 from g4run.runtime.probe_cache import confirm_load
 from g4run.settings import Settings
@@ -110,7 +109,7 @@ class Loader:
                 break
             self._on_step(LoadStep(planned.plan, failure))
             try:
-                load_measured(engine, on_progress, planned, self.settings)
+                engine.load(on_progress, planned.parameters)
             except DoesNotFit as error:
                 failure = error
                 limits = limits.after_load(planned.plan)
@@ -136,8 +135,7 @@ class Loader:
 
     def _plan_once(self, machine: Machine, limits: _Limits) -> LoadPlan:
         on = limits.apply(machine)
-        planned = plan_load(self._model, on, self.settings, self._options, may_repack=limits.may_repack)
-        return with_device_sampling(planned, self.settings)
+        return plan_load(self._model, on, self.settings, self._options, may_repack=limits.may_repack)
 
     def _confirmed(self, planned: LoadPlan) -> LoadPlan:
         """The plan with llama.cpp's figures; a probe that gives none leaves the word to the load itself."""

@@ -3,9 +3,11 @@
 import os
 from dataclasses import dataclass, replace
 
-from g4run.engine.parameters import KvType, LoadParameters
+from g4run.engine.parameters import LoadParameters
 from g4run.errors import UsageError
+from g4run.hardware.inspection import inspect_machine, inspect_without_gpus
 from g4run.hardware.machine import Machine
+from g4run.kv_types import KvType
 from g4run.models.library import ModelFile
 from g4run.models.store.records import StoredFile
 from g4run.planner.fixed_settings import check_request
@@ -14,7 +16,6 @@ from g4run.planner.memory.layer_split import usable_gpus
 from g4run.planner.memory.weights import shape_of
 from g4run.planner.placement import plan_with_drafter
 from g4run.planner.values import Ledger, ModelShape, Plan, PlanRequest, PlanSettings
-from g4run.runtime.machine import inspect_this_machine, inspect_without_gpus
 from g4run.settings import Settings
 
 # Threads wait for each other after every operation. Over weights as small as the built-in model's 3 MB that leaves
@@ -49,7 +50,7 @@ class LoadPlan:
 
 def inspect_for(model: ModelFile, settings: Settings) -> Machine:
     """This machine as it is now; without its GPUs for a model that would not gain by them."""
-    return inspect_without_gpus() if is_tiny(model) else inspect_this_machine(settings)
+    return inspect_without_gpus() if is_tiny(model) else inspect_machine(settings)
 
 
 def plan_load(
@@ -102,6 +103,7 @@ def load_parameters(path: bytes, settings: PlanSettings, machine: Machine) -> Lo
         cpu_expert_layers=settings.cpu_expert_layers,
         lazy_table=settings.lazy_table,
         repack=settings.repack,
+        amx=machine.processors.may_use_amx,
         gpu_split=tuple(float(gpu.free_bytes) for gpu in gpus) if len(gpus) > 1 else (),
     )
 

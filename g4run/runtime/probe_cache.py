@@ -9,17 +9,24 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
+
 from g4run.engine.parameters import LoadParameters
-from g4run.engine.probe.probe import ProbedMemory, ProbeFailure, parse_figures, probe_each, render_figures
+from g4run.engine.probe.probe import ProbedMemory, ProbeFailure, probe_each
 from g4run.errors import DiskFull, NotWritable
 from g4run.files import read_shared, write_atomically
 from g4run.hardware.machine import Machine
+from g4run.hardware.system import engine_version
 from g4run.models.store.store import Store
-from g4run.runtime.measurement_file import library_version
 from g4run.settings import Settings
 
-MOST_ENTRIES = 200
-LARGEST_FILE_BYTES = 1 << 20  # an entry takes about 300
+VERSION = 1
+MOST_ENTRIES = 200  # of about 300 bytes
+
+
+class _File(msgspec.Struct):
+    version: int
+    confirmations: dict[str, ProbedMemory]
 
 
 def confirm_load(parameters: LoadParameters, machine: Machine, settings: Settings) -> ProbedMemory | ProbeFailure:
@@ -44,7 +51,7 @@ def _key(parameters: LoadParameters, machine: Machine) -> str:
         repr(alike),
         f"{state.st_size} {state.st_mtime_ns}",
         *(f"{gpu.name} {gpu.backend}" for gpu in machine.gpus),
-        library_version(),
+        engine_version(),
     )
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
@@ -54,12 +61,12 @@ def _keep(path: Path, key: str, probed: ProbedMemory, settings: Settings) -> Non
     with contextlib.suppress(DiskFull, NotWritable), Store(settings).locked():
         kept = {**{other: found for other, found in _read(path).items() if other != key}, key: probed}
         latest = dict(list(kept.items())[-MOST_ENTRIES:])
-        write_atomically(path, render_figures(latest))
+        write_atomically(path, msgspec.json.encode(_File(VERSION, latest)) + b"\n")
 
 
 def _read(path: Path) -> dict[str, ProbedMemory]:
     try:
-        content = read_shared(path)
-    except OSError:
+        file = msgspec.json.decode(read_shared(path), type=_File)
+    except (OSError, msgspec.DecodeError, RecursionError):
         return {}
-    return parse_figures(content) if len(content) <= LARGEST_FILE_BYTES else {}
+    return file.confirmations if file.version == VERSION else {}

@@ -6,19 +6,19 @@ entry that makes no sense counts as not there; a file of a newer g4run is left a
 
 import contextlib
 import json
-import math
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
+
 from g4run.errors import DiskFull, NotWritable
-from g4run.files import write_atomically
+from g4run.files import read_shared, write_atomically
 from g4run.hardware.machine import Machine
 from g4run.models.store.store import Store
 from g4run.planner.speed.measured import MeasuredSpeed, machine_id_of, model_digest_of, settings_key_of
 from g4run.planner.values import Plan
 from g4run.runtime.answers.answer import Timings, Usage
-from g4run.runtime.measurement_file import read_entries
 from g4run.settings import Settings
 
 __all__ = ["MeasuredSpeed", "measured_speeds", "remember"]
@@ -29,6 +29,11 @@ LEAST_TOKENS = 16  # fewer are timed too badly
 LEAST_PROMPT_TOKENS = 128  # a shorter prompt does not fill a batch, and its speed says little about longer ones
 # Of the latest run in the exponential average: other programs make runs slower, and nothing makes them faster.
 FASTER_WEIGHT, SLOWER_WEIGHT = 0.7, 0.2
+
+
+class _File(msgspec.Struct):
+    version: int
+    speeds: list[object] = []
 
 
 def measured_speeds(settings: Settings, machine: Machine) -> tuple[MeasuredSpeed, ...]:
@@ -108,34 +113,21 @@ def _average(before: float, latest: float, weight: float) -> float:
 
 
 def _render(speeds: Sequence[MeasuredSpeed]) -> bytes:
-    document = {"version": VERSION, "speeds": [asdict(speed) for speed in speeds]}
-    return json.dumps(document, indent=1).encode("ascii") + b"\n"
+    return msgspec.json.format(msgspec.json.encode({"version": VERSION, "speeds": speeds}), indent=1) + b"\n"
 
 
 def _read(path: Path) -> tuple[MeasuredSpeed, ...] | None:
     """What a file holds that makes sense; None for a file of a newer g4run."""
-    entries = read_entries(path, "speeds", VERSION, MOST_SPEEDS)
-    if entries is None:
+    try:
+        file = msgspec.convert(json.loads(read_shared(path)), _File)  # msgspec's own decoder refuses a file with NaN
+    except (OSError, ValueError, RecursionError):
+        return ()
+    if file.version > VERSION:
         return None
-    found = (_parse(entry) for entry in entries)
-    return tuple(speed for speed in found if speed is not None)
+    return tuple(_parse_each(file.speeds[-MOST_SPEEDS:]))
 
 
-def _parse(entry: object) -> MeasuredSpeed | None:
-    if not isinstance(entry, dict):
-        return None
-    machine_id, model_digest, settings_key = (entry.get(key) for key in ("machine_id", "model_digest", "settings_key"))
-    if not (isinstance(machine_id, str) and isinstance(model_digest, str) and isinstance(settings_key, str)):
-        return None
-    keys = ("generation_tokens_per_second", "prompt_tokens_per_second", "measured_at", "position")
-    generation, prompt, measured_at, position = (_number(entry.get(key)) for key in keys)
-    if generation is None or prompt is None or measured_at is None or position is None:
-        return None
-    return MeasuredSpeed(machine_id, model_digest, settings_key, generation, prompt, measured_at, int(position))
-
-
-def _number(value: object) -> float | None:
-    """A finite number that is not negative."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if 0 <= value < 1e15 and math.isfinite(value) else None
+def _parse_each(entries: Sequence[object]) -> Iterator[MeasuredSpeed]:
+    for entry in entries:
+        with contextlib.suppress(msgspec.ValidationError):
+            yield msgspec.convert(entry, MeasuredSpeed)

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from g4run.engine.parameters import KvType, LoadParameters
+from g4run.engine.parameters import LoadParameters
 from g4run.engine.probe.probe import ProbedMemory, ProbeFailure, probe_each
 from g4run.hardware.machine import Bandwidth, FigureSource, Machine, Platform
 from g4run.hardware.memory import Memory
 from g4run.hardware.processors import Processors
+from g4run.kv_types import KvType
 from g4run.planner.memory.ledger import estimate_ledger, has_second_head
 from g4run.planner.values import DeviceLedger, ModelShape, PlanSettings
 from scripts.shapes.mixes import MIXES

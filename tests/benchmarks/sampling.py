@@ -28,7 +28,7 @@ from g4run.engine.sampling.grammar import Grammar
 from g4run.engine.sampling.logprobs import LogProbabilities
 from g4run.engine.sampling.pieces import index_first_bytes
 from g4run.engine.sampling.sampler import Sampler
-from g4run.engine.sampling.token_data import Candidates
+from g4run.engine.sampling.token_data import TokenDataArray
 from tests.engine.sampling.sampler_chain import LlamaChain, LoadedVocabulary, silence
 
 Row: TypeAlias = npt.NDArray[np.float32]
@@ -126,7 +126,7 @@ def _draw_again(grammar: Grammar, row: Row) -> object:
 
 def _test_all(grammar: Grammar, row: Row) -> object:
     """What llama.cpp's grammar sampler does in front of a chain."""
-    return Candidates().passing(grammar._handle, np.arange(row.shape[0]))
+    return TokenDataArray().passing(grammar._handle, np.arange(row.shape[0]))
 
 
 def _rows(size: int) -> list[Row]:

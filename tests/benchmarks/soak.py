@@ -47,7 +47,7 @@ _QUESTIONS = tuple(
     )
 )
 _FIRST_PART = 0.2
-_LEAST_MARGIN = 0.2  # twice the tolerance of tests/engine/test_reuse.py
+_LEAST_MARGIN = 0.2  # twice the tolerance of tests/engine/kv_cache/test_reuse.py
 
 
 @dataclass(slots=True)

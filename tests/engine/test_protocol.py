@@ -3,7 +3,7 @@ import io
 import msgspec
 import pytest
 
-from g4run.engine.parameters import GenerationParameters, KvType, LoadParameters, SamplingParameters
+from g4run.engine.parameters import GenerationParameters, LoadParameters, SamplingParameters
 from g4run.engine.protocol import (
     MAX_FRAME_BYTES,
     Alternative,
@@ -23,6 +23,7 @@ from g4run.engine.protocol import (
     read_report,
     write_message,
 )
+from g4run.kv_types import KvType
 
 COMMANDS: tuple[Command, ...] = (
     Load(LoadParameters(b"/models/\xe4.gguf", 4096, 2, sequences=4, kv_type=KvType.Q8_0)),

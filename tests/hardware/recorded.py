@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from g4run.hardware.gpus.gpus import GgmlDevice
+from g4run.engine.llama.devices import DeviceReport, EngineReport
 from g4run.hardware.inspection import inspect_system
 from g4run.hardware.machine import Bandwidth, Disk, FigureSource, Machine
 from g4run.hardware.processors import parse_processor_list
@@ -25,16 +25,14 @@ class Recorded:
     """A machine, and what the engine would list on it."""
 
     system: System
-    devices: Sequence[GgmlDevice]
-    backends: Sequence[str]
+    engine: EngineReport
     directories: Sequence[Path]
     bandwidth: Bandwidth
 
     def inspect(self) -> Machine:
         return inspect_system(
             self.system,
-            self.devices,
-            backends=self.backends,
+            self.engine,
             directories=self.directories,
             find_bandwidth=lambda processors, memory: self.bandwidth,
         )
@@ -53,12 +51,12 @@ def load_recorded(name: str, root: Path, environment: Mapping[str, str] | None =
         allowed_processors=parse_processor_list(content["allowed"]) if "allowed" in content else None,
         run=lambda command: commands.get(" ".join(command)),
         find_disk=lambda path: Disk(path.as_posix(), *disks[path.as_posix()]),
-        engine_requirement="llama-cpp-python==0.3.36",
+        engine_version=lambda: "0.3.36",
     )
+    devices = tuple(DeviceReport(**device) for device in content.get("devices", []))
     return Recorded(
         system=system,
-        devices=[GgmlDevice(**device) for device in content.get("devices", [])],
-        backends=content["backends"],
+        engine=EngineReport(tuple(content["backends"]), devices, has_amx=True),
         directories=[Path(path) for path in disks],
         bandwidth=Bandwidth(content["bandwidth"], FigureSource.MEASURED),
     )

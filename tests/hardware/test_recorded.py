@@ -1,12 +1,13 @@
 """Whole machines: what every detector makes of files and answers composed after real formats."""
 
+import importlib.util
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from g4run.hardware.inspection import inspect_system
-from g4run.hardware.machine import Build
+from g4run.engine.llama.devices import EngineReport
 from g4run.hardware.machine_json import machine_value, parse_machine
 from tests.hardware.recorded import NAMES, load_expected, load_recorded
 
@@ -27,8 +28,13 @@ def test_no_gpu_has_more_free_than_it_has(name: str, tmp_path: Path) -> None:
     assert all(0 <= gpu.free_bytes <= gpu.total_bytes for gpu in load_recorded(name, tmp_path).inspect().gpus)
 
 
-def test_where_the_engine_was_not_asked_no_gpu_is_usable_and_no_advice_given(tmp_path: Path) -> None:
-    recorded = load_recorded("desktop", tmp_path)
-    machine = inspect_system(recorded.system, None, find_bandwidth=lambda processors, memory: recorded.bandwidth)
+def test_where_the_engine_does_not_answer_no_gpu_is_usable_and_the_command_that_shows_why_is_named(
+    tmp_path: Path,
+) -> None:
+    machine = replace(load_recorded("desktop", tmp_path), engine=EngineReport()).inspect()
     assert [(gpu.name, gpu.backend) for gpu in machine.gpus] == [("NVIDIA GeForce RTX 4090", None)]
-    assert machine.build == Build(("CPU",))
+    assert machine.build.backends == ()
+    assert machine.build.advice.startswith("llama.cpp does not say what it can use")
+    _, option, module = machine.build.command.split()
+    assert option == "-m"
+    assert importlib.util.find_spec(module) is not None

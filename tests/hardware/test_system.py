@@ -55,7 +55,7 @@ def test_windows_tells_its_cards_with_more_than_32_bits() -> None:
 
 
 def test_the_command_that_mends_a_build_is_of_the_systems_shell() -> None:
-    system = replace(local_system(), platform=Platform("Windows", "x86_64"), engine_requirement="llama-cpp-python==1.2")
+    system = replace(local_system(), platform=Platform("Windows", "x86_64"), engine_version=lambda: "1.2")
     install = "pip install --force-reinstall --no-cache-dir --no-deps llama-cpp-python==1.2"
     assert rebuild_command("CUDA", system) == f'$env:CMAKE_ARGS="-DGGML_CUDA=on"; {install}'
     linux = replace(system, platform=Platform("Linux", "x86_64"))
@@ -63,7 +63,7 @@ def test_the_command_that_mends_a_build_is_of_the_systems_shell() -> None:
 
 
 def test_the_installed_engine_is_pinned() -> None:
-    assert local_system().engine_requirement.startswith("llama-cpp-python==0.3.")
+    assert local_system().engine_version().startswith("0.3.")
 
 
 @pytest.mark.parametrize(("code", "printed"), [("print('yes')", "yes\n"), ("print('no'); raise SystemExit(1)", None)])

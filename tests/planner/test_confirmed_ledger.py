@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from g4run.engine.parameters import KvType
 from g4run.engine.probe.probe import DeviceMemory, ProbedMemory, ProbeFailure, probe_each
 from g4run.hardware.machine import Machine
+from g4run.kv_types import KvType
 from g4run.planner.confirmed_ledger import DeviceDifference, confirmed_ledger, find_differences
 from g4run.planner.memory.ledger import estimate_ledger
 from g4run.planner.placement import plan_model

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from g4run.engine.parameters import KvType
+from g4run.kv_types import KvType
 from g4run.planner.longest import LongestContexts, first
 
 TRAINED = 131_072

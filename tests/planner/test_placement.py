@@ -5,8 +5,8 @@ from itertools import product
 
 import pytest
 
-from g4run.engine.parameters import KvType
 from g4run.hardware.machine import GpuKind, Machine
+from g4run.kv_types import KvType
 from g4run.planner.memory.ledger import estimate_ledger
 from g4run.planner.placement import IMAGE_MICRO_BATCH, lacking_bytes, plan_model, plans_for
 from g4run.planner.values import Placement, Plan, PlanRequest, PlanSettings

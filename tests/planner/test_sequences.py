@@ -4,8 +4,8 @@ from itertools import product
 
 import pytest
 
-from g4run.engine.parameters import KvType
 from g4run.hardware.machine import Machine
+from g4run.kv_types import KvType
 from g4run.planner.memory.ledger import estimate_ledger
 from g4run.planner.placement import plan_model
 from g4run.planner.sequences import most_sequences

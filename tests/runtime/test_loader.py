@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from g4run.engine.client import Engine
-from g4run.engine.parameters import KvType, LoadParameters
+from g4run.engine.parameters import LoadParameters
 from g4run.engine.probe.probe import DeviceMemory, Probed, ProbedMemory, ProbeFailure
 from g4run.engine.protocol import Loaded
 from g4run.errors import DoesNotFit, LoadFailed
 from g4run.hardware.machine import Machine
+from g4run.kv_types import KvType
 from g4run.models.library import ModelFile, resolve
 from g4run.planner.values import Placement
 from g4run.runtime.loader import Loader, LoadStep

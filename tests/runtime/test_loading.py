@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from g4run.engine.parameters import KvType, LoadParameters
+from g4run.engine.parameters import LoadParameters
 from g4run.errors import UsageError
 from g4run.hardware.machine import Machine
+from g4run.kv_types import KvType
 from g4run.models.library import ModelFile, resolve
 from g4run.models.quantizations import FileRole
 from g4run.models.store.records import Origin, Record, StoredFile, Summary

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from g4run.cli.arguments.options import SharedOptions
-from g4run.engine.parameters import LARGEST_COUNT, SAMPLING_RANGES, KvType, SamplingParameters
+from g4run.engine.parameters import MAX_COUNT, SAMPLING_RANGES, SamplingParameters
 from g4run.errors import UsageError
+from g4run.kv_types import KvType
 
 if TYPE_CHECKING:
     from g4run.runtime.answers.answer import AnswerOptions
@@ -126,5 +127,5 @@ def _check_numbers(shared: SharedOptions, rules: Mapping[str, _Rule]) -> None:
         option = "--ctx" if name == "context_length" else f"--{name.replace('_', '-')}"
         if not rule.accepts(value):
             raise UsageError(f"{option} must be {rule.words}, not {value}", f"{option} {rule.example}")
-        if isinstance(value, int) and name != "seed" and value > LARGEST_COUNT:
-            raise UsageError(f"{option} must be at most {LARGEST_COUNT}, not {value}", f"{option} {rule.example}")
+        if isinstance(value, int) and name != "seed" and value > MAX_COUNT:
+            raise UsageError(f"{option} must be at most {MAX_COUNT}, not {value}", f"{option} {rule.example}")

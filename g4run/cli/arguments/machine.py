@@ -21,13 +21,13 @@ _LARGEST_FILE_BYTES: Final = 1 << 20  # a machine takes some 3,000; a device or 
 _HINT: Final = "g4run hardware --json > machine.json"  # never into the file that was named: it may be anything
 
 GpuName = Annotated[
-    str | None, typer.Option("--gpu", metavar="NAME", help='As if it had this GPU, "RTX 4090"; none: no GPU.')
+    str | None, typer.Option("--gpu", metavar="NAME", help='Assume this GPU, such as "RTX 4090"; "none" for no GPU.')
 ]
-Vram = Annotated[str | None, typer.Option(metavar="SIZE", help="As if its GPU had so much memory: 12GB.")]
-Ram = Annotated[str | None, typer.Option(metavar="SIZE", help="As if it had so much main memory: 32GB.")]
-Cores = Annotated[int | None, typer.Option(metavar="COUNT", help="As if it had so many physical cores.")]
+Vram = Annotated[str | None, typer.Option(metavar="SIZE", help="Assume this much GPU memory, such as 12GB.")]
+Ram = Annotated[str | None, typer.Option(metavar="SIZE", help="Assume this much main memory, such as 32GB.")]
+Cores = Annotated[int | None, typer.Option(metavar="COUNT", help="Assume this many physical CPU cores.")]
 MachineFile = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Another machine, as `g4run hardware --json` prints it.")
+    Path | None, typer.Option(metavar="FILE", help="Use the machine in this file, saved with `g4run hardware --json`.")
 ]
 
 
@@ -45,13 +45,13 @@ class MachineOptions:
 def find_machine(options: MachineOptions, settings: "Settings") -> "Machine":
     """The machine that is asked about. Raises UsageError for a file that does not describe one."""
     from g4run.hardware.gpus.gpu_table import find_gpu
+    from g4run.hardware.inspection import inspect_machine
     from g4run.planner.hypothetical_machine import alter_machine
-    from g4run.runtime.machine import inspect_this_machine
 
     if options.cores is not None and not 1 <= options.cores <= _MOST_CORES:
         raise UsageError(f"--cores must be between 1 and {_MOST_CORES}, not {options.cores}", "--cores 8")
     return alter_machine(
-        inspect_this_machine(settings) if options.file is None else read_machine(options.file),
+        inspect_machine(settings) if options.file is None else read_machine(options.file),
         gpu=options.gpu,
         vram_bytes=None if options.vram is None else parse_memory("--vram", options.vram),
         ram_bytes=None if options.ram is None else parse_memory("--ram", options.ram),

@@ -13,7 +13,7 @@ from g4run.engine.parameters import SamplingParameters
 
 _DEFAULTS = SamplingParameters()
 
-System = Annotated[str | None, typer.Option("--system", metavar="TEXT", help="The system message.")]
+System = Annotated[str | None, typer.Option("--system", metavar="TEXT", help="System message for the model.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,72 +22,97 @@ class SharedOptions:
 
     temperature: Annotated[
         float | None,
-        typer.Option(metavar="NUMBER", help=f"0 takes the likeliest token; default {_DEFAULTS.temperature}."),
+        typer.Option(
+            metavar="NUMBER",
+            help=f"Sampling temperature; 0 always takes the most likely token. [default: {_DEFAULTS.temperature}]",
+        ),
     ] = None
     top_p: Annotated[
         float | None,
         typer.Option(
-            metavar="NUMBER", help=f"Draw from this share of the likeliest tokens; default {_DEFAULTS.top_p}."
+            metavar="NUMBER",
+            help=f"Sample from the most likely tokens that add up to this probability. [default: {_DEFAULTS.top_p}]",
         ),
     ] = None
     top_k: Annotated[
         int | None,
-        typer.Option(metavar="COUNT", help=f"Draw from this many tokens, 0 from all; default {_DEFAULTS.top_k}."),
+        typer.Option(
+            metavar="COUNT",
+            help=f"Sample from this many of the most likely tokens; 0 for all. [default: {_DEFAULTS.top_k}]",
+        ),
     ] = None
     min_p: Annotated[
         float | None,
         typer.Option(
-            metavar="NUMBER", help=f"Leave out tokens below this share of the likeliest; default {_DEFAULTS.min_p}."
+            metavar="NUMBER",
+            help=f"Drop tokens below this fraction of the top token's probability. [default: {_DEFAULTS.min_p}]",
         ),
     ] = None
     typical_p: Annotated[
         float | None,
-        typer.Option(metavar="NUMBER", help="Draw from this share of the locally typical tokens; default 1."),
+        typer.Option(
+            metavar="NUMBER", help="Locally typical sampling, keeping this much probability; 1 is off. [default: 1]"
+        ),
     ] = None
     xtc_probability: Annotated[
         float | None,
-        typer.Option(metavar="NUMBER", help="How often all likely tokens but the last are left out; default 0."),
+        typer.Option(metavar="NUMBER", help="Chance at each token to exclude the top choices (XTC). [default: 0]"),
     ] = None
     repeat_penalty: Annotated[
         float | None,
-        typer.Option(metavar="NUMBER", help="Above 1, tokens that were said lately become unlikelier; default 1."),
+        typer.Option(metavar="NUMBER", help="Penalty factor for tokens already used; 1 is off. [default: 1]"),
     ] = None
     presence_penalty: Annotated[
-        float | None, typer.Option(metavar="NUMBER", help="Taken off the logits of tokens that were said; default 0.")
+        float | None,
+        typer.Option(metavar="NUMBER", help="Penalty for tokens already used, regardless of count. [default: 0]"),
     ] = None
     frequency_penalty: Annotated[
-        float | None, typer.Option(metavar="NUMBER", help="The same for each time that one was said; default 0.")
+        float | None, typer.Option(metavar="NUMBER", help="Penalty for tokens already used, for each use. [default: 0]")
     ] = None
     repeat_last_n: Annotated[
         int | None,
         typer.Option(
             metavar="COUNT",
-            help=f"The penalties look back on so many tokens, -1 on all; default {_DEFAULTS.repeat_last_n}.",
+            help=f"How many recent tokens the penalties consider; -1 for all. [default: {_DEFAULTS.repeat_last_n}]",
         ),
     ] = None
     dry_multiplier: Annotated[
         float | None,
-        typer.Option(metavar="NUMBER", help="Above 0, tokens that repeat a sequence become unlikelier; default 0."),
+        typer.Option(
+            metavar="NUMBER", help="Strength of the penalty for repeating whole sequences (DRY). [default: 0]"
+        ),
     ] = None
     seed: Annotated[
-        int | None, typer.Option(metavar="NUMBER", help="The same seed draws the same answer; default random.")
+        int | None,
+        typer.Option(metavar="NUMBER", help="Random seed; the same seed gives the same answer. [default: random]"),
     ] = None
-    max_tokens: Annotated[int | None, typer.Option(metavar="COUNT", help="Stop after this many tokens.")] = None
+    max_tokens: Annotated[
+        int | None, typer.Option(metavar="COUNT", help="Generate at most this many tokens, thinking included.")
+    ] = None
     context_length: Annotated[
         int | None,
-        typer.Option("--ctx", metavar="COUNT", help="Context length in tokens; default G4RUN_CONTEXT or 8192."),
+        typer.Option("--ctx", metavar="COUNT", help="Context length in tokens. [default: G4RUN_CONTEXT, or 8192]"),
     ] = None
     kv: Annotated[
-        str | None, typer.Option(metavar="TYPE", help="KV cache of f16, q8_0 or q4_0; default f16 where it fits.")
+        str | None,
+        typer.Option(metavar="TYPE", help="Type of the KV cache: f16, q8_0, or q4_0. [default: f16 if it fits]"),
     ] = None
     gpu_layers: Annotated[
-        int | None, typer.Option(metavar="COUNT", help="Layers on the GPU, the head counted; default what fits.")
+        int | None,
+        typer.Option(
+            metavar="COUNT", help="Layers to offload to the GPU, output layer included. [default: all that fit]"
+        ),
     ] = None
     cpu_experts: Annotated[
-        int | None, typer.Option(metavar="COUNT", help="Layers whose experts stay on the CPU; default as few as fit.")
+        int | None,
+        typer.Option(metavar="COUNT", help="Layers whose experts stay on the CPU. [default: as few as possible]"),
     ] = None
-    force: Annotated[bool, typer.Option("--force", help="Load it also where it does not fit in free memory.")] = False
-    stop: Annotated[list[str] | None, typer.Option(metavar="TEXT", help="Stop before this text; repeatable.")] = None
+    force: Annotated[bool, typer.Option("--force", help="Load the model even if it does not fit in free memory.")] = (
+        False
+    )
+    stop: Annotated[
+        list[str] | None, typer.Option(metavar="TEXT", help="Stop generating before this text; can be repeated.")
+    ] = None
     format: Annotated[
         str | None,
         typer.Option(metavar="json|FILE", help="Answer in JSON: any object, or what the JSON schema in FILE asks for."),
@@ -95,12 +120,12 @@ class SharedOptions:
     grammar: Annotated[
         str | None, typer.Option(metavar="FILE", help="Answer by the grammar in FILE, in llama.cpp's notation (GBNF).")
     ] = None
-    think: Annotated[bool, typer.Option("--think/--no-think", help="Think before answering.")] = False
+    think: Annotated[bool, typer.Option("--think/--no-think", help="Let the model think before it answers.")] = False
     thinking_budget: Annotated[
-        int | None, typer.Option(metavar="COUNT", help="With --think: close the thought after this many tokens.")
+        int | None, typer.Option(metavar="COUNT", help="With --think, end the thinking after this many tokens.")
     ] = None
-    hide_thinking: Annotated[bool, typer.Option("--hide-thinking", help="Think, but do not show it.")] = False
-    verbose: Annotated[bool, typer.Option("--verbose", help="Print counts and speeds to stderr afterwards.")] = False
+    hide_thinking: Annotated[bool, typer.Option("--hide-thinking", help="Do not print the thinking.")] = False
+    verbose: Annotated[bool, typer.Option("--verbose", help="Print token counts and speeds to stderr.")] = False
 
 
 def expand_options(command: Callable[..., Task]) -> Callable[..., Task]:

@@ -11,25 +11,25 @@ from g4run.settings import read_settings
 catalog = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="The list of models that can be had.",
+    help="Update the list of models you can pull.",
     add_completion=False,
 )
 
 
 @catalog.callback(invoke_without_command=True)
 def start(context: typer.Context) -> None:
-    """The list of models that can be had."""
+    """Update the list of models you can pull."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
 
 @catalog.command("refresh")
 def refresh(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, failures included.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")] = False,
 ) -> Task:
-    """Ask the Hub which files there are now.
+    """Ask the Hub which files it has now.
 
-    The answer is kept; the built-in list stays the fallback.
+    Stores the answer; the built-in list remains the fallback.
     """
     return partial(execute, as_json)
 

@@ -41,18 +41,18 @@ class ChatRequest:
 @expand_options
 def chat(
     model: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="A name, the path of a GGUF file, or 'demo'.")
+        str | None, typer.Argument(metavar="[MODEL]", help="Model name, path of a GGUF file, or 'demo'.")
     ] = None,
     system: System = None,
     *,
     shared: SharedOptions,
 ) -> Task:
-    """Talk to a model; without MODEL, to the best that is here.
+    """Chat with a model.
 
-    That is what suits this machine best of what was pulled or imported. Where nothing was, the best is offered in a
-    terminal, and else the built-in one answers.
+    Without MODEL, picks the pulled or imported model that suits this machine best. If there is none, offers to pull
+    one if you are at a terminal, and uses the built-in demo model otherwise.
 
-    In a pipe, each line of stdin is a message, or each block between lines of \"\"\".
+    In a pipe, each line of stdin is one message. Lines between two lines of \"\"\" are one message, too.
     """
     request = ChatRequest(
         model=model,

@@ -10,12 +10,13 @@ from g4run.settings import read_settings
 
 
 def hardware(
-    measure: Annotated[bool, typer.Option("--measure", help="Measure the memory's bandwidth anew.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, failures included.")] = False,
+    measure: Annotated[bool, typer.Option("--measure", help="Measure the memory bandwidth again.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")] = False,
 ) -> Task:
-    """Show what this machine has: processors, memory, GPUs, disks.
+    """Show this machine's processors, memory, GPUs, and disks.
 
-    Says what the installed llama.cpp can use of it, who else holds memory, and what to type where a GPU lies idle.
+    Also shows which of them the installed llama.cpp can use, which programs hold memory, and how to enable a GPU that
+    is not used.
     """
     return partial(execute, measure, as_json)
 
@@ -24,10 +25,10 @@ def execute(measure: bool, as_json: bool, output: Output) -> int:
     """Look, and print."""
     from g4run.cli.views.hardware import render_machine
     from g4run.cli.views.tables import line_width
+    from g4run.hardware.inspection import inspect_machine
     from g4run.hardware.machine_json import machine_value
-    from g4run.runtime.machine import inspect_this_machine
 
-    machine = inspect_this_machine(read_settings(), measure=measure)
+    machine = inspect_machine(read_settings(), measure=measure)
     if as_json:
         output.write_json(machine_value(machine))
     else:

@@ -12,13 +12,18 @@ from g4run.settings import read_settings
 
 
 def import_model(
-    path: Annotated[str | None, typer.Argument(metavar="[PATH]", help="A GGUF file, or its first part.")] = None,
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="What to call it; default from the file.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, failures included.")] = False,
+    path: Annotated[
+        str | None, typer.Argument(metavar="[PATH]", help="GGUF file, or the first part of a split one.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name for the model. [default: from the file]")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")] = False,
 ) -> Task:
-    """Give a GGUF file a name, without a second copy.
+    """Use a GGUF file that is already on this machine.
 
-    Without PATH: list what LM Studio, Ollama and the Hugging Face cache have, with the command for each.
+    Gives the file a name, without copying it. Without PATH, lists the files of LM Studio, Ollama, and the Hugging Face
+    cache, with the command that imports each.
     """
     if path is None:
         if name is not None:
@@ -42,7 +47,7 @@ def list_found(as_json: bool, output: Output) -> int:
 
 def import_path(path: str, name: str | None, as_json: bool, output: Output) -> int:
     """Check a file and give it a name."""
-    from g4run.cli.terminal.hashing import HashProgress
+    from g4run.cli.terminal.status_line import HashProgress
     from g4run.cli.views.pull import record_value
     from g4run.models.import_model import import_file
     from g4run.models.store.store import Store

@@ -18,17 +18,20 @@ if TYPE_CHECKING:
 
 def list_models(
     prefix: Annotated[
-        str | None, typer.Argument(metavar="[PREFIX]", help="Only names that begin so; with --available a size.")
+        str | None,
+        typer.Argument(metavar="[PREFIX]", help="Only names that begin with this; with --available, a size."),
     ] = None,
     available: Annotated[
-        bool, typer.Option("--available", help="What can be had: of one size, or in hf.co/USER/REPO.")
+        bool, typer.Option("--available", help="List models you can pull: all, one size, or hf.co/USER/REPO.")
     ] = False,
-    space: Annotated[bool, typer.Option("--space", help="What each model takes on disk, and what is free.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, failures included.")] = False,
+    space: Annotated[
+        bool, typer.Option("--space", help="Show the disk space that models use, and what is free.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")] = False,
 ) -> Task:
-    """List the models on this machine, or those on the Hub.
+    """List the models on this machine, or those you can pull.
 
-    Newest first; with --available what can be had.
+    The newest come first.
     """
     if space:
         if available or prefix is not None:

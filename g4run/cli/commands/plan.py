@@ -35,13 +35,17 @@ class PlanOptions:
 
 
 def plan(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A name, the path of a GGUF file, or 'demo'.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model name, path of a GGUF file, or 'demo'.")],
     ctx: Annotated[int | None, typer.Option("--ctx", metavar="COUNT", help="Context length in tokens.")] = None,
-    kv: Annotated[str | None, typer.Option("--kv", metavar="TYPE", help="KV cache of f16, q8_0 or q4_0.")] = None,
-    parallel: Annotated[int, typer.Option(metavar="COUNT", help="Conversations at a time.")] = 1,
-    ubatch: Annotated[int | None, typer.Option(metavar="COUNT", help="Tokens computed at once.")] = None,
+    kv: Annotated[
+        str | None, typer.Option("--kv", metavar="TYPE", help="Type of the KV cache: f16, q8_0, or q4_0.")
+    ] = None,
+    parallel: Annotated[int, typer.Option(metavar="COUNT", help="Number of conversations at the same time.")] = 1,
+    ubatch: Annotated[
+        int | None, typer.Option(metavar="COUNT", help="Micro-batch: prompt tokens computed at once.")
+    ] = None,
     gpu_layers: Annotated[
-        int | None, typer.Option(metavar="COUNT", help="Layers on the GPU, the head counted.")
+        int | None, typer.Option(metavar="COUNT", help="Layers to offload to the GPU, output layer included.")
     ] = None,
     cpu_experts: Annotated[
         int | None, typer.Option(metavar="COUNT", help="Layers whose experts stay on the CPU.")
@@ -51,12 +55,13 @@ def plan(
     ram: Ram = None,
     cores: Cores = None,
     machine: MachineFile = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, failures included.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")] = False,
 ) -> Task:
-    """Show what a model takes on each device.
+    """Show how much memory a model needs on each device.
 
-    With the settings that follow, and the longest context that fits. A model that is not here is planned from its
-    header on the Hub, or without the network from the catalog; of one that is here, llama.cpp is asked as well.
+    Also shows the settings that `run` and `chat` would use, and the longest context that fits. For a model that is
+    not on this machine, reads its header from the Hub, or uses the catalog if there is no network. For one that is,
+    compares the plan with llama.cpp's own figures.
     """
     options = PlanOptions(ctx, kv, parallel, ubatch, gpu_layers, cpu_experts)
     return partial(_execute, model, options, MachineOptions(machine, gpu, vram, ram, cores), as_json)
@@ -100,19 +105,20 @@ def _confirm(found: "Plan", path: "Path | None", machine: "Machine", machine_opt
 
 def make_request(options: PlanOptions) -> "PlanRequest":
     """Check what was typed and make it one. Raises UsageError."""
-    from g4run.engine.parameters import LARGEST_COUNT, KvType
+    from g4run.engine.parameters import MAX_COUNT
+    from g4run.kv_types import KvType
     from g4run.planner.values import PlanRequest
 
     kv_type = None if options.kv_type is None else options.kv_type.lower()
     if kv_type is not None and kv_type not in tuple(KvType):
         raise UsageError(f"--kv must be one of {', '.join(KvType)}, not {options.kv_type!r}", "--kv f16")
     return PlanRequest(
-        context=_within("--ctx", options.context, 1, LARGEST_COUNT, 8192),
+        context=_within("--ctx", options.context, 1, MAX_COUNT, 8192),
         kv_type=None if kv_type is None else KvType(kv_type),
         sequences=_within("--parallel", options.sequences, 1, _MOST_SEQUENCES, 4) or 1,
-        micro_batch=_within("--ubatch", options.micro_batch, 1, LARGEST_COUNT, 512),
-        gpu_layers=_within("--gpu-layers", options.gpu_layers, 0, LARGEST_COUNT, 99),
-        cpu_expert_layers=_within("--cpu-experts", options.cpu_experts, 0, LARGEST_COUNT, 10),
+        micro_batch=_within("--ubatch", options.micro_batch, 1, MAX_COUNT, 512),
+        gpu_layers=_within("--gpu-layers", options.gpu_layers, 0, MAX_COUNT, 99),
+        cpu_expert_layers=_within("--cpu-experts", options.cpu_experts, 0, MAX_COUNT, 10),
     )
 
 

@@ -10,12 +10,12 @@ from g4run.settings import read_settings
 
 
 def prune(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be removed, and stop.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, failures included.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and exit.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")] = False,
 ) -> Task:
     """Remove unfinished downloads and cached headers.
 
-    Downloads that are running stay, and so do those of other programs. Models are never removed: g4run rm does that.
+    Keeps downloads that are still running, and those of other programs. To remove models, use `g4run rm`.
     """
     return partial(remove_unneeded, dry_run, as_json)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from g4run.cli.output import Output, Task
-from g4run.cli.views.answer import error_value, render_error
+from g4run.cli.views.errors import error_value, render_error
 from g4run.errors import G4RunError, Interrupted, UsageError
 from g4run.settings import read_settings
 
@@ -33,26 +33,29 @@ class PullCommand:
 
 def pull(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="gemma4:26b, hf.co/USER/REPO:QUANT, ...")
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="Model names: gemma4:26b, hf.co/USER/REPO:QUANT, ..."),
     ] = None,
-    takes_all: Annotated[bool, typer.Option("--all", help="The newest of every model that came from the Hub.")] = False,
+    takes_all: Annotated[bool, typer.Option("--all", help="Update every model that came from the Hub.")] = False,
     revision: Annotated[
-        str | None, typer.Option(metavar="REVISION", help="A branch, tag or commit of the repository.")
+        str | None, typer.Option(metavar="REVISION", help="Branch, tag, or commit of the repository.")
     ] = None,
     no_projector: Annotated[
-        bool, typer.Option("--no-projector", help="Leave out the file for images and sound.")
+        bool, typer.Option("--no-projector", help="Skip the projector, the file for images and sound.")
     ] = False,
-    drafter: Annotated[bool, typer.Option("--drafter", help="Fetch the drafter too, which speeds answers up.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be fetched, and stop.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one object a line, failures included.")] = False,
+    drafter: Annotated[
+        bool, typer.Option("--drafter", help="Also fetch the drafter, a small model that can speed up answers.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be downloaded, and exit.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one object per line, errors included.")] = False,
 ) -> Task:
-    """Fetch models from the Hugging Face Hub.
+    """Download models from the Hugging Face Hub.
 
-    They come into its own cache, where other tools find them too.
+    The files go to the Hugging Face cache, which other tools use, too.
 
-    The name of a size (gemma4:26b) fetches the quantization that suits this machine, as `g4run recommend` says.
+    If you name only a size (gemma4:26b), pulls the quantization that `g4run recommend` chooses for this machine.
 
-    What was stopped goes on where it was with the same command.
+    To resume an interrupted download, run the same command again.
     """
     if bool(names) == takes_all:
         problem = "--all and a name exclude each other" if names else "there is no name"

@@ -15,35 +15,44 @@ if TYPE_CHECKING:
     from g4run.planner.recommend.goals import RecommendRequest
     from g4run.planner.recommend.recommend import Recommendation
 
-_GOALS = "chat, code, vision, audio, long-context"
-_PREFERENCES = "quality, balanced, speed"
+_GOALS = "chat, code, vision, audio, or long-context"
+_PREFERENCES = "quality, balanced, or speed"
 
 
 def recommend(
     model: Annotated[
         str | None,
-        typer.Argument(metavar="[MODEL]", help="Only this size, as in gemma4:26b; chooses the quantization."),
+        typer.Argument(metavar="[MODEL]", help="Consider only this size, such as gemma4:26b."),
     ] = None,
-    ctx: Annotated[int | None, typer.Option("--ctx", metavar="COUNT", help="Context in tokens that must fit.")] = None,
+    ctx: Annotated[
+        int | None, typer.Option("--ctx", metavar="COUNT", help="Context length in tokens that must fit.")
+    ] = None,
     min_speed: Annotated[
-        float | None, typer.Option("--min-speed", metavar="NUMBER", help="Tokens per second at the least.")
+        float | None, typer.Option("--min-speed", metavar="NUMBER", help="Minimum speed in tokens per second.")
     ] = None,
-    prefer: Annotated[str, typer.Option("--prefer", metavar="WHAT", help=f"{_PREFERENCES}.")] = "balanced",
-    goal: Annotated[str, typer.Option("--for", metavar="GOAL", help=f"{_GOALS}.")] = "chat",
+    prefer: Annotated[
+        str, typer.Option("--prefer", metavar="WHAT", help=f"What matters most: {_PREFERENCES}.")
+    ] = "balanced",
+    goal: Annotated[str, typer.Option("--for", metavar="GOAL", help=f"What you need it for: {_GOALS}.")] = "chat",
     kv: Annotated[
-        str | None, typer.Option("--kv", metavar="TYPE", help="Cache of f16, q8_0 or q4_0; else what fits, f16 first.")
+        str | None,
+        typer.Option(
+            "--kv", metavar="TYPE", help="Type of the KV cache: f16, q8_0, or q4_0. [default: f16 if it fits]"
+        ),
     ] = None,
     gpu: GpuName = None,
     vram: Vram = None,
     ram: Ram = None,
     cores: Cores = None,
     machine: MachineFile = None,
-    show_all: Annotated[bool, typer.Option("--all", help="Every candidate, not the eight that tell most.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, failures included.")] = False,
+    show_all: Annotated[
+        bool, typer.Option("--all", help="List all candidates, not only the eight most relevant.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")] = False,
 ) -> Task:
-    """Say which model suits this machine, and why.
+    """Recommend the model that suits this machine best.
 
-    Never one that does not fit in what is free now.
+    Never recommends a model that does not fit in the memory that is free now.
     """
     options = MachineOptions(machine, gpu, vram, ram, cores)
     return partial(_execute, model, ctx, min_speed, prefer, goal, kv, options, show_all, as_json)
@@ -89,7 +98,7 @@ def _execute(
 
 def _write_json(recommendation: "Recommendation", output: Output) -> int:
     """All of it; where nothing will do, the failure with what was considered beside it."""
-    from g4run.cli.views.answer import error_value
+    from g4run.cli.views.errors import error_value
     from g4run.cli.views.recommend import others_value, recommendation_value
 
     try:
@@ -110,11 +119,12 @@ def make_request(
     kv_type: str | None,
 ) -> "RecommendRequest":
     """Check what was typed and make it one. Raises UsageError."""
-    from g4run.engine.parameters import LARGEST_COUNT, KvType
+    from g4run.engine.parameters import MAX_COUNT
+    from g4run.kv_types import KvType
     from g4run.planner.recommend.goals import Goal, Preference, RecommendRequest
 
-    if context is not None and not 1 <= context <= LARGEST_COUNT:
-        raise UsageError(f"--ctx must be between 1 and {LARGEST_COUNT}, not {context}", "--ctx 8192")
+    if context is not None and not 1 <= context <= MAX_COUNT:
+        raise UsageError(f"--ctx must be between 1 and {MAX_COUNT}, not {context}", "--ctx 8192")
     if minimum_speed is not None and not 0 <= minimum_speed < float("inf"):
         raise UsageError(f"--min-speed must be 0 or more, not {minimum_speed}", "--min-speed 5")
     return RecommendRequest(

@@ -10,18 +10,18 @@ from g4run.cli.output import Output, Task
 from g4run.errors import UsageError
 from g4run.settings import read_settings
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, failures included.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")]
 
 
 def remove(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME...", help="Names, as `g4run list` shows them.")
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Model names, as in `g4run list`.")
     ] = None,
     as_json: Json = False,
 ) -> Task:
-    """Remove names, and files that nothing else needs.
+    """Remove models, and the files that nothing else needs.
 
-    A file stays where another name, another program or another revision uses it, and where it was there before.
+    Keeps a file that another model, another program, or another revision uses, and one that was there before.
     """
     if not names:
         raise UsageError("there is no name", "g4run rm NAME")
@@ -43,11 +43,11 @@ def remove_names(names: Sequence[str], as_json: bool, output: Output) -> int:
 
 
 def copy(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A name that `g4run list` shows.")],
-    destination: Annotated[str, typer.Argument(metavar="DESTINATION", help="A name of your own.")],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Model name, as in `g4run list`.")],
+    destination: Annotated[str, typer.Argument(metavar="DESTINATION", help="The new name.")],
     as_json: Json = False,
 ) -> Task:
-    """Give a model a second name, for the same files."""
+    """Give a model a second name for the same files."""
     return partial(copy_name, source, destination, as_json)
 
 

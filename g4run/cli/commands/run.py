@@ -55,29 +55,32 @@ class RunRequest:
 
 @expand_options
 def run(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A name, the path of a GGUF file, or 'demo'.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model name, path of a GGUF file, or 'demo'.")],
     prompt: Annotated[
-        list[str] | None, typer.Argument(metavar="[PROMPT]...", help="The question; what is piped in goes before it.")
+        list[str] | None, typer.Argument(metavar="[PROMPT]...", help="The prompt; text from stdin goes before it.")
     ] = None,
     messages: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Messages and tools in OpenAI's JSON shape; - is stdin.")
+        str | None,
+        typer.Option(metavar="FILE", help="Read messages and tools from a JSON file in OpenAI's format; - for stdin."),
     ] = None,
     tool_choice: Annotated[
         str | None,
-        typer.Option(metavar="CHOICE", help="Of the tools in --messages: auto, none, required, or the NAME of one."),
+        typer.Option(
+            metavar="CHOICE", help="Which tool in --messages to call: auto, none, required, or a tool's NAME."
+        ),
     ] = None,
     system: System = None,
     show_prompt: Annotated[
-        bool, typer.Option("--show-prompt", help="Print the exact prompt and stop; nothing is loaded.")
+        bool, typer.Option("--show-prompt", help="Print the exact prompt and exit, without loading the model.")
     ] = False,
     size: Annotated[
-        Size | None, typer.Option("--as", help="With --show-prompt: render for this size, not the model's.")
+        Size | None, typer.Option("--as", help="With --show-prompt, write the prompt for this model size.")
     ] = None,
     *,
     shared: SharedOptions,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, failures included.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")] = False,
 ) -> Task:
-    """Answer one prompt: from the arguments, from stdin, or both."""
+    """Answer one prompt, from the arguments, stdin, or both."""
     if size is not None and not show_prompt:
         raise UsageError("--as renders a prompt for another size, and answers nothing", f"--as {size} --show-prompt")
     check_has_messages(tool_choice, messages)

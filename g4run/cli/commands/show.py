@@ -34,18 +34,18 @@ class ShowRequest:
 
 
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A name, the path of a GGUF file, or 'demo'.")],
-    modelfile: Annotated[bool, typer.Option("--modelfile", help="Only the Modelfile that makes this model.")] = False,
-    parameters: Annotated[bool, typer.Option("--parameters", help="Only the sampling defaults.")] = False,
-    template: Annotated[bool, typer.Option("--template", help="Only the chat template in the file.")] = False,
-    system: Annotated[bool, typer.Option("--system", help="Only the system message.")] = False,
-    show_license: Annotated[bool, typer.Option("--license", help="Only the licence.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Add all metadata and all tensors.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, failures included.")] = False,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Model name, path of a GGUF file, or 'demo'.")],
+    modelfile: Annotated[bool, typer.Option("--modelfile", help="Print only a Modelfile for this model.")] = False,
+    parameters: Annotated[bool, typer.Option("--parameters", help="Print only the sampling defaults.")] = False,
+    template: Annotated[bool, typer.Option("--template", help="Print only the chat template in the file.")] = False,
+    system: Annotated[bool, typer.Option("--system", help="Print only the system message.")] = False,
+    show_license: Annotated[bool, typer.Option("--license", help="Print only the license.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also print all metadata and tensors.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")] = False,
 ) -> Task:
     """Show what a model is and what it can do.
 
-    Of a model that is not on this machine, the header alone is read over the network.
+    For a model that is not on this machine, reads only the header of its file from the Hub.
     """
     given: dict[Part, bool] = {
         "modelfile": modelfile,

@@ -1,4 +1,4 @@
-"""`g4run verify` and `g4run outdated`: whether the files are the ones they should be, and the newest."""
+"""`g4run verify`: hash the files of models again and compare."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -14,46 +14,21 @@ if TYPE_CHECKING:
     from g4run.models.store.store import Record
     from g4run.models.store.verification import FileCheck
 
-Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Names; all without one.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, failures included.")]
+Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Model names. [default: all]")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")]
 
 
 def verify(names: Names = None, as_json: Json = False) -> Task:
-    """Hash the files of models again, and compare.
+    """Check the files of models for damage.
 
-    They are compared with what they were when they came; exit code 1 if one differs.
+    Compares their sha256 with the one they had when they were added. Exits with code 1 if a file differs.
     """
     return partial(verify_names, tuple(names or ()), as_json)
 
 
-def outdated(names: Names = None, as_json: Json = False) -> Task:
-    """Ask the Hub which models have newer files."""
-    return partial(show_outdated, tuple(names or ()), as_json)
-
-
-def show_outdated(names: Sequence[str], as_json: bool, output: Output) -> int:
-    """Compare the files in use with what the Hub has now."""
-    from g4run.cli.views.tables import line_width
-    from g4run.cli.views.verify import outdated_value, render_outdated
-    from g4run.models.hub.client import Hub
-    from g4run.models.library import Library
-    from g4run.models.pull.outdated import find_outdated
-
-    settings = read_settings()
-    library = Library(settings)
-    found = find_outdated(library, Hub(settings), names)
-    if as_json:
-        output.write_json(outdated_value(found))
-    else:
-        output.answer.write(render_outdated(found, line_width(output.answer)))
-        if any(model.is_outdated for model in found):
-            output.notes.write("g4run pull --all fetches the newest\n")
-    return 0
-
-
 def verify_names(names: Sequence[str], as_json: bool, output: Output) -> int:
     """Hash every file, saying of each what came out."""
-    from g4run.cli.terminal.hashing import HashProgress
+    from g4run.cli.terminal.status_line import HashProgress
     from g4run.cli.views.verify import checks_value, render_check, render_verdict
     from g4run.models.library import Library
     from g4run.models.store.verification import verify as verify_records

@@ -6,7 +6,7 @@ from g4run.cli.output import Output
 from g4run.cli.repl.blocks import QUOTES, unquote
 from g4run.cli.repl.commands import is_command, run_command
 from g4run.cli.repl.session import ChatSession
-from g4run.cli.views.answer import render_error
+from g4run.cli.views.errors import render_error
 from g4run.errors import G4RunError, Interrupted
 from g4run.runtime.answers.answer import FinishReason
 

@@ -5,7 +5,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from g4run.cli.output import Stream
-from g4run.cli.terminal.status_line import BriefLine, Clock
+from g4run.cli.terminal.status_line import Clock, StatusLine
 from g4run.cli.views.tables import cut_middle, line_width
 from g4run.settings import Settings
 from g4run.units import render_count
@@ -85,7 +85,7 @@ def _share(device: "DeviceLedger") -> str:
     return f"{device.total_bytes / 1e9:.1f} of {free:.{0 if free >= _ROUND_GB else 1}f} GB {place}"
 
 
-class LoadProgress(BriefLine):
+class LoadProgress(StatusLine):
     """Which model, and the share of it that is loaded."""
 
     def __init__(self, notes: Stream, name: str, clock: Clock = time.monotonic) -> None:

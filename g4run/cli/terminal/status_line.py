@@ -1,18 +1,23 @@
-"""One line on a terminal that shows how far something is, and leaves nothing behind."""
+"""A status line on a terminal: redrawn in place while something runs, and removed at the end."""
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeAlias
 
 from g4run.cli.output import Stream
+from g4run.cli.views.tables import cut_middle
+from g4run.units import render_bytes
 
 _INTERVAL_SECONDS: Final = 0.1  # the cores that would draw it are at work
+_HASH_DELAY_SECONDS: Final = 0.1  # what is over at once needs no line
+_HASH_WIDTH: Final = 78
 
 Clock: TypeAlias = Callable[[], float]
 
 
-class BriefLine:
+class StatusLine:
     """A line that is drawn at most ten times a second and wiped at the end; nothing but on a terminal."""
 
     def __init__(self, notes: Stream, width: int, delay_seconds: float, clock: Clock = time.monotonic) -> None:
@@ -44,3 +49,16 @@ class BriefLine:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.wipe()
+
+
+class HashProgress(StatusLine):
+    """What is done, which file, and how much of it."""
+
+    def __init__(self, notes: Stream, verb: str, clock: Clock = time.monotonic) -> None:
+        super().__init__(notes, _HASH_WIDTH, _HASH_DELAY_SECONDS, clock)
+        self._verb = verb
+
+    def update(self, path: Path, done_bytes: int) -> None:
+        """So many bytes of a file are read."""
+        label = cut_middle(f"{self._verb} {path.name}", _HASH_WIDTH - len(": 999.9 MB"))
+        self.draw(f"{label}: {render_bytes(done_bytes)}")

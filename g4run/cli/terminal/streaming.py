@@ -1,10 +1,13 @@
 """An answer on its way to the person: text to stdout, thinking to stderr, piece by piece as it comes."""
 
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from g4run.cli.output import Output
-from g4run.cli.terminal.interrupts import stop_on_interrupt
 from g4run.cli.views.answer import render_end_note, render_timings, render_tool_call
 
 if TYPE_CHECKING:
@@ -50,6 +53,28 @@ def await_answer(answering: "Answering") -> "Answer":
         for _ in answering:
             pass
     return answering.result
+
+
+@contextmanager
+def stop_on_interrupt(stop: Callable[[], None]) -> Iterator[None]:
+    """Let the first Ctrl-C call `stop`, from the signal handler; a second one raises KeyboardInterrupt as ever.
+
+    A process that was started with the signal ignored (`nohup`, `&` in a script) goes on ignoring it.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before == signal.SIG_IGN:
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, before)
+        stop()
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def show_outcome(

@@ -1,10 +1,9 @@
-"""Values as the text that a person reads, and as the JSON that a program reads."""
+"""Answers and prompts as text for people and as JSON for programs."""
 
 import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from g4run.errors import G4RunError, Pointer
 from g4run.units import render_count, render_rate, render_seconds
 
 if TYPE_CHECKING:
@@ -14,28 +13,6 @@ if TYPE_CHECKING:
     from g4run.runtime.answers.answer import Answer, AnswerOptions, Timings, Usage
 
 _LONGEST_SOURCE = 50  # columns; a data URI has millions
-
-
-def render_error(error: G4RunError, width: int | None = None) -> str:
-    """Write a failure as one sentence, the place it is about with a mark below, and the hint on a line of its own."""
-    hint = f"Hint: {error.hint}\n" if error.hint else ""
-    return f"Error: {error.message}\n{_render_place(error.pointer, width)}{hint}"
-
-
-def _render_place(pointer: Pointer | None, width: int | None) -> str:
-    if pointer is None:
-        return ""
-    from g4run.cli.views.pointers import render_pointer
-
-    return render_pointer(pointer, width)
-
-
-def error_value(error: G4RunError) -> dict[str, object]:
-    """Give a failure as the object that stands in the answer's place."""
-    value: dict[str, object] = {"code": error.code, "message": error.message, "hint": error.hint}
-    if error.pointer is not None:
-        value["pointer"] = asdict(error.pointer)
-    return {"error": value}
 
 
 def answer_value(model: str, answer: "Answer", plan: "Plan", *, hide_thinking: bool) -> dict[str, object]:

@@ -3,7 +3,7 @@
 import textwrap
 from typing import TYPE_CHECKING
 
-from g4run.cli.views.answer import error_value
+from g4run.cli.views.errors import error_value
 from g4run.cli.views.tables import Column, render_rows
 from g4run.units import render_bytes
 

@@ -61,7 +61,7 @@ class PromptCache:
             self._surely_free = self.free_cells
         return self._surely_free >= cells
 
-    def note_computed(self, tokens: int) -> None:
+    def record_computed(self, tokens: int) -> None:
         """A decode call has added tokens."""
         self._surely_free -= tokens
 
@@ -111,7 +111,7 @@ class PromptCache:
         del self._sequences[sequence.sequence_id]
         self._forget_checkpoints()
 
-    def move_out_oldest(self, keep: CachedSequence | None = None) -> bool:
+    def evict_oldest(self, keep: CachedSequence | None = None) -> bool:
         """Move the least recently used kept sequence to RAM, or drop it; False if there is none (but `keep`)."""
         idle = [each for each in self.sequences if not each.is_running and each is not keep]
         if not idle:
@@ -184,7 +184,7 @@ class PromptCache:
         if reuse.stored is not None and _is_continued(reuse.prefix, reuse.stored.prompt_length):
             self.ram.take(reuse.stored)
         if len(self._sequences) == self._size.sequences:
-            self.move_out_oldest(keep=reuse.live)
+            self.evict_oldest(keep=reuse.live)
         free = next(number for number in range(self._size.sequences) if number not in self._sequences)
         self._sequences[free] = CachedSequence(free, [], 0)
         return self._sequences[free]
@@ -218,7 +218,7 @@ class PromptCache:
     def _bring_back(self, stored: StoredSequence, target: CachedSequence, reuse: Reuse) -> CachedSequence:
         length = len(stored.tokens)
         while self._free_global_cells < length or self._free_sliding_cells < min(length, self._size.window):
-            if not self.move_out_oldest():
+            if not self.evict_oldest():
                 break
         if not self._memory.restore(target.sequence_id, stored.state, whole=True):
             return self._start_over(target)

@@ -17,7 +17,8 @@ from g4run.engine.kv_cache.swa_checkpoints import State
 from g4run.engine.llama.hidden_states import keep_hidden_states
 from g4run.engine.llama.mmap import release_mapped_pages
 from g4run.engine.llama.model_params import ModelParameters
-from g4run.engine.parameters import MOST_DRAFTED, KvType, LoadParameters, most_outputs
+from g4run.engine.parameters import LoadParameters, max_outputs
+from g4run.kv_types import KvType
 
 KV_TYPES = {KvType.F16: C.GGML_TYPE_F16, KvType.Q8_0: C.GGML_TYPE_Q8_0, KvType.Q4_0: C.GGML_TYPE_Q4_0}
 
@@ -106,8 +107,7 @@ class Context:
         raw.n_batch = raw.n_ubatch = min(parameters.micro_batch, parameters.context_length)
         raw.n_seq_max = parameters.sequences
         # 0 would mean n_batch: 512 MiB of logits at 262,144 tokens. A batch with more outputs ends the process.
-        raw.n_outputs_max = most_outputs(parameters.sequences, raw.n_batch)
-        raw.n_outputs_max_per_seq = min(1 + MOST_DRAFTED, raw.n_outputs_max)  # where rows are cut; else any number
+        raw.n_outputs_max = max_outputs(parameters.sequences, raw.n_batch)
         raw.n_threads = raw.n_threads_batch = parameters.threads
         raw.flash_attn_type = C.LLAMA_FLASH_ATTN_TYPE_AUTO
         raw.type_k = raw.type_v = KV_TYPES[parameters.kv_type]

@@ -5,6 +5,8 @@ import ctypes
 import llama_cpp.llama_cpp as C  # noqa: N812 - as in llama.py
 from llama_cpp import _ggml
 
+from g4run.engine.llama import amx
+from g4run.engine.log import note
 from g4run.engine.parameters import LoadParameters
 
 
@@ -23,6 +25,8 @@ class ModelParameters:
         raw.n_gpu_layers = parameters.gpu_layers
         raw.lazy_mode = C.LLAMA_LAZY_MODE_ON if parameters.lazy_table else C.LLAMA_LAZY_MODE_OFF
         raw.use_extra_bufts = parameters.repack
+        if not parameters.amx and amx.switch_off(_ggml.libggml):
+            note("g4run: AMX is switched off: it crashes with this build, or was not tried\n")
         self._no_devices = (ctypes.c_void_p * 1)(None)
         if parameters.gpu_layers == 0:  # else a GPU would hold buffers, and take part in long batches
             raw.devices = ctypes.addressof(self._no_devices)

@@ -4,7 +4,6 @@ Dry runs come in on stdin, figures go out on stdout, both JSON; llama.cpp's log 
 """
 
 import ctypes
-import os
 import re
 import sys
 from collections import defaultdict
@@ -14,12 +13,13 @@ import llama_cpp.llama_cpp as C  # noqa: N812 - as in llama.py
 import msgspec
 
 from g4run.engine.llama import api as llama
-from g4run.engine.llama.amx import avoid_broken_amx
 from g4run.engine.llama.model_params import ModelParameters
 from g4run.engine.log import failure_reason
-from g4run.engine.parameters import KvType, LoadParameters
+from g4run.engine.parameters import LoadParameters
 from g4run.engine.probe.breakdown import BufferTypeMemory, read_breakdown
 from g4run.engine.probe.probe import DeviceMemory, Probed, ProbedMemory, ProbeFailure
+from g4run.engine.standard_streams import take_standard_streams
+from g4run.kv_types import KvType
 
 _MIB = 1 << 20
 # Lines of llama-context.cpp:381 and 740, and of llama-kv-cache.cpp:301, which print real numbers under no_alloc.
@@ -132,11 +132,9 @@ def _probe_all(runs: tuple[LoadParameters, ...], log: _Log) -> list[Probed]:
 
 def main() -> None:
     """Answer the dry runs on stdin."""
-    output = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a driver prints joins the log
-    runs = msgspec.json.decode(sys.stdin.buffer.read(), type=tuple[LoadParameters, ...])
+    requests, output = take_standard_streams()
+    runs = msgspec.json.decode(requests.read(), type=tuple[LoadParameters, ...])
     log = _Log()
-    avoid_broken_amx()
     llama.initialize_backend()
     with output:
-        output.write(msgspec.json.encode(_probe_all(runs, log)))
+        output.write(msgspec.json.encode(_probe_all(runs, log)) + b"\n")

@@ -1,39 +1,39 @@
-"""One draw from a row of logits: the same distribution as llama.cpp's sampler chain, from fewer candidates."""
+"""llama.cpp's sampler chain over pre-filtered candidates: the same distribution at a fraction of the cost."""
 
 import llama_cpp.llama_cpp as C  # noqa: N812 - the C API, as llama.cpp's documentation calls it
 import numpy as np
 
 from g4run.engine.parameters import SamplingParameters
-from g4run.engine.sampling.token_data import Candidates
+from g4run.engine.sampling.token_data import TokenDataArray
 from g4run.engine.sampling.top_k import FloatArray, IndexArray, largest
 
-_RANDOM_SEED = 0xFFFFFFFF  # llama.h: LLAMA_DEFAULT_SEED, which llama.cpp replaces by a random one
-_COLDEST = 1e-6  # temperature; below, logits divided by it leave the range in which float32 tells them apart
-_NUCLEUS_STEPS = (256, 4096)  # likeliest tokens among which top-p is looked for before all are
+_RANDOM_SEED = 0xFFFFFFFF  # llama.h: LLAMA_DEFAULT_SEED, which llama.cpp replaces with a random one
+_MIN_TEMPERATURE = 1e-6  # below, logits divided by it leave the range in which float32 can distinguish them
+_NUCLEUS_STEPS = (256, 4096)  # top-p first tries this many of the most likely tokens, then the whole row
 
 
-class Choice:
-    """Cuts a row to its candidates with numpy and gives only these to llama.cpp's samplers.
+class SamplerChain:
+    """Draws tokens: filters a row with numpy and passes only the remaining candidates to llama.cpp's samplers.
 
-    llama_sampler_sample copies 262,144 candidates before it drops all but 64. The order is llama.cpp's: top-k,
+    llama_sampler_sample would copy 262,144 candidates before dropping all but 64. The order is llama.cpp's: top-k,
     typical, top-p, min-p, XTC, temperature (common.h:263).
     """
 
     def __init__(self, sampling: SamplingParameters) -> None:
         self._sampling = sampling
-        self._is_greedy = sampling.temperature < _COLDEST
+        self._is_greedy = sampling.temperature < _MIN_TEMPERATURE
         self._cuts_nucleus = sampling.top_k == 0 and sampling.top_p < 1 and sampling.typical_p == 1
         self._chain = None if self._is_greedy else _build_chain(sampling, has_top_p=not self._cuts_nucleus)
-        self._room = Candidates()
-        self._every: IndexArray = np.zeros(0, np.intp)
+        self._token_data = TokenDataArray()
+        self._all_indices: IndexArray = np.zeros(0, np.intp)
 
     @property
     def candidates(self) -> int | None:
-        """How many of the likeliest tokens decide a draw; None for all."""
+        """Number of most likely tokens that can affect a draw; None for all."""
         return 1 if self._is_greedy else self._sampling.top_k or None
 
     def draw(self, logits: FloatArray) -> int | None:
-        """Index of the drawn entry, None where all are -inf or NaN."""
+        """Draw from the row and return an index into it; None if every entry is -inf or NaN."""
         if self._is_greedy:
             best = int(np.argmax(logits))
             return best if logits[best] > -np.inf else None
@@ -41,7 +41,7 @@ class Choice:
         if not tokens.size:
             return None
         values = logits if tokens.shape == logits.shape and not is_sorted else logits[tokens]
-        return self._room.draw(self._chain, tokens, values, is_sorted)
+        return self._token_data.draw(self._chain, tokens, values, is_sorted)
 
     def close(self) -> None:
         """Free the chain."""
@@ -50,7 +50,7 @@ class Choice:
             self._chain = None
 
     def _cut(self, logits: FloatArray) -> tuple[IndexArray, bool]:
-        """The candidates, and whether the likeliest comes first."""
+        """Return the candidates, and whether they are sorted with the most likely first."""
         if self._sampling.top_k > 0:
             return largest(logits, self._sampling.top_k), True
         if self._cuts_nucleus:
@@ -58,18 +58,18 @@ class Choice:
         if self._sampling.typical_p == 1 and self._sampling.min_p > 0:
             lowest = logits.max() + np.log(np.float32(self._sampling.min_p))
             return np.flatnonzero((logits >= lowest) & (logits > -np.inf)), False
-        if logits.min() > -np.inf:  # the usual row: none is forbidden, and listing them all takes 0.3 ms
+        if logits.min() > -np.inf:  # usually no token is forbidden, and listing them all takes 0.3 ms
             return self._all_of(logits.shape[0]), False
         return np.flatnonzero(logits > -np.inf), False
 
     def _all_of(self, size: int) -> IndexArray:
-        if self._every.shape[0] != size:
-            self._every = np.arange(size)
-        return self._every
+        if self._all_indices.shape[0] != size:
+            self._all_indices = np.arange(size)
+        return self._all_indices
 
 
 def _nucleus(logits: FloatArray, share: float) -> IndexArray:
-    """The likeliest tokens that together reach a share of the probability, best first."""
+    """Return the most likely tokens that together reach a share of the probability, best first."""
     highest = logits.max()
     if not highest > -np.inf:
         return np.zeros(0, np.intp)

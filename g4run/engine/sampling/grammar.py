@@ -11,7 +11,7 @@ import numpy.typing as npt
 from g4run.engine.gbnf_check import read_grammar
 from g4run.engine.llama.tokens import piece_of
 from g4run.engine.sampling.pieces import index_first_bytes
-from g4run.engine.sampling.token_data import Candidates
+from g4run.engine.sampling.token_data import TokenDataArray
 from g4run.engine.sampling.top_k import FloatArray, IndexArray, largest
 
 _FEW = 256  # tokens that are tested before others: 0.04 ms
@@ -48,7 +48,7 @@ class Grammar:
         self._is_barred[index_first_bytes(vocabulary, self._size).controls] = True
         self._is_barred[list(self._named)] = False
         self._handle = _make_sampler(vocabulary, text)
-        self._candidates = Candidates()
+        self._candidates = TokenDataArray()
         self._is_ended = False
         self.is_too_slow = False
 

@@ -6,7 +6,7 @@ import llama_cpp.llama_cpp as C  # noqa: N812 - the C API, as llama.cpp's docume
 
 from g4run.engine.closing import Closing
 from g4run.engine.llama.tokens import tokens_of
-from g4run.engine.sampling.draw import Choice
+from g4run.engine.sampling.draw import SamplerChain
 from g4run.engine.sampling.grammar import Grammar
 from g4run.engine.sampling.pieces import index_first_bytes
 from g4run.engine.sampling.repetition import RepetitionBound
@@ -45,7 +45,7 @@ class HeldAnswer:
         """Whether only an end token can follow."""
         return self._grammar.is_finished
 
-    def draw(self, choice: Choice, logits: FloatArray, drawn: int, left: int | None) -> int | None:
+    def draw(self, choice: SamplerChain, logits: FloatArray, drawn: int, left: int | None) -> int | None:
         """The token to take where this one was drawn freely, None if there is none.
 
         That is the drawn one if it is permitted, else one drawn from those that are; unless the answer could then not

@@ -1,4 +1,4 @@
-"""Log-probabilities of tokens under the model's own distribution: temperature 1, nothing filtered."""
+"""Log-probabilities under the model's own distribution: temperature 1, no filters."""
 
 import math
 
@@ -7,22 +7,24 @@ import numpy as np
 from g4run.engine.protocol import Alternative
 from g4run.engine.sampling.top_k import FloatArray, largest
 
-_CHUNK = 16384  # values in float64 at a time: 128 KiB, which stay in a core's cache; 2 MiB would be paged in each time
+_CHUNK = (
+    16384  # values converted to float64 at a time: 128 KiB fit in a core's cache, 2 MiB would be paged in each time
+)
 
 
 class LogProbabilities:
-    """One row of logits; its log-sum-exp is computed once, in float64, for whatever is asked of it."""
+    """Log-probabilities of one row of logits; the log-sum-exp is computed once, in float64."""
 
     def __init__(self, logits: FloatArray) -> None:
         self._logits = logits
         self._total = _log_sum_exp(logits)
 
     def of(self, token: int) -> float:
-        """Natural-log probability of one token."""
+        """Return the natural-log probability of a token."""
         return float(self._logits[token]) - self._total
 
     def likeliest(self, count: int) -> list[Alternative]:
-        """The `count` likeliest tokens, best first; ties by token id."""
+        """Return the `count` most likely tokens, best first; ties by token id."""
         if count <= 0:
             return []
         return [Alternative(int(token), self.of(int(token))) for token in largest(self._logits, count)]

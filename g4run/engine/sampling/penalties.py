@@ -1,4 +1,4 @@
-"""Bias and penalties, on the few tokens that they touch, before the cut to the likeliest."""
+"""Logit bias, repetition penalties and DRY, applied before top-k to the few tokens that they affect."""
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -10,12 +10,12 @@ import numpy.typing as npt
 from g4run.engine.parameters import SamplingParameters
 from g4run.engine.sampling.top_k import FloatArray, IndexArray
 
-_DRY_BREAKERS = (b"\n", b":", b'"', b"*")  # llama.cpp, common.h:261: a repetition does not reach over them
+_DRY_BREAKERS = (b"\n", b":", b'"', b"*")  # llama.cpp, common.h:261: a repeated sequence does not extend across them
 _LARGEST_EXPONENT = 88.7228391  # natural log of the largest float32 (llama-sampler.cpp:3528)
 
 
-class Adjustments:
-    """What a request adds to and takes from single logits, in llama.cpp's order: bias, penalties, DRY."""
+class Penalties:
+    """The logit bias and penalties of one request, in llama.cpp's order: bias, penalties, DRY."""
 
     def __init__(self, sampling: SamplingParameters, piece_of: Callable[[int], bytes], prompt: Sequence[int]) -> None:
         self._tokens = np.array([token for token, _ in sampling.logit_bias], np.intp)
@@ -28,7 +28,7 @@ class Adjustments:
                 self.accept(token)
 
     def accept(self, token: int) -> None:
-        """Remember a token of the prompt or of the answer."""
+        """Record a token of the prompt or the answer."""
         if self._recent is not None:
             self._recent.accept(token)
         if self._dry is not None:
@@ -36,7 +36,7 @@ class Adjustments:
 
     @contextmanager
     def applied(self, logits: FloatArray) -> Iterator[None]:
-        """Change the row in place, and put it back afterwards: log-probabilities are those of the model alone."""
+        """Change the row in place and restore it on exit, so that log-probabilities are the model's own."""
         recent, counts = self._recent.counted() if self._recent is not None else (_NONE, _NONE)
         repeating, lengths = self._dry.repetitions() if self._dry is not None else (_NONE, _NONE)
         touched = np.concatenate((self._tokens, recent, repeating))
@@ -61,45 +61,45 @@ def _has_penalties(sampling: SamplingParameters) -> bool:
 
 
 class _RecentTokens:
-    """How often each token occurs among the last ones."""
+    """Counts each token among the last `repeat_last_n`."""
 
     def __init__(self, sampling: SamplingParameters) -> None:
         self._repeat = np.float32(sampling.repeat_penalty)
         self._frequency = np.float32(sampling.frequency_penalty)
         self._presence = np.float32(sampling.presence_penalty)
         self._last: deque[int] = deque()
-        self._most = sampling.repeat_last_n
+        self._limit = sampling.repeat_last_n
         self._counts: Counter[int] = Counter()
 
     def accept(self, token: int) -> None:
         self._counts[token] += 1
-        if self._most < 0:
+        if self._limit < 0:
             return
         self._last.append(token)
-        if len(self._last) > self._most:
+        if len(self._last) > self._limit:
             oldest = self._last.popleft()
             self._counts[oldest] -= 1
             if not self._counts[oldest]:
                 del self._counts[oldest]
 
     def counted(self) -> tuple[IndexArray, IndexArray]:
-        """The recent tokens, each once, and how often each occurs."""
+        """Return the distinct recent tokens and the count of each."""
         length = len(self._counts)
         tokens = np.fromiter(self._counts.keys(), np.intp, length)
         return tokens, np.fromiter(self._counts.values(), np.intp, length)
 
     def penalize(self, logits: FloatArray, tokens: IndexArray, counts: IndexArray) -> None:
-        """As llama_sampler_penalties_apply does (llama-sampler.cpp:2950), in float32."""
+        """Apply the penalties in float32, as llama_sampler_penalties_apply does (llama-sampler.cpp:2950)."""
         values = logits[tokens]
         values = np.where(values <= 0, values * self._repeat, values / self._repeat)
         logits[tokens] = values - (counts.astype(np.float32) * self._frequency + self._presence)
 
 
 class _Dry:
-    """Don't repeat yourself: a penalty for each token that would go on with a repetition, by the repetition's length.
+    """DRY ("don't repeat yourself"): penalizes each token that would extend a repeated sequence, by its length.
 
-    The formula is llama_sampler_dry_apply's (llama-sampler.cpp:3386), the search is not: it is a numpy operation for
-    each token of the longest repetition, not a loop over the whole text.
+    The formula is llama_sampler_dry_apply's (llama-sampler.cpp:3386). The search differs: it takes one numpy operation
+    per token of the longest repetition instead of a loop over the whole text.
     """
 
     def __init__(self, sampling: SamplingParameters, piece_of: Callable[[int], bytes]) -> None:
@@ -126,32 +126,32 @@ class _Dry:
         self._since_break = 0 if breaks else self._since_break + 1
 
     def repetitions(self) -> tuple[IndexArray, IndexArray]:
-        """Tokens that would go on with a repetition, each once, and the length of the longest one."""
+        """Return the tokens that would extend a repeated sequence, and the longest such length for each."""
         start = 0 if self._window < 0 else max(0, self._length - self._window)
         history = self._history[start : self._length]
         if min(history.shape[0] - 1, self._since_break) < self._shortest:
             return _NONE, _NONE
-        lengths = _suffix_lengths(history, min(self._since_break, self._longest_that_counts))
+        lengths = _suffix_lengths(history, min(self._since_break, self._longest_useful_repetition))
         follows = np.flatnonzero((lengths >= self._shortest) & ~self._breaks[start + 1 : self._length])
         follows = follows[np.argsort(lengths[follows], kind="stable")]
         longest = dict(zip(history[follows + 1].tolist(), lengths[follows].tolist(), strict=True))
         return np.array(list(longest.keys()), np.intp), np.array(list(longest.values()), np.intp)
 
     @property
-    def _longest_that_counts(self) -> int:
+    def _longest_useful_repetition(self) -> int:
         return self._shortest + self._largest_exponent if self._largest_exponent else self._length
 
     def penalties(self, lengths: IndexArray) -> FloatArray:
-        """What is taken from the logits of tokens that go on with repetitions of these lengths."""
+        """Return the penalties for tokens that extend repeated sequences of these lengths."""
         exponents = lengths - self._shortest
         if self._largest_exponent:
             exponents = np.minimum(exponents, self._largest_exponent)
-        with np.errstate(over="ignore"):  # beyond float32 it is infinite, which forbids the token
+        with np.errstate(over="ignore"):  # float32 overflows to infinity, which forbids the token
             return (self._multiplier * np.power(self._base, exponents)).astype(np.float32)
 
 
 def _suffix_lengths(history: npt.NDArray[np.int32], longest: int) -> IndexArray:
-    """For each position but the last: how many tokens up to it are the same as at the end; `longest` at most."""
+    """For each position but the last, return how many tokens up to it match the history's end, at most `longest`."""
     lengths = np.zeros(history.shape[0] - 1, np.intp)
     ends = np.flatnonzero(history[:-1] == history[-1])
     for length in range(1, longest + 1):

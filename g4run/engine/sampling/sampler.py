@@ -9,12 +9,12 @@ import numpy as np
 
 from g4run.engine.llama.api import Context
 from g4run.engine.llama.tokens import piece_of
-from g4run.engine.parameters import MOST_CUT, GenerationParameters
-from g4run.engine.sampling.draw import Choice
+from g4run.engine.parameters import GenerationParameters
+from g4run.engine.sampling.draw import SamplerChain
 from g4run.engine.sampling.held_answer import HeldAnswer, end_token
-from g4run.engine.sampling.penalties import Adjustments
-from g4run.engine.sampling.thinking_budget import Thought
-from g4run.engine.sampling.top_k import FloatArray, IndexArray
+from g4run.engine.sampling.penalties import Penalties
+from g4run.engine.sampling.thinking_budget import ThinkingBudget
+from g4run.engine.sampling.top_k import FloatArray
 
 
 class Sampler:
@@ -41,20 +41,12 @@ class Sampler:
         self._suppressed = np.array(suppressed, np.intp)
         piece = partial(piece_of, vocabulary)
         _check_tokens(parameters, int(C.llama_vocab_n_tokens(vocabulary)))
-        self._adjustments = Adjustments(parameters.sampling, piece, prompt)
-        self._thought = Thought(parameters.thought, parameters.thinking_budget, piece)
+        self._adjustments = Penalties(parameters.sampling, piece, prompt)
+        self._thought = ThinkingBudget(parameters.thought, parameters.thinking_budget, piece)
         self._held = None if parameters.grammar is None else HeldAnswer(parameters.grammar, vocabulary, piece)
         self._left = most_tokens
-        self._choice = Choice(parameters.sampling)
-        self._reports_logprobs = parameters.logprobs is not None
+        self._choice = SamplerChain(parameters.sampling)
         self.ended_by: str | None = None
-
-    @property
-    def needs_rows(self) -> bool:
-        """Whether more of a row matters than its likeliest tokens."""
-        deciding = self._choice.candidates
-        looks_beyond = self._adjustments.is_needed or self._held is not None or self._reports_logprobs
-        return looks_beyond or deciding is None or deciding > MOST_CUT
 
     def draw(self, context: Context, index: int) -> int:
         """The token after the batch's token at `index`, accepted."""
@@ -67,19 +59,6 @@ class Sampler:
             logits[self._suppressed] = -np.inf
             with self._adjustments.applied(logits) if self._adjustments.is_needed else nullcontext():
                 token = self._draw(logits)
-        return self._taken(token)
-
-    def draw_among(self, tokens: IndexArray, logits: FloatArray) -> int:
-        """The same token from the likeliest alone, by id, where no rows are needed: MOST_CUT and the suppressed ones.
-
-        These are -inf in `logits` then.
-        """
-        token = self._thought.forced
-        if token is None:
-            if self._suppressed.size:
-                logits[np.isin(tokens, self._suppressed)] = -np.inf
-            place = self._choice.draw(logits)
-            token = None if place is None else int(tokens[place])
         return self._taken(token)
 
     @property

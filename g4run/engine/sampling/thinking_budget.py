@@ -1,4 +1,4 @@
-"""Where an answer stands: before its thought, inside it, while it is closed by force, or past it."""
+"""Tracks a request's thought and closes it when the thinking budget is spent."""
 
 import codecs
 from collections import deque
@@ -7,11 +7,11 @@ from collections.abc import Callable
 from g4run.engine.parameters import ThoughtTokens
 
 
-class Thought:
-    """Follows the tokens of one request and says when a thought must be closed and with which tokens; None has none.
+class ThinkingBudget:
+    """Follows the tokens of one request and forces the closing tokens when its thought exceeds the budget.
 
-    The budget counts what comes after the opening token. A thought that ends in the middle of a character, whose bytes
-    may be spread over tokens, is closed after it.
+    The budget counts the tokens after the opening one; None is unlimited. `tokens` is None for a model that does not
+    think. A UTF-8 character may span several tokens: the thought is closed only after a complete character.
     """
 
     def __init__(self, tokens: ThoughtTokens | None, budget: int | None, piece_of: Callable[[int], bytes]) -> None:
@@ -28,19 +28,19 @@ class Thought:
 
     @property
     def forced(self) -> int | None:
-        """The token that must come next, if any."""
+        """Token that must come next, or None."""
         return self._forced[0] if self._forced else None
 
     def opens_with(self, token: int) -> bool:
-        """Whether that token, if it comes next, begins the thought."""
+        """Whether this token would open the thought if it came next."""
         return self._may_open and token == self._opening
 
     def close(self) -> None:
-        """Force the tokens that close the thought."""
+        """Force the closing tokens."""
         self._forced.extend(self._closing)
 
     def accept(self, token: int) -> None:
-        """Follow a token of the answer."""
+        """Record a generated token."""
         if self._forced:
             self._forced.popleft()
             self.is_open = bool(self._forced)

@@ -1,4 +1,4 @@
-"""Candidates of a draw, in the layout of llama.cpp's samplers."""
+"""llama.cpp's token data array: the candidates that a sampler chain works on."""
 
 import ctypes
 
@@ -10,8 +10,8 @@ from g4run.engine.sampling.top_k import FloatArray, IndexArray
 _LAYOUT = np.dtype([("token", "<i4"), ("logit", "<f4"), ("probability", "<f4")])  # llama.h: llama_token_data
 
 
-class Candidates:
-    """Room for candidates, which grows with what is put in."""
+class TokenDataArray:
+    """A `llama_token_data_array` over a numpy buffer that grows as needed."""
 
     def __init__(self, capacity: int = 64) -> None:
         self._reserve(capacity)
@@ -24,13 +24,13 @@ class Candidates:
         self._array = C.llama_token_data_array()
 
     def draw(self, chain: object, tokens: IndexArray, logits: FloatArray, is_sorted: bool) -> int:
-        """The token that a sampler chain selects; there must be one or more."""
+        """Return the token that a sampler chain selects; needs at least one candidate."""
         array = self._fill(tokens, logits, is_sorted)
         C.llama_sampler_apply(chain, ctypes.byref(array))
         return int(array.data[array.selected].id)  # a sampler may have moved the pointer (llama-sampler.cpp:2386)
 
     def passing(self, sampler: object, tokens: IndexArray) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-        """Which tokens a sampler does not set to -inf."""
+        """Return a mask of the tokens that a sampler does not set to -inf."""
         self._fill(tokens, 0, is_sorted=False)
         C.llama_sampler_apply(sampler, ctypes.byref(self._array))
         return np.asarray(self._logits[: tokens.shape[0]] > -np.inf)

@@ -1,6 +1,6 @@
-"""Speculation: tokens are guessed cheaply, and the model checks several in one decode call.
+"""Speculative decoding: a drafter proposes tokens cheaply, and the model verifies several in one decode call.
 
-The guess is one sequence of tokens, not a distribution. The model draws at each guessed position as it would have drawn
-anyway, from its own logits, and what it drew counts; the first drawn token that differs from the guess ends the step.
-So the output is distributed as without speculation, whatever was guessed (Leviathan et al. 2023, with a point mass).
+A draft is one sequence of tokens, not a distribution. At each drafted position the model draws from its own logits as
+usual, and the drawn token counts; the first one that differs from the draft ends the step. The output therefore has the
+same distribution as without speculation, whatever the draft (Leviathan et al. 2023, with a point mass).
 """

@@ -1,47 +1,47 @@
-"""How many tokens to draft, and whether to draft at all, from what it has brought and cost so far. Pure.
+"""Chooses how many tokens to draft, from measured step times and acceptance. Pure.
 
-A step with n drafted tokens brings 1 + r + r² + … + rⁿ tokens where each is right with probability r, given that those
-before it were. Its seconds are measured by the caller: drafting, decoding n + 1 tokens, drawing. The length that brings
-the most tokens a second is taken; where that is none, drafting pauses, and is tried again after ever longer pauses.
+A step with n drafted tokens yields 1 + r + r² + … + rⁿ tokens, where each is accepted with probability r given that
+those before it were. The caller measures its seconds: drafting, decoding n + 1 tokens, drawing. The length with the
+most tokens per second wins; if that is zero, drafting pauses, with each pause longer than the last.
 """
 
 from collections import deque
 from dataclasses import dataclass, field
 from statistics import median
 
-_KEPT_TIMES = 5  # the median of so few follows a growing context, and ignores one slow step
-_DECAY = 0.9  # weight of what was before, at each step with a draft
-_FIRST_EVIDENCE = 2.0  # tokens that the first estimate, one of two, counts for
+_TIMES_KEPT = 5  # the median of five follows a growing context and ignores one slow step
+_DECAY = 0.9  # weight of the past at each step with a draft
+_PRIOR_TOKENS = 2.0  # weight in tokens of the initial estimate, one of two
 _PLAIN_STEPS_FIRST = 3
 _TRIAL_LENGTH = 2
 _TRIAL_STEPS = 4
-_LEAST_GAIN = 1.03  # below it, what was measured is noise
+_MIN_GAIN = 1.03  # a smaller gain is within the noise of the measurement
 _FIRST_PAUSE = 32  # steps
-_LONGEST_PAUSE = 1024
-_REFRESH = 128  # steps with drafts after which one without is measured again
+_MAX_PAUSE = 1024
+_REMEASURE_STEPS = 128  # after so many steps with a draft, measure one without again
 
 
 @dataclass(slots=True)
 class StepTimes:
-    """Seconds of a step by the number of its drafted tokens; between measured ones lie straight lines."""
+    """Seconds per step by number of drafted tokens; unmeasured lengths are interpolated linearly."""
 
     _seconds: dict[int, deque[float]] = field(default_factory=dict)
 
     def record(self, drafted: int, seconds: float) -> None:
-        """Take in one step."""
-        self._seconds.setdefault(drafted, deque(maxlen=_KEPT_TIMES)).append(seconds)
+        """Record one step."""
+        self._seconds.setdefault(drafted, deque(maxlen=_TIMES_KEPT)).append(seconds)
 
     def count(self, drafted: int) -> int:
-        """How many steps of this length are remembered."""
+        """Return how many steps of this length are on record."""
         return len(self._seconds.get(drafted, ()))
 
     @property
     def longest(self) -> int:
-        """The largest length that was measured; 0 if none."""
+        """Longest measured draft; 0 if none."""
         return max(self._seconds, default=0)
 
     def estimate(self, drafted: int) -> float | None:
-        """Seconds of a step; None where fewer than two lengths say something about it."""
+        """Estimate the seconds of a step; None without enough measurements."""
         known = {length: median(times) for length, times in self._seconds.items()}
         if drafted in known:
             return known[drafted]
@@ -55,52 +55,52 @@ class StepTimes:
 
 
 class DraftLength:
-    """Decides for one drafter; `most` is the longest draft that the caller can verify."""
+    """Chooses the draft length for one drafter; `limit` is the longest draft that the caller can verify."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
         self._times = StepTimes()
-        self._right, self._judged = _FIRST_EVIDENCE / 2, _FIRST_EVIDENCE
+        self._right, self._judged = _PRIOR_TOKENS / 2, _PRIOR_TOKENS
         self._pause_left, self._next_pause = 0, _FIRST_PAUSE
         self._trial_left = _TRIAL_STEPS
         self._since_plain = 0
 
     @property
     def acceptance(self) -> float:
-        """Estimated probability that a drafted token is right, given that those before it were."""
+        """Estimated probability that a drafted token is accepted, given that those before it were."""
         return self._right / self._judged
 
     @property
     def gain(self) -> float:
-        """Estimated tokens per second at the best length, relative to none drafted; 1 where that is not known."""
+        """Estimated speedup at the best length over no drafting; 1 while unknown."""
         return self._gain(self._best())
 
     @property
     def is_on(self) -> bool:
-        """Whether drafting pays by what is known."""
+        """Whether drafting is known to pay."""
         return self._pause_left == 0 and self._best() > 0
 
     @property
     def is_on_trial(self) -> bool:
-        """Whether it is to be tried before that is known."""
+        """Whether the drafter is being tried out."""
         return self._pause_left == 0 and self._trial_left > 0
 
     def choose(self) -> int:
-        """Tokens to draft in the next step."""
-        if self._pause_left > 0 or self._times.count(0) < _PLAIN_STEPS_FIRST or self._since_plain >= _REFRESH:
+        """Return the number of tokens to draft in the next step."""
+        if self._pause_left > 0 or self._times.count(0) < _PLAIN_STEPS_FIRST or self._since_plain >= _REMEASURE_STEPS:
             return 0
         if self.is_on_trial:
-            return min(_TRIAL_LENGTH, self._most)
+            return min(_TRIAL_LENGTH, self._limit)
         return self._best()
 
     def observe(self, proposed: int, accepted: int, seconds: float) -> None:
-        """Take in a step with a draft of this drafter, or with none at all (`proposed` 0)."""
+        """Record a step with a draft of this drafter, or without any draft (`proposed` 0)."""
         if not 0 <= accepted <= proposed:
             raise ValueError(f"{accepted} accepted of {proposed} proposed tokens")
         self._times.record(proposed, seconds)
         if proposed == 0:
             self._since_plain = 0
-            self.pass_by()
+            self.skip_step()
         else:
             self._since_plain += 1
             self._right = self._right * _DECAY + accepted
@@ -108,25 +108,25 @@ class DraftLength:
             self._trial_left = max(0, self._trial_left - 1)
             self._settle()
 
-    def pass_by(self) -> None:
-        """Take in a step that says nothing about this drafter's drafts."""
+    def skip_step(self) -> None:
+        """Count a step that says nothing about this drafter."""
         self._pause_left = max(0, self._pause_left - 1)
 
     def _settle(self) -> None:
-        """After a trial, and after each step that follows it: go on, or pause."""
+        """After a trial, and after each later step, continue or pause."""
         if self._trial_left > 0:
             return
         if self._best() > 0:
             self._next_pause = _FIRST_PAUSE
             return
-        self._pause_left, self._next_pause = self._next_pause, min(2 * self._next_pause, _LONGEST_PAUSE)
+        self._pause_left, self._next_pause = self._next_pause, min(2 * self._next_pause, _MAX_PAUSE)
         self._trial_left = _TRIAL_STEPS
-        self._right, self._judged = self.acceptance * _FIRST_EVIDENCE, _FIRST_EVIDENCE
+        self._right, self._judged = self.acceptance * _PRIOR_TOKENS, _PRIOR_TOKENS
 
     def _best(self) -> int:
-        lengths = range(1, min(self._most, self._times.longest + 1) + 1)
+        lengths = range(1, min(self._limit, self._times.longest + 1) + 1)
         best = max(lengths, key=self._gain, default=0)
-        return best if self._gain(best) >= _LEAST_GAIN else 0
+        return best if self._gain(best) >= _MIN_GAIN else 0
 
     def _gain(self, length: int) -> float:
         plain, drafting = self._times.estimate(0), self._times.estimate(length)

@@ -1,8 +1,8 @@
-"""Gemma 4's own drafters (architecture `gemma4-assistant`), which share the target's cache and read its hidden states.
+"""Gemma 4's MTP drafters (architecture `gemma4-assistant`), which share the target's KV cache and hidden states.
 
-A drafter keeps no cache. For the newest token, whose keys the target has not computed yet, it reads the target's hidden
-state from which that token was drawn, looks at the target's keys, and gives logits and a hidden state of its own, from
-which it goes on. All guesses of a step stand at the newest token's position (common/speculative.cpp:1649).
+A drafter has no cache of its own. For the newest token, whose keys the target has not computed yet, it takes the
+target's hidden state from which that token was drawn, attends to the target's keys, and returns logits and a hidden
+state for its next draft token. All tokens of a draft use the newest token's position (common/speculative.cpp:1649).
 """
 
 import ctypes
@@ -21,20 +21,20 @@ _SHARED_KEYS = ("attention.key_length", "attention.key_length_swa", "attention.s
 
 
 class MtpDrafter:
-    """A drafter's model and context beside a target's; owns both, and must be closed before the target.
+    """A drafter's model and context; owns both, and must be closed before the target.
 
-    `parameters` are those of the target; `drafter_path` is the file. Make it before the target decodes anything:
-    llama.cpp clears the target's cache, since the two share their cells (src/llama-kv-cache.cpp:119). From then on the
-    target keeps the hidden state of each output: embedding length x outputs x 4 bytes, 21 KiB an output at 31B.
-    Raises LlamaError for a file that llama.cpp does not load, or that belongs to another model, and where the library
-    gives no hidden states.
+    `parameters` are the target's; `drafter_path` is the drafter's file. Create it before the target decodes anything:
+    llama.cpp clears the target's cache, because the two share their cells (src/llama-kv-cache.cpp:119). From then on
+    the target keeps the hidden state of each output: embedding length x outputs x 4 bytes, 21 KiB an output at 31B.
+    Raises LlamaError for a file that llama.cpp does not load or that belongs to another model, and for a build that
+    does not expose hidden states.
     """
 
     def __init__(self, parameters: LoadParameters, target_model: Model, target: Context) -> None:
         if parameters.drafter_path is None:
-            raise ValueError("the parameters name no drafter")
+            raise ValueError("drafter_path is not set")
         if not ARE_AVAILABLE:
-            raise LlamaError("this build of llama.cpp gives no hidden states, from which a drafter guesses")
+            raise LlamaError("this build of llama.cpp does not expose the hidden states that a drafter needs")
         self._model = Model(replace(parameters, model_path=parameters.drafter_path), lambda _fraction: None)
         try:
             _check_pair(self._model, target_model)
@@ -59,28 +59,28 @@ class MtpDrafter:
         copy_hidden_state(self._target.handle, index, self._state)
         self._request_id, self._sequence_id, self._length = request_id, sequence_id, length
 
-    def propose(self, request_id: int, tokens: Sequence[int], most: int) -> list[int]:
-        """The likeliest continuation by the drafter; empty where the newest token's hidden state was not followed.
+    def propose(self, request_id: int, tokens: Sequence[int], limit: int) -> list[int]:
+        """Return the drafter's most likely continuation; empty unless `follow` was called for the newest token.
 
-        The target's cells of the sequence must end before the newest token: rejected guesses have been truncated.
+        The target's cells of the sequence must end before the newest token: truncate rejected draft tokens first.
         """
         drafted: list[int] = []
         if (request_id, len(tokens)) != (self._request_id, self._length):
             return drafted
         newest = tokens[-1]
         self._input[:] = self._state
-        while len(drafted) < most:
+        while len(drafted) < limit:
             self._batch.clear()
             self._batch.append(self._sequence_id, self._length - 1, [newest], 1)
             if C.llama_decode(self._context, self._batch.raw) != 0:
-                break  # no free cell, or cells at this position already: the target will say so itself
+                break  # no free cell, or the position is taken: the target will report it
             newest = self._likeliest()
             drafted.append(newest)
             copy_hidden_state(self._context, 0, self._input)
         return drafted
 
     def close(self) -> None:
-        """Free context and model; the target no longer keeps hidden states."""
+        """Free the context and the model, and stop the target from keeping hidden states."""
         if self._context:
             keep_hidden_states(self._target.handle, keeps=False)
             C.llama_free(self._context)
@@ -93,10 +93,10 @@ class MtpDrafter:
 
 
 def _check_pair(drafter: Model, target: Model) -> None:
-    """Refuse what llama.cpp would assert on, or compute nonsense from, when the context is made."""
+    """Refuse a pair for which llama.cpp would fail an assertion or compute garbage."""
     architecture = _metadata(drafter, "general.architecture")
     if architecture != _ARCHITECTURE:
-        raise LlamaError(f"a drafter has the architecture {_ARCHITECTURE}, not {architecture}")
+        raise LlamaError(f"a drafter must have the architecture {_ARCHITECTURE}, not {architecture}")
     pairs = [
         ("vocabulary", str(drafter.vocabulary_size), str(target.vocabulary_size)),
         ("embedding length", *(str(C.llama_model_n_embd_out(model.handle)) for model in (drafter, target))),
@@ -110,7 +110,7 @@ def _check_pair(drafter: Model, target: Model) -> None:
 
 
 def _metadata(model: Model, key: str) -> str:
-    """A scalar of the file's header as text; empty where it has none."""
+    """Return a scalar of the file's metadata as text; empty if missing."""
     buffer = ctypes.create_string_buffer(64)
     C.llama_model_meta_val_str(model.handle, key.encode(), buffer, len(buffer))
     return buffer.value.decode("utf-8", "replace")
@@ -130,5 +130,5 @@ def _make_context(model: Model, parameters: LoadParameters, target: Context) -> 
     raw.no_perf = True
     context = C.llama_init_from_model(model.handle, raw)
     if not context:
-        raise LlamaError("the drafter's context could not be made")
+        raise LlamaError("llama.cpp could not create the drafter's context")
     return context

@@ -3,22 +3,21 @@
 import time
 from collections.abc import Callable
 
-from g4run.engine.device_sampling import DeviceCut
 from g4run.engine.kv_cache.cached_sequence import CacheSize
 from g4run.engine.kv_cache.prompt_cache import PromptCache
 from g4run.engine.kv_cache.state_files import SavedSettings
 from g4run.engine.llama import api as llama
 from g4run.engine.log import note
-from g4run.engine.parameters import MOST_DRAFTED, LoadParameters
+from g4run.engine.parameters import MAX_DRAFT_TOKENS, LoadParameters
 from g4run.engine.protocol import Failed, Loaded, Report, Sampled, Step, Submit
 from g4run.engine.sampling.logprobs import LogProbabilities
 from g4run.engine.sampling.sampler import Sampler
 from g4run.engine.speculation.lookup import LookupDrafter
 from g4run.engine.speculation.mtp import MtpDrafter
 from g4run.engine.speculation.speculator import Speculator
+from g4run.engine.worker.active_request import ActiveRequest, make_request
 from g4run.engine.worker.request import Request, Slice
 from g4run.engine.worker.scheduler import Scheduler
-from g4run.engine.worker.served import Served, make_request
 
 # What prompts may add to one step of the requests that generate, by the speed measured so far: a whole micro-batch
 # wherever 51 tokens take a second. Smaller parts cost more than they bring: with 1 s, 8 streams of 128-token prompts
@@ -48,18 +47,15 @@ class Generator:
             self._context.micro_batch,
             parameters.queue_length,
         )
-        self._served: dict[int, Served] = {}
+        self._active: dict[int, ActiveRequest] = {}
         self._kv_type = parameters.kv_type.value
         self._suppressed = list(self.model.suppressed_tokens())
         self._warm_up()
-        self._cut = DeviceCut(parameters, self.model, self._context, self._batch)
         self.loaded = Loaded(
             context_length=self._context.context_length,
             parameter_count=self.model.parameter_count,
             description=self.model.description,
             seconds=time.monotonic() - started,
-            device_sampling=self._cut.is_used,
-            has_measured=self._cut.has_measured,
         )
 
     @property
@@ -68,7 +64,7 @@ class Generator:
         return self._scheduler.is_idle
 
     def submit(self, command: Submit) -> None:
-        """Take a request in, or report why it cannot be served."""
+        """Take a request in, or report why it cannot be active."""
         tokens_are_sound = all(0 <= token < self.model.vocabulary_size for token in command.tokens)
         if not tokens_are_sound or not 0 < len(command.tokens) < self._context.context_length:
             reason = "the prompt is empty, too long, or has a token out of range"
@@ -80,9 +76,9 @@ class Generator:
         except ValueError as error:
             self._report(Failed(command.request_id, str(error), "refused"))
             return
-        served = Served(command, make_request(command), sampler)
-        if self._scheduler.submit(served.request):
-            self._served[command.request_id] = served
+        active = ActiveRequest(command, make_request(command), sampler)
+        if self._scheduler.submit(active.request):
+            self._active[command.request_id] = active
             return
         sampler.close()
         reason = f"the engine is busy, and its queue is full ({len(self._scheduler.waiting)} waiting)"
@@ -100,11 +96,9 @@ class Generator:
         for request in self._scheduler.expire(started):
             self._end(request, "deadline")
         for request in self._scheduler.admit():
-            served = self._served[request.request_id]
-            served.started = served.started or started
-            assert request.sequence is not None
-            self._cut.assign(request.sequence.sequence_id, served.sampler)
-        drafts = self._scheduler.only_generating
+            active = self._active[request.request_id]
+            active.started = active.started or started
+        drafts = self._scheduler.only_generating_request
         batch = self._scheduler.next_batch(self._propose(drafts))
         if not batch:
             return
@@ -114,13 +108,13 @@ class Generator:
             self._follow_up(batch, firsts, started, speculated=drafts is not None)
         elif code != 1:
             self.fail_all(f"llama.cpp could not compute the batch (llama_decode gave {code})")
-        elif not self.cache.move_out_oldest() and self._scheduler.preempt() is None:
+        elif not self.cache.evict_oldest() and self._scheduler.preempt() is None:
             self._fail(batch[0].request, "the cache has no room for the next tokens")
 
     def fail_all(self, reason: str) -> None:
         """Report every request as failed and start over with empty cells."""
-        for served in tuple(self._served.values()):
-            self._fail(served.request, reason)
+        for active in tuple(self._active.values()):
+            self._fail(active.request, reason)
         self.cache.clear()
         self._context.clear()
 
@@ -141,7 +135,7 @@ class Generator:
         return room if wanted is None else min(wanted, room)
 
     def _follow_up(self, batch: list[Slice], firsts: list[int], started: float, *, speculated: bool) -> None:
-        due = self._scheduler.computed(batch)
+        due = self._scheduler.record_computed(batch)
         accepted = self._draw_all(batch, firsts)
         seconds = time.monotonic() - started
         if speculated:
@@ -158,12 +152,12 @@ class Generator:
         return [self._batch.append(part.sequence_id, part.position, part.tokens, part.outputs) for part in batch]
 
     def _propose(self, request: Request | None) -> list[int]:
-        if request is None or not self._served[request.request_id].submit.parameters.speculates:
+        if request is None or not self._active[request.request_id].submit.parameters.speculates:
             return []
         room = self._context.context_length - len(request.tokens)
         if request.max_tokens is not None:
             room = min(room, request.max_tokens - request.generated - 1)
-        most = min(room, MOST_DRAFTED, self._context.micro_batch - 1)
+        most = min(room, MAX_DRAFT_TOKENS, self._context.micro_batch - 1)
         return self._speculator.propose(request.request_id, request.tokens, most)
 
     def _draw_all(self, batch: list[Slice], firsts: list[int]) -> int:
@@ -185,50 +179,50 @@ class Generator:
 
     def _draw_slice(self, part: Slice, first: int, sampled: list[Sampled]) -> tuple[int, str]:
         """Draw until a token is not the drafted one; how many were, and why the request has ended, if it has."""
-        request, served = part.request, self._served[part.request.request_id]
+        request, active = part.request, self._active[part.request.request_id]
         drafted = part.tokens[len(part.tokens) - part.drafted :]
         for right in range(part.outputs):
-            sampled.append(self._draw(served, part.sequence_id, first + right))
+            sampled.append(self._draw(active, part.sequence_id, first + right))
             token = sampled[-1].token
-            reason = self._accept(served, token)
+            reason = self._accept(active, token)
             if reason or right == part.drafted or token != drafted[right]:
                 break
             self._scheduler.accept_draft(request)
         if part.drafted:
             self._context.truncate(part.sequence_id, request.computed)
-            served.drafted += part.drafted
-            served.accepted += right
+            active.drafted += part.drafted
+            active.accepted += right
         if len(self._scheduler.running) == 1:
             self._speculator.follow(request.request_id, part.sequence_id, len(request.tokens), first + right)
         return right, reason
 
-    def _draw(self, served: Served, sequence_id: int, index: int) -> Sampled:
-        request_id, wanted = served.submit.request_id, served.submit.parameters.logprobs
-        token = self._cut.draw(served.sampler, index)
-        served.note_token()
+    def _draw(self, active: ActiveRequest, sequence_id: int, index: int) -> Sampled:
+        request_id, wanted = active.submit.request_id, active.submit.parameters.logprobs
+        token = active.sampler.draw(self._context, index)
+        active.note_token()
         if wanted is None:
             return Sampled(request_id, sequence_id, token)
         row = LogProbabilities(self._context.logits(index))
         return Sampled(request_id, sequence_id, token, row.of(token), row.likeliest(wanted))
 
-    def _accept(self, served: Served, token: int) -> str:
+    def _accept(self, active: ActiveRequest, token: int) -> str:
         """Take a drawn token in; why nothing follows it, if so."""
-        may_go_on = self._scheduler.accept(served.request, token)
-        if served.sampler.ended_by is not None:
-            return served.sampler.ended_by
-        if self.model.is_end(token) or served.sampler.is_finished_by_grammar:
+        may_go_on = self._scheduler.accept(active.request, token)
+        if active.sampler.ended_by is not None:
+            return active.sampler.ended_by
+        if self.model.is_end(token) or active.sampler.is_finished_by_grammar:
             return "stop"
         return "" if may_go_on else "length"
 
     def _fail(self, request: Request, reason: str) -> None:
         self._scheduler.cancel(request.request_id)
-        self._served.pop(request.request_id).sampler.close()
+        self._active.pop(request.request_id).sampler.close()
         self._report(Failed(request.request_id, reason))
 
     def _end(self, request: Request, reason: str) -> None:
-        served = self._served.pop(request.request_id)
-        served.sampler.close()
-        self._report(served.finished(reason, max(self._speculator.gains)))
+        active = self._active.pop(request.request_id)
+        active.sampler.close()
+        self._report(active.finished_report(reason, max(self._speculator.gains)))
 
     def _warm_up(self) -> None:
         """Run what a prompt and a token run, so that the first request does not pay for what happens once."""
@@ -244,13 +238,13 @@ def _make_speculator(parameters: LoadParameters, model: llama.Model, context: ll
     """Drafting by looking up, and by a drafter that works, if any. Before anything is decoded: see MtpDrafter."""
     lookup = LookupDrafter()
     if parameters.drafter_path is None:
-        return Speculator([lookup], MOST_DRAFTED)
+        return Speculator([lookup], MAX_DRAFT_TOKENS)
     try:
         drafter = MtpDrafter(parameters, model, context)
     except llama.LlamaError as error:  # the model answers without it as well, only slower
         note(f"g4run: the drafter is not used: {error}\n")
-        return Speculator([lookup], MOST_DRAFTED)
-    return Speculator([drafter, lookup], MOST_DRAFTED)
+        return Speculator([lookup], MAX_DRAFT_TOKENS)
+    return Speculator([drafter, lookup], MAX_DRAFT_TOKENS)
 
 
 def _cache_size(context: llama.Context, parameters: LoadParameters) -> CacheSize:

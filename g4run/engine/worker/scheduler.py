@@ -51,7 +51,7 @@ class Scheduler:
         return tuple(self._waiting)
 
     @property
-    def only_generating(self) -> Request | None:
+    def only_generating_request(self) -> Request | None:
         """The request that generates while nothing else runs or waits."""
         is_alone = len(self._running) == 1 and not self._waiting
         return self._running[0] if is_alone and self._running[0].is_generating else None
@@ -99,10 +99,10 @@ class Scheduler:
             return self.next_batch()
         return batch
 
-    def computed(self, batch: list[Slice]) -> list[CachedSequence]:
+    def record_computed(self, batch: list[Slice]) -> list[CachedSequence]:
         """Record that a batch was decoded; the sequences that stand where a checkpoint is of use."""
         due: list[CachedSequence] = []
-        self._cache.note_computed(sum(len(part.tokens) for part in batch))
+        self._cache.record_computed(sum(len(part.tokens) for part in batch))
         for part in batch:
             request, sequence = part.request, part.request.sequence
             assert sequence is not None
@@ -218,7 +218,7 @@ class Scheduler:
     def _make_room(self, cells: int) -> bool:
         """Let kept sequences go until there are so many free cells; False if even then there are not."""
         while not self._cache.has_room(cells):
-            if not self._cache.move_out_oldest():
+            if not self._cache.evict_oldest():
                 return False
         return True
 

@@ -16,9 +16,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import BinaryIO
 
-from g4run.engine.kv_cache.saving import restore_sequence, save_sequence
+from g4run.engine.kv_cache.state_files import restore_sequence, save_sequence
 from g4run.engine.llama import api as llama
-from g4run.engine.llama.amx import avoid_broken_amx
 from g4run.engine.log import failure_reason, note, read_from
 from g4run.engine.parameters import LoadParameters
 from g4run.engine.protocol import (
@@ -36,6 +35,7 @@ from g4run.engine.protocol import (
     write_message,
 )
 from g4run.engine.sampling.pieces import index_first_bytes
+from g4run.engine.standard_streams import take_standard_streams
 from g4run.engine.worker.generator import Generator
 
 _PROGRESS_SECONDS = 0.05  # between two LoadProgress messages; llama.cpp reports each tensor
@@ -132,24 +132,10 @@ def _read_commands(stream: BinaryIO, commands: "queue.SimpleQueue[Command]") -> 
     os._exit(0)  # the program is gone or has closed us; the main thread may be deep inside a decode
 
 
-def _take_standard_streams() -> tuple[BinaryIO, BinaryIO]:
-    """Keep stdin and stdout for the protocol; what C code prints to stdout joins stderr, which is the log."""
-    if sys.platform == "win32":
-        import msvcrt  # noqa: PLC0415 - there is no such module elsewhere
-
-        for descriptor in (0, 1):
-            msvcrt.setmode(descriptor, os.O_BINARY)
-    output = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    return sys.stdin.buffer, output
-
-
 def main(log_path: str) -> None:
     """Run the worker until its stdin ends."""
-    incoming, outgoing = _take_standard_streams()
+    incoming, outgoing = take_standard_streams()
     llama.use_default_log()
-    if avoid_broken_amx():
-        note("g4run: this build's AMX kernels fail on this processor; they are not used\n")
     commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
     threading.Thread(target=_read_commands, args=(incoming, commands), daemon=True).start()
     llama.initialize_backend()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from g4run.engine.llama.devices import DeviceReport
 from g4run.hardware.gpus.gpu_table import KnownGpu, find_gpu, words_of
 from g4run.hardware.machine import Bandwidth, FigureSource, Gpu, GpuKind, GpuProcess
 from g4run.hardware.memory import Memory
@@ -30,23 +31,6 @@ class Vendor(StrEnum):
 
 
 _VENDORS: Final = {"CUDA": Vendor.NVIDIA, "ROCm": Vendor.AMD, "Metal": Vendor.APPLE}  # of backends that serve one alone
-
-
-@dataclass(frozen=True, slots=True)
-class GgmlDevice:
-    """A device as ggml lists it: `backend` is its registry's name, `kind` gpu or igpu (ggml-backend.h).
-
-    The engine's DeviceReport has the same fields: neither package imports the other.
-    `pci_address` is as the kernel writes it (0000:01:00.0), or empty where the backend does not say.
-    """
-
-    name: str
-    description: str
-    backend: str
-    kind: str
-    total_bytes: int
-    free_bytes: int
-    pci_address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +67,7 @@ class FoundGpu:
 
 
 def merge_gpus(
-    devices: Sequence[GgmlDevice], cards: Sequence[Card], memory: Memory, memory_bandwidth: Bandwidth
+    devices: Sequence[DeviceReport], cards: Sequence[Card], memory: Memory, memory_bandwidth: Bandwidth
 ) -> tuple[FoundGpu, ...]:
     """Every GPU once: those that the engine can use in its order, then the others."""
     left = list(cards)
@@ -96,10 +80,10 @@ def merge_gpus(
     return (*found, *(FoundGpu(_unusable(card, memory_bandwidth), card) for card in left))
 
 
-def without_duplicates(devices: Iterable[GgmlDevice]) -> Sequence[GgmlDevice]:
+def without_duplicates(devices: Iterable[DeviceReport]) -> Sequence[DeviceReport]:
     """The devices in their order, each card's only as its best backend shows it; none that a processor imitates."""
     real = [replace(device, backend=backend_name(device.backend)) for device in devices if not _is_software(device)]
-    kept: list[GgmlDevice] = []
+    kept: list[DeviceReport] = []
     for device in sorted(real, key=lambda device: _rank(device.backend)):
         if not _has_better(device, real, kept):
             kept.append(device)
@@ -111,7 +95,7 @@ def backend_name(registry: str) -> str:
     return _BACKEND_NAMES.get(registry, registry)
 
 
-def _has_better(device: GgmlDevice, devices: Sequence[GgmlDevice], kept: Sequence[GgmlDevice]) -> bool:
+def _has_better(device: DeviceReport, devices: Sequence[DeviceReport], kept: Sequence[DeviceReport]) -> bool:
     """Whether a better backend shows this card; like cards without addresses are paired in their order."""
     better = [other for other in kept if other.backend != device.backend]
     if device.pci_address and any(other.pci_address for other in better):
@@ -125,7 +109,7 @@ def _has_better(device: GgmlDevice, devices: Sequence[GgmlDevice], kept: Sequenc
     return max(counts.values(), default=0) > like_before
 
 
-def _find_card(device: GgmlDevice, cards: Sequence[Card]) -> Card | None:
+def _find_card(device: DeviceReport, cards: Sequence[Card]) -> Card | None:
     by_address = [card for card in cards if card.pci_address and card.pci_address == device.pci_address]
     by_name = [card for card in by_address or cards if _is_like(device.description, card.name)]
     if by_name:
@@ -133,7 +117,7 @@ def _find_card(device: GgmlDevice, cards: Sequence[Card]) -> Card | None:
     return by_address[0] if by_address else _only_of_its_vendor(device, cards)
 
 
-def _only_of_its_vendor(device: GgmlDevice, cards: Sequence[Card]) -> Card | None:
+def _only_of_its_vendor(device: DeviceReport, cards: Sequence[Card]) -> Card | None:
     """A driver may name a card quite unlike the system does: "AMD Radeon Graphics (RADV GFX1151)"."""
     if device.pci_address and any(card.pci_address for card in cards):
         return None
@@ -141,7 +125,7 @@ def _only_of_its_vendor(device: GgmlDevice, cards: Sequence[Card]) -> Card | Non
     return same[0] if len(same) == 1 else None
 
 
-def _vendor_of(device: GgmlDevice) -> Vendor | None:
+def _vendor_of(device: DeviceReport) -> Vendor | None:
     if device.backend in _VENDORS:
         return _VENDORS[device.backend]
     text = device.description.lower()
@@ -150,7 +134,7 @@ def _vendor_of(device: GgmlDevice) -> Vendor | None:
     return next((vendor for vendor in Vendor if vendor.lower() in text), None)
 
 
-def _usable(device: GgmlDevice, card: Card | None, memory: Memory, memory_bandwidth: Bandwidth) -> Gpu:
+def _usable(device: DeviceReport, card: Card | None, memory: Memory, memory_bandwidth: Bandwidth) -> Gpu:
     name = card.name if card is not None else _plain_name(device.description)
     total = device.total_bytes or (card.total_bytes if card else 0)
     known = find_gpu(card.nominal_name if card and card.nominal_name else name, total)
@@ -183,7 +167,7 @@ def _unusable(card: Card, memory_bandwidth: Bandwidth) -> Gpu:
     )
 
 
-def _kind(device: GgmlDevice, card: Card | None, known: KnownGpu | None) -> GpuKind:
+def _kind(device: DeviceReport, card: Card | None, known: KnownGpu | None) -> GpuKind:
     if card is not None:
         return card.kind
     if known is not None:
@@ -193,7 +177,7 @@ def _kind(device: GgmlDevice, card: Card | None, known: KnownGpu | None) -> GpuK
     return GpuKind.INTEGRATED if device.kind == "igpu" else GpuKind.DISCRETE
 
 
-def _free_bytes(device: GgmlDevice, card: Card | None, kind: GpuKind, memory: Memory) -> int:
+def _free_bytes(device: DeviceReport, card: Card | None, kind: GpuKind, memory: Memory) -> int:
     """The system's word for a card of its own memory: asking through ggml made a context there, which counted itself.
 
     Where main memory is shared, what is available of that is the bound.
@@ -225,7 +209,7 @@ def _plain_name(description: str) -> str:
     return re.sub(r"\s*\((?:radv|amdvlk|nvk|llpc|anv|intel)[^)]*\)", "", plain, flags=re.IGNORECASE).strip()
 
 
-def _is_software(device: GgmlDevice) -> bool:
+def _is_software(device: DeviceReport) -> bool:
     return any(word in device.description.lower() for word in _SOFTWARE)
 
 

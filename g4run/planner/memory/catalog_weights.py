@@ -2,7 +2,7 @@
 
 Each class of weights (embeddings, per-layer table, layers, experts) gets the bits that llama.cpp's quantizer gives it,
 and all are scaled so that the sum is the file's size. Checked against the sizes' true headers:
-tests/planner/test_catalog_shapes.py.
+tests/planner/memory/test_catalog_weights.py.
 """
 
 import re

@@ -7,7 +7,8 @@ On the CPU the sum is exact to the byte for the five sizes; on a GPU it is the b
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from g4run.engine.parameters import KvType, most_outputs
+from g4run.engine.parameters import max_outputs
+from g4run.kv_types import KvType
 from g4run.models.gguf.architecture import Gemma4
 from g4run.planner.memory.kv_cache import cells_of
 
@@ -81,7 +82,7 @@ def _reserved_tokens(load: ComputeLoad) -> int:
 
 def _outputs(load: ComputeLoad) -> int:
     """Rows of logits that the graph is reserved for."""
-    return most_outputs(load.sequences, min(load.micro_batch, load.context))
+    return max_outputs(load.sequences, min(load.micro_batch, load.context))
 
 
 def output_bytes(architecture: Gemma4, sequences: int) -> int:

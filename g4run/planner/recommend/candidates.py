@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from g4run.engine.parameters import KvType
 from g4run.hardware.machine import GpuKind, Machine
+from g4run.kv_types import KvType
 from g4run.models.catalog.catalog import Catalog
 from g4run.models.catalog.values import CatalogFile, SizeFacts
 from g4run.planner.defaults import DEFAULT_CONTEXT

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-from g4run.engine.parameters import KvType
+from g4run.kv_types import KvType
 from g4run.models.names.parse import Size
 from g4run.planner.values import Speed
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
 
-from g4run.engine.parameters import KvType
+from g4run.kv_types import KvType
 from g4run.models.catalog.values import CatalogFile, Quality
 from g4run.models.names.parse import Size
 from g4run.models.quantizations import bits_of

@@ -2,9 +2,9 @@
 
     milliseconds = (weight bytes + cache weight x cache bytes) / (efficiency x bandwidth) + overhead
 
-Fitted to tests/golden/speed-calibration.csv, which names each row's source, by tests/planner/speed_fit.py; a test fits
-anew and compares. Bandwidths are nominal. Ranges are the 5th and 95th percentile of rows predicted by laws that were
-fitted without their device.
+Fitted to tests/golden/speed-calibration.csv, which names each row's source, by tests/planner/speed/speed_fit.py; a test
+fits anew and compares. Bandwidths are nominal. Ranges are the 5th and 95th percentile of rows predicted by laws that
+were fitted without their device.
 """
 
 from dataclasses import dataclass

@@ -4,10 +4,16 @@ import hashlib
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Annotated, TypeAlias
 
+from msgspec import Meta
+
+from g4run.hardware.figures import Count
 from g4run.hardware.machine import Machine
 from g4run.models.store.records import Record
 from g4run.planner.values import ModelShape, Plan, PlanSettings
+
+_Figure: TypeAlias = Annotated[float, Meta(ge=0, le=1e15)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +26,10 @@ class MeasuredSpeed:
     machine_id: str
     model_digest: str
     settings_key: str
-    generation_tokens_per_second: float
-    prompt_tokens_per_second: float
-    measured_at: float  # seconds since 1970
-    position: int = 0
+    generation_tokens_per_second: _Figure
+    prompt_tokens_per_second: _Figure
+    measured_at: _Figure  # seconds since 1970
+    position: Count = 0
 
 
 def machine_id_of(machine: Machine) -> str:

@@ -4,8 +4,9 @@ import pytest
 
 from g4run.cli.arguments.checked_options import make_answer_options, make_load_options
 from g4run.cli.arguments.options import SharedOptions
-from g4run.engine.parameters import KvType, SamplingParameters
+from g4run.engine.parameters import SamplingParameters
 from g4run.errors import UsageError
+from g4run.kv_types import KvType
 from g4run.runtime.answers.answer import AnswerOptions
 from g4run.runtime.loading import LoadOptions
 

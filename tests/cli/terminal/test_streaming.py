@@ -4,8 +4,7 @@ import pytest
 
 from g4run.chat.messages import ToolCall
 from g4run.chat.parse import TextDelta, ThinkingDelta, ToolCallEvent
-from g4run.cli.terminal.interrupts import stop_on_interrupt
-from g4run.cli.terminal.streaming import Display, await_answer, show_answer, show_outcome
+from g4run.cli.terminal.streaming import Display, await_answer, show_answer, show_outcome, stop_on_interrupt
 from g4run.errors import WorkerDied
 from g4run.runtime.answers.answer import AnswerOptions, FinishReason
 from tests.fakes.scripted_model import Script, ScriptedAnswering

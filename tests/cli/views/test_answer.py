@@ -6,15 +6,14 @@ from g4run.chat.messages import AudioPart, Conversation, ImagePart, Message, Rol
 from g4run.chat.render import PromptFormat, render
 from g4run.cli.views.answer import (
     answer_value,
-    error_value,
     prompt_value,
     render_end_note,
-    render_error,
     render_greeting,
     render_media_slots,
     render_timings,
     render_tool_call,
 )
+from g4run.cli.views.errors import error_value, render_error
 from g4run.cli.views.plan import settings_value
 from g4run.errors import ModelNotFound, WorkerDied
 from g4run.models.library import resolve

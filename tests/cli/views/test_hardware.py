@@ -81,7 +81,7 @@ def test_an_engine_that_does_not_answer_is_told(tmp_path: Path, monkeypatch: pyt
     answer = io.StringIO()
     assert execute(False, False, Output(Stream(answer, required=True), Stream(None, required=False))) == 0
     assert "  llama.cpp        does not answer\n" in answer.getvalue()
-    assert answer.getvalue().endswith("  python -m g4run.engine.llama.devices\n")
+    assert answer.getvalue().endswith("  python -m g4run.engine.probe.device_query\n")
 
 
 def test_the_json_of_this_machine_is_one_that_can_be_given_back(

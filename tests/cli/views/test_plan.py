@@ -8,8 +8,8 @@ import pytest
 from g4run.cli.commands.plan import PlanOptions, find_advice, make_request
 from g4run.cli.confirming import NOT_HERE, Confirmation
 from g4run.cli.views.plan import plan_value, render_plan
-from g4run.engine.parameters import KvType
 from g4run.errors import UsageError
+from g4run.kv_types import KvType
 from g4run.models.library import Library
 from g4run.planner.confirmed_ledger import DeviceDifference
 from g4run.planner.placement import plan_model

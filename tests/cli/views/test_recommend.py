@@ -14,9 +14,9 @@ from g4run.cli.views.recommend import (
     render_recommendation,
 )
 from g4run.cli.views.tables import display_width
-from g4run.engine.parameters import KvType
 from g4run.errors import DoesNotFit, G4RunError, UsageError
 from g4run.hardware.machine_json import machine_value
+from g4run.kv_types import KvType
 from g4run.models.catalog.catalog import read_catalog
 from g4run.models.names.parse import Size
 from g4run.planner.recommend.goals import Goal, Preference, RecommendRequest

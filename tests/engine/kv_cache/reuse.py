@@ -1,6 +1,5 @@
 """Logits of the built-in model after reuse, through the prompt cache, in this process."""
 
-import faulthandler
 from collections.abc import Collection
 
 import numpy as np
@@ -8,7 +7,6 @@ import numpy as np
 from g4run.engine.kv_cache.cached_sequence import CachedSequence, CacheSize
 from g4run.engine.kv_cache.prompt_cache import PromptCache
 from g4run.engine.llama import api as llama
-from g4run.engine.llama.amx import avoid_broken_amx
 from g4run.engine.llama.api import FloatArray
 from g4run.engine.parameters import LoadParameters
 from tests.engine.requests import DEMO_PATH
@@ -18,11 +16,6 @@ MICRO_BATCH = 32
 
 
 def load_model() -> llama.Model:
-    reports_crashes = faulthandler.is_enabled()
-    faulthandler.disable()  # the trial's child is meant to crash
-    avoid_broken_amx()
-    if reports_crashes:
-        faulthandler.enable()
     llama.use_default_log()
     llama.initialize_backend()
     return llama.Model(LoadParameters(DEMO_PATH, CONTEXT_LENGTH, 1), lambda _fraction: None)

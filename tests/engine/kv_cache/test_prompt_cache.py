@@ -27,7 +27,7 @@ class Cache:
             part = Slice(owner, sequence.computed, (sequence.tokens[sequence.computed],), 0)
             assert self.model.decode([part])
             sequence.computed += 1
-            self.cache.note_computed(1)
+            self.cache.record_computed(1)
             if sequence.computed in checkpoints:
                 self.cache.take_checkpoint(sequence)
 

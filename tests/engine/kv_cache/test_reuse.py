@@ -216,7 +216,7 @@ def test_a_sequence_that_was_sent_away_while_it_generated_goes_on(
     sequence = computer.begin(story)
     computer.go_on(sequence, 700)
     computer.cache.release(sequence)
-    assert computer.cache.move_out_oldest()
+    assert computer.cache.evict_oldest()
     assert computer.cache.sequences == ()
     found = computer.logits(story)
     assert computer.reused == 700

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from g4run.engine.parameters import KvType, LoadParameters
+from g4run.engine.parameters import LoadParameters
 from g4run.engine.probe.probe import TIMEOUT_SECONDS, DeviceMemory, Probed, ProbedMemory, ProbeFailure, probe_each
+from g4run.kv_types import KvType
 from tests.engine.requests import DEMO
 from tests.fakes.gguf_files import EXPERTS, SMALL, foreign_file, gemma4_file
 
@@ -88,7 +89,7 @@ def test_a_crash_is_a_failure(tmp_path: Path) -> None:
     broken = gemma4_file(replace(SMALL, kv_heads=3, global_kv_heads=3))
     found = probe(dry_run(broken.write(tmp_path / "crash.gguf")))
     assert isinstance(found, ProbeFailure)
-    assert found.reason.startswith("llama.cpp ended while it was asked: GGML_ASSERT")
+    assert found.reason.startswith("llama.cpp was ended by signal 6 (SIGABRT): GGML_ASSERT")
 
 
 def test_a_probe_that_hangs_is_ended() -> None:

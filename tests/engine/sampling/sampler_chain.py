@@ -1,4 +1,4 @@
-"""llama.cpp's own sampler chain over a whole row, as common/sampling.cpp builds it: what ours is compared with."""
+"""llama.cpp's own sampler chain over a whole row, built as in common/sampling.cpp, for comparison."""
 
 import ctypes
 import os
@@ -15,12 +15,12 @@ _BREAKERS = (b"\n", b":", b'"', b"*")
 
 
 def silence() -> None:
-    """Nothing of llama.cpp's log belongs into a test's output."""
+    """Silence llama.cpp's log."""
     C.llama_log_set(_no_log, ctypes.c_void_p(None))
 
 
 class LoadedVocabulary:
-    """The tokens of a model file, for llama.cpp's functions; free it with close()."""
+    """The vocabulary of a model file as llama.cpp's functions take it; free it with close()."""
 
     def __init__(self, path: Path) -> None:
         silence()
@@ -47,7 +47,7 @@ class LoadedVocabulary:
 
 
 class LlamaChain:
-    """Bias, penalties, DRY, top-k, typical, top-p, min-p, XTC, temperature, and the draw; all of it llama.cpp's."""
+    """llama.cpp's bias, penalties, DRY, top-k, typical, top-p, min-p, XTC, temperature and draw."""
 
     def __init__(self, sampling: SamplingParameters, vocabulary: LoadedVocabulary, context_length: int = 4096) -> None:
         self._whole = C.llama_sampler_chain_init(C.llama_sampler_chain_default_params())
@@ -129,4 +129,4 @@ def _array(rows: npt.NDArray[np.void]) -> C.llama_token_data_array:
 
 @C.llama_log_callback  # type: ignore[untyped-decorator] # llama_cpp is not typed
 def _no_log(_level: int, _text: bytes, _user_data: object) -> None:
-    """Nothing of llama.cpp's log belongs into a test's output."""
+    """Drop the message."""

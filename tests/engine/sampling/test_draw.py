@@ -1,4 +1,4 @@
-"""Draws beside llama.cpp's own chain, token by token, and against the exact probabilities."""
+"""Draws compared with llama.cpp's own sampler chain, token by token, and with the exact probabilities."""
 
 import math
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from g4run.engine.parameters import GenerationParameters, SamplingParameters
-from g4run.engine.sampling.draw import Choice
+from g4run.engine.sampling.draw import SamplerChain
 from g4run.engine.sampling.sampler import Sampler
 from tests.engine.requests import DEMO
 from tests.engine.sampling.sampler_chain import LlamaChain, LoadedVocabulary
@@ -47,12 +47,12 @@ def loaded() -> Iterator[LoadedVocabulary]:
 
 def _peaked_rows(size: int, count: int) -> npt.NDArray[np.float32]:
     rows = np.random.default_rng(5).normal(0, 3, (count, size)).astype(np.float32)
-    rows[:, 100:112] += np.linspace(4, 8, 12, dtype=np.float32)  # a few tokens that come again and again
+    rows[:, 100:112] += np.linspace(4, 8, 12, dtype=np.float32)  # a few tokens that are drawn often
     return rows
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_the_same_seed_draws_the_tokens_of_llama_cpp_s_own_chain(name: str, loaded: LoadedVocabulary) -> None:
+def test_the_same_seed_draws_the_same_tokens_as_llama_cpp(name: str, loaded: LoadedVocabulary) -> None:
     prompt = [100, 101, 102, 103, 100, 101]
     ours = Sampler(GenerationParameters(sampling=SETTINGS[name]), loaded.pointer, prompt=prompt)
     theirs = LlamaChain(SETTINGS[name], loaded)
@@ -63,11 +63,11 @@ def test_the_same_seed_draws_the_tokens_of_llama_cpp_s_own_chain(name: str, load
     theirs.close()
 
 
-def test_a_large_vocabulary_is_cut_to_the_same_candidates(loaded: LoadedVocabulary) -> None:
-    """Peaked, as a model's are; over a flat row llama.cpp's float32 sums cut top-p some tokens off the exact place."""
+def test_a_large_vocabulary_gives_the_same_draws(loaded: LoadedVocabulary) -> None:
+    """The row is peaked, like a model's; over a flat one, llama.cpp's float32 sums put top-p's cut a few tokens off."""
     logits = np.random.default_rng(9).normal(0, 6, 262_144).astype(np.float32)
     for name in ("google", "top-p alone", "min-p alone"):
-        ours, theirs = Choice(SETTINGS[name]), LlamaChain(SETTINGS[name], loaded)
+        ours, theirs = SamplerChain(SETTINGS[name]), LlamaChain(SETTINGS[name], loaded)
         assert [ours.draw(logits) for _ in range(3)] == [theirs.draw(logits) for _ in range(3)]
         ours.close()
         theirs.close()
@@ -77,9 +77,9 @@ def test_top_p_alone_keeps_the_exact_share_of_a_flat_row() -> None:
     logits = np.random.default_rng(9).normal(0, 1, 50_000).astype(np.float32)
     exact = np.sort(np.exp(logits.astype(np.float64)))[::-1].cumsum()
     kept = int(np.searchsorted(exact, 0.9 * exact[-1])) + 1
-    choice = Choice(replace(OFF, top_p=0.9))
-    tokens, is_sorted = choice._cut(logits)
-    choice.close()
+    chain = SamplerChain(replace(OFF, top_p=0.9))
+    tokens, is_sorted = chain._cut(logits)
+    chain.close()
     assert is_sorted
     assert np.array_equal(tokens, np.argsort(-logits, kind="stable")[: len(tokens)])
     assert len(tokens) == pytest.approx(kept, abs=1)
@@ -94,7 +94,7 @@ def test_draws_follow_the_exact_probabilities() -> None:
     assert _chi_square(replace(OFF, temperature=1.0), logits, expected) > 26.12  # the test can tell
 
 
-def test_draws_after_top_k_follow_the_exact_probabilities_of_what_is_left() -> None:
+def test_draws_after_top_k_follow_the_renormalized_probabilities() -> None:
     logits = np.array([2.0, 1.5, 1.0, 0.7, 0.3, 0.0, -0.5, -1.0, -2.0], np.float32)
     exact = np.exp(logits[:4].astype(np.float64))
     expected = 20_000 * exact / exact.sum()  # 3 degrees of freedom: 16.27
@@ -104,9 +104,9 @@ def test_draws_after_top_k_follow_the_exact_probabilities_of_what_is_left() -> N
 def _chi_square(
     sampling: SamplingParameters, logits: npt.NDArray[np.float32], expected: npt.NDArray[np.float64]
 ) -> float:
-    choice = Choice(sampling)
-    counts = np.bincount([choice.draw(logits) or 0 for _ in range(20_000)], minlength=len(logits))
-    choice.close()
+    chain = SamplerChain(sampling)
+    counts = np.bincount([chain.draw(logits) or 0 for _ in range(20_000)], minlength=len(logits))
+    chain.close()
     assert not counts[expected == 0].any()
     possible = expected > 0
     return float(((counts - expected)[possible] ** 2 / expected[possible]).sum())
@@ -114,13 +114,13 @@ def _chi_square(
 
 @pytest.mark.parametrize("name", ["greedy", "google", "nothing", "top-p alone", "min-p alone", "typical alone"])
 @pytest.mark.parametrize("value", [-np.inf, np.nan])
-def test_a_row_without_any_number_draws_nothing(name: str, value: float) -> None:
-    choice = Choice(SETTINGS[name])
-    assert choice.draw(np.full(300, value, np.float32)) is None
-    choice.close()
+def test_a_row_of_only_nan_or_infinity_draws_nothing(name: str, value: float) -> None:
+    chain = SamplerChain(SETTINGS[name])
+    assert chain.draw(np.full(300, value, np.float32)) is None
+    chain.close()
 
 
-def test_a_temperature_too_small_to_divide_by_takes_the_likeliest() -> None:
-    choice = Choice(replace(OFF, temperature=1e-30))
-    assert [choice.draw(np.array([0, 20, 19.9], np.float32)) for _ in range(5)] == [1] * 5
-    choice.close()
+def test_a_temperature_too_small_to_divide_by_is_greedy() -> None:
+    chain = SamplerChain(replace(OFF, temperature=1e-30))
+    assert [chain.draw(np.array([0, 20, 19.9], np.float32)) for _ in range(5)] == [1] * 5
+    chain.close()

@@ -7,28 +7,28 @@ from g4run.engine.sampling.logprobs import LogProbabilities
 LOGITS = np.array([1.0, 3.0, -2.0, 3.0, 0.5], np.float32)
 
 
-def test_logprobs_are_those_of_the_softmax() -> None:
+def test_logprobs_match_the_softmax() -> None:
     exact = np.exp(LOGITS.astype(np.float64))
     probabilities = LogProbabilities(LOGITS)
     assert [probabilities.of(token) for token in range(5)] == pytest.approx(np.log(exact / exact.sum()), abs=1e-12)
 
 
-def test_the_likeliest_come_in_order_and_ties_by_id() -> None:
+def test_the_most_likely_tokens_come_first_and_ties_by_id() -> None:
     probabilities = LogProbabilities(LOGITS)
     assert probabilities.likeliest(3) == [Alternative(token, probabilities.of(token)) for token in (1, 3, 0)]
 
 
-def test_none_and_more_than_all_may_be_asked_for() -> None:
+def test_zero_and_more_than_all_alternatives() -> None:
     probabilities = LogProbabilities(LOGITS)
     assert probabilities.likeliest(0) == []
     assert [entry.token for entry in probabilities.likeliest(20)] == [1, 3, 0, 4, 2]
 
 
-def test_great_logits_do_not_overflow() -> None:
+def test_large_logits_do_not_overflow() -> None:
     assert LogProbabilities(np.array([1e4, 1e4 - 1], np.float32)).of(0) == pytest.approx(-0.31326, abs=1e-4)
 
 
-def test_a_whole_vocabulary_is_summed_to_float64_s_precision() -> None:
+def test_a_whole_vocabulary_is_summed_in_float64() -> None:
     logits = np.random.default_rng(3).normal(0, 4, 262_144).astype(np.float32)
     exact = logits.astype(np.float64)
     total = exact.max() + np.log(np.exp(exact - exact.max()).sum())

@@ -1,4 +1,4 @@
-"""What is added to and taken from single logits, beside llama.cpp's own samplers."""
+"""Logit bias, penalties and DRY compared with llama.cpp's own samplers."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -8,7 +8,7 @@ import pytest
 
 from g4run.engine.llama.tokens import piece_of
 from g4run.engine.parameters import SamplingParameters
-from g4run.engine.sampling.penalties import Adjustments
+from g4run.engine.sampling.penalties import Penalties
 from tests.engine.requests import DEMO
 from tests.engine.sampling.sampler_chain import LlamaChain, LoadedVocabulary
 
@@ -31,7 +31,7 @@ def loaded() -> Iterator[LoadedVocabulary]:
 
 
 @pytest.mark.parametrize("sampling", SETTINGS)
-def test_the_adjusted_row_is_llama_cpp_s_after_every_token(
+def test_the_penalized_row_matches_llama_cpp_after_every_token(
     sampling: SamplingParameters, loaded: LoadedVocabulary
 ) -> None:
     random = np.random.default_rng(1)
@@ -39,7 +39,7 @@ def test_the_adjusted_row_is_llama_cpp_s_after_every_token(
     history = [int(token) for token in random.choice(few, 300)]
     history[200:260] = history[100:160]  # a long repetition among the short ones
     history += [100] * 30 + [100, 101] * 20
-    ours = Adjustments(sampling, partial(piece_of, loaded.pointer), history[:20])
+    ours = Penalties(sampling, partial(piece_of, loaded.pointer), history[:20])
     theirs = LlamaChain(sampling, loaded)
     theirs.accept(history[:20])
     for token in history[20:]:
@@ -53,17 +53,17 @@ def test_the_adjusted_row_is_llama_cpp_s_after_every_token(
     theirs.close()
 
 
-def test_nothing_is_needed_where_all_is_off(loaded: LoadedVocabulary) -> None:
+def test_penalties_are_skipped_when_all_are_off(loaded: LoadedVocabulary) -> None:
     piece = partial(piece_of, loaded.pointer)
     off = (SamplingParameters(), SamplingParameters(repeat_penalty=2, repeat_last_n=0))
-    assert [Adjustments(each, piece, ()).is_needed for each in off] == [False, False]
-    assert all(Adjustments(each, piece, ()).is_needed for each in SETTINGS)
+    assert [Penalties(each, piece, ()).is_needed for each in off] == [False, False]
+    assert all(Penalties(each, piece, ()).is_needed for each in SETTINGS)
 
 
-def test_the_row_is_put_back_after_a_failure(loaded: LoadedVocabulary) -> None:
-    adjustments = Adjustments(SamplingParameters(logit_bias=((3, 5.0),)), partial(piece_of, loaded.pointer), ())
+def test_the_row_is_restored_after_an_exception(loaded: LoadedVocabulary) -> None:
+    penalties = Penalties(SamplingParameters(logit_bias=((3, 5.0),)), partial(piece_of, loaded.pointer), ())
     logits = np.zeros(10, np.float32)
-    with pytest.raises(KeyError), adjustments.applied(logits):
+    with pytest.raises(KeyError), penalties.applied(logits):
         assert logits[3] == 5
         raise KeyError
     assert not logits.any()

@@ -1,7 +1,7 @@
 import pytest
 
 from g4run.engine.parameters import ThoughtTokens
-from g4run.engine.sampling.thinking_budget import Thought
+from g4run.engine.sampling.thinking_budget import ThinkingBudget
 
 PIECES = {1: b"<|channel>", 2: b"<channel|>", 3: b"\n", 10: b"a", 11: b"\xe2\x82", 12: b"\xac"}
 TOKENS = ThoughtTokens(opening=1, closing=(3, 2))
@@ -9,8 +9,8 @@ INSIDE = ThoughtTokens(opening=1, closing=(3, 2), opens_in_prompt=True)
 
 
 def _written(tokens: ThoughtTokens | None, budget: int | None, drawn: list[int]) -> tuple[list[int], list[bool]]:
-    """What comes out where `drawn` is what the model would say, and whether each came within the thought."""
-    thought = Thought(tokens, budget, PIECES.__getitem__)
+    """Return the tokens written when the model draws `drawn`, and whether the thought was open before each."""
+    thought = ThinkingBudget(tokens, budget, PIECES.__getitem__)
     written, was_open = [], []
     model = iter(drawn)
     while (token := thought.forced if thought.forced is not None else next(model, None)) is not None:
@@ -20,7 +20,7 @@ def _written(tokens: ThoughtTokens | None, budget: int | None, drawn: list[int])
     return written, was_open
 
 
-def test_the_budget_counts_from_the_opening_token_and_then_closes() -> None:
+def test_the_budget_counts_from_the_opening_token() -> None:
     written, was_open = _written(TOKENS, 2, [1, 10, 10, 10, 10])
     assert written == [1, 10, 10, 3, 2, 10, 10]
     assert was_open == [False, True, True, True, True, False, False]
@@ -32,7 +32,7 @@ def test_a_thought_that_opened_in_the_prompt_is_counted_from_there() -> None:
     assert _written(TOKENS, 0, [1, 10])[0] == [1, 3, 2, 10]
 
 
-def test_a_model_that_closes_by_itself_is_left_alone() -> None:
+def test_nothing_is_forced_when_the_model_closes_its_thought() -> None:
     written, was_open = _written(TOKENS, 3, [1, 10, 2, 10, 10, 10, 10])
     assert written == [1, 10, 2, 10, 10, 10, 10]
     assert was_open == [False, True, True, False, False, False, False]
@@ -48,10 +48,10 @@ def test_without_a_budget_nothing_is_forced() -> None:
     assert _written(None, None, [1, 10, 10]) == ([1, 10, 10], [False] * 3)
 
 
-def test_a_character_that_has_begun_is_completed_first() -> None:
+def test_an_incomplete_character_is_completed_first() -> None:
     assert _written(INSIDE, 2, [10, 11, 12, 10])[0] == [10, 11, 12, 3, 2, 10]
 
 
-def test_a_thought_that_nothing_closes_is_refused() -> None:
-    with pytest.raises(ValueError, match="a thought needs at least one token that closes it"):
+def test_a_thought_without_closing_tokens_is_refused() -> None:
+    with pytest.raises(ValueError, match="a thought needs at least one closing token"):
         ThoughtTokens(opening=1, closing=())

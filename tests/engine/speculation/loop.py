@@ -1,4 +1,4 @@
-"""A generator of one sequence over the wrappers of engine/llama.py, with and without speculation."""
+"""A single-sequence generator over engine/llama/api.py, with and without speculation."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from g4run.engine.speculation.speculator import Speculator
 
 Draw = Callable[[FloatArray], int]
 TOP_K = 4
-STEP_SECONDS = 1.0  # every step is said to take the same, so that drafting pays whenever a guess is right
+STEP_SECONDS = 1.0  # every step is reported to take the same time, so drafting always pays when a token is accepted
 
 
 def greedy(logits: FloatArray) -> int:
@@ -28,7 +28,7 @@ def dice(seed: int, temperature: float) -> Draw:
 
 
 def probabilities(logits: FloatArray, temperature: float) -> npt.NDArray[np.float64]:
-    """Softmax over the four likeliest tokens: at a high temperature the other thousand would say most."""
+    """Softmax over the four most likely tokens: at a high temperature the other thousand would dominate."""
     scaled = logits.astype(np.float64) / temperature
     scaled[scaled < np.partition(scaled, -TOP_K)[-TOP_K]] = -np.inf
     weights = np.exp(scaled - scaled.max())
@@ -38,7 +38,7 @@ def probabilities(logits: FloatArray, temperature: float) -> npt.NDArray[np.floa
 
 @dataclass(slots=True)
 class Counts:
-    """What speculation did: decode calls after the prompt, tokens proposed, tokens accepted."""
+    """Decode calls after the prompt, drafted tokens, accepted tokens."""
 
     decodes: int = 0
     proposed: int = 0
@@ -56,20 +56,20 @@ class Loop:
     counts: Counts = field(default_factory=Counts)
     _request_id: int = 0
 
-    def generate(self, prompt: Iterable[int], most: int, draw: Draw = greedy) -> list[int]:
-        """Tokens after `prompt`: `most` of them, or up to the one that ends the answer."""
+    def generate(self, prompt: Iterable[int], limit: int, draw: Draw = greedy) -> list[int]:
+        """Return at most `limit` tokens after `prompt`, up to the end token."""
         tokens = list(prompt)
         start, self._request_id = len(tokens), self._request_id + 1
         self.context.truncate(self.sequence_id, 0)
         index = self._decode(0, tokens, 1)
         tokens.append(draw(self.context.logits(index)))
         self._follow(tokens, index)
-        while len(tokens) - start < most and not self.model.is_end(tokens[-1]):
-            self._step(tokens, most - (len(tokens) - start) - 1, draw)
+        while len(tokens) - start < limit and not self.model.is_end(tokens[-1]):
+            self._step(tokens, limit - (len(tokens) - start) - 1, draw)
         return tokens[start:]
 
     def logits(self, tokens: list[int]) -> FloatArray:
-        """Logits after `tokens`, computed from the beginning; a copy."""
+        """Return a copy of the logits after `tokens`, computed from the start."""
         self.context.truncate(self.sequence_id, 0)
         return self.context.logits(self._decode(0, tokens, 1)).copy()
 

@@ -1,4 +1,4 @@
-"""Speculation through the engine's own process: the same tokens, with a drafter and without."""
+"""Speculation in the engine's process gives the same tokens with a drafter and without."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ def drafting(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.mark.parametrize("sampling", [GREEDY, SamplingParameters(temperature=1.5, seed=3)], ids=["greedy", "sampled"])
-def test_the_answer_is_the_same_with_and_without(
+def test_the_answer_is_the_same_with_and_without_speculation(
     drafting: Engine, prompts: list[list[int]], sampling: SamplingParameters
 ) -> None:
     plainly = GenerationParameters(max_tokens=80, sampling=sampling, speculates=False)
@@ -39,7 +39,7 @@ def test_the_answer_is_the_same_with_and_without(
 
 WITHOUT_SYMBOLS = """
 import os, sys
-sys.modules["llama_cpp.llama_cpp_ext"] = None  # as where the import fails for want of them
+sys.modules["llama_cpp.llama_cpp_ext"] = None  # as if the import failed without them
 from g4run.engine.llama import api as llama
 from g4run.engine.worker.generator import Generator
 from g4run.engine.parameters import GenerationParameters, SamplingParameters
@@ -61,14 +61,14 @@ def test_a_library_without_hidden_states_answers_without_a_drafter(drafting: Eng
     expected, _ = generate(drafting, [2, 10, 11, 12], parameters)
     run = subprocess.run([sys.executable, "-c", WITHOUT_SYMBOLS], capture_output=True, text=True, check=True)
     assert run.stdout.splitlines() == [str([len(expected)]), str(tokens_of(expected))]
-    message = "g4run: the drafter is not used: this build of llama.cpp gives no hidden states"
+    message = "g4run: the drafter is not used: this build of llama.cpp does not expose the hidden states"
     assert any(line.startswith(message) for line in run.stderr.splitlines())
 
 
-def test_a_drafter_that_is_none_leaves_the_model_as_it_is(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_drafter_leaves_the_model_usable(tmp_path: Path) -> None:
     engine = Engine(replace(PARAMETERS, drafter_path=PARAMETERS.model_path), tmp_path)
     sampled, _ = generate(engine, [2, 10, 11, 12], GenerationParameters(max_tokens=5, sampling=GREEDY))
     assert sampled and engine.log_path is not None
     log = engine.log_path.read_text("utf-8", "replace")
-    assert "g4run: the drafter is not used: a drafter has the architecture gemma4-assistant, not gemma4\n" in log
+    assert "g4run: the drafter is not used: a drafter must have the architecture gemma4-assistant, not gemma4\n" in log
     engine.close()

@@ -1,4 +1,4 @@
-"""The length of drafts settles where it brings the most tokens a second, and at none where drafting does not pay."""
+"""The draft length settles at the most tokens per second, or at none if drafting does not pay."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -12,7 +12,7 @@ Seconds = Callable[[int], float]
 
 
 def simulate(decision: DraftLength, steps: int, seconds: Seconds, acceptance: float, seed: int) -> Counter[int]:
-    """How often each length was chosen, with guesses that are right by chance and steps that cost what they cost."""
+    """Count the chosen lengths over simulated steps with random acceptance."""
     random, chosen = Random(seed), Counter[int]()
     for _ in range(steps):
         length = decision.choose()
@@ -52,12 +52,12 @@ def test_it_is_nearly_as_fast_as_the_best_fixed_length(step_cost: float, accepta
     assert sum(chosen.values()) == 2000
 
 
-def test_a_length_beyond_the_most_is_never_chosen() -> None:
+def test_the_limit_is_never_exceeded() -> None:
     assert max(simulate(DraftLength(3), 500, linear(0.0), 1.0, seed=1)) == 3
     assert set(simulate(DraftLength(0), 500, linear(0.0), 1.0, seed=1)) == {0}
 
 
-def test_it_begins_with_steps_without_a_draft_then_tries() -> None:
+def test_it_measures_plain_steps_before_the_first_trial() -> None:
     decision, chosen = DraftLength(4), []
     for _ in range(7):
         chosen.append(decision.choose())
@@ -77,7 +77,7 @@ def test_pauses_grow_and_end() -> None:
     assert pauses == [3, 32, 64, 128, 256]
 
 
-def test_it_comes_back_when_the_text_is_easier() -> None:
+def test_drafting_resumes_when_the_text_gets_easier() -> None:
     decision = DraftLength(4)
     simulate(decision, 300, linear(0.1), 0.0, seed=1)
     assert not decision.is_on
@@ -86,11 +86,11 @@ def test_it_comes_back_when_the_text_is_easier() -> None:
     assert simulate(decision, 100, linear(0.1), 0.9, seed=3)[4] > 90
 
 
-def test_a_step_without_a_draft_is_measured_again_while_drafting_pays() -> None:
+def test_a_plain_step_is_measured_again_while_drafting_pays() -> None:
     assert simulate(DraftLength(4), 1000, linear(0.0), 1.0, seed=1)[0] == 3 + 997 // 129
 
 
-def test_it_stops_when_steps_with_drafts_become_dear() -> None:
+def test_drafting_stops_when_its_steps_become_slow() -> None:
     decision = DraftLength(4)
     simulate(decision, 200, linear(0.1), 0.5, seed=1)
     assert decision.is_on
@@ -111,7 +111,7 @@ def test_a_pause_is_shortened_by_the_steps_of_other_drafters() -> None:
     simulate(decision, 7, linear(1.0), 0.0, seed=1)
     assert decision.choose() == 0
     for _ in range(32):
-        decision.pass_by()
+        decision.skip_step()
     assert decision.choose() == 2
 
 
@@ -120,7 +120,7 @@ def test_more_accepted_than_proposed_is_refused() -> None:
         DraftLength(4).observe(2, 3, 1.0)
 
 
-def test_times_that_were_not_measured_lie_on_a_line() -> None:
+def test_unmeasured_times_are_interpolated() -> None:
     times = StepTimes()
     assert times.estimate(1) is None
     times.record(0, 1.0)
@@ -131,7 +131,7 @@ def test_times_that_were_not_measured_lie_on_a_line() -> None:
     assert [times.estimate(length) for length in range(7)] == [1.0, 3.0, 5.0, 4.0, 3.0, 3.5, 4.0]
 
 
-def test_a_time_is_the_median_of_the_newest_five() -> None:
+def test_a_time_is_the_median_of_the_last_five() -> None:
     times = StepTimes()
     for seconds in (9.0, 9.0, 9.0, 1.0, 5.0, 2.0, 3.0, 4.0):
         times.record(0, seconds)

@@ -1,4 +1,4 @@
-"""Gemma 4's drafter beside its target: one cache for both, and a clear refusal of what does not belong together."""
+"""Gemma 4's MTP drafter shares its target's cache, and mismatched pairs are refused."""
 
 import os
 from dataclasses import replace
@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from g4run.engine.llama.api import Batch, Context, LlamaError, Model
-from g4run.engine.parameters import KvType
 from g4run.engine.speculation.mtp import MtpDrafter
+from g4run.kv_types import KvType
 from tests.engine.requests import DEMO, DRAFTER
 from tests.engine.speculation.conftest import PARAMETERS
 from tests.engine.speculation.loop import Loop
@@ -24,7 +24,7 @@ NARROW_HEADS = {
 
 
 def copy_with(path: Path, changed: dict[str, int], shapes: dict[str, tuple[int, ...]]) -> Path:
-    """The demo's drafter with other numbers in its header and, in some places, zeros of another shape."""
+    """Copy the demo's drafter with changed metadata and with zeros of another shape for some tensors."""
     reader, writer = gguf.GGUFReader(DRAFTER), gguf.GGUFWriter(path, "gemma4-assistant")
     for name, entry in reader.fields.items():
         if not name.startswith("GGUF.") and name != "general.architecture":
@@ -42,7 +42,7 @@ def copy_with(path: Path, changed: dict[str, int], shapes: dict[str, tuple[int, 
 
 
 def drafts(drafter: MtpDrafter, context: Context, tokens: list[int], sequence_id: int) -> list[int]:
-    """What the drafter says after a prompt and its likeliest next token."""
+    """Return the draft after a prompt and its most likely next token."""
     batch = Batch(256, 8)
     index = batch.append(sequence_id, 0, tokens, 1)
     assert context.decode(batch) == 0
@@ -51,15 +51,15 @@ def drafts(drafter: MtpDrafter, context: Context, tokens: list[int], sequence_id
     return drafter.propose(1, longer, 4)
 
 
-def test_it_says_what_the_target_says_next(
+def test_it_drafts_what_the_target_generates(
     model: Model, context: Context, drafter: MtpDrafter, prompts: list[list[int]]
 ) -> None:
-    said = Loop(model, context).generate(prompts[0], 5)
+    generated = Loop(model, context).generate(prompts[0], 5)
     context.truncate(0, 0)
-    assert drafts(drafter, context, prompts[0], sequence_id=0) == said[1:]
+    assert drafts(drafter, context, prompts[0], sequence_id=0) == generated[1:]
 
 
-def test_it_sees_its_own_sequence_only(context: Context, drafter: MtpDrafter, prompts: list[list[int]]) -> None:
+def test_it_attends_to_its_own_sequence_only(context: Context, drafter: MtpDrafter, prompts: list[list[int]]) -> None:
     alone = drafts(drafter, context, prompts[0], sequence_id=3)
     context.truncate(3, 0)
     neighbours = {
@@ -69,7 +69,7 @@ def test_it_sees_its_own_sequence_only(context: Context, drafter: MtpDrafter, pr
     assert alone not in neighbours.values()
 
 
-def test_drafting_leaves_the_targets_cache_as_it_is(
+def test_drafting_does_not_change_the_targets_cache(
     model: Model, context: Context, drafter: MtpDrafter, prompts: list[list[int]]
 ) -> None:
     first, then = prompts[0], prompts[1][:8]
@@ -90,9 +90,7 @@ def test_drafting_leaves_the_targets_cache_as_it_is(
     assert np.array_equal(logits[0], logits[1])
 
 
-def test_nothing_is_proposed_for_tokens_that_were_not_followed(
-    context: Context, drafter: MtpDrafter, prompts: list[list[int]]
-) -> None:
+def test_nothing_is_proposed_without_follow(context: Context, drafter: MtpDrafter, prompts: list[list[int]]) -> None:
     longer = [*prompts[0], 5]
     assert drafter.propose(1, longer, 4) == []
     assert len(drafts(drafter, context, prompts[0], sequence_id=0)) == 4
@@ -102,23 +100,23 @@ def test_nothing_is_proposed_for_tokens_that_were_not_followed(
 
 
 @pytest.mark.parametrize("kv_type", [KvType.Q8_0, KvType.Q4_0])
-def test_a_quantized_cache_is_read_as_well(model: Model, prompts: list[list[int]], kv_type: KvType) -> None:
+def test_it_reads_a_quantized_cache(model: Model, prompts: list[list[int]], kv_type: KvType) -> None:
     quantized = replace(PARAMETERS, kv_type=kv_type)
     context = Context(model, quantized)
-    said = Loop(model, context).generate(prompts[0], 5)
+    generated = Loop(model, context).generate(prompts[0], 5)
     drafter = MtpDrafter(quantized, model, context)
-    assert drafts(drafter, context, prompts[0], sequence_id=0) == said[1:]
+    assert drafts(drafter, context, prompts[0], sequence_id=0) == generated[1:]
     drafter.close()
 
 
-def test_a_context_goes_on_without_its_drafter(model: Model, context: Context, prompts: list[list[int]]) -> None:
-    said = Loop(model, context).generate(prompts[0], 20)
+def test_the_target_works_after_its_drafter_is_closed(model: Model, context: Context, prompts: list[list[int]]) -> None:
+    generated = Loop(model, context).generate(prompts[0], 20)
     for _ in range(3):
         drafter = MtpDrafter(PARAMETERS, model, context)
-        assert drafts(drafter, context, prompts[0], sequence_id=0) == said[1:5]
+        assert drafts(drafter, context, prompts[0], sequence_id=0) == generated[1:5]
         drafter.close()
         drafter.close()
-        assert Loop(model, context).generate(prompts[0], 20) == said
+        assert Loop(model, context).generate(prompts[0], 20) == generated
 
 
 @pytest.mark.parametrize(
@@ -138,7 +136,7 @@ def test_a_context_goes_on_without_its_drafter(model: Model, context: Context, p
         ({"attention.head_count_kv": 2}, {}, "its number of key heads is 2, the model's 1"),
     ],
 )
-def test_another_models_drafter_is_refused(
+def test_the_drafter_of_another_model_is_refused(
     model: Model,
     context: Context,
     tmp_path: Path,
@@ -170,21 +168,21 @@ def test_making_a_drafter_clears_the_targets_cache(model: Model, context: Contex
     assert context.first_position(0) == -1
 
 
-def test_an_unchanged_copy_is_taken(model: Model, context: Context, tmp_path: Path) -> None:
+def test_an_unchanged_copy_is_accepted(model: Model, context: Context, tmp_path: Path) -> None:
     path = copy_with(tmp_path / "same.gguf", {}, {})
     MtpDrafter(replace(PARAMETERS, drafter_path=os.fsencode(path)), model, context).close()
 
 
-def test_a_model_that_is_no_drafter_is_refused(model: Model, context: Context) -> None:
-    with pytest.raises(LlamaError, match=r"^a drafter has the architecture gemma4-assistant, not gemma4$"):
+def test_a_model_that_is_not_a_drafter_is_refused(model: Model, context: Context) -> None:
+    with pytest.raises(LlamaError, match=r"^a drafter must have the architecture gemma4-assistant, not gemma4$"):
         MtpDrafter(replace(PARAMETERS, drafter_path=os.fsencode(DEMO)), model, context)
 
 
-def test_without_a_drafters_path_there_is_no_drafter(model: Model, context: Context) -> None:
-    with pytest.raises(ValueError, match=r"^the parameters name no drafter$"):
+def test_a_missing_drafter_path_is_refused(model: Model, context: Context) -> None:
+    with pytest.raises(ValueError, match=r"^drafter_path is not set$"):
         MtpDrafter(replace(PARAMETERS, drafter_path=None), model, context)
 
 
-def test_a_file_that_is_not_there_is_refused(model: Model, context: Context, tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(model: Model, context: Context, tmp_path: Path) -> None:
     with pytest.raises(LlamaError, match=r"^the model could not be loaded$"):
         MtpDrafter(replace(PARAMETERS, drafter_path=os.fsencode(tmp_path / "none.gguf")), model, context)

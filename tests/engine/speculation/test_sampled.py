@@ -1,4 +1,4 @@
-"""What the dice say with guesses is distributed as without: a chi-square test on an answer's first three tokens."""
+"""Speculation keeps the distribution: a chi-square test on an answer's first three tokens."""
 
 from collections import Counter
 
@@ -12,14 +12,14 @@ from tests.engine.speculation.loop import Loop, dice, probabilities
 
 TEMPERATURE = 4.0
 RUNS = 700
-LEAST_EXPECTED = 5
+MIN_EXPECTED = 5
 ONE_IN_TEN_THOUSAND = 3.719  # standard deviations
 
 Triple = tuple[int, ...]
 
 
 def expected_triples(loop: Loop, prompt: list[int]) -> dict[Triple, float]:
-    """Exact probabilities of the likeliest answers of three tokens, by computing each beginning plainly."""
+    """Compute the exact probabilities of the most likely three-token answers without speculation."""
     found: dict[Triple, float] = {(): 1.0}
     for _ in range(3):
         rows = {beginning: probabilities(loop.logits([*prompt, *beginning]), TEMPERATURE) for beginning in found}
@@ -28,7 +28,7 @@ def expected_triples(loop: Loop, prompt: list[int]) -> dict[Triple, float]:
             for beginning, row in rows.items()
             for token in np.flatnonzero(row)
         }
-    return {triple: share for triple, share in found.items() if share * RUNS >= LEAST_EXPECTED}
+    return {triple: share for triple, share in found.items() if share * RUNS >= MIN_EXPECTED}
 
 
 def excess(counted: Counter[Triple], expected: dict[Triple, float]) -> float:
@@ -42,12 +42,12 @@ def excess(counted: Counter[Triple], expected: dict[Triple, float]) -> float:
     return float(((square / (len(shares) - 1)) ** (1 / 3) - (1 - spread)) / spread**0.5)
 
 
-def test_guesses_do_not_change_the_distribution(
+def test_drafts_do_not_change_the_distribution(
     model: Model, context: Context, drafter: MtpDrafter, prompts: list[list[int]]
 ) -> None:
     prompt = prompts[0]
     expected = expected_triples(Loop(model, context), prompt)
-    drafting = Loop(model, context, Speculator([drafter], most=4))
+    drafting = Loop(model, context, Speculator([drafter], limit=4))
     counted = Counter(drafted_triple(drafting, prompt, run) for run in range(RUNS))
     assert len(expected) > 10
     assert drafting.counts.proposed > RUNS / 2
@@ -55,18 +55,18 @@ def test_guesses_do_not_change_the_distribution(
     assert excess(counted, expected) < ONE_IN_TEN_THOUSAND
 
 
-def test_the_same_dice_say_the_same(
+def test_the_same_seed_gives_the_same_answer(
     model: Model, context: Context, drafter: MtpDrafter, prompts: list[list[int]]
 ) -> None:
     plain = Loop(model, context)
-    drafting = Loop(model, context, Speculator([LookupDrafter(), drafter], most=4))
+    drafting = Loop(model, context, Speculator([LookupDrafter(), drafter], limit=4))
     for run, prompt in enumerate(prompts[::10]):
         wanted = plain.generate(prompt, 60, dice(run, TEMPERATURE))
         assert drafting.generate(prompt, 60, dice(run, TEMPERATURE)) == wanted
     assert drafting.counts.proposed > drafting.counts.accepted > 50
 
 
-def test_the_test_sees_a_difference_of_a_fifth_in_temperature(
+def test_the_test_detects_a_temperature_20_percent_higher(
     model: Model, context: Context, prompts: list[list[int]]
 ) -> None:
     loop = Loop(model, context)

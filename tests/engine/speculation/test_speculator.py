@@ -1,16 +1,16 @@
-"""The speculator asks the drafter that has gained most, and tells each what concerns it."""
+"""The speculator asks the drafter with the largest gain and informs all of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from g4run.engine.speculation.speculator import Speculator
 
-ANSWER = [number % 7 for number in range(1000)]  # what the model would say
+ANSWER = [number % 7 for number in range(1000)]  # what the model generates
 
 
 @dataclass
 class ScriptedDrafter:
-    """Knows the answer up to a number of tokens ahead; then it is wrong."""
+    """Drafts `knows` correct tokens, then wrong ones."""
 
     knows: int
     finds: bool = True
@@ -21,17 +21,17 @@ class ScriptedDrafter:
     def follow(self, request_id: int, sequence_id: int, length: int, index: int) -> None:
         self.followed.append((request_id, sequence_id, length, index))
 
-    def propose(self, request_id: int, tokens: Sequence[int], most: int) -> list[int]:
-        self.calls.append((request_id, len(tokens), most))
-        right = ANSWER[len(tokens) : len(tokens) + min(most, self.knows)]
-        return [*right, *[-1] * (most - len(right))] if self.finds else []
+    def propose(self, request_id: int, tokens: Sequence[int], limit: int) -> list[int]:
+        self.calls.append((request_id, len(tokens), limit))
+        right = ANSWER[len(tokens) : len(tokens) + min(limit, self.knows)]
+        return [*right, *[-1] * (limit - len(right))] if self.finds else []
 
     def close(self) -> None:
         self.closed += 1
 
 
 def generate(speculator: Speculator, steps: int) -> list[tuple[int, int]]:
-    """(proposed, accepted) of each step; each guess costs a fifth of a step."""
+    """Return (proposed, accepted) of each step; each drafted token costs a fifth of a step."""
     tokens, done = ANSWER[:10], list[tuple[int, int]]()
     for _ in range(steps):
         drafted = speculator.propose(1, tokens, 8)
@@ -44,38 +44,38 @@ def generate(speculator: Speculator, steps: int) -> list[tuple[int, int]]:
     return done
 
 
-def test_the_drafter_that_gains_more_is_asked() -> None:
+def test_the_drafter_with_the_larger_gain_is_asked() -> None:
     poor, good = ScriptedDrafter(knows=1), ScriptedDrafter(knows=4)
-    speculator = Speculator([poor, good], most=4)
+    speculator = Speculator([poor, good], limit=4)
     assert generate(speculator, 60)[-10:] == [(4, 4)] * 10
     assert speculator.gains[1] > speculator.gains[0]
     assert speculator.acceptances[1] > 0.95
 
 
-def test_a_drafter_that_finds_nothing_leaves_the_step_to_the_next() -> None:
-    speculator = Speculator([ScriptedDrafter(knows=4, finds=False), ScriptedDrafter(knows=4)], most=4)
+def test_the_next_drafter_is_asked_when_one_finds_nothing() -> None:
+    speculator = Speculator([ScriptedDrafter(knows=4, finds=False), ScriptedDrafter(knows=4)], limit=4)
     assert generate(speculator, 60)[-10:] == [(4, 4)] * 10
 
 
-def test_drafters_that_are_never_right_are_switched_off() -> None:
-    speculator = Speculator([ScriptedDrafter(knows=0), ScriptedDrafter(knows=0)], most=4)
+def test_drafters_that_are_never_right_are_turned_off() -> None:
+    speculator = Speculator([ScriptedDrafter(knows=0), ScriptedDrafter(knows=0)], limit=4)
     steps = generate(speculator, 300)
     assert sum(proposed > 0 for proposed, _ in steps) == 2 * 4 * 4  # 4 trials of 4 steps each
     assert speculator.gains == (1.0, 1.0)
 
 
-def test_no_more_is_proposed_than_there_is_room_for() -> None:
-    speculator = Speculator([ScriptedDrafter(knows=9)], most=4)
+def test_drafts_fit_the_room_left() -> None:
+    speculator = Speculator([ScriptedDrafter(knows=9)], limit=4)
     generate(speculator, 60)
     assert [len(speculator.propose(1, ANSWER[:100], room)) for room in (0, 1, 3, 9)] == [0, 1, 3, 4]
 
 
 def test_without_drafters_nothing_is_proposed() -> None:
-    assert generate(Speculator([], most=4), 5) == [(0, 0)] * 5
+    assert generate(Speculator([], limit=4), 5) == [(0, 0)] * 5
 
 
-def test_a_step_without_a_proposal_says_nothing_about_drafts() -> None:
-    speculator = Speculator([ScriptedDrafter(knows=4)], most=4)
+def test_a_step_without_a_proposal_does_not_change_the_acceptance() -> None:
+    speculator = Speculator([ScriptedDrafter(knows=4)], limit=4)
     generate(speculator, 60)
     acceptance = speculator.acceptances
     assert len(speculator.propose(1, ANSWER[:100], 4)) == 4
@@ -86,9 +86,9 @@ def test_a_step_without_a_proposal_says_nothing_about_drafts() -> None:
     assert speculator.acceptances == acceptance
 
 
-def test_every_drafter_follows_and_is_closed() -> None:
+def test_follow_and_close_reach_every_drafter() -> None:
     drafters = [ScriptedDrafter(knows=1), ScriptedDrafter(knows=1)]
-    speculator = Speculator(drafters, most=4)
+    speculator = Speculator(drafters, limit=4)
     speculator.follow(7, 3, 21, 5)
     speculator.close()
     assert [(each.followed, each.closed) for each in drafters] == [([(7, 3, 21, 5)], 1)] * 2

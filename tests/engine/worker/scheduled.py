@@ -31,7 +31,7 @@ class Run:
         assert sum(part.outputs for part in batch) <= max(self.setup.sequences, 1 + len(draft or []))
         assert len({part.sequence_id for part in batch}) == len(batch)
         assert self.model.decode(batch)
-        due = self.scheduler.computed(batch)
+        due = self.scheduler.record_computed(batch)
         for part in batch:
             if part.outputs:
                 self.draw(part)

@@ -9,11 +9,12 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import psutil
 import pytest
 
-from g4run.engine import client
+from g4run.engine import client, spawn
 from g4run.engine import process as worker_process
 from g4run.engine.client import Engine
 from g4run.engine.parameters import LoadParameters
@@ -100,14 +101,13 @@ def test_a_machine_without_the_memory_is_told_so(tmp_path: Path, monkeypatch: py
 
     path = tmp_path / "31b.gguf"
     write_shape("31b", "Q4_0", path)
-    started = worker_process._start
 
-    def start_bounded(log_path: Path) -> "subprocess.Popen[bytes]":
-        process = started(log_path)
+    def start_bounded(module: str, log_path: str, *, stderr: BinaryIO) -> "subprocess.Popen[bytes]":
+        process = spawn.start(module, log_path, stderr=stderr)
         resource.prlimit(process.pid, resource.RLIMIT_AS, (8 << 30, 8 << 30))
         return process
 
-    monkeypatch.setattr(worker_process, "_start", start_bounded)
+    monkeypatch.setattr(worker_process, "start", start_bounded)
     engine = Engine(LoadParameters(os.fsencode(path), context_length=256, threads=1), tmp_path)
     with pytest.raises(DoesNotFit, match="there is not enough memory for the model: "):
         engine.load()

@@ -73,7 +73,7 @@ def test_every_mix_of_requests_gets_what_each_would_get_alone(
 def step_with_a_guess(run: Run, *, drafts: bool) -> None:
     if run.scheduler.is_idle:
         return
-    running = run.scheduler.only_generating
+    running = run.scheduler.only_generating_request
     if not drafts or running is None:
         run.step()
         return

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from g4run.hardware.gpus.gpus import Card, GgmlDevice, Vendor, merge_gpus, without_duplicates
+from g4run.engine.llama.devices import DeviceReport
+from g4run.hardware.gpus.gpus import Card, Vendor, merge_gpus, without_duplicates
 from g4run.hardware.machine import Bandwidth, FigureSource, Gpu, GpuKind
 from g4run.hardware.memory import Memory
 
@@ -12,7 +13,7 @@ GIB = 1 << 30
 MEMORY = Memory(64 * GIB, 48 * GIB, None)
 BANDWIDTH = Bandwidth(6e10, FigureSource.MEASURED)
 NAME = "NVIDIA GeForce RTX 3090"
-CUDA = GgmlDevice("CUDA0", NAME, "CUDA", "gpu", 24 * GIB, 23 * GIB)
+CUDA = DeviceReport("CUDA0", NAME, "CUDA", "gpu", 24 * GIB, 23 * GIB)
 VULKAN = replace(CUDA, name="Vulkan0", backend="Vulkan")
 
 
@@ -70,7 +71,7 @@ def test_what_a_processor_imitates_is_no_gpu() -> None:
     ],
 )
 def test_a_device_that_the_system_does_not_know(
-    device: GgmlDevice, kind: GpuKind, free: int, bandwidth: Bandwidth | None
+    device: DeviceReport, kind: GpuKind, free: int, bandwidth: Bandwidth | None
 ) -> None:
     (found,) = merge_gpus([device], [], MEMORY, BANDWIDTH)
     assert (found.gpu.kind, found.gpu.free_bytes, found.gpu.bandwidth) == (kind, free, bandwidth)
@@ -91,7 +92,7 @@ def test_the_card_tells_what_is_free_and_the_backend_how_much_there_is() -> None
 
 
 def test_of_a_macs_memory_the_backend_tells_the_limit_and_the_system_what_is_left() -> None:
-    device = GgmlDevice("MTL0", "Apple M5 Max", "MTL", "gpu", 44 * GIB, 44 * GIB)
+    device = DeviceReport("MTL0", "Apple M5 Max", "MTL", "gpu", 44 * GIB, 44 * GIB)
     card = Card(Vendor.APPLE, "Apple M5 Max", GpuKind.UNIFIED, 40 * GIB, 48 * GIB, nominal_name="Apple M5 Max 40-core")
     (usable,) = merge_gpus([device], [card], MEMORY, BANDWIDTH)
     (unusable,) = merge_gpus([], [card], MEMORY, BANDWIDTH)

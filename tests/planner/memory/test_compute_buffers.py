@@ -2,7 +2,7 @@
 
 import pytest
 
-from g4run.engine.parameters import KvType
+from g4run.kv_types import KvType
 from g4run.models.library import resolve
 from g4run.planner.memory.compute_buffers import ComputeLoad, ComputeRole, compute_bytes, output_bytes, rotation_bytes
 from tests.planner.shapes import real_architecture

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from g4run.engine.parameters import KvType
+from g4run.kv_types import KvType
 from g4run.planner.memory.kv_cache import Cells, CellWidths, cache_bytes, cells_of, kv_bytes, sum_widths
 from scripts.shapes.sizes import SHAPES
 from tests.planner.shapes import real_architecture

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from g4run.engine.parameters import KvType
 from g4run.hardware.machine import GpuKind, Platform
+from g4run.kv_types import KvType
 from g4run.planner.memory.compute_buffers import ComputeLoad, ComputeRole, compute_bytes
 from g4run.planner.memory.kv_cache import cache_bytes, cells_of, sum_widths
 from g4run.planner.memory.layer_split import CPU, assign_layers, usable_gpus

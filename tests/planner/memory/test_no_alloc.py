@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from g4run.engine.parameters import KvType
+from g4run.kv_types import KvType
 from tests.benchmarks.memory import compare, cpu_settings
 
 CASES = {"e2b": "Q4_0", "e4b": "Q4_K_M", "12b": "Q8_0", "26b": "Q4_K_M", "31b": "BF16"}

@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from g4run.engine.parameters import KvType
+from g4run.kv_types import KvType
 from g4run.models.catalog.catalog import read_catalog
 from g4run.models.names.parse import FamilyName, HubName, Size, parse_name
 from g4run.planner.placement import lacking_bytes, plan_model

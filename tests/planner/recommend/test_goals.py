@@ -1,6 +1,6 @@
 import pytest
 
-from g4run.engine.parameters import KvType
+from g4run.kv_types import KvType
 from g4run.planner.recommend.goals import (
     Attempt,
     Goal,

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from g4run.engine.parameters import KvType
 from g4run.hardware.machine import GpuKind, Machine
+from g4run.kv_types import KvType
 from g4run.planner.recommend.candidates import Candidate
 from g4run.planner.recommend.goals import Goal, Preference, RecommendRequest
 from g4run.planner.recommend.recommend import recommend

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from g4run.engine.parameters import KvType
+from g4run.kv_types import KvType
 from g4run.models.catalog.catalog import read_catalog
 from g4run.models.catalog.values import CatalogFile, Quality
 from g4run.models.names.parse import Size

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from g4run.engine.parameters import KvType
 from g4run.errors import DoesNotFit, UsageError
 from g4run.hardware.machine import GpuProcess, Machine
 from g4run.hardware.machine_json import parse_machine
 from g4run.hardware.memory import Memory
+from g4run.kv_types import KvType
 from g4run.models.catalog.catalog import read_catalog
 from g4run.models.names.parse import Size
 from g4run.models.quantizations import FileRole

@@ -1,9 +1,9 @@
 """Machines and plans put together by hand, for the rows of the calibration and for tests."""
 
-from g4run.engine.parameters import KvType
 from g4run.hardware.machine import Bandwidth, FigureSource, Gpu, GpuKind, Machine, Platform
 from g4run.hardware.memory import Memory
 from g4run.hardware.processors import Processors
+from g4run.kv_types import KvType
 from g4run.planner.speed.calibration import PROCESSOR_FLOPS
 from g4run.planner.speed.device_classes import DeviceClass
 from g4run.planner.speed.devices import speed_devices

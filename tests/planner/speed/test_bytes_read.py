@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from g4run.engine.parameters import KvType
+from g4run.kv_types import KvType
 from g4run.planner.speed.bytes_read import (
     Reads,
     SplitReads,

@@ -57,7 +57,7 @@ def test_gpus_are_known_by_name_and_kind(name: str, kind: GpuKind, expected: Dev
 
 
 def test_of_the_gpus_in_the_table_only_intels_are_not_calibrated() -> None:
-    known = tomllib.loads((ROOT / "g4run" / "hardware" / "gpu_table.toml").read_text("utf-8"))["gpus"]
+    known = tomllib.loads((ROOT / "g4run" / "hardware" / "gpus" / "gpu_table.toml").read_text("utf-8"))["gpus"]
     names = [gpu["name"] for gpu in known if gpu.get("kind", "discrete") == "discrete"]
     others = [name for name in names if class_of_gpu(make_gpu(name)) is DeviceClass.OTHER_GPU]
     assert len(names) > 100

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from g4run.engine.parameters import KvType
 from g4run.hardware.machine import FigureSource, Gpu, GpuKind, Machine
+from g4run.kv_types import KvType
 from g4run.planner.speed.measured import MeasuredSpeed, machine_id_of, model_digest_of, settings_key_of
 from g4run.planner.speed.speed import estimate_speed
 from g4run.planner.values import DeviceLedger, Ledger, Plan, SpeedRange, SpeedSource

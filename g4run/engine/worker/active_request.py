@@ -1,4 +1,4 @@
-"""A request that is served: its place in the scheduler, its sampler, and what is told of it at its end."""
+"""A request in progress: its scheduler entry, its sampler, and the statistics reported when it ends."""
 
 import time
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from g4run.engine.worker.request import Request
 
 
 @dataclass(slots=True)
-class Served:
-    """What is kept of a request beside its place in the scheduler; times are seconds of the monotonic clock."""
+class ActiveRequest:
+    """The generator's state of one request; times are seconds of the monotonic clock."""
 
     submit: Submit
     request: Request
@@ -22,12 +22,12 @@ class Served:
     accepted: int = 0
 
     def note_token(self) -> None:
-        """A token was drawn."""
+        """Record the time of a drawn token."""
         self.last_token = time.monotonic()
         self.first_token = self.first_token or self.last_token
 
-    def finished(self, reason: str, draft_gain: float) -> Finished:
-        """The report of its end."""
+    def finished_report(self, reason: str, draft_gain: float) -> Finished:
+        """Return the final report."""
         request, has_tokens = self.request, self.first_token > 0
         return Finished(
             request_id=request.request_id,
@@ -46,7 +46,7 @@ class Served:
 
 
 def make_request(command: Submit) -> Request:
-    """A command as the scheduler takes it; its deadline begins to run."""
+    """Return the scheduler's request for a command; its deadline starts now."""
     parameters, length = command.parameters, len(command.tokens)
     seconds = parameters.deadline_seconds
     return Request(

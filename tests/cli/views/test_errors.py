@@ -2,7 +2,7 @@
 
 import pytest
 
-from g4run.cli.views.pointers import render_pointer
+from g4run.cli.views.errors import render_pointer
 from g4run.cli.views.tables import display_width
 from g4run.errors import Pointer
 

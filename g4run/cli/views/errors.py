@@ -1,11 +1,28 @@
-"""The place in what was typed that a failure is about: the text on one line, a mark below it on the next."""
+"""Failures as text, with a mark below the place in the input that they are about, and as JSON."""
+
+from dataclasses import asdict
 
 from g4run.cli.views.tables import display_width
-from g4run.errors import Pointer
+from g4run.errors import G4RunError, Pointer
 
 _INDENT = "    "
 _CUT = "…"
 _LEAST_WIDTH = 12  # columns; a window that is smaller shows nothing
+
+
+def render_error(error: G4RunError, width: int | None = None) -> str:
+    """Write a failure as one sentence, the place it is about with a mark below, and the hint on a line of its own."""
+    hint = f"Hint: {error.hint}\n" if error.hint else ""
+    place = render_pointer(error.pointer, width) if error.pointer else ""
+    return f"Error: {error.message}\n{place}{hint}"
+
+
+def error_value(error: G4RunError) -> dict[str, object]:
+    """Give a failure as the object that stands in the answer's place."""
+    value: dict[str, object] = {"code": error.code, "message": error.message, "hint": error.hint}
+    if error.pointer is not None:
+        value["pointer"] = asdict(error.pointer)
+    return {"error": value}
 
 
 def render_pointer(pointer: Pointer, width: int | None) -> str:

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from g4run.cli.terminal.hashing import HashProgress
+from g4run.cli.terminal.status_line import HashProgress
 from tests.fakes.streams import RecordedOutput
 
 PATH = Path("/cache/gemma.gguf")

@@ -1,0 +1,141 @@
+"""The process that `inspect_engine` starts: prints what ggml's backends find, as one line of JSON.
+
+It loads ggml's library alone, without llama.cpp's bindings and numpy, which would take ten times as long.
+"""
+
+import ctypes
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from g4run.engine.llama import amx
+from g4run.engine.standard_streams import take_standard_streams
+
+_KINDS: Final = {1: "gpu", 2: "igpu"}  # ggml-backend.h: enum ggml_backend_dev_type; 0 is the CPU, 3 its accelerators
+_SUFFIXES: Final = {"win32": (".dll",), "darwin": (".dylib", ".so")}
+
+
+class _Properties(ctypes.Structure):
+    """struct ggml_backend_dev_props of ggml-backend.h, with room for capabilities that a release may add."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("description", ctypes.c_char_p),
+        ("memory_free", ctypes.c_size_t),
+        ("memory_total", ctypes.c_size_t),
+        ("type", ctypes.c_int),
+        ("device_id", ctypes.c_char_p),
+        ("capabilities", ctypes.c_bool * 64),
+    )
+
+
+def load_library(environment: Mapping[str, str] = os.environ) -> ctypes.CDLL:
+    """ggml's library with all its backends, from where the bindings would load llama.cpp's. Raises OSError."""
+    directory = _library_directory(environment)
+    if sys.platform == "win32":
+        _add_dll_directories(directory, environment)
+    suffixes = _SUFFIXES.get(sys.platform, (".so",))
+    names = [f"{prefix}ggml{suffix}" for suffix in suffixes for prefix in ("lib", "")]
+    path = next((directory / name for name in names if (directory / name).exists()), None)
+    if path is None:
+        raise OSError(f"no ggml library in {directory}")
+    library = ctypes.CDLL(str(path))
+    library.ggml_backend_load_all()  # backends in files of their own, if it was built so
+    return library
+
+
+def _library_directory(environment: Mapping[str, str]) -> Path:
+    """llama_cpp/llama_cpp.py: LLAMA_CPP_LIB_PATH, else `lib` in the package, which is found and not imported."""
+    given = environment.get("LLAMA_CPP_LIB_PATH")
+    found = None if given else importlib.util.find_spec("llama_cpp")
+    if found is not None and found.origin is not None:
+        return Path(found.origin).parent / "lib"
+    return Path(given or os.devnull)
+
+
+def _add_dll_directories(directory: Path, environment: Mapping[str, str]) -> None:
+    """llama_cpp/_ctypes_extensions.py: where the libraries of CUDA and HIP lie on Windows."""
+    if sys.platform == "win32":
+        toolkits = [environment[name] for name in ("CUDA_PATH", "HIP_PATH") if environment.get(name)]
+        places = [directory, *(Path(kit) / name for kit in toolkits for name in ("bin", "lib"))]
+        for place in places:
+            if place.is_dir():
+                os.add_dll_directory(str(place))
+
+
+def backends_of(library: ctypes.CDLL) -> list[str]:
+    """Names of the backends that a loaded library has registered."""
+    library.ggml_backend_reg_get.restype = ctypes.c_void_p
+    library.ggml_backend_reg_count.restype = ctypes.c_size_t
+    library.ggml_backend_reg_get.argtypes = (ctypes.c_size_t,)
+    library.ggml_backend_reg_name.argtypes = (ctypes.c_void_p,)
+    library.ggml_backend_reg_name.restype = ctypes.c_char_p
+    registered = range(library.ggml_backend_reg_count())
+    return [_text(library.ggml_backend_reg_name(library.ggml_backend_reg_get(index))) for index in registered]
+
+
+def devices_of(library: ctypes.CDLL) -> Iterator[dict[str, str | int]]:
+    """The GPUs that it finds, with the fields of a DeviceReport."""
+    library.ggml_backend_dev_count.restype = ctypes.c_size_t
+    library.ggml_backend_dev_get.argtypes = (ctypes.c_size_t,)
+    library.ggml_backend_dev_get.restype = library.ggml_backend_dev_backend_reg.restype = ctypes.c_void_p
+    library.ggml_backend_dev_backend_reg.argtypes = (ctypes.c_void_p,)
+    library.ggml_backend_dev_type.argtypes = (ctypes.c_void_p,)
+    library.ggml_backend_dev_get_props.argtypes = (ctypes.c_void_p, ctypes.POINTER(_Properties))
+    library.ggml_backend_dev_get_props.restype = None
+    for index in range(library.ggml_backend_dev_count()):
+        device = library.ggml_backend_dev_get(index)
+        kind = _KINDS.get(library.ggml_backend_dev_type(device))
+        if kind is not None:
+            properties = _Properties()
+            library.ggml_backend_dev_get_props(device, ctypes.byref(properties))
+            backend = library.ggml_backend_reg_name(library.ggml_backend_dev_backend_reg(device))
+            yield _describe_device(properties, kind, _text(backend))
+
+
+def _describe_device(properties: _Properties, kind: str, backend: str) -> dict[str, str | int]:
+    return {
+        "name": _text(properties.name),
+        "description": _text(properties.description),
+        "backend": backend,
+        "kind": kind,
+        "total_bytes": properties.memory_total,
+        "free_bytes": properties.memory_free,
+        "pci_address": _text(properties.device_id).lower(),
+    }
+
+
+def _text(value: bytes | None) -> str:
+    return (value or b"").decode("utf-8", "replace")
+
+
+def main() -> None:
+    """Print the report; where there is AMX, print it again once AMX has proved not to crash."""
+    _, output = take_standard_streams()
+    try:
+        library = load_library()
+    except OSError as error:
+        sys.exit(str(error))
+    report = {"backends": backends_of(library), "devices": list(devices_of(library))}
+    with output:
+        output.write(json.dumps(report).encode() + b"\n")
+        output.flush()
+        if amx.is_listed(library) and _survives_amx():
+            output.write(json.dumps(report | {"has_amx": True}).encode() + b"\n")
+
+
+def _survives_amx() -> bool:
+    """False, or the end of this process, where AMX is broken; only builds by GCC are."""
+    if sys.platform != "linux":
+        return True
+    from g4run.engine.probe.amx_trial import decodes_rightly  # noqa: PLC0415 - imports the bindings and numpy
+
+    return decodes_rightly()
+
+
+if __name__ == "__main__":
+    main()
