@@ -47,7 +47,7 @@ def refresh_catalog(data_directory: Path, list_repository: Callable[[str], Remot
     kept = before | answers
     path = data_directory / FILE_NAME
     overlay = Overlay(now, tuple(kept[name] for name in names if name in kept))
-    write_atomically(path, render_overlay(overlay).encode())
+    write_atomically(path, render_overlay(overlay))
     return RefreshReport(
         path=path,
         refreshed_at=now,

@@ -32,6 +32,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, but
 
 from g4run import __version__
 from g4run.errors import AccessDenied, G4RunError, ModelNotFound, Offline, UsageError
+from g4run.models.digest import is_sha256
 from g4run.models.download.retry_policy import AttemptFailed, Retries, RetryPolicy
 from g4run.models.hub.errors import (
     Subject,
@@ -202,7 +203,7 @@ def _read_file(sibling: RepoSibling, subject: Subject) -> RemoteFile:
     sha256 = sibling.lfs.sha256 if sibling.lfs else None
     if not isinstance(path, str) or not isinstance(size, int | None) or not isinstance(sha256, str | None):
         raise not_the_hub(subject)
-    return RemoteFile(path, size, sha256 if sha256 and is_etag(sha256) else None)
+    return RemoteFile(path, size, sha256 if sha256 and is_sha256(sha256) else None)
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from g4run.models.digest import Sha256
 from g4run.models.quantizations import FileRole
 
 ID_LENGTH = 12  # hexadecimal digits
@@ -39,7 +40,7 @@ class StoredFile:
     role: FileRole
     path: Path
     size_bytes: Annotated[int, Meta(ge=0)]
-    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")] | None
+    sha256: Sha256 | None
     origin: Origin
     repository: str | None = None
     commit: str | None = None
