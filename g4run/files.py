@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import os
-import secrets
 import shutil
 import sys
 import time
@@ -24,7 +23,7 @@ Result = TypeVar("Result")
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that no reader sees half of it, not even after kill -9. Raises DiskFull, NotWritable."""
-    temporary = path.parent / f".{os.getpid()}-{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"  # no other writer's name
+    temporary = path.parent / f".{os.getpid()}-{os.urandom(8).hex()}{TEMPORARY_SUFFIX}"  # no other writer's name
     with explained(path, DATA):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -42,12 +42,12 @@ from g4run.models.hub.errors import (
     find_cause,
     not_the_hub,
     retry_after_seconds,
-    suggest,
 )
 from g4run.models.hub_cache.cache import is_commit
 from g4run.models.hub_cache.layout import is_etag
 from g4run.models.remote_files import Link, RemoteFile, RemoteRepository
 from g4run.settings import Settings
+from g4run.suggestions import did_you_mean, find_similar
 
 POLICY = RetryPolicy(longest_pause_seconds=8.0, longest_wait_seconds=25.0, total_seconds=25.0)
 _LIBRARY = "g4run"
@@ -126,10 +126,10 @@ class Hub:
             listing = self.list_repository(subject.repository, subject.revision)
         except G4RunError:
             return error
-        near = suggest(subject.path, (file.path for file in listing.files))
+        near = find_similar(subject.path, (file.path for file in listing.files))
         if listing.find(subject.path) or not near:
             return error
-        return ModelNotFound(error.message, f"did you mean {' or '.join(near)}?")
+        return ModelNotFound(error.message, did_you_mean(near))
 
     def _retried(self, ask: Callable[[], T]) -> T:
         """What `ask` returns, which is tried again after failures that may pass. Raises the last failure."""
