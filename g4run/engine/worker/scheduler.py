@@ -190,7 +190,7 @@ class Scheduler:
         needed = [(each.sequence, len(each.tokens)) for each in self._running if each.sequence is not None]
         shared = [(reuse.live, reuse.length)] if reuse.live is not None else []
         taken_over = reuse.length if shared else 0
-        cells = self._cache.occupied((*needed, *shared)) + len(request.tokens) - taken_over
+        cells = self._cache.occupied_cells((*needed, *shared)) + len(request.tokens) - taken_over
         headroom = min(_HEADROOM * (len(self._running) + 1), self._context_length // 8)
         return cells + max(1, headroom) <= self._context_length
 

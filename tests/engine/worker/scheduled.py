@@ -55,10 +55,10 @@ class Run:
             self.model.truncate(part.sequence_id, taken.computed)
 
     def check(self) -> None:
-        counted = self.cache.occupied((each, each.computed) for each in self.cache.sequences)
+        counted = self.cache.occupied_cells((each, each.computed) for each in self.cache.sequences)
         assert counted == len(self.model.base.cells) <= self.setup.cells
         assert self.cache.checkpoint_bytes <= self.setup.checkpoint_bytes
-        assert self.cache.ram.size_bytes <= self.setup.ram_cache_bytes
+        assert self.cache.host_cache.size_bytes <= self.setup.ram_cache_bytes
 
     def finish(self) -> None:
         for _ in range(2000):

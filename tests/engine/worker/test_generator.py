@@ -223,15 +223,15 @@ def test_a_conversation_goes_on_from_disk_at_once(
 
 def test_what_cannot_be_saved_or_restored_is_told(open_engine: Open, prompt: list[int], tmp_path: Path) -> None:
     engine = open_engine()
-    with pytest.raises(SavedStateRefused, match="nothing of this conversation is computed"):
+    with pytest.raises(SavedStateRefused, match="no part of this conversation is cached"):
         engine.save(prompt, tmp_path / "saved", "digest")
     generate(engine, prompt, greedy())
-    with pytest.raises(SavedStateRefused, match="cannot be written: no such file or directory"):
+    with pytest.raises(SavedStateRefused, match=r"^cannot write .*saved: no such file or directory"):
         engine.save(prompt, tmp_path / "nowhere" / "saved", "digest")
-    with pytest.raises(SavedStateRefused, match="cannot be read: no such file or directory"):
+    with pytest.raises(SavedStateRefused, match=r"^cannot read .*saved: no such file or directory"):
         engine.restore(tmp_path / "saved", "digest")
     engine.save(prompt, tmp_path / "saved", "digest")
-    with pytest.raises(SavedStateRefused, match="model digest digest, not another"):
+    with pytest.raises(SavedStateRefused, match="model digest is digest, not another"):
         engine.restore(tmp_path / "saved", "another")
 
 
