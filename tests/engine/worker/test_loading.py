@@ -65,11 +65,10 @@ def test_a_worker_that_hangs_while_loading_is_killed_and_reported(tmp_path: Path
         engine.load()
     stopper.join()
     assert re.fullmatch(
-        r"the engine was ended: it made no progress for \d seconds while it loaded the model", caught.value.message
+        r"the engine was ended: it made no progress for \d seconds while loading the model", caught.value.message
     )
     assert caught.value.hint == (
-        "try again; if it hangs again, it is the disk with the model or the GPU's driver that does not answer: "
-        f"see {engine.log_path}"
+        f"try again; if it hangs again, the model's disk or the GPU driver is not responding: see {engine.log_path}"
     )
     assert not psutil.pid_exists(workers[0])
 
@@ -81,8 +80,8 @@ def test_the_loading_timeout_covers_reading_all_files_from_the_slowest_disk(tmp_
             file.truncate(size * 10**6)  # a sparse file: it takes no disk space
     first = LoadParameters(os.fsencode(tmp_path / "m-00001-of-00004.gguf"), context_length=256, threads=1)
     drafter = os.fsencode(tmp_path / "drafter.gguf")
-    assert client._slowest_reading(first) == 3.0  # the third part is missing and does not count
-    assert client._slowest_reading(replace(first, drafter_path=drafter)) == 3.1
+    assert client._max_loading_seconds(first) == 3.0  # the third part is missing and does not count
+    assert client._max_loading_seconds(replace(first, drafter_path=drafter)) == 3.1
 
 
 def test_a_refusal_by_llama_cpp_is_reported_in_its_words(tmp_path: Path) -> None:
@@ -90,7 +89,7 @@ def test_a_refusal_by_llama_cpp_is_reported_in_its_words(tmp_path: Path) -> None
     engine = Engine(LoadParameters(os.fsencode(path), context_length=256, threads=1), tmp_path)
     with pytest.raises(LoadFailed) as caught:
         engine.load()
-    assert caught.value.message == "llama.cpp did not load the model: tensor 'blk.0.attn_q.weight' not found"
+    assert caught.value.message == "llama.cpp could not load the model: tensor 'blk.0.attn_q.weight' not found"
     assert caught.value.hint.startswith(f"see {tmp_path}")
 
 
