@@ -1,24 +1,24 @@
-"""Every failure that a person can cause or meet.
+"""Every failure that users can cause or meet.
 
     G4RunError              1  500  anything below
     ├── UsageError          2  400  an argument or an input file is not valid
     ├── ModelNotFound       3  404  no such name, no such file
-    ├── InvalidModelFile    1  400  a file is there, but is not a model that this engine loads
-    ├── DamagedRecord       1  500  what the store wrote about a model cannot be read
-    ├── DigestMismatch      1  502  a file's bytes are not the ones that were announced
-    ├── DiskFull            1  507  the file system has no room for what was asked
+    ├── InvalidModelFile    1  400  the file exists, but the engine cannot load it
+    ├── DamagedRecord       1  500  the store's record of a model cannot be read
+    ├── DigestMismatch      1  502  a file's size or sha256 is not the expected one
+    ├── DiskFull            1  507  the file system has no room left
     ├── NotWritable         1  500  a directory or a file cannot be written
-    ├── DoesNotFit          4  400  memory, or the context, is too small for what was asked
-    ├── NetworkError        5  502  the Hub cannot be reached, or does not answer as it should
-    │   ├── AccessDenied    5  403  the Hub wants a token, or a licence accepted
-    │   └── Offline         5  503  offline mode is on, and the network would be needed
+    ├── DoesNotFit          4  400  the memory or the context is too small
+    ├── NetworkError        5  502  the Hub cannot be reached, or its response is not valid
+    │   ├── AccessDenied    5  403  the Hub requires a token or an accepted license
+    │   └── Offline         5  503  offline mode is on, but the network is needed
     ├── LoadFailed          1  500  llama.cpp refused to load the model
-    ├── WorkerDied          1  500  the engine's process ended in the middle of its work
-    ├── EngineBusy          1  503  as many requests wait as may
+    ├── WorkerDied          1  500  the engine's process died while it was working
+    ├── EngineBusy          1  503  the engine's queue is full
     ├── SavedStateRefused   1  400  a saved sequence is damaged, or belongs to another model
-    └── Interrupted       130  499  the person stopped it
+    └── Interrupted       130  499  the user stopped it
 
-The columns are exit code and HTTP status. Everything else that is raised is a bug, and escapes.
+The columns are the exit code and the HTTP status. Any other exception is a bug and is not caught.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """The place in a text that a person typed, `text[start:end]`, that an error is about."""
+    """The part of the user's input, `text[start:end]`, that an error is about."""
 
     text: str
     start: int
@@ -35,9 +35,9 @@ class Pointer:
 
 
 class G4RunError(Exception):
-    """A failure with one sentence for the person, and a hint that can be typed or done.
+    """A failure with a one-sentence message and a hint to follow.
 
-    `message` is one sentence without a full stop; `hint` names the next step, or is empty; `pointer` shows the place.
+    `message` is one sentence without a period; `hint` names the next step, or is empty; `pointer` marks the place.
     """
 
     code: ClassVar[str] = "failure"
@@ -68,40 +68,40 @@ class ModelNotFound(G4RunError):
 
 
 class InvalidModelFile(G4RunError):
-    """The file is there, but is not a GGUF file of a model that this engine loads."""
+    """The file exists, but is not a GGUF file that the engine can load."""
 
     code = "invalid_model_file"
     http_status = 400
 
 
 class DamagedRecord(G4RunError):
-    """What the store wrote about a model cannot be read, or was written by a newer version."""
+    """The store's record of a model cannot be read, or was written by a newer version."""
 
     code = "damaged_record"
 
 
 class DigestMismatch(G4RunError):
-    """A file's bytes are not the ones that were announced: its size or its sha256 differs."""
+    """A file's size or sha256 is not the one that the Hub or the catalog announced."""
 
     code = "digest_mismatch"
     http_status = 502
 
 
 class DiskFull(G4RunError):
-    """The file system has no room for what was asked."""
+    """The file system has no room left."""
 
     code = "disk_full"
     http_status = 507
 
 
 class NotWritable(G4RunError):
-    """A directory or a file cannot be written: its permissions, or a read-only file system."""
+    """A file or directory cannot be written, because of its permissions or a read-only file system."""
 
     code = "not_writable"
 
 
 class DoesNotFit(G4RunError):
-    """Memory, or the context, is too small for what was asked."""
+    """The memory or the context is too small."""
 
     code = "does_not_fit"
     exit_code = 4
@@ -109,7 +109,7 @@ class DoesNotFit(G4RunError):
 
 
 class NetworkError(G4RunError):
-    """The Hub cannot be reached, or does not answer as it should."""
+    """The Hub cannot be reached, or its response is not valid."""
 
     code = "network"
     exit_code = 5
@@ -117,47 +117,47 @@ class NetworkError(G4RunError):
 
 
 class AccessDenied(NetworkError):
-    """The Hub wants a token, a better one, or a licence accepted."""
+    """The Hub requires a token, a token with more rights, or an accepted license."""
 
     code = "access_denied"
     http_status = 403
 
 
 class Offline(NetworkError):
-    """Offline mode is on, and the network would be needed."""
+    """Offline mode is on, but the network is needed."""
 
     code = "offline"
     http_status = 503
 
 
 class LoadFailed(G4RunError):
-    """llama.cpp refused to load the model; the message carries its reason."""
+    """llama.cpp refused to load the model; the message gives its reason."""
 
     code = "load_failed"
 
 
 class WorkerDied(G4RunError):
-    """The engine's process ended in the middle of its work."""
+    """The engine's process died while it was working."""
 
     code = "worker_died"
 
 
 class EngineBusy(G4RunError):
-    """As many requests wait for the engine as may."""
+    """The engine's queue is full."""
 
     code = "busy"
     http_status = 503
 
 
 class SavedStateRefused(G4RunError):
-    """A saved sequence cannot be used: its file is damaged, is none, or belongs to another model or other settings."""
+    """A saved sequence is damaged, or belongs to another model or other settings."""
 
     code = "saved_state_refused"
     http_status = 400
 
 
 class Interrupted(G4RunError):
-    """The person stopped the work."""
+    """The user stopped the work."""
 
     code = "interrupted"
     exit_code = 130

@@ -1,4 +1,4 @@
-"""What the environment says: directories and overrides, read once into a frozen Settings."""
+"""Settings from the environment: directories and overrides, read once."""
 
 import os
 from collections.abc import Mapping
@@ -32,14 +32,14 @@ _LONGEST_CONTEXT = 2**31 - 1  # llama.cpp counts in 32-bit signed integers
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Directories that g4run may write to, and overrides; `None` leaves the choice to the program."""
+    """Directories that g4run uses, and overrides; with `None` the program chooses."""
 
     data_directory: Path
     log_directory: Path
     threads: int | None = None
     context_length: int | None = None
     colour: bool = True
-    home_directory: Path = Path()  # of the person, where other programs keep their models
+    home_directory: Path = Path()  # where other programs keep their models
     hub_cache: Path = Path()  # the Hugging Face cache: models--USER--REPOSITORY directories
     hub_endpoint: str = DEFAULT_ENDPOINT
     is_offline: bool = False
@@ -47,7 +47,7 @@ class Settings:
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Settings from environment variables; directories are named, not made. Raises UsageError."""
+    """Read settings from environment variables, without creating directories. Raises UsageError."""
     data_directory, log_directory = _find_directories(environment.get("G4RUN_HOME"))
     home = _home_directory(environment)
     ollama = environment.get("OLLAMA_MODELS")
@@ -66,7 +66,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
 
 
 def _home_directory(environment: Mapping[str, str]) -> Path:
-    """The person's home; where nobody knows it, a place in which nothing will be found."""
+    """Return the user's home directory, or an empty place if the system does not know it."""
     given = environment.get("HOME") or environment.get("USERPROFILE")
     if given:
         return Path(given)
@@ -77,7 +77,7 @@ def _home_directory(environment: Mapping[str, str]) -> Path:
 
 
 def _hub_cache(environment: Mapping[str, str], home: Path) -> Path:
-    """Where huggingface_hub's own constants.py would put it."""
+    """Return the directory that huggingface_hub's constants.py would choose."""
     cache = environment.get("HF_HUB_CACHE") or environment.get("HUGGINGFACE_HUB_CACHE")
     if cache:
         return _expand(cache, environment, home)
@@ -89,7 +89,7 @@ def _hub_cache(environment: Mapping[str, str], home: Path) -> Path:
 
 
 def _expand(text: str, environment: Mapping[str, str], home: Path) -> Path:
-    """A leading ~ and $VARIABLES, as huggingface_hub expands them."""
+    """Expand a leading ~ and $VARIABLES as huggingface_hub does."""
     text = Template(text).safe_substitute(environment)
     return home / text[2:] if text.startswith("~/") else home if text == "~" else Path(text)
 
@@ -101,15 +101,15 @@ def _is_true(text: str | None) -> bool:
 def _find_directories(home: str | None) -> tuple[Path, Path]:
     try:
         return _directories(Path(home).expanduser() if home else None)
-    except RuntimeError:  # of pathlib and of platformdirs, both for a home directory that nobody knows
-        missing = f"G4RUN_HOME names no home directory: {home}" if home else "this user has no home directory"
-        raise UsageError(missing, "set G4RUN_HOME to the full path of a directory that can be written") from None
+    except RuntimeError:  # from pathlib and platformdirs, if the system does not know the home directory
+        missing = f"the home directory in G4RUN_HOME is unknown: {home}" if home else "this user has no home directory"
+        raise UsageError(missing, "set G4RUN_HOME to the full path of a writable directory") from None
 
 
 def _directories(home: Path | None) -> tuple[Path, Path]:
     if home is not None:
         return home, home / "logs"
-    import platformdirs  # noqa: PLC0415 - 10 ms that --help and --version need not pay
+    import platformdirs  # noqa: PLC0415 - takes 10 ms, which --help and --version do not need
 
     return (
         Path(platformdirs.user_data_dir("g4run", appauthor=False)),

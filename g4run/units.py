@@ -1,4 +1,4 @@
-"""Bytes, tokens and seconds as text, and bytes out of it. GB is 10^9 bytes, GiB is 2^30."""
+"""Format bytes, counts, durations and speeds, and parse sizes. GB is 10^9 bytes, GiB is 2^30."""
 
 import re
 
@@ -6,7 +6,7 @@ _MOST_BYTES = 2**50
 
 
 def render_bytes(size_bytes: float) -> str:
-    """Decimal size with one digit, as file managers and the Hub show it: 3106738272 -> '3.1 GB'."""
+    """Render a size in decimal units, as file managers and the Hub do: 3106738272 -> '3.1 GB'."""
     for unit, factor in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if size_bytes >= factor:
             return f"{size_bytes / factor:.1f} {unit}"
@@ -14,7 +14,7 @@ def render_bytes(size_bytes: float) -> str:
 
 
 def render_seconds(seconds: float) -> str:
-    """Duration in the unit that suits it: 0.13 -> '130ms', 4.2 -> '4.20s', 75 -> '1m15s'."""
+    """Render a duration in a suitable unit: 0.13 -> '130ms', 4.2 -> '4.20s', 75 -> '1m15s'."""
     if seconds < 1:
         return f"{seconds * 1000:.0f}ms"
     if seconds < 60:
@@ -24,17 +24,17 @@ def render_seconds(seconds: float) -> str:
 
 
 def render_count(count: int) -> str:
-    """Large count with a thousands separator: 131072 -> '131,072'."""
+    """Render a count with thousands separators: 131072 -> '131,072'."""
     return f"{count:,}"
 
 
 def render_rate(tokens_per_second: float) -> str:
-    """Speed with two digits after the point: 20.128 -> '20.13 tokens/s'."""
+    """Render a speed with two decimals: 20.128 -> '20.13 tokens/s'."""
     return f"{tokens_per_second:.2f} tokens/s"
 
 
 def parse_bytes(text: str) -> int:
-    """An amount of memory as people type it: 12GB (10^9), 12GiB (2^30), 512MB, 1.5TB. Raises ValueError."""
+    """Parse an amount of memory: 12GB (10^9), 12GiB (2^30), 512MB, 1.5TB. Raises ValueError."""
     match = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*([kmgt])(i?)b?\s*", text, re.IGNORECASE | re.ASCII)
     size = 0.0
     if match is not None:

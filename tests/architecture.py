@@ -15,7 +15,7 @@ UNCHECKED = "an import that cannot be checked"
 
 # From the bottom up; names on the same line do not import each other.
 LAYERS = (
-    {"__version__", "errors", "units", "kv_types", "data"},
+    {"__version__", "errors", "units", "kv_types", "suggestions", "data"},
     {"settings", "disk"},
     {"files"},
     {"chat", "engine"},

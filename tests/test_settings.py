@@ -69,5 +69,5 @@ def test_more_than_llama_cpp_counts_is_refused(name: str, most: int, text: str) 
 
 
 def test_a_home_of_nobody_is_refused() -> None:
-    with pytest.raises(UsageError, match="G4RUN_HOME names no home directory: ~nobody-of-that-name"):
+    with pytest.raises(UsageError, match="the home directory in G4RUN_HOME is unknown: ~nobody-of-that-name"):
         read_settings({"G4RUN_HOME": "~nobody-of-that-name"})

@@ -7,7 +7,6 @@ from g4run.kv_types import KvType
 
 MAX_LOGPROBS = 20  # the limit of OpenAI's API
 MAX_BIAS = 1e6  # logits are at most 30; the sum must stay finite in float32
-MAX_DRAFT_TOKENS = 8  # each needs a row of logits: 1 MiB at 262,144 tokens
 MAX_COUNT = 2**31 - 1  # llama.cpp counts in 32-bit signed integers
 
 SAMPLING_RANGES = {  # outside these, llama.cpp fails an assertion, overflows, or treats the filter as off
@@ -28,11 +27,6 @@ SAMPLING_RANGES = {  # outside these, llama.cpp fails an assertion, overflows, o
     "xtc_probability": (0, 1),
     "xtc_threshold": (0, 1),
 }
-
-
-def max_outputs(sequences: int, micro_batch: int) -> int:
-    """Return how many tokens of a decode call may need logits: one per sequence, or a draft and the newest."""
-    return max(sequences, min(1 + MAX_DRAFT_TOKENS, micro_batch))
 
 
 @dataclass(frozen=True, slots=True)

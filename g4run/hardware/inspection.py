@@ -23,6 +23,7 @@ from g4run.settings import Settings
 
 FindBandwidth: TypeAlias = Callable[[Processors, Memory], Bandwidth]
 
+_ASSUMED: Final = Bandwidth(1.0, FigureSource.ASSUMED)
 _SILENT: Final = Build(
     (),
     "llama.cpp does not say what it can use: it crashes or hangs as it starts, and this shows where",
@@ -37,12 +38,16 @@ def inspect_machine(settings: Settings, *, measure: bool = False) -> Machine:
     return inspect_system(local_system(), inspect_engine(), directories=directories, find_bandwidth=find)
 
 
+def inspect_unmeasured() -> Machine:
+    """This machine for questions of memory alone: its bandwidth is assumed, as measuring it takes half a second."""
+    return inspect_system(local_system(), inspect_engine(), find_bandwidth=lambda *_: _ASSUMED)
+
+
 def inspect_without_gpus() -> Machine:
     """This machine for a model so small that it needs neither GPU nor AMX: the engine is not asked."""
     system = local_system()
     processors, memory = _inspect_processors_and_memory(system)
-    bandwidth = Bandwidth(1.0, FigureSource.ASSUMED)
-    return Machine(system.platform, processors.without_amx(), memory, bandwidth)
+    return Machine(system.platform, processors.without_amx(), memory, _ASSUMED)
 
 
 def inspect_system(

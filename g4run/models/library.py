@@ -1,6 +1,5 @@
 """From the name of a model to its files: found, read, and known to be ones that this engine loads."""
 
-import difflib
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +15,10 @@ from g4run.models.hub_cache.cache import file_size
 from g4run.models.names.parse import DEMO, DemoName, FamilyName, HubName, OwnName, PathName, parse_name, suggest_names
 from g4run.models.store.store import Record, Store
 from g4run.settings import Settings, read_settings
+from g4run.suggestions import MOST_SUGGESTIONS, did_you_mean, find_similar
 from g4run.units import render_bytes
 
 DEMO_PATH = Path(__file__).parent.parent / "data" / "demo.gguf"
-MAX_SUGGESTIONS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +68,10 @@ class Library:
         record = self.store.find(name.text)
         if record is not None or isinstance(name, OwnName):
             return record
-        wanted = self._catalog_place(name)
+        wanted = self._hub_place(name)
         if wanted is None:
             return None
-        return next((found for found in self.store.records() if _place_of(found) == wanted), None)
+        return next((found for found in self.store.records() if _is_from(found, wanted)), None)
 
     def stored(self, name: str) -> Record:
         """What the store has under a name as a person types it. Raises ModelNotFound."""
@@ -84,23 +83,12 @@ class Library:
             raise self._missing(name, parsed)
         return record
 
-    def _catalog_place(self, name: FamilyName | HubName) -> tuple[str, str] | None:
-        """Repository and path of a name that the catalog knows, in lower case."""
-        if isinstance(name, FamilyName):
-            entry = self.catalog.resolve(name)
-        elif name.file is not None:
-            return name.repository.lower(), name.file.lower()
-        elif name.quantization is not None:
-            found = self.catalog.find_quantization(name.repository, name.quantization)
-            if found is None:
-                return None
-            entry = found
-        else:
-            default = self.catalog.find_default(name.repository)
-            if default is None:
-                return None
-            entry = default
-        return entry.repository.lower(), entry.path.lower()
+    def _hub_place(self, name: FamilyName | HubName) -> tuple[str, str] | None:
+        """Repository and path that a name says, or that the catalog knows for it."""
+        if isinstance(name, HubName) and name.file is not None:
+            return name.repository, name.file
+        file = self.catalog.find(name)
+        return None if file is None else (file.repository, file.path)
 
     def _missing(self, typed: str, name: FamilyName | HubName | OwnName) -> ModelNotFound:
         if isinstance(name, OwnName):
@@ -116,9 +104,7 @@ class Library:
         if typed in _file_names(Path()):
             return ModelNotFound(f"there is no model named {typed}", f"for the file of that name, write ./{typed}")
         near = suggest_names(typed, [record.name for record in self.store.records()])
-        hint = (
-            f"did you mean {' or '.join(near)}?" if near else "`g4run list` and `g4run list --available` show the names"
-        )
+        hint = did_you_mean(near, "`g4run list` and `g4run list --available` show the names")
         return ModelNotFound(f"there is no model named {typed}", hint, pointer=Pointer(typed, 0, len(typed)))
 
 
@@ -168,11 +154,9 @@ def expand_path(name: str) -> Path:
         raise ModelNotFound(f"there is no such home directory: {name}", "write the path without ~") from None
 
 
-def _place_of(record: Record) -> tuple[str, str] | None:
-    file = record.model_files[0] if record.model_files else None
-    if file is None or file.repository is None or file.repository_path is None:
-        return None
-    return file.repository.lower(), file.repository_path.lower()
+def _is_from(record: Record, place: tuple[str, str]) -> bool:
+    found = record.model_files[0].hub_place
+    return found is not None and [part.lower() for part in found] == [part.lower() for part in place]
 
 
 def _check_regular_file(path: Path) -> None:
@@ -198,10 +182,8 @@ def _missing(path: Path) -> ModelNotFound:
     if not path.parent.is_dir():
         return ModelNotFound(f"there is no file {path}, nor the directory {path.parent}", "check the path")
     files = _gguf_files(path.parent)
-    near = difflib.get_close_matches(path.name, files, n=MAX_SUGGESTIONS, cutoff=0.4)
-    if near:
-        return ModelNotFound(f"there is no file {path}", f"did you mean {_listed(near, path.parent)}?")
-    return ModelNotFound(f"there is no file {path}", _files_hint(files, path.parent))
+    near = (str(path.parent / name) for name in find_similar(path.name, files))
+    return ModelNotFound(f"there is no file {path}", did_you_mean(near, _files_hint(files, path.parent)))
 
 
 def _gguf_files(directory: Path) -> list[str]:
@@ -218,9 +200,6 @@ def _file_names(directory: Path) -> list[str]:
 def _files_hint(files: list[str], directory: Path) -> str:
     if not files:
         return f"there are no GGUF files in {directory}"
-    more = f" and {len(files) - MAX_SUGGESTIONS} more" if len(files) > MAX_SUGGESTIONS else ""
-    return f"the GGUF files there: {_listed(files[:MAX_SUGGESTIONS], directory)}{more}"
-
-
-def _listed(files: list[str], directory: Path) -> str:
-    return ", ".join(str(directory / file) for file in files)
+    more = f" and {len(files) - MOST_SUGGESTIONS} more" if len(files) > MOST_SUGGESTIONS else ""
+    listed = ", ".join(str(directory / file) for file in files[:MOST_SUGGESTIONS])
+    return f"the GGUF files there: {listed}{more}"

@@ -8,14 +8,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 
-from g4run.hardware.machine import Machine
+from g4run.hardware.machine import GpuKind, Machine
 from g4run.kv_types import KvType
 from g4run.planner.defaults import DEFAULT_CONTEXT, MICRO_BATCH
+from g4run.planner.hypothetical_machine import free_machine
 from g4run.planner.longest import KV_TYPES, LongestContexts, first
 from g4run.planner.memory.layer_split import usable_gpus
 from g4run.planner.memory.ledger import Share, ledger_of, shares_of
 from g4run.planner.memory.repacking import is_repacked
-from g4run.planner.values import Ledger, ModelShape, Placement, Plan, PlanRequest, PlanSettings
+from g4run.planner.values import Fit, Ledger, ModelShape, Placement, Plan, PlanRequest, PlanSettings
 
 LEAST_CONTEXT = 4096  # below it conversations soon forget; taken only where nothing else fits
 CONTEXTS = (DEFAULT_CONTEXT, 6144, LEAST_CONTEXT)
@@ -44,6 +45,19 @@ def plan_model(shape: ModelShape, machine: Machine, request: PlanRequest) -> Pla
     fitting = [draft for draft in drafts if draft.ledger.fits]
     best = min(fitting, key=_sacrifice) if fitting else min(drafts, key=lambda draft: lacking_bytes(draft.ledger))
     return planner.finish(best)
+
+
+def fits(shape: ModelShape, machine: Machine, request: PlanRequest) -> bool:
+    """Return whether the plan of `plan_model` fits, without working that plan out."""
+    return _Planner(shape, machine, request).has_fitting_draft()
+
+
+def estimate_fit(shape: ModelShape, machine: Machine) -> Fit:
+    """Return whether a model fits with settings of the planner's own choice."""
+    if fits(shape, machine, PlanRequest()):
+        return Fit.YES
+    freed = free_machine(machine)
+    return Fit.TIGHT if freed != machine and fits(shape, freed, PlanRequest()) else Fit.NO
 
 
 def plan_with_drafter(shape: ModelShape, drafter_bytes: int, machine: Machine, request: PlanRequest) -> Plan:
@@ -108,6 +122,27 @@ class _Planner:
             return first or humblest
         drafts = (self._settle(placement, self._base(*wish)) for wish in wishes[1:-1])
         return next((draft for draft in drafts if draft is not None and draft.ledger.fits), humblest)
+
+    def has_fitting_draft(self) -> bool:
+        """Return whether `draft` finds anything that fits: it does where the first of the wishes does, or the last.
+
+        The CPU comes first, as it is planned soonest.
+        """
+        if self._weights_exceed_memory():
+            return False
+        first, *_, last = (*self._wishes(), *self._wishes())
+        drafts = (
+            self._settle(placement, self._base(*wish))
+            for placement in reversed(self.placements())
+            for wish in (last, first)
+        )
+        return any(draft is not None and draft.ledger.fits for draft in drafts)
+
+    def _weights_exceed_memory(self) -> bool:
+        """Whether there is no need to look closer: a lazy table aside, weights lie somewhere in every placement."""
+        layers = sum(layer.dense_bytes + layer.expert_bytes for layer in self._shape.layers)
+        own_memory = (gpu.free_bytes for gpu in usable_gpus(self._machine) if gpu.kind is GpuKind.DISCRETE)
+        return self._shape.embedding_bytes + layers > self._machine.memory.available_bytes + sum(own_memory)
 
     def finish(self, draft: _Draft) -> Plan:
         """Add the longest context for each type of the cache, with the settings that this placement would have then."""

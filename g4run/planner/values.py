@@ -136,6 +136,14 @@ class PlanRequest:
     may_repack: bool = True
 
 
+class Fit(StrEnum):
+    """Whether a model fits: in the memory that is free now, only once other programs give some back, or not at all."""
+
+    YES = "yes"
+    TIGHT = "tight"
+    NO = "no"
+
+
 class SpeedSource(StrEnum):
     """Where a speed comes from."""
 

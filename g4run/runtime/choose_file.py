@@ -1,6 +1,6 @@
 """Which file is meant where a name leaves it open: what `recommend` would choose on this machine.
 
-Shared by `pull` with the name of a size, and by `chat` without a name. Nothing here writes, or asks the network.
+Used by `pull` with the name of a size, and by `chat` without a name. Nothing here writes, or asks the network.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,19 +10,25 @@ from g4run.errors import G4RunError
 from g4run.hardware.inspection import inspect_machine
 from g4run.hardware.machine import Machine
 from g4run.models.catalog.catalog import Catalog, CatalogFile
-from g4run.models.names.parse import DEFAULT_SIZE, Size
+from g4run.models.library import Library
+from g4run.models.names.parse import DEFAULT_SIZE, FamilyName, Size
+from g4run.models.pull.target import PullRequest
 from g4run.models.quantizations import normalize_quantization
 from g4run.models.store.store import Record, Store
-from g4run.planner.fit import Fit, judge_fit, needed_bytes
+from g4run.models.unlisted import describe_record
 from g4run.planner.hypothetical_machine import free_machine
+from g4run.planner.memory.catalog_weights import loaded_shape
+from g4run.planner.placement import estimate_fit, fits
 from g4run.planner.recommend.candidates import Candidate
-from g4run.planner.recommend.goals import RecommendRequest
+from g4run.planner.recommend.goals import RecommendRequest, attempts
 from g4run.planner.recommend.quality import is_acceptable
 from g4run.planner.recommend.reasons import whose_memory
 from g4run.planner.recommend.recommend import recommend
 from g4run.planner.speed.measured import MeasuredSpeed, known_digests
+from g4run.planner.values import Fit, PlanRequest
 from g4run.runtime.speeds import measured_speeds
 from g4run.settings import Settings
+from g4run.units import render_count
 
 CLEARLY_BETTER = 0.5  # of usefulness, half a step between two sizes: less is not worth fetching gigabytes for
 
@@ -54,6 +60,7 @@ class ModelChoice:
 
     here: Record | None
     better: CatalogFile | None
+    nothing_fits: bool = False  # of the models that are here
 
 
 def inspect_measured_machine(settings: Settings) -> MeasuredMachine | None:
@@ -71,16 +78,19 @@ def with_measurements(machine: Machine, settings: Settings) -> MeasuredMachine:
 
 
 def choose_quantization(catalog: Catalog, known: MeasuredMachine, size: Size) -> QuantizationChoice:
-    """The best file of a size that fits now, else the best that would fit after freeing memory, else the default."""
-    request = RecommendRequest(size=size)
+    """Choose the best file of a size that fits now, else the best that would after freeing memory, else the default."""
+    request, facts = RecommendRequest(size=size), catalog.facts(size)
     best = _recommend(catalog, known.machine, known, request)
     if best is not None:
         return QuantizationChoice(best.file, best.reason, Fit.YES)
     freed = _recommend(catalog, free_machine(known.machine), known, request)
+    file = facts.default if freed is None else freed.file
+    fit = estimate_fit(loaded_shape(file, facts), known.machine)
+    with_context = f" with a context of {render_count(attempts(request)[-1].context)} tokens" if fit is Fit.YES else ""
     if freed is None:
-        return QuantizationChoice(catalog.facts(size).default, "no file of it fits this machine", Fit.NO)
+        return QuantizationChoice(file, f"no file of it fits this machine{with_context}", fit)
     freeing = whose_memory(freed, known.machine) or "what other programs hold of the memory"
-    return QuantizationChoice(freed.file, f"nothing of it fits now, and this needs {freeing}", Fit.TIGHT)
+    return QuantizationChoice(file, f"nothing of it fits now{with_context}, and this needs {freeing}", fit)
 
 
 def _recommend(
@@ -99,8 +109,8 @@ def choose_model(
         here, usefulness = found
         is_better = best is not None and best.usefulness - usefulness > CLEARLY_BETTER
         return ModelChoice(here, best.file if best and is_better else None)
-    unknown = _choose_unknown(catalog, records, known.machine)
-    return ModelChoice(unknown, None if unknown or best is None else best.file)
+    newest = _find_fitting(catalog, records, known.machine, request)
+    return ModelChoice(newest, None if newest or best is None else best.file)
 
 
 def choose_unseen(catalog: Catalog, records: Sequence[Record]) -> ModelChoice:
@@ -114,71 +124,60 @@ def find_whole(records: Sequence[Record]) -> tuple[Record, ...]:
     return tuple(record for record in records if all(file.path.exists() for file in record.model_files))
 
 
+def choose_for_chat(library: Library, known: MeasuredMachine | None, request: RecommendRequest) -> ModelChoice:
+    """Choose what to talk to among the stored models whose files exist; `known` is None for an unknown machine."""
+    records = find_whole(library.store.records())
+    if known is None:
+        return choose_unseen(library.catalog, records)
+    choice = choose_model(library.catalog, records, known, request)
+    return replace(choice, nothing_fits=bool(records) and choice.here is None)
+
+
+def request_for(library: Library, file: CatalogFile) -> PullRequest:
+    """Return the pull of this very file, under its size's name where that is free."""
+    short = FamilyName(file.size).text
+    is_taken = library.store.find(short) is not None
+    return PullRequest(file.name) if is_taken else PullRequest(short, entry=file)
+
+
+def render_choice(name: str, choice: QuantizationChoice) -> str:
+    """Render which file the name of a size means on this machine, and why."""
+    return f"{name} means {choice.file.name} here: {choice.reason}"
+
+
+def render_missing(name: str, choice: QuantizationChoice, default: CatalogFile) -> str:
+    """Render which file is taken where the Hub does not have the one that was chosen."""
+    return f"{name} means {default.name} here: {choice.file.name} would suit, but is not on the Hub"
+
+
 def _choose_listed(
     catalog: Catalog, records: Sequence[Record], known: MeasuredMachine, request: RecommendRequest
 ) -> tuple[Record, float] | None:
-    """The most useful of the records that are members of the family, and how useful it is.
+    """The most useful of the records that can be compared, and how useful it is.
 
     They are compared as if they were all that the catalog has.
     """
-    files = tuple(file for record in records if (file := _as_listed(catalog, record)) is not None)
+    files = tuple(describe_record(catalog, record) for record in records if _is_comparable(catalog, record))
     best = _recommend(replace(catalog, files=files), known.machine, known, request)
     if best is None:
         return None
     return next(record for record in records if record.name == best.file.name), best.usefulness
 
 
-def _as_listed(catalog: Catalog, record: Record) -> CatalogFile | None:
-    """A record as the catalog would list it, under its own name; None where its size or quantization is unknown."""
-    listed = _catalog_file(catalog, record) or _imported_file(catalog, record)
-    if listed is None or not is_acceptable(listed.quantization):
-        return None
-    return replace(listed, name=record.name, size_bytes=_weights_bytes(record), sha256=record.digest)
+def _is_comparable(catalog: Catalog, record: Record) -> bool:
+    """Whether the size and the quantization of a record are known, and its quality can be judged."""
+    place, summary = record.model_files[0].hub_place, record.summary
+    is_listed = place is not None and catalog.find_file(*place) is not None
+    is_member = any(facts.label == summary.size_label for facts in catalog.sizes)
+    is_known = is_listed or (is_member and normalize_quantization(summary.quantization) is not None)
+    return is_known and is_acceptable(describe_record(catalog, record).quantization)
 
 
-def _imported_file(catalog: Catalog, record: Record) -> CatalogFile | None:
-    """A file that the catalog does not have, by what the store noted of its header."""
-    facts = next((facts for facts in catalog.sizes if facts.label == record.summary.size_label), None)
-    quantization = normalize_quantization(record.summary.quantization)
-    if facts is None or quantization is None:
-        return None
-    return CatalogFile(
-        name=record.name,
-        repository=record.repository or "",
-        paths=tuple(file.path.name for file in record.model_files),
-        quantization=quantization,
-        size=facts.size,
-        parameters=facts.parameters,
-        is_qat="qat" in record.path.name.lower(),
-        size_bytes=_weights_bytes(record),
-        size_is_exact=True,
-        path_is_confirmed=True,
-        sha256=record.digest,
-        revision=record.commit,
-        quality=None,
-        projector=None,
-        drafter=None,
-    )
-
-
-def _catalog_file(catalog: Catalog, record: Record) -> CatalogFile | None:
-    """What the catalog knows of a record's weights."""
-    file = record.model_files[0]
-    if file.repository is None or file.repository_path is None:
-        return None
-    return catalog.find_file(file.repository, file.repository_path)
-
-
-def _choose_unknown(catalog: Catalog, records: Sequence[Record], machine: Machine) -> Record | None:
-    """The newest of the records that cannot be compared, if its size alone lets it fit."""
-    others = (record for record in records if _as_listed(catalog, record) is None)
-    return next((record for record in others if _fits_by_size(record, machine)), None)
-
-
-def _fits_by_size(record: Record, machine: Machine) -> bool:
-    needed = needed_bytes(_weights_bytes(record), record.summary.size_label)
-    return judge_fit(needed, machine.memory) is Fit.YES
-
-
-def _weights_bytes(record: Record) -> int:
-    return sum(file.size_bytes for file in record.model_files)
+def _find_fitting(
+    catalog: Catalog, records: Sequence[Record], machine: Machine, request: RecommendRequest
+) -> Record | None:
+    """The newest of the records that fits with what was asked for."""
+    asked = PlanRequest(context=request.context, kv_type=request.kv_type)
+    described = ((record, describe_record(catalog, record)) for record in records)
+    shapes = ((record, loaded_shape(file, catalog.facts(file.size))) for record, file in described)
+    return next((record for record, shape in shapes if fits(shape, machine, asked)), None)

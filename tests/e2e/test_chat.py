@@ -26,9 +26,7 @@ def test_an_empty_pipe_is_no_mistake() -> None:
 
 def test_commands_work_in_a_pipe_too() -> None:
     ended = run_model(*CHAT, stdin=b"Hello!\n/clear\n/nope\nHello!\n/bye\nHello!\n")
-    assert ended == Ended(
-        0, ANSWER * 2, "The conversation is forgotten.\nError: there is no command /nope\nHint: /help\n"
-    )
+    assert ended == Ended(0, ANSWER * 2, "Conversation cleared.\nError: there is no command /nope\nHint: /help\n")
 
 
 def test_a_chat_remembers() -> None:
@@ -124,7 +122,7 @@ def test_a_chat_outlives_its_engine() -> None:
         process.stdin.write(b"Tell me about g4run.\n/nope\n/bye\n")
         process.stdin.close()
         told = process.stderr.read()
-        assert b"\nStarting the engine again...\n" in told
+        assert b"\nRestarting the engine...\n" in told
         assert told.endswith(b"Error: there is no command /nope\nHint: /help\n")
         assert process.stdout.read().count(b"\n") >= 2
         assert process.wait(DEADLINE_SECONDS) == 0

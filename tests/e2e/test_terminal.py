@@ -68,7 +68,7 @@ def test_a_chat_keeps_its_session_when_an_answer_is_stopped(terminal: Open, own_
     chat.type(CTRL_C)
     chat.read_until(">>>")
     chat.type("/clear\r")
-    chat.read_until("The conversation is forgotten.\n")
+    chat.read_until("Conversation cleared.\n")
     chat.read_until(">>>")
     chat.type("/bye\r")
     assert chat.wait() == 0
@@ -89,7 +89,7 @@ def test_a_chat_answers_blocks_and_pasted_lines(terminal: Open) -> None:
     chat.read_until(ANSWER)
     chat.read_until(">>>")
     chat.type(CTRL_C)
-    chat.read_until("Ctrl-D or /bye leaves.\n")
+    chat.read_until("Press Ctrl-D or type /bye to leave.\n")
     chat.read_until(">>>")
     chat.type(CTRL_D)
     assert chat.wait() == 0

@@ -10,9 +10,9 @@ from g4run.models.catalog.catalog import Catalog, CatalogFile, read_catalog
 from g4run.models.names.parse import FamilyName, Size, parse_name
 from g4run.models.quantizations import FileRole
 from g4run.models.store.records import Origin, Record, StoredFile, Summary
-from g4run.planner.fit import Fit
 from g4run.planner.recommend.goals import RecommendRequest
 from g4run.planner.recommend.recommend import recommend
+from g4run.planner.values import Fit
 from g4run.runtime.choose_file import (
     MeasuredMachine,
     ModelChoice,
@@ -21,6 +21,8 @@ from g4run.runtime.choose_file import (
     choose_quantization,
     choose_unseen,
     find_whole,
+    render_choice,
+    render_missing,
 )
 from tests.hardware.recorded import load_recorded
 
@@ -180,3 +182,12 @@ def test_records_whose_weights_are_gone_do_not_count(catalog: Catalog, tmp_path:
     there, gone = (imported(name, "E2B", "Q8_0", 5, str(tmp_path / name)) for name in ("there", "gone"))
     there.path.touch()
     assert find_whole((gone, there)) == (there,)
+
+
+def test_a_choice_says_what_a_name_means_and_why(catalog: Catalog) -> None:
+    file = catalog.facts(Size.A4B_26B).default
+    choice = QuantizationChoice(file, "the best of 9 files", Fit.YES)
+    assert render_choice("gemma4:26b", choice) == "gemma4:26b means gemma4:26b-qat-q4_0 here: the best of 9 files"
+    assert render_missing("gemma4:26b", choice, file) == (
+        "gemma4:26b means gemma4:26b-qat-q4_0 here: gemma4:26b-qat-q4_0 would suit, but is not on the Hub"
+    )

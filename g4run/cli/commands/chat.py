@@ -12,6 +12,7 @@ import typer
 from g4run.cli.arguments.checked_options import make_answer_options, make_load_options
 from g4run.cli.arguments.options import SharedOptions, System, expand_options
 from g4run.cli.arguments.prompt import repair_text
+from g4run.cli.open_hub import open_hub
 from g4run.cli.output import Output, Task
 from g4run.cli.terminal.loading import open_model
 from g4run.cli.terminal.streaming import Display
@@ -86,18 +87,19 @@ def execute(request: ChatRequest, output: Output) -> int:
 
 def _choose(library: "Library", request: ChatRequest, output: Output) -> "ModelFile":
     """What to talk to where nobody said."""
-    from g4run.cli.choosing import Choosing
+    from g4run.cli.commands.choose_model import Choosing
     from g4run.planner.recommend.goals import RecommendRequest
     from g4run.runtime.choose_file import inspect_measured_machine
 
     known = inspect_measured_machine(library.settings)
 
     def fetch(pull: "PullRequest") -> "Record":
-        from g4run.cli.pulling import Pulling
-        from g4run.models.hub.client import Hub
+        from g4run.cli.commands.pull import fetch_planned
+        from g4run.runtime.pull import PullPlanner
 
-        pulling = Pulling(library, Hub(library.settings), output, lambda: known)
-        return pulling.fetch(pulling.plan(pull))
+        hub = open_hub(library.settings)
+        plan = PullPlanner(library, hub, lambda: known).plan(pull)
+        return fetch_planned(library, hub, plan, output)
 
     can_ask = sys.stdin is not None and sys.stdin.isatty() and output.notes.is_terminal
     wanted = RecommendRequest(context=request.loading.context_length, kv_type=request.loading.kv_type)

@@ -1,18 +1,13 @@
 """`g4run list`: the models that are here, and those that can be had."""
 
-from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from g4run.cli.open_hub import open_hub
 from g4run.cli.output import Output, Task
 from g4run.settings import read_settings
-
-if TYPE_CHECKING:
-    from g4run.cli.views.models import ListedModel
-    from g4run.models.store.store import Record
 
 
 def list_models(
@@ -34,15 +29,21 @@ def list_models(
 
 
 def show_models(prefix: str | None, as_json: bool, output: Output) -> int:
-    """List what is here; an entry that cannot be read is named on stderr and keeps no other back."""
+    """List what is on this machine; an entry that cannot be read is named on stderr and hides no other."""
     from datetime import UTC, datetime
 
     from g4run.cli.views.models import models_value, render_damaged, render_models
     from g4run.cli.views.tables import line_width
-    from g4run.models.store.store import Store
+    from g4run.hardware.inspection import inspect_unmeasured
+    from g4run.models.library import Library
+    from g4run.runtime.installed_models import list_installed
 
-    records, damaged = Store(read_settings()).read()
-    models = listed_models(records, prefix)
+    library = Library(read_settings())
+    records, damaged = library.store.read()
+    wanted = (prefix or "").lower()
+    models = [
+        model for model in list_installed(library, records, inspect_unmeasured) if model.name.lower().startswith(wanted)
+    ]
     if as_json:
         output.write_json(models_value(models, damaged))
         return 0
@@ -54,22 +55,16 @@ def show_models(prefix: str | None, as_json: bool, output: Output) -> int:
     return 0
 
 
-def listed_models(records: Sequence["Record"], prefix: str | None) -> tuple["ListedModel", ...]:
-    """The store's models and the built-in one, those whose names begin so."""
-    wanted = (prefix or "").lower()
-    models = (*(_listed(record) for record in records), _demo())
-    return tuple(model for model in models if model.name.lower().startswith(wanted))
-
-
 def show_available(typed: str | None, as_json: bool, output: Output) -> int:
     """List what can be had, from the catalog or of one repository."""
-    from g4run.cli.available import find_available
     from g4run.cli.views.models import available_value, render_available
     from g4run.cli.views.tables import line_width
+    from g4run.hardware.inspection import inspect_unmeasured
     from g4run.models.library import Library
+    from g4run.runtime.available_models import find_available
 
     library = Library(read_settings())
-    models = find_available(library, typed)
+    models = find_available(library, typed, inspect_unmeasured, partial(open_hub, library.settings))
     if as_json:
         output.write_json(available_value(models))
         return 0
@@ -84,59 +79,6 @@ def _show_table(table: str, output: Output) -> None:
 
     output.answer.write(table)
     output.notes.write(render_cut_note(table))
-
-
-def _listed(record: "Record") -> "ListedModel":
-    from g4run.cli.fits import find_fit
-    from g4run.cli.views.models import ListedModel
-
-    summary = record.summary
-    return ListedModel(
-        name=record.name,
-        id=record.id,
-        size_bytes=record.size_bytes,
-        size_label=summary.size_label,
-        parameters=summary.parameters,
-        quantization=summary.quantization,
-        modified_at=record.modified_at,
-        fit=find_fit(_loaded_bytes(record), summary.size_label).value,
-        repository=record.repository,
-        commit=record.commit,
-        paths=tuple(str(file.path) for file in record.files),
-    )
-
-
-def _loaded_bytes(record: "Record") -> int:
-    """What a chat loads: all but the drafter."""
-    return record.size_bytes - (record.drafter.size_bytes if record.drafter else 0)
-
-
-def _demo() -> "ListedModel":
-    """The built-in model, from its file."""
-    from g4run import data
-    from g4run.cli.fits import find_fit
-    from g4run.cli.views.models import ListedModel
-    from g4run.models.digest import sha256_of
-    from g4run.models.gguf.architecture import inspect_architecture
-    from g4run.models.gguf.header import read_header
-
-    path = Path(data.__file__).with_name("demo.gguf")
-    header = read_header(path)
-    model = inspect_architecture(header)
-    size_bytes = path.stat().st_size
-    return ListedModel(
-        name="demo",
-        id=sha256_of(path)[:12],
-        size_bytes=size_bytes,
-        size_label=model.size_label,
-        parameters=model.parameters,
-        quantization=max(header.tensors, key=lambda tensor: tensor.elements).type.name,
-        modified_at=None,
-        fit=find_fit(size_bytes, model.size_label).value,
-        repository=None,
-        commit=None,
-        paths=(str(path),),
-    )
 
 
 def _nothing_note(prefix: str | None) -> str:

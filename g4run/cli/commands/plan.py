@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from g4run.cli.arguments.machine import Cores, GpuName, MachineFile, MachineOptions, Ram, Vram, find_machine
+from g4run.cli.open_hub import open_hub
 from g4run.cli.output import Output, Task
 from g4run.errors import UsageError
 from g4run.settings import read_settings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from g4run.cli.confirming import Confirmation
     from g4run.hardware.machine import Machine
     from g4run.models.library import Library
     from g4run.planner.values import Plan, PlanRequest
@@ -68,39 +66,31 @@ def plan(
 
 
 def _execute(model: str, options: PlanOptions, machine_options: MachineOptions, as_json: bool, output: Output) -> int:
-    from g4run.cli.planned_model import find_planned_model
-    from g4run.cli.views.plan import plan_value, render_plan
+    from g4run.cli.views.plan import plan_value, render_plan, render_source
     from g4run.cli.views.tables import line_width
     from g4run.models.library import Library
     from g4run.planner.fixed_settings import check_request
     from g4run.planner.placement import plan_with_drafter
+    from g4run.runtime.plan_check import confirm_plan
+    from g4run.runtime.planned_model import find_planned_model
 
     settings = read_settings()
     library = Library(settings)
     request = make_request(options)
     machine = find_machine(machine_options, settings)  # first: what is typed wrong needs no network to be told
-    planned = find_planned_model(library, model, machine, output.notes)
+    planned = find_planned_model(library, model, machine, partial(open_hub, settings))
+    output.notes.write(render_source(planned, line_width(output.notes)))
     check_request(request, planned.shape, machine)
     found = plan_with_drafter(planned.shape, planned.drafter_bytes, machine, request)
     advice = "" if found.ledger.fits else find_advice(library, found, machine, request)
-    confirmation = _confirm(found, planned.path, machine, machine_options)
+    is_hypothetical = machine_options != MachineOptions()
+    confirmation = confirm_plan(found, planned.path, machine, settings, is_hypothetical=is_hypothetical)
     if as_json:
         output.write_json(plan_value(found, advice, confirmation, projector_bytes=planned.projector_bytes))
     else:
         width, projector_bytes = line_width(output.answer), planned.projector_bytes
         output.answer.write(render_plan(found, advice, confirmation, width, projector_bytes=projector_bytes))
     return 0
-
-
-def _confirm(found: "Plan", path: "Path | None", machine: "Machine", machine_options: MachineOptions) -> "Confirmation":
-    """llama.cpp's own figures, where it can be asked: it knows this machine alone, and needs the file."""
-    from g4run.cli.confirming import ELSEWHERE, NOT_HERE, Confirmation, confirm_plan
-
-    if path is None:
-        return Confirmation(not_asked=NOT_HERE)
-    if machine_options != MachineOptions():
-        return Confirmation(not_asked=ELSEWHERE)
-    return confirm_plan(found, path, machine)
 
 
 def make_request(options: PlanOptions) -> "PlanRequest":
@@ -150,10 +140,8 @@ def find_advice(library: "Library", found: "Plan", machine: "Machine", request: 
 
 def _find_smaller(library: "Library", found: "Plan", machine: "Machine") -> str | None:
     """The largest file of the same size in the catalog that fits, by name."""
-    from dataclasses import replace
-
-    from g4run.planner.memory.catalog_weights import shape_of_catalog
-    from g4run.planner.placement import plan_model
+    from g4run.planner.memory.catalog_weights import loaded_shape
+    from g4run.planner.placement import fits
     from g4run.planner.recommend.quality import is_acceptable
     from g4run.planner.values import PlanRequest
 
@@ -162,7 +150,6 @@ def _find_smaller(library: "Library", found: "Plan", machine: "Machine") -> str 
         if facts.label == label:
             acceptable = (file for file in library.catalog.available(facts.size) if is_acceptable(file.quantization))
             files = sorted(acceptable, key=lambda file: -file.size_bytes)
-            shapes = ((file, replace(shape_of_catalog(file, facts), projector_bytes=0)) for file in files)
-            plans = ((file, plan_model(shape, machine, PlanRequest())) for file, shape in shapes)
-            return next((file.name for file, plan in plans if plan.ledger.fits), None)
+            fitting = (file for file in files if fits(loaded_shape(file, facts), machine, PlanRequest()))
+            return next((file.name for file in fitting), None)
     return None

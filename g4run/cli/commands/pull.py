@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from g4run.cli.open_hub import open_hub
 from g4run.cli.output import Output, Task
 from g4run.cli.views.errors import error_value, render_error
 from g4run.errors import G4RunError, Interrupted, UsageError
-from g4run.settings import read_settings
+from g4run.settings import Settings, read_settings
 
 if TYPE_CHECKING:
-    from g4run.cli.pulling import Pulling
+    from g4run.cli.terminal.progress import PullProgress
+    from g4run.models.hub.client import Hub
     from g4run.models.library import Library
     from g4run.models.pull.plan import PullPlan
     from g4run.models.pull.target import PullRequest
+    from g4run.models.store.store import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +80,26 @@ def pull(
 
 def execute(command: PullCommand, output: Output) -> int:
     """Pull each name; where there are several, one that fails does not keep the others back."""
-    from g4run.cli.pulling import Pulling
-    from g4run.models.hub.client import Hub
+    from g4run.hardware.inspection import inspect_unmeasured
     from g4run.models.library import Library
     from g4run.runtime.choose_file import inspect_measured_machine
+    from g4run.runtime.pull import PullPlanner
 
     settings = read_settings()
-    library = Library(settings)
+    library, hub = Library(settings), open_hub(settings)
     find_machine = cache(partial(inspect_measured_machine, settings))
-    pulling = Pulling(library, Hub(settings), output, find_machine, as_json=command.as_json)
+    planner = PullPlanner(library, hub, find_machine, cache(inspect_unmeasured))
     requests = tuple(_requests(command, library))
     if not requests:
         output.notes.write("no model came from the Hub yet: g4run pull gemma4\n")
     failures = []
     for request in requests:
         try:
-            _pull_one(command, pulling, request, output)
+            plan = planner.plan(request)
+            if command.is_dry_run:
+                _show_plan(plan, command, output)
+            else:
+                _fetch(library, hub, plan, command, output)
         except G4RunError as error:
             if len(requests) == 1 or isinstance(error, Interrupted):
                 raise
@@ -120,19 +127,60 @@ def _requests(command: PullCommand, library: "Library") -> Iterator["PullRequest
                 )
 
 
-def _pull_one(command: PullCommand, pulling: "Pulling", request: "PullRequest", output: Output) -> None:
+def _fetch(library: "Library", hub: "Hub", plan: "PullPlan", command: PullCommand, output: Output) -> None:
     from g4run.cli.terminal.progress import write_event
     from g4run.cli.views.pull import record_value, render_ready
 
-    plan = pulling.plan(request)
-    if command.is_dry_run:
-        _show_plan(plan, command, output)
-        return
-    record = pulling.fetch(plan)
+    record = fetch_planned(library, hub, plan, output, as_json=command.as_json)
     if command.as_json:
         write_event(output, "done", record_value(record))
     else:
         output.notes.write(render_ready(record.name))
+
+
+def fetch_planned(
+    library: "Library", hub: "Hub", plan: "PullPlan", output: Output, *, as_json: bool = False
+) -> "Record":
+    """Carry a plan out and show the progress. Raises Interrupted on Ctrl-C, having said what is kept."""
+    from g4run.models.pull.execution import execute_pull
+
+    progress = _open_progress(library.settings, output, as_json=as_json)
+    try:
+        return execute_pull(library, hub, plan, progress)
+    except KeyboardInterrupt:
+        progress.close()
+        raise _stopped(hub, plan, output, as_json=as_json) from None
+    finally:
+        progress.close()
+
+
+def _open_progress(settings: Settings, output: Output, *, as_json: bool) -> "PullProgress":
+    from g4run.cli.terminal.progress import JsonProgress, PlainProgress
+
+    if as_json:
+        return JsonProgress(output)
+    if not output.notes.is_terminal:
+        return PlainProgress(output.notes)
+    from rich.console import Console
+
+    from g4run.cli.terminal.progress_bars import BarProgress
+
+    console = Console(stderr=True, no_color=not settings.colour)
+    return PlainProgress(output.notes) if console.is_dumb_terminal else BarProgress(output.notes, console)
+
+
+def _stopped(hub: "Hub", plan: "PullPlan", output: Output, *, as_json: bool) -> Interrupted:
+    """Say what is kept of a pull that was stopped."""
+    from g4run.cli.views.pull import render_stopped
+    from g4run.models.pull.execution import downloaded_bytes
+
+    total_bytes = sum(file.size_bytes for file in plan.files if file.source == "download")
+    if not total_bytes:
+        return Interrupted("stopped")
+    message = render_stopped(downloaded_bytes(hub, plan), total_bytes)
+    if not as_json:
+        output.notes.write(f"{message[:1].upper()}{message[1:]}\n")
+    return Interrupted(message)
 
 
 def _show_plan(plan: "PullPlan", command: PullCommand, output: Output) -> None:

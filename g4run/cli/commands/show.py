@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 
 import typer
 
+from g4run.cli.open_hub import open_hub
 from g4run.cli.output import Output, Task
 from g4run.errors import UsageError
-from g4run.settings import Settings, read_settings
+from g4run.settings import read_settings
 from g4run.units import render_bytes
 
 if TYPE_CHECKING:
     from g4run.models.details import ModelDetails
-    from g4run.models.hub.client import Hub
 
 Part: TypeAlias = Literal["modelfile", "parameters", "template", "system", "license"]
 _WHAT_IS_MISSING: Final = {
@@ -67,7 +67,7 @@ def execute(request: ShowRequest, output: Output) -> int:
     from g4run.models.library import Library
 
     settings = read_settings()
-    details = inspect_details(Library(settings), request.name, partial(_open_hub, settings))
+    details = inspect_details(Library(settings), request.name, partial(open_hub, settings))
     if details.wire_bytes is not None:
         cost = f"{render_bytes(details.wire_bytes)} read" if details.wire_bytes else "nothing read, it was kept"
         output.notes.write(f"the header is on the Hub: {cost}\n")
@@ -78,12 +78,6 @@ def execute(request: ShowRequest, output: Output) -> int:
     else:
         _show_all(request, details, output)
     return 0
-
-
-def _open_hub(settings: Settings) -> "Hub":
-    from g4run.models.hub.client import Hub
-
-    return Hub(settings)
 
 
 def _show_all(request: ShowRequest, details: "ModelDetails", output: Output) -> None:

@@ -1,4 +1,4 @@
-'''Messages of several lines: what stands between """ and """ is one message.'''
+'''Multi-line messages: the text between """ and """ is one message.'''
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -7,13 +7,13 @@ QUOTES: Final = '"""'
 
 
 def is_open(text: str) -> bool:
-    """Whether a message began with the quotes, and no later line has ended with them yet."""
+    """Return whether a message starts with the quotes and does not end with them yet."""
     text = text.strip()
     return text.startswith(QUOTES) and not (len(text) >= 2 * len(QUOTES) and text.endswith(QUOTES))
 
 
 def unquote(text: str) -> str:
-    """Take the quotes off a message, if it has them; one that was never closed loses the opening ones."""
+    """Remove the quotes around a message; an unclosed block loses the opening ones."""
     text = text.strip()
     if not text.startswith(QUOTES):
         return text
@@ -21,7 +21,7 @@ def unquote(text: str) -> str:
 
 
 def read_messages(lines: Iterable[str]) -> Iterator[str]:
-    """Join the lines of a pipe to messages: one a line, or one a block."""
+    """Join the lines of a pipe into messages: one per line, or one per block."""
     message = ""
     for line in lines:
         message += line

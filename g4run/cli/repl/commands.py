@@ -1,6 +1,5 @@
-"""The commands of the chat: what begins with a slash."""
+"""Slash commands of the chat."""
 
-import difflib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,18 +8,19 @@ from typing import Final
 from g4run.cli.output import Output
 from g4run.cli.repl.session import ChatSession
 from g4run.errors import UsageError
+from g4run.suggestions import find_similar
 
 _COMMAND: Final = re.compile(r"/[A-Za-z?]*(?=\s|$)")
 
 _OTHER_HELP: Final = '''
-Enter sends the message. """ begins and ends one of several lines.
+Enter sends the message. """ starts and ends a multi-line message.
 Ctrl-C stops the answer.
 '''
 
 
 @dataclass(frozen=True, slots=True)
 class SlashCommand:
-    """One command; its action says whether the chat goes on."""
+    """One command; its action returns whether the chat continues."""
 
     names: tuple[str, ...]
     summary: str
@@ -28,19 +28,20 @@ class SlashCommand:
 
 
 def is_command(text: str) -> bool:
-    """Whether a line is meant as a command: "/help" is one, "/home/me/photo.png" is not."""
+    """Return whether a line is a command: "/help" is one, "/home/me/photo.png" is not."""
     return _COMMAND.match(text.strip()) is not None
 
 
 def run_command(text: str, session: ChatSession, output: Output) -> bool:
-    """Run a command and say whether the chat goes on. Raises UsageError on an unknown one."""
+    """Run a command and return whether the chat continues. Raises UsageError for an unknown command."""
     name, *rest = text.split()
     command = next((command for command in COMMANDS if name in command.names), None)
     if command is None:
-        nearest = difflib.get_close_matches(name, [name for command in COMMANDS for name in command.names], 1, 0.7)
-        raise UsageError(f"there is no command {name}", *(nearest or ["/help"]))
+        known = (known.removeprefix("/") for command in COMMANDS for known in command.names)
+        nearest, *_ = (*find_similar(name.removeprefix("/"), known), "help")
+        raise UsageError(f"there is no command {name}", f"/{nearest}")
     if rest:
-        raise UsageError(f"{name} takes nothing after it", name)
+        raise UsageError(f"{name} takes no arguments", name)
     return command.action(session, output)
 
 
@@ -54,7 +55,7 @@ def _help(session: ChatSession, output: Output) -> bool:
 
 def _clear(session: ChatSession, output: Output) -> bool:
     session.clear()
-    output.notes.write("The conversation is forgotten.\n")
+    output.notes.write("Conversation cleared.\n")
     return True
 
 
@@ -64,6 +65,6 @@ def _bye(session: ChatSession, output: Output) -> bool:
 
 COMMANDS: Final = (
     SlashCommand(("/help", "/?"), "list these commands", _help),
-    SlashCommand(("/clear",), "forget the conversation so far", _clear),
-    SlashCommand(("/bye", "/exit"), "leave; so does Ctrl-D", _bye),
+    SlashCommand(("/clear",), "clear the conversation", _clear),
+    SlashCommand(("/bye", "/exit"), "leave the chat (or press Ctrl-D)", _bye),
 )

@@ -1,4 +1,4 @@
-"""Question, answer, question: the chat's loop."""
+"""The chat loop: read a message, answer it, repeat."""
 
 from collections.abc import Iterable
 
@@ -12,10 +12,9 @@ from g4run.runtime.answers.answer import FinishReason
 
 
 def converse(session: ChatSession, messages: Iterable[str], output: Output, *, is_interactive: bool) -> None:
-    """Answer one message after the other until they end or one says goodbye; a failure ends only its own answer.
+    """Answer messages until they end or the user leaves; a failed answer does not end the chat.
 
-    Ctrl-C ends the program only where nobody is there to ask the next question: it raises Interrupted, or stays
-    KeyboardInterrupt where no answer had begun.
+    In a pipe, Ctrl-C ends the program: Interrupted during an answer, KeyboardInterrupt otherwise.
     """
     for message in messages:
         try:
@@ -33,7 +32,7 @@ def converse(session: ChatSession, messages: Iterable[str], output: Output, *, i
 
 
 def _take(message: str, session: ChatSession, output: Output, *, is_interactive: bool) -> bool:
-    """Do what one message asks for, and say whether the chat goes on."""
+    """Run a command or answer a message, and return whether the chat continues."""
     is_block = message.strip().startswith(QUOTES)
     text = unquote(message)
     if not text:

@@ -1,4 +1,4 @@
-"""A conversation that grows by one question and one answer at a time."""
+"""A conversation with a loaded model, one question and answer at a time."""
 
 from g4run.chat.messages import Conversation, Message, Role
 from g4run.cli.output import Output
@@ -8,7 +8,7 @@ from g4run.runtime.model import ChatModel
 
 
 class ChatSession:
-    """The turns so far, and the model that answers the next one."""
+    """The turns so far and the model that answers."""
 
     def __init__(
         self, model: ChatModel, options: AnswerOptions, system: str | None, output: Output, display: Display
@@ -22,12 +22,12 @@ class ChatSession:
         self._display = display
 
     def ask(self, text: str) -> Answer:
-        """Show the answer to a question, and remember both; a question without an answer is forgotten.
+        """Show the answer to a question and remember both; a question without an answer is dropped.
 
-        Raises what the model raises; the conversation then stands as before the question.
+        Raises what the model raises, and leaves the conversation as it was.
         """
         if not self._model.is_ready:
-            self._output.notes.write("Starting the engine again...\n")
+            self._output.notes.write("Restarting the engine...\n")
         question = Message.of(Role.USER, text)
         conversation = Conversation((*self._opening, *self._turns, question))
         answer = show_answer(self._model.answer(conversation, self._options), self._output, self._display)
@@ -38,5 +38,5 @@ class ChatSession:
         return answer
 
     def clear(self) -> None:
-        """Forget the conversation, but not the system message."""
+        """Clear the conversation, but keep the system message."""
         self._turns = ()

@@ -1,4 +1,4 @@
-"""Messages typed at a terminal, with editing and a history that is kept."""
+"""Read messages from a terminal, with line editing and a persistent history."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from g4run.cli.repl.blocks import is_open
 
 
 def read_from_terminal(history_file: Path, notes: Stream) -> Iterator[str]:
-    """Messages as they are typed, until Ctrl-D; Ctrl-C drops what was typed so far."""
+    """Yield messages as they are typed, until Ctrl-D; Ctrl-C clears the current input."""
     session: PromptSession[str] = PromptSession(
         ">>> ",
         multiline=True,
@@ -25,7 +25,7 @@ def read_from_terminal(history_file: Path, notes: Stream) -> Iterator[str]:
             message = session.prompt()
         except KeyboardInterrupt:
             if not session.default_buffer.text:
-                notes.write("Ctrl-D or /bye leaves.\n")
+                notes.write("Press Ctrl-D or type /bye to leave.\n")
         except EOFError:
             return
         else:
@@ -33,7 +33,7 @@ def read_from_terminal(history_file: Path, notes: Stream) -> Iterator[str]:
 
 
 def _key_bindings() -> KeyBindings:
-    """Enter sends, unless the message is an open block; pasted lines never come as Enter (bracketed paste)."""
+    """Let Enter send the message unless a block is open; bracketed paste never sends Enter."""
     bindings = KeyBindings()
 
     @bindings.add("enter")
@@ -48,7 +48,7 @@ def _key_bindings() -> KeyBindings:
 
 
 def _open_history(path: Path) -> History:
-    """The history on disk, for its owner's eyes; where it cannot be kept there, it lasts as long as the chat."""
+    """Open the history file, readable by its owner only, or keep the history in memory if that fails."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)

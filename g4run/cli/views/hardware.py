@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from g4run.cli.views.tables import render_pairs
+from g4run.cli.views.tables import render_pairs, render_paragraph
 from g4run.units import render_bytes
 
 if TYPE_CHECKING:
@@ -117,4 +117,4 @@ def render_advice(machine: "Machine", width: int | None) -> str:
         return ""
     advice = machine.build.advice[:1].upper() + machine.build.advice[1:] + "."
     command = f"  {machine.build.command}\n" if machine.build.command else ""
-    return f"\n{textwrap.fill(advice, width or _USUAL_WIDTH)}\n{command}"
+    return f"\n{render_paragraph(advice, width or _USUAL_WIDTH)}{command}"

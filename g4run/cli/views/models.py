@@ -1,19 +1,20 @@
 """Tables of models, those that are here and those that can be had, and the same as JSON."""
 
-import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from g4run.cli.views.tables import Column, render_table
+from g4run.cli.views.tables import Column, render_paragraph, render_table
 from g4run.units import render_bytes
 
 if TYPE_CHECKING:
     from g4run.models.catalog.catalog import Quality
     from g4run.models.store.store import DamagedEntry
+    from g4run.runtime.available_models import AvailableModel
+    from g4run.runtime.installed_models import InstalledModel
 
 BUILT_IN: Final = "built in"
+_INDENT: Final = "    "
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _AGES: Final = (
     (365 * _DAY, "year"),
@@ -43,41 +44,6 @@ _AVAILABLE_COLUMNS: Final = (
 _CHOICE_NOTE: Final = "`g4run pull` of such a name takes another where that suits this machine better"
 
 
-@dataclass(frozen=True, slots=True)
-class ListedModel:
-    """A model that is here; `modified_at` is RFC 3339, None for the built-in one; `fit` is yes, tight or no."""
-
-    name: str
-    id: str
-    size_bytes: int
-    size_label: str
-    parameters: int
-    quantization: str
-    modified_at: str | None
-    fit: str
-    repository: str | None
-    commit: str | None
-    paths: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AvailableModel:
-    """A model that can be had; None stands for what is not known, and `is_confirmed` for a file that was seen there."""
-
-    name: str
-    repository: str
-    paths: tuple[str, ...]
-    quantization: str | None
-    size_bytes: int | None
-    size_is_exact: bool
-    bits_per_weight: float | None
-    quality: "Quality | None"
-    fit: str | None
-    is_confirmed: bool
-    is_installed: bool
-    short_names: tuple[str, ...] = ()  # the names of a size that mean this very file: gemma4, gemma4:e4b
-
-
 def render_age(moment: str, now: datetime) -> str:
     """How long ago an RFC 3339 moment was: '3 days ago'."""
     seconds = (now - datetime.fromisoformat(moment)).total_seconds()
@@ -88,7 +54,7 @@ def render_age(moment: str, now: datetime) -> str:
     return "just now"
 
 
-def render_models(models: Sequence[ListedModel], now: datetime, width: int | None) -> str:
+def render_models(models: Sequence["InstalledModel"], now: datetime, width: int | None) -> str:
     """The models that are here, as a table."""
     rows = [
         (
@@ -104,7 +70,7 @@ def render_models(models: Sequence[ListedModel], now: datetime, width: int | Non
     return render_table(_MODEL_COLUMNS, rows, width)
 
 
-def models_value(models: Sequence[ListedModel], damaged: Sequence["DamagedEntry"]) -> dict[str, object]:
+def models_value(models: Sequence["InstalledModel"], damaged: Sequence["DamagedEntry"]) -> dict[str, object]:
     """The models that are here, as a program reads them."""
     return {
         "models": [_model_value(model) for model in models],
@@ -117,14 +83,14 @@ def render_damaged(entry: "DamagedEntry") -> str:
     return f"damaged: {entry.name}: {entry.problem}\n  {entry.path}\n"
 
 
-def render_available(models: Sequence[AvailableModel], width: int | None) -> str:
+def render_available(models: Sequence["AvailableModel"], width: int | None) -> str:
     """The models that can be had, as a table, and below it whose figures those are."""
     scales = _scales(models)
     table = render_table(_AVAILABLE_COLUMNS, [_available_row(model, scales) for model in models], width)
-    marks = [_wrapped(_render_default(model), width) for model in models if model.short_names]
+    marks = [render_paragraph(_render_default(model), width, _INDENT) for model in models if model.short_names]
     if marks:
-        marks.append(_wrapped(_CHOICE_NOTE, width))
-    marks += [_wrapped(f"[{number}] {scale}", width) for number, scale in enumerate(scales, 1)]
+        marks.append(render_paragraph(_CHOICE_NOTE, width, _INDENT))
+    marks += [render_paragraph(f"[{number}] {scale}", width, _INDENT) for number, scale in enumerate(scales, 1)]
     if any(model.size_bytes is not None and not model.size_is_exact for model in models):
         marks.append("≈ rounded where it was published, or computed\n")
     if any(not model.is_confirmed for model in models):
@@ -139,22 +105,17 @@ def render_cut_note(table: str) -> str:
     return "names with … had no room: `| more` shows them whole, and so does --json\n" if "…" in table else ""
 
 
-def available_value(models: Sequence[AvailableModel]) -> dict[str, object]:
+def available_value(models: Sequence["AvailableModel"]) -> dict[str, object]:
     """The models that can be had, as a program reads them."""
     return {"available": [_available_model_value(model) for model in models]}
 
 
-def _render_default(model: AvailableModel) -> str:
+def _render_default(model: "AvailableModel") -> str:
     verb = "means" if len(model.short_names) == 1 else "mean"
     return f"{' and '.join(model.short_names)} {verb} {model.name}"
 
 
-def _wrapped(text: str, width: int | None) -> str:
-    """A note in lines that a terminal has room for."""
-    return (text if width is None else textwrap.fill(text, width, subsequent_indent="    ")) + "\n"
-
-
-def _model_value(model: ListedModel) -> dict[str, object]:
+def _model_value(model: "InstalledModel") -> dict[str, object]:
     return {
         "name": model.name,
         "id": model.id,
@@ -170,7 +131,7 @@ def _model_value(model: ListedModel) -> dict[str, object]:
     }
 
 
-def _available_row(model: AvailableModel, scales: Sequence[str]) -> tuple[str, ...]:
+def _available_row(model: "AvailableModel", scales: Sequence[str]) -> tuple[str, ...]:
     size = "?" if model.size_bytes is None else render_bytes(model.size_bytes)
     return (
         model.name,
@@ -183,14 +144,14 @@ def _available_row(model: AvailableModel, scales: Sequence[str]) -> tuple[str, .
     )
 
 
-def _quality(model: AvailableModel, scales: Sequence[str]) -> str:
+def _quality(model: "AvailableModel", scales: Sequence[str]) -> str:
     quality = model.quality
     if quality is None:
         return ""
     return f"{quality.value:g} [{scales.index(_scale(quality)) + 1}]{'' if quality.is_confirmed else ' ?'}"
 
 
-def _scales(models: Sequence[AvailableModel]) -> tuple[str, ...]:
+def _scales(models: Sequence["AvailableModel"]) -> tuple[str, ...]:
     """What the figures mean and whose they are, each once, in the order of the rows: those of one scale compare."""
     return tuple(dict.fromkeys(_scale(model.quality) for model in models if model.quality is not None))
 
@@ -199,11 +160,11 @@ def _scale(quality: "Quality") -> str:
     return f"{quality.metric}; {quality.source}"
 
 
-def _is_doubtful(model: AvailableModel) -> bool:
+def _is_doubtful(model: "AvailableModel") -> bool:
     return model.quality is not None and not model.quality.is_confirmed
 
 
-def _available_model_value(model: AvailableModel) -> dict[str, object]:
+def _available_model_value(model: "AvailableModel") -> dict[str, object]:
     quality = model.quality
     return {
         "name": model.name,

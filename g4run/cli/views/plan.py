@@ -1,13 +1,15 @@
 """A plan as text and as JSON: what each device would hold, item by item, and the settings that follow."""
 
-import textwrap
 from collections.abc import Callable
 from typing import Final
 
-from g4run.cli.confirming import Confirmation
-from g4run.cli.views.tables import Column, render_pairs, render_table
+from g4run.cli.views.tables import Column, render_pairs, render_paragraph, render_table
+from g4run.models.names.parse import FamilyName
 from g4run.planner.memory.engine_caches import CacheBounds, bound_caches
 from g4run.planner.values import DeviceLedger, Placement, Plan, PlanSettings
+from g4run.runtime.choose_file import render_choice
+from g4run.runtime.plan_check import Confirmation
+from g4run.runtime.planned_model import PlannedModel
 from g4run.units import render_bytes, render_count
 
 _ITEMS: Final[tuple[tuple[str, Callable[[DeviceLedger], int]], ...]] = (
@@ -46,6 +48,16 @@ def plan_value(plan: Plan, advice: str, confirmation: Confirmation, *, projector
         "confirmed": None if reason else {"by": "llama.cpp", "difference_bytes": confirmation.difference_bytes},
         "not_confirmed_because": reason or None,
     }
+
+
+def render_source(planned: PlannedModel, width: int | None) -> str:
+    """What is planned, where a size's name left that open, and whether its header could be read."""
+    choice, text = planned.choice, ""
+    if choice is not None:
+        text = render_paragraph(render_choice(FamilyName(choice.file.size).text, choice), width)
+    if planned.unread_because:
+        text += f"{planned.unread_because}; the plan is from the catalog, a few percent off\n"
+    return text
 
 
 def settings_value(plan: Plan) -> dict[str, object]:
@@ -183,7 +195,7 @@ def _render_confirmation(confirmation: Confirmation, width: int | None) -> str:
     sentence = f"llama.cpp's own figures: {_comparison(confirmation)}."
     if confirmation.problem:
         sentence = f"llama.cpp could not be asked for its own figures: {confirmation.problem}"
-    return (sentence if width is None else textwrap.fill(sentence, width, break_on_hyphens=False)) + "\n"
+    return render_paragraph(sentence, width)
 
 
 def _comparison(confirmation: Confirmation) -> str:

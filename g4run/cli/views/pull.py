@@ -1,18 +1,15 @@
 """A pull's plan and its end, for a person and for a program."""
 
-import textwrap
 from typing import TYPE_CHECKING
 
 from g4run.cli.views.errors import error_value
-from g4run.cli.views.tables import Column, render_rows
+from g4run.cli.views.tables import Column, render_paragraph, render_rows
 from g4run.units import render_bytes
 
 if TYPE_CHECKING:
-    from g4run.models.catalog.catalog import CatalogFile
     from g4run.models.pull.files import PlannedFile
     from g4run.models.pull.plan import PullPlan
     from g4run.models.store.store import Record
-    from g4run.runtime.choose_file import QuantizationChoice
 
 _COLUMNS = (Column("part"), Column("file", gives_way=True), Column("size", is_number=True), Column("here"))
 _SHORT_COMMIT = 8  # digits, as the Hub's pages show it
@@ -30,18 +27,8 @@ def render_plan(plan: "PullPlan", width: int | None) -> str:
         for file in plan.files
     ]
     heading = f"{plan.name} from {plan.repository}@{plan.commit[:_SHORT_COMMIT]}\n"
-    notes = "".join(_render_note(note, width) for note in plan.notes)
+    notes = "".join(render_paragraph(f"note: {note}", width, "  ") for note in plan.notes)
     return heading + render_rows(_COLUMNS, rows, width) + _render_space(plan) + notes
-
-
-def render_choice(name: str, choice: "QuantizationChoice") -> str:
-    """Which file the name of a size means on this machine, and why."""
-    return f"{name} means {choice.file.name} here: {choice.reason}"
-
-
-def render_missing(name: str, choice: "QuantizationChoice", default: "CatalogFile") -> str:
-    """Which file is taken where the Hub does not have the one that was chosen."""
-    return f"{name} means {default.name} here: {choice.file.name} would suit, but is not on the Hub"
 
 
 def render_refusal(plan: "PullPlan") -> str:
@@ -91,16 +78,6 @@ def render_stopped(kept_bytes: int, total_bytes: int) -> str:
     """What a person who pressed Ctrl-C has."""
     kept = f"{render_bytes(kept_bytes)} of {render_bytes(total_bytes)} are kept"
     return f"stopped; {kept}, the same command goes on from there"
-
-
-def _render_note(note: str, width: int | None) -> str:
-    """A note in lines that the terminal has room for, names of models whole."""
-    if width is None:
-        return f"note: {note}\n"
-    filled = textwrap.fill(
-        f"note: {note}", width, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False
-    )
-    return f"{filled}\n"
 
 
 def _place(file: "PlannedFile", plan: "PullPlan") -> str:

@@ -1,11 +1,10 @@
 """A recommendation as a person reads it, at 80 columns, and as a program reads it."""
 
-import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from g4run.cli.views.plan import settings_value
-from g4run.cli.views.tables import Column, render_table
+from g4run.cli.views.tables import Column, render_paragraph, render_table
 from g4run.units import render_count
 
 if TYPE_CHECKING:
@@ -193,4 +192,4 @@ def _speeds(speed: "SpeedRange") -> str:
 
 def _wrap(text: str, width: int | None, indent: str = "") -> str:
     """Text in lines that a terminal has room for; 80 columns in a pipe."""
-    return textwrap.fill(text, width or _USUAL_WIDTH, subsequent_indent=indent, break_on_hyphens=False) + "\n"
+    return render_paragraph(text, width or _USUAL_WIDTH, indent)

@@ -1,6 +1,7 @@
 """Plain tables: columns aligned by what a terminal shows, numbers to the right, cut where the terminal ends."""
 
 import shutil
+import textwrap
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,6 +49,14 @@ def render_pairs(pairs: Sequence[tuple[str, str]], indent: str = "  ") -> str:
     """Names and values, one a line, the values below each other."""
     longest = max((display_width(name) for name, _ in pairs), default=0)
     return "".join(f"{indent}{pad(name, longest)}  {_one_line(value)}".rstrip() + "\n" for name, value in pairs)
+
+
+def render_paragraph(text: str, width: int | None, indent: str = "") -> str:
+    """Text in lines no longer than `width`, if given, but for words that are; what follows the first is indented."""
+    if width is None:
+        return text + "\n"
+    filled = textwrap.fill(text, width, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
+    return filled + "\n"
 
 
 def display_width(text: str) -> int:

@@ -17,7 +17,8 @@ from g4run.engine.kv_cache.swa_checkpoints import State
 from g4run.engine.llama.hidden_states import keep_hidden_states
 from g4run.engine.llama.mmap import release_mapped_pages
 from g4run.engine.llama.model_params import ModelParameters
-from g4run.engine.parameters import LoadParameters, max_outputs
+from g4run.engine.outputs import max_outputs
+from g4run.engine.parameters import LoadParameters
 from g4run.kv_types import KvType
 
 KV_TYPES = {KvType.F16: C.GGML_TYPE_F16, KvType.Q8_0: C.GGML_TYPE_Q8_0, KvType.Q4_0: C.GGML_TYPE_Q4_0}
@@ -237,7 +238,7 @@ class Batch:
         self.raw.n_tokens = 0
 
     def append(self, sequence_id: int, position: int, tokens: Sequence[int], outputs: int) -> int:
-        """Add consecutive tokens of a sequence; return the index of the first of the last `outputs`, which get logits."""
+        """Add consecutive tokens of a sequence; return the index of the first of the last `outputs`, with logits."""
         arrays, start = self._arrays, int(self.raw.n_tokens)
         end = start + len(tokens)
         arrays.tokens[start:end] = tokens

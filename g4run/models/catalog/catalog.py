@@ -34,6 +34,17 @@ class Catalog:
     refreshed_at: str | None  # ISO 8601, UTC; None: as it came with the program
     overlay_problem: str | None  # why what was refreshed is not used
 
+    def find(self, name: FamilyName | HubName) -> CatalogFile | None:
+        """Return the file that a name means; None where its repository or file is not listed. Raises as `resolve`."""
+        match name:
+            case FamilyName():
+                return self.resolve(name)
+            case HubName(file=str(path)):
+                return self.find_file(name.repository, path)
+            case HubName(quantization=str(quantization)):
+                return self.find_quantization(name.repository, quantization)
+        return self.find_default(name.repository)
+
     def resolve(self, name: FamilyName) -> CatalogFile:
         """The file that a name of the family means. Raises ModelNotFound, with what there is for that size."""
         if name.quantization is None:

@@ -1,1 +1,1 @@
-"""What a GGUF file says before its weights, and whether llama.cpp would load it."""
+"""Read GGUF headers, and tell whether llama.cpp would load the file."""

@@ -1,4 +1,4 @@
-"""What kind of Gemma 4 a GGUF file holds, from its metadata alone.
+"""Read the dimensions of a Gemma 4 model from GGUF metadata.
 
 Keys: src/llama-arch.cpp, llama_model_base::load_hparams and src/models/gemma4.cpp of llama.cpp.
 """
@@ -15,7 +15,9 @@ MAX_LAYERS = 512  # LLAMA_MAX_LAYERS
 MAX_EXPERTS = 1024  # LLAMA_MAX_EXPERTS
 MAX_LENGTH = 1 << 24  # of one dimension; the largest real one is 262,144
 MAX_CONTEXT = 1 << 30
-LONGEST_LABEL = 40  # characters; publishers write "26B-A4B", a hostile file 2 MB, which lists and records would carry
+MAX_LABEL_LENGTH = (
+    40  # characters; publishers write "26B-A4B", and a hostile file 2 MB would end up in lists and records
+)
 
 SIZE_LABELS = {
     (35, 1536): "E2B",
@@ -28,47 +30,47 @@ SIZE_LABELS = {
 
 @dataclass(frozen=True, slots=True)
 class Gemma4:
-    """The dimensions of one Gemma 4; tuples have one item a layer."""
+    """The dimensions of one Gemma 4 model; tuples have one item per layer."""
 
-    size_label: str  # E2B, E4B, 12B, 26B A4B, 31B; else what the file says, or "other"
+    size_label: str  # E2B, E4B, 12B, 26B A4B, 31B; otherwise the file's own label, or "other"
     parameters: int
     layers: int
     embedding_length: int
     feed_forward_lengths: tuple[int, ...]
     head_count: int
     kv_head_counts: tuple[int, ...]
-    key_length: int  # of a head in a global layer; values have the same
-    key_length_swa: int  # of a head in a sliding layer
+    key_length: int  # per head of a global layer; values are as long
+    key_length_swa: int  # per head of a sliding-window layer
     sliding_window: int
-    sliding_pattern: tuple[bool, ...]  # True where a layer sees only the window
-    shared_kv_layers: int  # the last so many layers use the KV cache of earlier ones
-    per_layer_embedding_length: int  # 0 where the model has no per-layer embeddings
-    expert_count: int  # 0 in a dense model
+    sliding_pattern: tuple[bool, ...]  # True for sliding-window layers
+    shared_kv_layers: int  # number of last layers that reuse the KV cache of earlier ones
+    per_layer_embedding_length: int  # 0 for models without per-layer embeddings
+    expert_count: int  # 0 for dense models
     expert_used_count: int
     expert_feed_forward_length: int
-    context_length: int  # tokens the model was trained for
+    context_length: int  # trained context, in tokens
     vocabulary_size: int
     has_thinking: bool
 
     @property
     def is_small(self) -> bool:
-        """Whether it is of the E2B and E4B kind, which has a prompt format of its own."""
+        """Whether this is an E2B or E4B model, which have their own prompt format."""
         return self.per_layer_embedding_length > 0
 
     @property
     def kv_layers(self) -> int:
-        """How many layers, counted from the first, own a KV cache."""
+        """The number of layers, counted from the first, that own a KV cache."""
         return self.layers - self.shared_kv_layers
 
     def key_length_of(self, layer: int) -> int:
-        """The length of a head's keys, and of its values, in one layer."""
+        """Return the length of a head's keys, and of its values, in one layer."""
         return self.key_length_swa if self.sliding_pattern[layer] else self.key_length
 
 
 def inspect_architecture(header: GgufHeader) -> Gemma4:
-    """Take a Gemma 4's dimensions from a header.
+    """Read the dimensions of a Gemma 4 model from its header.
 
-    Raises InvalidModelFile for another architecture, and for keys that are missing or make no sense by themselves.
+    Raises InvalidModelFile for another architecture, and for keys that are missing or invalid on their own.
     """
     _check_architecture(header)
     layers = integer(header, "gemma4.block_count", 1, MAX_LAYERS)
@@ -76,7 +78,7 @@ def inspect_architecture(header: GgufHeader) -> Gemma4:
     experts = integer(header, "gemma4.expert_count", 0, MAX_EXPERTS, default=0)
     heads = integers(header, "gemma4.attention.head_count", layers, MAX_LENGTH)
     if len(set(heads)) > 1:
-        raise InvalidModelFile("gemma4.attention.head_count differs between layers, as in no Gemma 4")
+        raise InvalidModelFile("gemma4.attention.head_count differs between layers, which no Gemma 4 does")
     return Gemma4(
         size_label=_size_label(header, layers, width),
         parameters=header.parameters,
@@ -106,21 +108,21 @@ def _check_architecture(header: GgufHeader) -> None:
         return
     if name == "clip":
         raise InvalidModelFile(
-            "this is a projector (architecture clip), which adds sight or hearing to a model but is none itself",
-            "give the model's own file, whose name does not begin with mmproj",
+            "this is a projector (architecture clip), which adds vision or audio to a model and cannot run alone",
+            "give the model file, whose name does not start with mmproj",
         )
     if name in ("gemma4-assistant", "gemma4_assistant"):
         raise InvalidModelFile(
-            f"this is a drafter (architecture {name}), which speeds a Gemma 4 up but cannot answer alone",
-            "give the model's own file, whose name does not begin with mtp",
+            f"this is a drafter (architecture {name}), which speeds up a Gemma 4 model and cannot run alone",
+            "give the model file, whose name does not start with mtp",
         )
     if name is None:
-        raise InvalidModelFile("the file does not say what architecture it has: general.architecture is missing")
-    raise InvalidModelFile(f"this is a model of architecture {name!r}, but g4run runs Gemma 4 only")
+        raise InvalidModelFile("the file does not name its architecture: general.architecture is missing")
+    raise InvalidModelFile(f"this is a model of architecture {name!r}, but g4run runs only Gemma 4")
 
 
 def integer(header: GgufHeader, key: str, least: int, most: int, default: int | None = None) -> int:
-    """A whole number within limits. Raises InvalidModelFile where it is missing, of another type, or outside."""
+    """Return a whole number. Raises InvalidModelFile if it is missing, has another type, or is out of range."""
     value = header.metadata.get(key, default)
     if not _is_integer(value):
         raise _missing_or_wrong(header, key, "a whole number")
@@ -130,7 +132,7 @@ def integer(header: GgufHeader, key: str, least: int, most: int, default: int | 
 
 
 def integers(header: GgufHeader, key: str, layers: int, most: int) -> tuple[int, ...]:
-    """One positive number a layer, given as an array or as one number for all."""
+    """Return one positive number per layer; the file has an array, or one number for all layers."""
     value = header.metadata.get(key)
     if not isinstance(value, tuple):
         return (integer(header, key, 1, most),) * layers
@@ -138,26 +140,26 @@ def integers(header: GgufHeader, key: str, layers: int, most: int) -> tuple[int,
     if len(value) != layers:
         raise InvalidModelFile(f"{key} has {len(value)} items, but the model has {layers} layers")
     if len(numbers) != layers:
-        raise InvalidModelFile(f"{key} holds something else than numbers between 1 and {most}")
+        raise InvalidModelFile(f"{key} holds something other than numbers between 1 and {most}")
     return numbers
 
 
 def number(header: GgufHeader, key: str, default: float) -> float:
-    """A finite number that is not negative."""
+    """Return a finite number that is not negative."""
     value = header.metadata.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _missing_or_wrong(header, key, "a number")
     if not math.isfinite(value) or value < 0:
-        raise InvalidModelFile(f"{key} is {value}, not a finite number of 0 or more")
+        raise InvalidModelFile(f"{key} is {value}, not a finite number of at least 0")
     return value
 
 
 def array_length(header: GgufHeader, key: str) -> int:
-    """How many items an array has; it must be there and not empty."""
+    """Return the number of items in an array, which must exist and must not be empty."""
     value = header.metadata.get(key)
     length = value.count if isinstance(value, LongArray) else len(value) if isinstance(value, tuple) else 0
     if not length:
-        raise _missing_or_wrong(header, key, "a list with items")
+        raise _missing_or_wrong(header, key, "a non-empty list")
     return length
 
 
@@ -187,7 +189,7 @@ def _expert_used_count(header: GgufHeader, layers: int, experts: int) -> int:
         return integer(header, key, 0, 0, default=0)
     used = integers(header, key, layers, experts)
     if len(set(used)) > 1:
-        raise InvalidModelFile(f"{key} differs between layers, as in no Gemma 4")
+        raise InvalidModelFile(f"{key} differs between layers, which no Gemma 4 does")
     return used[0]
 
 
@@ -196,7 +198,7 @@ def _expert_feed_forward_length(header: GgufHeader, layers: int, experts: int) -
 
 
 def _has_thinking(header: GgufHeader) -> bool:
-    """Every Gemma 4 thinks, unless it was tuned with a chat template that has no such switch."""
+    """Every Gemma 4 can think, except fine-tunes whose chat template has no switch for it."""
     template = header.metadata.get("tokenizer.chat_template")
     return not isinstance(template, str) or "<|think|>" in template or "enable_thinking" in template
 
@@ -206,4 +208,4 @@ def _size_label(header: GgufHeader, layers: int, width: int) -> str:
     if known:
         return known
     given = header.metadata.get("general.size_label")
-    return given if isinstance(given, str) and 0 < len(given) <= LONGEST_LABEL else "other"
+    return given if isinstance(given, str) and 0 < len(given) <= MAX_LABEL_LENGTH else "other"

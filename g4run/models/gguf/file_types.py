@@ -1,8 +1,8 @@
-"""The quantization that a GGUF header itself names, for files whose name does not say."""
+"""Read the quantization from a GGUF header, for files whose name does not tell it."""
 
 from g4run.models.gguf.header import GgufHeader
 
-# LLAMA_FTYPE in include/llama.h; numbers that are missing were withdrawn.
+# LLAMA_FTYPE in include/llama.h; missing numbers were withdrawn.
 _FILE_TYPES = {
     0: "F32",
     1: "F16",
@@ -41,6 +41,6 @@ _FILE_TYPES = {
 
 
 def quantization_in(header: GgufHeader) -> str | None:
-    """The tag of general.file_type; None where it is missing or unknown."""
+    """Return the tag of general.file_type; None if it is missing or unknown."""
     value = header.metadata.get("general.file_type")
     return _FILE_TYPES.get(value) if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,8 +1,8 @@
-"""Read the header of a GGUF file: its metadata and its table of tensors, never the weights.
+"""Read the header of a GGUF file: its metadata and its tensor table, never the weights.
 
-Works over any `read(offset, length)`, so a file and an HTTP range are the same to it. A malformed or hostile file
-raises InvalidModelFile that names the offset; it costs neither much memory nor much time. Format: ggml/docs/gguf.md
-and ggml/src/gguf.cpp of llama.cpp, whose limits are kept where they are not narrowed here.
+Works over any `read(offset, length)`, so a local file and HTTP ranges look the same. A malformed or hostile file
+raises InvalidModelFile with the offset, and costs little memory and time. Format: ggml/docs/gguf.md and
+ggml/src/gguf.cpp of llama.cpp, whose limits apply unless this module narrows them.
 """
 
 import math
@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import TypeAlias
 
 from g4run.errors import InvalidModelFile
-from g4run.models.gguf.cursor import AGAIN, Cursor, Read, read_at_least
-from g4run.models.gguf.foreign import START_BYTES, explain_foreign
+from g4run.models.gguf.cursor import DOWNLOAD_AGAIN, Cursor, Read, read_at_least
+from g4run.models.gguf.other_formats import START_BYTES, explain_other_format
 from g4run.models.gguf.types import TENSOR_TYPES, VALUE_CODES, TensorType, ValueType
 
-MAX_ENTRIES = 1 << 16  # of metadata; real files have about 50
+MAX_ENTRIES = 1 << 16  # metadata entries; real files have about 50
 MAX_TENSORS = 1 << 16  # real files have up to 833
 MAX_KEPT_ITEMS = 1 << 12  # longer arrays stay in the file; llama.cpp allows 512 layers
-MAX_READ_BYTES = 32 << 20  # of one long array; the real merges take 9 MB
+MAX_READ_BYTES = 32 << 20  # per long array; the real merges take 9 MB
 MAX_READ_ITEMS = 1 << 20
-MAX_NAME_BYTES = 63  # GGML_MAX_NAME without the closing zero
+MAX_NAME_BYTES = 63  # GGML_MAX_NAME without the terminating zero
 MAX_DIMENSIONS = 4
 MAX_ELEMENTS = (1 << 63) - 1
 MAX_ALIGNMENT = 1 << 20  # the writers' default is 32
@@ -30,7 +30,7 @@ MAX_ALIGNMENT = 1 << 20  # the writers' default is 32
 
 @dataclass(frozen=True, slots=True)
 class LongArray:
-    """An array that was left in the file, such as the vocabulary; read on demand."""
+    """An array that stays in the file until it is needed, such as the vocabulary."""
 
     item: ValueType
     count: int
@@ -39,7 +39,7 @@ class LongArray:
     source: Read = field(repr=False, compare=False)
 
     def strings(self) -> tuple[bytes, ...]:
-        """The array's strings, which need not be UTF-8."""
+        """Read the array's strings, which need not be UTF-8."""
         if self.item is not ValueType.STRING:
             raise InvalidModelFile(f"the array at byte {self.offset} holds {self.item.name}, not strings")
         data, position, strings = self._data(), 0, []
@@ -50,7 +50,7 @@ class LongArray:
         return tuple(strings)
 
     def numbers(self) -> tuple[int, ...] | tuple[float, ...]:
-        """The array's numbers, or booleans."""
+        """Read the array's numbers or booleans."""
         if self.item is ValueType.STRING:
             raise InvalidModelFile(f"the array at byte {self.offset} holds strings, not numbers")
         return struct.unpack(f"<{self.count}{VALUE_CODES[self.item]}", self._data())
@@ -60,7 +60,8 @@ class LongArray:
             raise InvalidModelFile(f"the array at byte {self.offset} is too large: {self.size_bytes} bytes")
         data = read_at_least(self.source, self.offset, self.size_bytes, self.size_bytes)
         if len(data) < self.size_bytes:
-            raise InvalidModelFile(f"the file ends at byte {self.offset + len(data)}, within an array", AGAIN)
+            end = self.offset + len(data)
+            raise InvalidModelFile(f"the file ends at byte {end}, in the middle of an array", DOWNLOAD_AGAIN)
         return data
 
 
@@ -71,7 +72,7 @@ MetadataValue: TypeAlias = Scalar | ShortArray | LongArray
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """One line of the table of tensors; `shape` has the row length first, `offset` counts from the data section."""
+    """One entry of the tensor table; `shape` starts with the row length, `offset` counts from the data section."""
 
     name: str
     shape: tuple[int, ...]
@@ -80,18 +81,18 @@ class TensorInfo:
 
     @property
     def elements(self) -> int:
-        """How many values the tensor holds."""
+        """The number of values in the tensor."""
         return math.prod(self.shape)
 
     @property
     def size_bytes(self) -> int:
-        """How many bytes its values take in the file, padding excluded."""
+        """The size of its values in the file, without padding."""
         return self.elements // self.type.block_size * self.type.block_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Which part of a model in several files this file is."""
+    """Which part of a split model this file is."""
 
     index: int  # from 0
     count: int
@@ -99,20 +100,20 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class GgufHeader:
-    """Everything that a GGUF file says before its weights; of a model in several files, what they say together."""
+    """The contents of a GGUF header; for a split model, of all its parts together."""
 
     version: int
     metadata: Mapping[str, MetadataValue]
-    types: Mapping[str, ValueType]  # of the metadata; ARRAY for every array
+    types: Mapping[str, ValueType]  # of the metadata values; ARRAY for every array
     tensors: tuple[TensorInfo, ...]
     alignment: int
-    data_offset: int  # where the data section begins; of several files: in the first
-    size_bytes: int | None  # of the whole file, where known; of several files: together
-    parts: tuple["GgufHeader", ...] = ()  # each file's own header, where there are several
+    data_offset: int  # start of the data section; for a split model, in the first part
+    size_bytes: int | None  # of the whole file if known; for a split model, of all parts
+    parts: tuple["GgufHeader", ...] = ()  # the header of each part of a split model
 
     @property
     def split(self) -> Split | None:
-        """The part that this file is of a model in several files, or None."""
+        """Which part of a split model this file is; None if the model is not split."""
         count, index = self.metadata.get("split.count"), self.metadata.get("split.no", 0)
         if isinstance(count, int) and isinstance(index, int) and count > 1:
             return Split(index, count)
@@ -120,17 +121,20 @@ class GgufHeader:
 
     @property
     def parameters(self) -> int:
-        """How many weights the tensors hold, as llama.cpp counts them."""
+        """The number of weights in all tensors, as llama.cpp counts them."""
         return sum(tensor.elements for tensor in self.tensors)
 
     @property
     def weights_bytes(self) -> int:
-        """What the tensors take up together."""
+        """The size of all tensors."""
         return sum(tensor.size_bytes for tensor in self.tensors)
 
 
 def read_header(path: Path) -> GgufHeader:
-    """Read the header of a file; an error names the file. Raises OSError where it cannot be read."""
+    """Read the header of a file.
+
+    Raises InvalidModelFile that starts with the file's name, and OSError if the file cannot be read.
+    """
     try:
         return parse_header(_file_source(path), path.stat().st_size)
     except InvalidModelFile as error:
@@ -147,9 +151,9 @@ def _file_source(path: Path) -> Read:
 
 
 def parse_header(read: Read, size_bytes: int | None) -> GgufHeader:
-    """Parse what `read` returns; `size_bytes` of the whole file, if known, lets missing data be found.
+    """Parse a header; `size_bytes` of the whole file, if known, reveals missing data.
 
-    `read` is kept by the long arrays of the result.
+    The long arrays of the result keep `read`.
     """
     cursor = Cursor(read, size_bytes)
     version = _take_version(cursor)
@@ -167,12 +171,12 @@ def parse_header(read: Read, size_bytes: int | None) -> GgufHeader:
 def _take_version(cursor: Cursor) -> int:
     magic = cursor.take(4, "the first 4 bytes")
     if magic != b"GGUF":
-        raise explain_foreign(cursor.start(START_BYTES))
+        raise explain_other_format(cursor.start(START_BYTES))
     version = cursor.take_number("I", "the version")
     if version & 0xFFFF == 0:
         raise InvalidModelFile("this GGUF file is for big-endian machines: its version at byte 4 is byte-swapped")
     if version not in (2, 3):
-        raise InvalidModelFile(f"this is GGUF version {version} at byte 4, but only versions 2 and 3 are read")
+        raise InvalidModelFile(f"this is GGUF version {version} at byte 4, but g4run reads only versions 2 and 3")
     return version
 
 
@@ -264,23 +268,23 @@ def _take_tensor(cursor: Cursor) -> TensorInfo:
     number = cursor.take_number("I", what)
     kind = TENSOR_TYPES.get(number)
     if kind is None:
-        raise InvalidModelFile(f"{what} is of type {number}, which this version does not know")
+        raise InvalidModelFile(f"{what} has the unknown type {number}")
     _check_shape(shape, kind, what)
     return TensorInfo(name.decode(errors="backslashreplace"), shape, kind, cursor.take_number("Q", what))
 
 
 def _check_shape(shape: tuple[int, ...], kind: TensorType, what: str) -> None:
     if any(length > MAX_ELEMENTS for length in shape) or math.prod(shape) > MAX_ELEMENTS:
-        raise InvalidModelFile(f"{what} has more elements than any machine can count: {shape}")
+        raise InvalidModelFile(f"{what} has too many elements: {shape}")
     row = shape[0] if shape else 1
     if row % kind.block_size:
-        raise InvalidModelFile(f"{what} has rows of {row} elements, not whole {kind.name} blocks of {kind.block_size}")
+        raise InvalidModelFile(f"{what} has rows of {row} elements, not a multiple of {kind.block_size} ({kind.name})")
 
 
 def _alignment(metadata: Mapping[str, MetadataValue]) -> int:
     alignment = metadata.get("general.alignment", 32)
     if isinstance(alignment, bool) or not isinstance(alignment, int) or not 0 < alignment <= MAX_ALIGNMENT:
-        raise InvalidModelFile(f"general.alignment is {alignment!r}, not a small power of two")
+        raise InvalidModelFile(f"general.alignment is {alignment!r}, not a number between 1 and {MAX_ALIGNMENT}")
     if alignment & (alignment - 1):
         raise InvalidModelFile(f"general.alignment is {alignment}, not a power of two")
     return alignment
@@ -294,5 +298,6 @@ def _check_length(header: GgufHeader) -> None:
     missing = end - header.size_bytes
     if missing > 0:
         raise InvalidModelFile(
-            f"the file is incomplete: {missing} bytes are missing of {end}, tensor {last.name} is cut off", AGAIN
+            f"the file is incomplete: {missing} of {end} bytes are missing, and tensor {last.name} is cut off",
+            DOWNLOAD_AGAIN,
         )

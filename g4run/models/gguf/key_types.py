@@ -1,7 +1,7 @@
-"""The types of numbers that llama.cpp insists on: it refuses a file in which a right number has another type.
+"""The number types that llama.cpp requires for metadata keys: it refuses a correct number of another type.
 
 Source: GGUFMeta::GKV::get_kv in src/llama-model-loader.cpp (line 164), gguf.cpp:623 for the alignment (commit
-0c1e57098). Each key was tried with every other type that holds its number.
+0c1e57098). Each key was tried with every other type that can hold its number.
 """
 
 from g4run.errors import InvalidModelFile
@@ -11,7 +11,7 @@ from g4run.models.gguf.types import ValueType
 _ATTENTION = "gemma4.attention."
 _TOKENIZER = "tokenizer.ggml."
 
-# An array in the place of a number is no matter of this table: llama.cpp takes one for some keys.
+# Arrays in place of a number are checked elsewhere: llama.cpp accepts them for some keys.
 KEY_TYPES = {
     **dict.fromkeys(
         (
@@ -57,11 +57,11 @@ KEY_TYPES = {
 
 
 def check_key_types(header: GgufHeader) -> None:
-    """Raise InvalidModelFile for a number of another type than llama.cpp takes."""
+    """Raise InvalidModelFile if a number does not have the type that llama.cpp requires."""
     for key, wanted in KEY_TYPES.items():
         found = header.types.get(key, wanted)
         if found not in (wanted, ValueType.ARRAY):
             raise InvalidModelFile(
-                f"{key} is of type {found.name}, not {wanted.name}, which llama.cpp needs",
-                "get a file of another conversion",
+                f"{key} is of type {found.name}, but llama.cpp needs {wanted.name}",
+                "use a file from another conversion",
             )

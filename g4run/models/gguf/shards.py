@@ -1,7 +1,7 @@
-"""A model in several files, `NAME-00001-of-00003.gguf` and so on: one header of them all.
+"""Combine the headers of a split model, `NAME-00001-of-00003.gguf` and so on.
 
-llama.cpp is given the first part and finds the others by its name; what it refuses or asserts on is refused here
-first. Source: llama_model_loader's constructor in src/llama-model-loader.cpp (lines 595-673, commit 0c1e57098).
+llama.cpp takes the first part and finds the others by name; this module refuses whatever it would refuse or assert
+on. Source: llama_model_loader's constructor in src/llama-model-loader.cpp (lines 595-673, commit 0c1e57098).
 """
 
 import re
@@ -13,29 +13,29 @@ from g4run.errors import InvalidModelFile, ModelNotFound
 from g4run.models.gguf.header import MAX_TENSORS, GgufHeader, TensorInfo, read_header
 from g4run.models.gguf.types import ValueType
 
-MAX_PARTS = 512  # llama.cpp allows 65,535; publishers cut at 50 GB, which makes 2
+MAX_PARTS = 512  # llama.cpp allows 65,535; publishers split at 50 GB, which makes 2
 NO, COUNT, TENSORS_COUNT = "split.no", "split.count", "split.tensors.count"
 
 _NAME = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf", re.ASCII | re.DOTALL)
-_AGAIN = "download the parts again, all of one revision"
+_DOWNLOAD_PARTS_AGAIN = "download all parts again, from one revision"
 
 
 def shard_paths(path: Path) -> tuple[Path, ...]:
-    """All files of the model that a file belongs to, in order: itself, where its name is not that of a part.
+    """Return all files of the model that a file belongs to, in order; just the file if the model is not split.
 
-    Raises ModelNotFound where a part is missing, InvalidModelFile where a name speaks of absurdly many.
+    Raises ModelNotFound if a part is missing, and InvalidModelFile if the name claims more than MAX_PARTS.
     """
     paths = tuple(path.with_name(name) for name in shard_names(path.name))
     for number, part in enumerate(paths, 1):
         if len(paths) > 1 and not part.exists():
             raise ModelNotFound(
-                f"part {number} of {len(paths)} is missing: {part}", "put it beside the others, under that name"
+                f"part {number} of {len(paths)} is missing: {part}", "put it next to the others under that name"
             )
     return paths
 
 
 def shard_names(file_name: str) -> tuple[str, ...]:
-    """The file names of all parts, in order, from that of any part; the name itself, where it is not that of a part."""
+    """Return the file names of all parts, in order, given any of them; just the name if it is not that of a part."""
     match = _NAME.fullmatch(file_name)
     if not match:
         return (file_name,)
@@ -43,24 +43,24 @@ def shard_names(file_name: str) -> tuple[str, ...]:
     if not 1 <= number <= count or count == 1:
         return (file_name,)
     if count > MAX_PARTS:
-        raise InvalidModelFile(f"{file_name}: a model in {count} files, more than {MAX_PARTS}")
+        raise InvalidModelFile(f"{file_name}: the model has {count} parts, more than {MAX_PARTS}")
     return tuple(f"{match['stem']}-{each:05d}-of-{count:05d}.gguf" for each in range(1, count + 1))
 
 
 def read_model(paths: Sequence[Path]) -> GgufHeader:
-    """The header of a model in one file or in several, which must belong together.
+    """Read the header of a model from its file or files.
 
-    Raises InvalidModelFile, naming the part's file, and OSError where one cannot be read.
+    Raises InvalidModelFile that starts with the part's file name, and OSError if a file cannot be read.
     """
     if len(paths) == 1:
         return read_header(paths[0])
-    # The first comes last: its metadata are kept, and a hostile part's are gone before another's come.
-    later = [shortened(read_header(path)) for path in reversed(paths[1:])]
+    # Read the first part last: only its metadata stay, so at most one hostile part's are in memory.
+    later = [trim_metadata(read_header(path)) for path in reversed(paths[1:])]
     return merge_headers([path.name for path in paths], [read_header(paths[0]), *reversed(later)])
 
 
-def shortened(header: GgufHeader) -> GgufHeader:
-    """The header of a later part, with no more metadata than is needed to see whether it belongs to the first."""
+def trim_metadata(header: GgufHeader) -> GgufHeader:
+    """Return the header of a later part with only the metadata that `merge_headers` checks."""
     kept = [key for key in (NO, COUNT, TENSORS_COUNT, "general.architecture") if key in header.metadata]
     return replace(
         header,
@@ -70,15 +70,15 @@ def shortened(header: GgufHeader) -> GgufHeader:
 
 
 def merge_headers(names: Sequence[str], headers: Sequence[GgufHeader]) -> GgufHeader:
-    """One header of a model's parts, given in order: the first one's metadata, and the tensors of all.
+    """Merge the headers of a model's parts, given in order: the first part's metadata, and the tensors of all.
 
-    Raises InvalidModelFile that begins with the name of the part where they do not belong together.
+    Raises InvalidModelFile that starts with the part's name if the parts do not belong together.
     """
     first = headers[0]
     for index, (name, header) in enumerate(zip(names, headers, strict=True)):
         try:
             _check_number(header, index, len(headers))
-            _check_kinship(header, first)
+            _check_same_model(header, first)
         except InvalidModelFile as error:
             raise InvalidModelFile(f"{name}: {error.message}", error.hint) from None
     tensors = _all_tensors(names, headers)
@@ -90,20 +90,21 @@ def merge_headers(names: Sequence[str], headers: Sequence[GgufHeader]) -> GgufHe
 
 
 def _check_number(header: GgufHeader, index: int, count: int) -> None:
-    """The place in the row; a split.no of another type than UINT16 is an assertion in gguf.cpp:1127."""
+    """Check the part number; a split.no that is not UINT16 fails an assertion in gguf.cpp:1127."""
     if COUNT not in header.metadata and NO not in header.metadata:
-        raise InvalidModelFile(f"the name says part {index + 1} of {count}, but the file says nothing of parts")
+        raise InvalidModelFile(f"the name says part {index + 1} of {count}, but the file is not part of a split model")
     _check_type(header, NO, ValueType.UINT16)
     if header.metadata[NO] != index:
         raise InvalidModelFile(
-            f"{NO} is {header.metadata[NO]}, but the name says part {index + 1} of {count}, which is {index} from 0",
-            "give each part its own name back",
+            f"{NO} is {header.metadata[NO]}, but part {index + 1} of {count} should have {index}",
+            "rename each part to its original name",
         )
     if index == 0 or COUNT in header.metadata:
         _check_type(header, COUNT, ValueType.UINT16)
         if header.metadata[COUNT] != count:
             raise InvalidModelFile(
-                f"{COUNT} is {header.metadata[COUNT]}, but the name says part {index + 1} of {count}", _AGAIN
+                f"{COUNT} is {header.metadata[COUNT]}, but the name says part {index + 1} of {count}",
+                _DOWNLOAD_PARTS_AGAIN,
             )
 
 
@@ -111,15 +112,19 @@ def _check_type(header: GgufHeader, key: str, kind: ValueType) -> None:
     if key not in header.metadata:
         raise InvalidModelFile(f"the metadata key {key} is missing")
     if header.types[key] is not kind:
-        raise InvalidModelFile(f"{key} is of type {header.types[key].name}, not {kind.name}, which llama.cpp needs")
+        raise InvalidModelFile(f"{key} is of type {header.types[key].name}, but llama.cpp needs {kind.name}")
 
 
-def _check_kinship(header: GgufHeader, first: GgufHeader) -> None:
+def _check_same_model(header: GgufHeader, first: GgufHeader) -> None:
     if header.version != first.version:
-        raise InvalidModelFile(f"this is GGUF version {header.version}, but part 1 is version {first.version}", _AGAIN)
+        raise InvalidModelFile(
+            f"this is GGUF version {header.version}, but part 1 is version {first.version}", _DOWNLOAD_PARTS_AGAIN
+        )
     architecture, expected = (each.metadata.get("general.architecture") for each in (header, first))
     if architecture is not None and architecture != expected:
-        raise InvalidModelFile(f"the architecture is {architecture!r}, but that of part 1 is {expected!r}", _AGAIN)
+        raise InvalidModelFile(
+            f"the architecture is {architecture!r}, but that of part 1 is {expected!r}", _DOWNLOAD_PARTS_AGAIN
+        )
 
 
 def _all_tensors(names: Iterable[str], headers: Iterable[GgufHeader]) -> tuple[TensorInfo, ...]:
@@ -127,10 +132,12 @@ def _all_tensors(names: Iterable[str], headers: Iterable[GgufHeader]) -> tuple[T
     for name, header in zip(names, headers, strict=True):
         for tensor in header.tensors:
             if tensor.name in tensors:
-                raise InvalidModelFile(f"{name}: the tensor {tensor.name} is in an earlier part too", _AGAIN)
+                raise InvalidModelFile(
+                    f"{name}: the tensor {tensor.name} is also in an earlier part", _DOWNLOAD_PARTS_AGAIN
+                )
             tensors[tensor.name] = tensor
         if len(tensors) > MAX_TENSORS:
-            raise InvalidModelFile(f"{name}: the parts have more than {MAX_TENSORS} tensors together")
+            raise InvalidModelFile(f"{name}: the parts together have more than {MAX_TENSORS} tensors")
     return tuple(tensors.values())
 
 
@@ -139,7 +146,8 @@ def _check_tensor_count(name: str, first: GgufHeader, found: int) -> None:
         _check_type(first, TENSORS_COUNT, ValueType.INT32)
         if first.metadata[TENSORS_COUNT] != found:
             raise InvalidModelFile(
-                f"{TENSORS_COUNT} is {first.metadata[TENSORS_COUNT]}, but the parts have {found} together", _AGAIN
+                f"{TENSORS_COUNT} is {first.metadata[TENSORS_COUNT]}, but the parts together have {found}",
+                _DOWNLOAD_PARTS_AGAIN,
             )
     except InvalidModelFile as error:
         raise InvalidModelFile(f"{name}: {error.message}", error.hint) from None

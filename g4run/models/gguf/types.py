@@ -1,4 +1,4 @@
-"""The types that a GGUF file names by number: of metadata values, and of tensors.
+"""The numbered types of metadata values and tensors in a GGUF file.
 
 Numbers and sizes: ggml/include/gguf.h, ggml/include/ggml.h and ggml/src/ggml-common.h of llama.cpp.
 """
@@ -8,7 +8,7 @@ from enum import IntEnum
 
 
 class ValueType(IntEnum):
-    """The type of a metadata value, or of an array's items."""
+    """The type of a metadata value or of array items."""
 
     UINT8 = 0
     INT8 = 1
@@ -25,7 +25,7 @@ class ValueType(IntEnum):
     FLOAT64 = 12
 
 
-# struct's code for each type of fixed width; a bool is any byte but zero.
+# The struct code of each fixed-width type; any byte but zero is true.
 VALUE_CODES = {
     ValueType.UINT8: "B",
     ValueType.INT8: "b",
@@ -43,7 +43,7 @@ VALUE_CODES = {
 
 @dataclass(frozen=True, slots=True)
 class TensorType:
-    """How a tensor's values are packed: `block_bytes` bytes hold `block_size` values of one row."""
+    """How a tensor packs its values: `block_bytes` bytes hold `block_size` values of one row."""
 
     name: str
     block_size: int

@@ -33,11 +33,12 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, but
 from g4run import __version__
 from g4run.errors import AccessDenied, G4RunError, ModelNotFound, Offline, UsageError
 from g4run.models.download.remote_files import Link, RemoteFile, RemoteRepository
-from g4run.models.hub.errors import Subject, explain_setup, explain_status, explain_transport, not_the_hub, suggest
+from g4run.models.hub.errors import Subject, explain_setup, explain_status, explain_transport, not_the_hub
 from g4run.models.hub.retry import Patience, ask_patiently
 from g4run.models.hub_cache.cache import is_commit
 from g4run.models.hub_cache.layout import HubCache, explained, is_etag
 from g4run.settings import Settings
+from g4run.suggestions import did_you_mean, find_similar
 
 _LIBRARY = "g4run"
 _LOCK_LOOK_SECONDS = 0.2  # between two looks at a lock, in which Ctrl-C is heard
@@ -148,10 +149,10 @@ class Hub:
             listing = self.list_repository(subject.repository, subject.revision)
         except G4RunError:
             return error
-        near = suggest(subject.path, (file.path for file in listing.files))
+        near = find_similar(subject.path, (file.path for file in listing.files))
         if listing.find(subject.path) or not near:
             return error
-        return ModelNotFound(error.message, f"did you mean {' or '.join(near)}?")
+        return ModelNotFound(error.message, did_you_mean(near))
 
     @contextmanager
     def _explained(self, subject: Subject) -> Iterator[None]:

@@ -1,11 +1,10 @@
 """What goes wrong between here and the Hub, as errors that say what to do next."""
 
-import difflib
 import math
 import re
 import socket
 import ssl
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -21,7 +20,6 @@ TRY_LATER = "try again in a few minutes; https://status.huggingface.co tells how
 _LOG_IN = "set HF_TOKEN, or run `hf auth login`"
 _OTHER_TOKEN = "unset HF_TOKEN, or set it to a valid one; `hf auth login` replaces a stored one"
 _WRONG_TOKEN = "Invalid credentials in Authorization header"  # the Hub's own words
-_MOST_NAMES = 3
 _RATE_LIMIT = re.compile(r";\s*r=0\s*;\s*t=(\d{1,6})\b")  # none remaining, and the seconds until there are some again
 
 Cause = TypeVar("Cause", bound=BaseException)
@@ -135,12 +133,6 @@ def retry_after_seconds(response: httpx2.Response) -> float | None:
     if limit and response.status_code == 429:
         return float(limit.group(1))
     return parse_retry_after(response.headers.get("Retry-After", ""), datetime.now(UTC))
-
-
-def suggest(name: str, names: Iterable[str]) -> tuple[str, ...]:
-    """The names nearest to one that is not there."""
-    spelled = {candidate.lower(): candidate for candidate in names}
-    return tuple(spelled[near] for near in difflib.get_close_matches(name.lower(), spelled, _MOST_NAMES))
 
 
 def find_cause(error: BaseException, kind: type[Cause]) -> Cause | None:

@@ -10,9 +10,9 @@ from pathlib import Path
 from g4run.errors import DiskFull, InvalidModelFile, NetworkError, NotWritable
 from g4run.files import write_atomically
 from g4run.models.download.options import TransferOptions
-from g4run.models.gguf.foreign import LOCAL_HINTS
 from g4run.models.gguf.header import GgufHeader, parse_header
-from g4run.models.gguf.shards import merge_headers, shortened
+from g4run.models.gguf.other_formats import LOCAL_HINTS
+from g4run.models.gguf.shards import merge_headers, trim_metadata
 from g4run.models.hub.client import Hub
 from g4run.models.hub.header_stream import RemoteStart
 
@@ -50,7 +50,7 @@ def read_remote_header(
     paths = (paths,) if isinstance(paths, str) else tuple(paths)
     reader = _Reader(hub, repository, commit, cache_directory, options or TransferOptions())
     # The first comes last: its metadata are kept, and a hostile part's are gone before another's come.
-    later = [shortened(reader.read(path)) for path in reversed(paths[1:])]
+    later = [trim_metadata(reader.read(path)) for path in reversed(paths[1:])]
     header = reader.read(paths[0])
     if later:
         header = merge_headers(paths, [header, *reversed(later)])

@@ -1,14 +1,13 @@
 """Names of the family: gemma4:SIZE[-a4b][-it][-qat][-QUANTIZATION], Ollama's spelling of them, and near misses."""
 
-import difflib
 import re
 from collections.abc import Iterable
 
 from g4run.errors import ModelNotFound, Pointer
 from g4run.models.names.types import DEFAULT_SIZE, DEMO, FAMILY, FamilyName, Size
 from g4run.models.quantizations import QUANTIZATIONS, normalize_quantization
+from g4run.suggestions import MOST_SUGGESTIONS, did_you_mean, find_similar, similarity
 
-MAX_SUGGESTIONS = 3
 _FLAGS = re.IGNORECASE | re.ASCII | re.DOTALL
 _TAG = re.compile(
     r"(?P<size>[^-:]+)(?P<experts>-a4b)?(?:-it)?(?P<qat>-qat)?(?:[-:](?P<quantization>.+))?",
@@ -24,7 +23,7 @@ _NOT_GGUF = {
 _WORD = re.compile(r"[^-:]+")
 _LIKE_FAMILY = re.compile(r"gemma[-_. ]?4(?P<joint>[-_.:]|$)", _FLAGS)  # gemma-4-26b, gemma4-26b, gemma-4:26b
 _OTHER_GEMMA = re.compile(r"(?:code)?gemma[-_.]?(?:[0-35-9]|[1-9][0-9]+)n?(?=:|$)", _FLAGS)  # gemma3:4b, gemma3n
-_LIKENESS = 0.72  # of difflib, at which the part before the colon is taken for a misspelt `gemma4`
+_LIKENESS = 0.72  # similarity at which the part before the colon is taken for a misspelt `gemma4`
 _SIZES = ", ".join(f"{FAMILY}:{size}" for size in Size)
 
 
@@ -53,7 +52,7 @@ def check_no_misspelling(name: str) -> None:
     if match and match.group() != FAMILY:
         _check_slip(name, match.end(), match.end())
     head, colon, _ = name.partition(":")
-    if colon and difflib.SequenceMatcher(None, head.lower(), FAMILY).ratio() >= _LIKENESS:
+    if colon and similarity(head, FAMILY) >= _LIKENESS:
         _check_slip(name, len(head) + 1, len(head))
 
 
@@ -61,9 +60,8 @@ def suggest_names(text: str, known: Iterable[str]) -> tuple[str, ...]:
     """The names most like one that does not exist, among `known` ones and the family's; nearest first."""
     meant = _find_family(re.sub(r"^gem+a?[-_. ]?4?[-_.:]?", "", text, flags=_FLAGS))
     names = [*known, FAMILY, *(f"{FAMILY}:{size}" for size in Size), DEMO]
-    near = difflib.get_close_matches(text.lower(), names, n=MAX_SUGGESTIONS, cutoff=0.6)
     first = [meant.text] if meant else []
-    return tuple(dict.fromkeys([*first, *near]))[:MAX_SUGGESTIONS]
+    return tuple(dict.fromkeys([*first, *find_similar(text, names)]))[:MOST_SUGGESTIONS]
 
 
 def _check_slip(name: str, tag_start: int, wrong_end: int) -> None:
@@ -114,11 +112,9 @@ def _parse_quantization(text: str, size: Size, match: re.Match[str]) -> str | No
     return quantization
 
 
-def similar_quantizations(typed: str) -> list[str]:
+def similar_quantizations(typed: str) -> tuple[str, ...]:
     """The canonical tags that look most like what was typed, nearest first."""
-    tags = [tag.lower() for tag in QUANTIZATIONS]
-    near = difflib.get_close_matches(typed.lower(), tags, n=MAX_SUGGESTIONS, cutoff=0.6)
-    return [tag for tag in map(normalize_quantization, near) if tag]
+    return find_similar(typed, QUANTIZATIONS)
 
 
 def _check_gguf(text: str, start: int) -> None:
@@ -141,7 +137,7 @@ def _family_names_like(size: str, rest: str = "") -> tuple[str, ...]:
     without_size = _find_family(f"{DEFAULT_SIZE}-{size}{rest}")
     if without_size:
         return (without_size.text,)
-    likeness = {member: difflib.SequenceMatcher(None, size.lower(), member).ratio() for member in Size}
+    likeness = {member: similarity(size, member) for member in Size}
     near = sorted((member for member in Size if likeness[member] >= 0.5), key=lambda m: (-likeness[m], _gap(size, m)))
     names = (_find_family(f"{member}{rest}") or FamilyName(member) for member in near[:2])
     return tuple(dict.fromkeys(name.text for name in names))
@@ -154,5 +150,4 @@ def _gap(typed: str, size: Size) -> int:
 
 
 def _hint(names: Iterable[str]) -> str:
-    listed = " or ".join(names)
-    return f"did you mean {listed}?" if listed else f"the sizes are {_SIZES}"
+    return did_you_mean(names, f"the sizes are {_SIZES}")

@@ -8,6 +8,7 @@ from g4run.errors import G4RunError, ModelNotFound, Pointer, UsageError
 from g4run.models.names.family import similar_quantizations
 from g4run.models.names.types import HUB_HOST, URL_FILE, HubName
 from g4run.models.quantizations import normalize_quantization
+from g4run.suggestions import did_you_mean
 
 HOSTS = frozenset({HUB_HOST, "huggingface.co", "www.huggingface.co", "www.hf.co"})
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE | re.ASCII)
@@ -99,7 +100,7 @@ def _parse_path(text: str, span: _Span, *, is_address: bool) -> str:
     path = unquote(span.text) if is_address else span.text
     if not path.lower().endswith(".gguf"):
         quantization = normalize_quantization(path.strip("/"))
-        hint = "" if quantization is None else f"did you mean {text[: span.start - 1]}:{quantization}?"
+        hint = "" if quantization is None else did_you_mean((f"{text[: span.start - 1]}:{quantization}",))
         raise _wrong(text, span, f"{path!r} is not the name of a GGUF file", hint)
     if _ILLEGAL_IN_FILES.search(path) or not path.isprintable():
         raise _wrong(text, span, f"{path!r} has a character that a file's name cannot have")
@@ -124,7 +125,7 @@ def _parse_quantization(text: str, span: _Span | None) -> str | None:
     if quantization is None:
         repository = text[: span.start - 1]
         near = [f"{repository}:{tag}" for tag in similar_quantizations(span.text)]
-        hint = f"did you mean {' or '.join(near)}?" if near else f"name the file itself: {repository}/FILE.gguf"
+        hint = did_you_mean(near, f"name the file itself: {repository}/FILE.gguf")
         place = Pointer(text, span.start, span.end)
         raise ModelNotFound(f"{span.text!r} is no quantization", hint, pointer=place)
     return quantization

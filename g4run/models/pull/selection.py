@@ -1,6 +1,5 @@
 """Which of a repository's files make up the wanted model: its weights, its projector, its drafter."""
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,8 +18,8 @@ from g4run.models.quantizations import (
     quantization_of,
     role_of,
 )
+from g4run.suggestions import find_similar
 
-MAX_SUGGESTIONS = 3
 MAX_LISTED = 12
 
 
@@ -124,8 +123,9 @@ class _Selecting:
         if other is not None:
             what = {FileRole.PROJECTOR: "a projector", FileRole.DRAFTER: "a drafter"}.get(role_of(other), "no model")
             raise self._not_there(f"{other} is {what}", wanted, [model[0] for model in models])
-        near = difflib.get_close_matches(wanted, [paths[0] for paths in models], n=MAX_SUGGESTIONS, cutoff=0.5)
-        raise self._not_there(f"{self._repository.id} has no file {wanted}", wanted, near or [m[0] for m in models])
+        there = [paths[0] for paths in models]
+        message = f"{self._repository.id} has no file {wanted}"
+        raise self._not_there(message, wanted, find_similar(wanted, there) or there)
 
     def _with_quantization(
         self, models: list[tuple[str, ...]], wanted: str, entry: CatalogFile | None
@@ -133,8 +133,8 @@ class _Selecting:
         found = [paths for paths in models if (quantization_of(paths[0]) or "").lower() == wanted.lower()]
         if not found:
             there = sorted({tag for paths in models if (tag := quantization_of(paths[0]))})
-            near = difflib.get_close_matches(wanted.upper(), there, n=MAX_SUGGESTIONS, cutoff=0.6)
-            raise self._not_there(f"{self._repository.id} has no {wanted}", wanted, near or there)
+            message = f"{self._repository.id} has no {wanted}"
+            raise self._not_there(message, wanted, find_similar(wanted, there) or there)
         if entry is not None:
             self._notes.append(f"{entry.path} is not there any more; {found[0][0]} has the same quantization")
         return found[0]

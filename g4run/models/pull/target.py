@@ -62,7 +62,7 @@ def find_target(library: Library, request: PullRequest) -> Target:
         case FamilyName() as name:
             return _family(library, name, request.entry)
         case HubName() as name:
-            known = _known_entry(library, name)
+            known = library.catalog.find(name)
             return _target(name.text, name.repository, known, name.file, name.quantization, name.revision)
         case OwnName() as name:
             record = library.store.find(name.text)
@@ -85,9 +85,9 @@ def update_request(record: Record) -> PullRequest:
 def place_of(record: Record) -> tuple[str, str]:
     """Repository and path of a record's model. Raises UsageError for one that did not come from the Hub."""
     file = record.model_files[0]
-    if file.repository is None or file.repository_path is None:
+    if file.hub_place is None:
         raise UsageError(f"{record.name} was imported from {file.path}, not pulled", f"g4run show {record.name}")
-    return file.repository, file.repository_path
+    return file.hub_place
 
 
 def _family(library: Library, name: FamilyName, chosen: CatalogFile | None) -> Target:
@@ -100,14 +100,6 @@ def _family(library: Library, name: FamilyName, chosen: CatalogFile | None) -> T
     entry = kept or chosen or default
     target = _target(name.text, entry.repository, entry, None, entry.quantization, None)
     return target if kept or entry == default else replace(target, exact_name=entry.name)
-
-
-def _known_entry(library: Library, name: HubName) -> CatalogFile | None:
-    if name.file is not None:
-        return library.catalog.find_file(name.repository, name.file)
-    if name.quantization is not None:
-        return library.catalog.find_quantization(name.repository, name.quantization)
-    return library.catalog.find_default(name.repository)
 
 
 def _target(
@@ -131,11 +123,12 @@ def _recorded(record: Record) -> Target:
 
 def _companion(file: StoredFile | None) -> CompanionFile | None:
     """Where a file that belongs to a model came from; None where that was not the Hub."""
-    if file is None or file.repository is None or file.repository_path is None:
+    if file is None or file.hub_place is None:
         return None
+    repository, path = file.hub_place
     return CompanionFile(
-        repository=file.repository,
-        path=file.repository_path,
+        repository=repository,
+        path=path,
         size_bytes=None,
         size_is_exact=False,
         sha256=None,

@@ -38,6 +38,13 @@ class StoredFile:
     commit: str | None = None
     repository_path: str | None = None
 
+    @property
+    def hub_place(self) -> tuple[str, str] | None:
+        """Repository and path on the Hub; None where the file did not come from there."""
+        if self.repository is None or self.repository_path is None:
+            return None
+        return self.repository, self.repository_path
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
@@ -96,11 +103,10 @@ class Record:
     @property
     def name_on_hub(self) -> str | None:
         """What `pull` fetches the weights by; None where they did not come from the Hub."""
-        file = self.model_files[0]
-        if file.repository is None or file.repository_path is None:
+        place = self.model_files[0].hub_place
+        if place is None:
             return None
-        is_name_of_hub = self.name.startswith(("gemma4:", "hf.co/"))
-        return self.name if is_name_of_hub else f"hf.co/{file.repository}/{file.repository_path}"
+        return self.name if self.name.startswith(("gemma4:", "hf.co/")) else f"hf.co/{'/'.join(place)}"
 
     @property
     def id(self) -> str:

@@ -4,7 +4,6 @@ Files: `<data>/models/<quoted name>.json`. Readers take no lock and never see ha
 holds `<data>/models/.lock`. A file that cannot be read is reported and stands in nobody's way.
 """
 
-import difflib
 import hashlib
 import os
 import stat
@@ -19,12 +18,12 @@ from g4run.files import explain, read_shared, remove_file, remove_temporaries, w
 from g4run.models.store.format import parse_record, render_record
 from g4run.models.store.records import DamagedEntry, Origin, Record, StoredFile, Summary
 from g4run.settings import Settings
+from g4run.suggestions import did_you_mean, find_similar
 from g4run.units import render_bytes
 
 __all__ = ["DamagedEntry", "Origin", "Record", "Store", "StoredFile", "Summary"]
 
 SUFFIX = ".json"
-MAX_SUGGESTIONS = 3
 LARGEST_RECORD_BYTES = 4 << 20  # a file takes about 500
 LONGEST_FILE_NAME = 200  # characters, of the 255 bytes that file systems allow
 _DIRECTORY_HINT = "move that directory away, then pull or import the model again"
@@ -79,10 +78,8 @@ class Store:
 
     def unknown(self, name: str) -> ModelNotFound:
         """The error for a name that the store does not have."""
-        names = [record.name for record in self.records()]
-        near = difflib.get_close_matches(name.lower(), names, n=MAX_SUGGESTIONS, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else "`g4run list` shows the names"
-        return ModelNotFound(f"there is no model named {name}", hint)
+        near = find_similar(name, (record.name for record in self.records()))
+        return ModelNotFound(f"there is no model named {name}", did_you_mean(near, "`g4run list` shows the names"))
 
     def save(self, record: Record) -> None:
         """Write a record, in the place of the one of that name. Raises DiskFull, NotWritable."""

@@ -1,7 +1,6 @@
 """The dimensions of the family's members, as the metadata of their files have them."""
 
 from dataclasses import dataclass
-from functools import cache
 
 from g4run.models.gguf.architecture import Gemma4
 from g4run.models.names.parse import Size
@@ -40,13 +39,6 @@ _MEMBERS = {
     Size.A4B_26B: _Member("26B A4B", 30, 2816, 2112, 16, 8, 2, experts=128, experts_used=8, expert_feed_forward=704),
     Size.DENSE_31B: _Member("31B", 60, 5376, 21_504, 32, 16, 4),
 }
-
-
-@cache
-def find_architecture(label: str) -> Gemma4 | None:
-    """The dimensions of the member that a header or the catalog calls so: "26B A4B"; without a count of parameters."""
-    size = next((size for size, member in _MEMBERS.items() if member.label == label), None)
-    return None if size is None else architecture_of(size, 0)
 
 
 def architecture_of(size: Size, parameters: int) -> Gemma4:

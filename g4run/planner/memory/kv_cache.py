@@ -7,7 +7,6 @@ Formulas: src/llama-kv-cache-iswa.cpp:71-82 and src/llama-kv-cache.cpp:207-250, 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
 
 from g4run.kv_types import KvType
 from g4run.models.gguf.architecture import Gemma4
@@ -17,19 +16,6 @@ CELL_PADDING = 256
 # ggml-common.h: values in a block, and its bytes.
 _BLOCKS = {KvType.F16: (1, 2), KvType.Q8_0: (32, 34), KvType.Q4_0: (32, 18)}
 VALUE_BYTES = {kv_type: size / values for kv_type, (values, size) in _BLOCKS.items()}  # the block's scale included
-
-
-class CacheSettings(Protocol):
-    """What the cache's size follows from, lengths in tokens; PlanSettings and ComputeLoad are such."""
-
-    @property
-    def context(self) -> int: ...  # noqa: D102 - the names say it
-    @property
-    def micro_batch(self) -> int: ...  # noqa: D102
-    @property
-    def sequences(self) -> int: ...  # noqa: D102
-    @property
-    def kv_type(self) -> KvType: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +69,3 @@ def sum_widths(architecture: Gemma4, layers: Iterable[int]) -> CellWidths:
     widths = _all_widths(architecture)
     found = [widths[layer] for layer in layers]
     return CellWidths(sum(widths.context for widths in found), sum(widths.sliding for widths in found))
-
-
-def kv_bytes(architecture: Gemma4, settings: CacheSettings) -> int:
-    """What the whole model's cache takes."""
-    cells = cells_of(architecture.sliding_window, settings.context, settings.micro_batch, settings.sequences)
-    return cache_bytes(sum_widths(architecture, range(architecture.layers)), cells, settings.kv_type)

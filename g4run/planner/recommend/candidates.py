@@ -5,13 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from g4run.hardware.machine import GpuKind, Machine
+from g4run.hardware.machine import Machine
 from g4run.kv_types import KvType
 from g4run.models.catalog.catalog import Catalog
 from g4run.models.catalog.values import CatalogFile, SizeFacts
 from g4run.planner.defaults import DEFAULT_CONTEXT
-from g4run.planner.memory.catalog_weights import shape_of_catalog
-from g4run.planner.memory.layer_split import usable_gpus
+from g4run.planner.memory.catalog_weights import loaded_shape, shape_of_catalog
 from g4run.planner.placement import plan_model
 from g4run.planner.recommend.goals import Attempt, RecommendRequest, most_usefulness, usefulness
 from g4run.planner.recommend.quality import (
@@ -23,7 +22,7 @@ from g4run.planner.recommend.quality import (
 )
 from g4run.planner.speed.measured import MeasuredSpeed
 from g4run.planner.speed.speed import estimate_speed
-from g4run.planner.values import Ledger, ModelShape, Plan, PlanRequest, Speed
+from g4run.planner.values import ModelShape, Plan, PlanRequest, Speed
 
 
 class Verdict(StrEnum):
@@ -117,15 +116,6 @@ def choose_files(files: Sequence[CatalogFile]) -> tuple[CatalogFile, ...]:
     return tuple(chosen.values())
 
 
-def fits_machine(ledger: Ledger, machine: Machine) -> bool:
-    """Whether every device has room, and all that share main memory have room in it together."""
-    gpus = usable_gpus(machine)
-    in_main_memory = (
-        device for device in ledger.devices if device.gpu is None or gpus[device.gpu].kind is not GpuKind.DISCRETE
-    )
-    return ledger.fits and sum(device.total_bytes for device in in_main_memory) <= machine.memory.available_bytes
-
-
 def _sizes(catalog: Catalog, question: Question) -> Iterator[SizeFacts]:
     """The sizes that can do what is wanted, with as long a context."""
     request = question.request
@@ -145,7 +135,8 @@ def _plan(file: CatalogFile, facts: SizeFacts, question: Question, references: R
     quality = estimate_quality(file, attempt.kv_type, references)
     if most_usefulness(quality.value, request) <= question.least_usefulness:
         return
-    shape = _loaded(_with_digest(shape_of_catalog(file, facts), file, question), request)
+    shape = shape_of_catalog(file, facts) if request.modality else loaded_shape(file, facts)
+    shape = _with_digest(shape, file, question)
     plan = plan_model(shape, question.machine, PlanRequest(context=attempt.context, kv_type=attempt.kv_type))
     yield _candidate(file, plan, quality, question)
 
@@ -155,15 +146,9 @@ def _with_digest(shape: ModelShape, file: CatalogFile, question: Question) -> Mo
     return shape if digest is None else replace(shape, digest=digest)
 
 
-def _loaded(shape: ModelShape, request: RecommendRequest) -> ModelShape:
-    """What is loaded for the request: the projector only where pictures or sound are to be read, no drafter."""
-    projector = shape.projector_bytes if request.modality else 0
-    return replace(shape, projector_bytes=projector, drafter_bytes=0)
-
-
 def _candidate(file: CatalogFile, plan: Plan, quality: QualityEstimate, question: Question) -> Candidate:
     """With the speed at half of the context, which a conversation has on the average."""
     position = question.attempt.context // 2
     speed = estimate_speed(plan, question.machine, position=position, measured=question.measured)
     useful = usefulness(quality.value, speed, question.request)
-    return Candidate(file, plan, speed, quality, useful, fits_machine(plan.ledger, question.machine))
+    return Candidate(file, plan, speed, quality, useful, plan.ledger.fits)

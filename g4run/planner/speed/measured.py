@@ -48,11 +48,10 @@ def model_digest_of(shape: ModelShape) -> str:
 
 def known_digests(records: Iterable[Record]) -> dict[tuple[str, str], str]:
     """The digests of models that are here, by repository and path on the Hub, both in lower case; of the first part."""
-    files = (record.model_files[0] for record in records)
     return {
-        (file.repository.lower(), file.repository_path.lower()): file.sha256
-        for file in files
-        if file.repository is not None and file.repository_path is not None and file.sha256 is not None
+        (place[0].lower(), place[1].lower()): record.digest
+        for record in records
+        if (place := record.model_files[0].hub_place) is not None and record.digest is not None
     }
 
 

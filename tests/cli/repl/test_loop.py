@@ -15,10 +15,10 @@ from tests.fakes.streams import RecordedOutput
 
 HELP = '''\
 /help, /?    list these commands
-/clear       forget the conversation so far
-/bye, /exit  leave; so does Ctrl-D
+/clear       clear the conversation
+/bye, /exit  leave the chat (or press Ctrl-D)
 
-Enter sends the message. """ begins and ends one of several lines.
+Enter sends the message. """ starts and ends a multi-line message.
 Ctrl-C stops the answer.
 '''
 
@@ -64,7 +64,7 @@ def test_each_question_sees_what_came_before() -> None:
 
 def test_clear_forgets_the_turns_but_not_the_system_message() -> None:
     model = ScriptedModel(says("a"), says("b"))
-    assert talk(model, ["1", "/clear", "2"], system="S") == ("a\nb\n", "The conversation is forgotten.\n")
+    assert talk(model, ["1", "/clear", "2"], system="S") == ("a\nb\n", "Conversation cleared.\n")
     assert model.asked == [turns("1", system="S"), turns("2", system="S")]
 
 
@@ -85,7 +85,7 @@ def test_help_is_the_table() -> None:
         ("/exi", "Error: there is no command /exi\nHint: /exit\n"),
         ("/set temperature 1", "Error: there is no command /set\nHint: /help\n"),
         ("/", "Error: there is no command /\nHint: /help\n"),
-        ("/clear all", "Error: /clear takes nothing after it\nHint: /clear\n"),
+        ("/clear all", "Error: /clear takes no arguments\nHint: /clear\n"),
     ],
 )
 def test_an_unknown_command_is_told_its_nearest_neighbour(line: str, stderr: str) -> None:
@@ -119,7 +119,7 @@ def test_a_dead_engine_is_reported_and_the_chat_goes_on() -> None:
 def test_an_engine_that_has_to_start_again_is_announced() -> None:
     model = ScriptedModel(says("a"))
     model.is_alive = False
-    assert talk(model, ["1"]) == ("a\n", "Starting the engine again...\n")
+    assert talk(model, ["1"]) == ("a\n", "Restarting the engine...\n")
 
 
 def test_at_a_terminal_ctrl_c_stops_only_the_answer() -> None:

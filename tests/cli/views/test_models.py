@@ -5,8 +5,6 @@ from pathlib import Path
 import pytest
 
 from g4run.cli.views.models import (
-    AvailableModel,
-    ListedModel,
     available_value,
     models_value,
     render_age,
@@ -17,10 +15,13 @@ from g4run.cli.views.models import (
 )
 from g4run.models.catalog.values import Quality
 from g4run.models.store.records import DamagedEntry
+from g4run.planner.values import Fit
+from g4run.runtime.available_models import AvailableModel
+from g4run.runtime.installed_models import InstalledModel
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
-PULLED = ListedModel(
+PULLED = InstalledModel(
     name="gemma4:26b",
     id="0123456789ab",
     size_bytes=15_638_000_000,
@@ -28,12 +29,12 @@ PULLED = ListedModel(
     parameters=25_233_142_046,
     quantization="Q4_0",
     modified_at="2026-11-18T11:00:00+00:00",
-    fit="tight",
+    fit=Fit.TIGHT,
     repository="google/gemma-4-26B-A4B-it-qat-q4_0-gguf",
     commit="0" * 40,
     paths=("/cache/gemma-4-26B_q4_0-it.gguf", "/cache/mmproj.gguf"),
 )
-DEMO = ListedModel(
+DEMO = InstalledModel(
     name="demo",
     id="e6ff43dfbeac",
     size_bytes=3_293_792,
@@ -41,12 +42,12 @@ DEMO = ListedModel(
     parameters=1_618_342,
     quantization="F16",
     modified_at=None,
-    fit="yes",
+    fit=Fit.YES,
     repository=None,
     commit=None,
     paths=("/g4run/data/demo.gguf",),
 )
-LONG = replace(PULLED, name="hf.co/unsloth/gemma-4-26B-A4B-it-GGUF:UD-Q4_K_XL", quantization="UD-Q4_K_XL", fit="no")
+LONG = replace(PULLED, name="hf.co/unsloth/gemma-4-26B-A4B-it-GGUF:UD-Q4_K_XL", quantization="UD-Q4_K_XL", fit=Fit.NO)
 DAMAGED = DamagedEntry(Path("/data/models/mine.json"), "mine", "it is not JSON")
 
 KNOWN = AvailableModel(
@@ -58,7 +59,7 @@ KNOWN = AvailableModel(
     size_is_exact=True,
     bits_per_weight=4.7748,
     quality=Quality(0.61, "KLD", "localbench", is_confirmed=True),
-    fit="no",
+    fit=Fit.NO,
     is_confirmed=True,
     is_installed=True,
 )
@@ -69,7 +70,7 @@ DOUBTFUL = replace(
     size_bytes=13_000_000_000,
     size_is_exact=False,
     quality=Quality(84.76, "NL2Bash", "a forum", is_confirmed=False),
-    fit="tight",
+    fit=Fit.TIGHT,
     is_confirmed=False,
     is_installed=False,
 )

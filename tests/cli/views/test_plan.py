@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from g4run.cli.commands.plan import PlanOptions, find_advice, make_request
-from g4run.cli.confirming import NOT_HERE, Confirmation
 from g4run.cli.views.plan import plan_value, render_plan
 from g4run.errors import UsageError
 from g4run.kv_types import KvType
@@ -14,6 +13,7 @@ from g4run.models.library import Library
 from g4run.planner.confirmed_ledger import DeviceDifference
 from g4run.planner.placement import plan_model
 from g4run.planner.values import Plan, PlanRequest
+from g4run.runtime.plan_check import NOT_HERE, Confirmation
 from g4run.settings import Settings
 from tests.planner.machines import gpu, machine
 from tests.planner.shapes import real_shape

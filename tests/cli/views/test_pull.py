@@ -3,18 +3,12 @@ from pathlib import Path
 
 from g4run.cli.views.pull import (
     plan_value,
-    render_choice,
-    render_missing,
     render_plan,
     render_ready,
     render_refusal,
     render_stopped,
 )
 from g4run.errors import DigestMismatch
-from g4run.models.catalog.catalog import read_catalog
-from g4run.models.names.parse import Size
-from g4run.planner.fit import Fit
-from g4run.runtime.choose_file import QuantizationChoice
 from tests.cli.pulls import COMMIT, DIGEST, MODEL, PLAN, PROJECTOR, REPOSITORY
 
 FOUND = replace(PROJECTOR, source="elsewhere", where=Path("/models/mmproj.gguf"))
@@ -38,15 +32,6 @@ def test_a_long_note_is_wrapped_on_a_terminal_with_names_whole() -> None:
         "\nnote: gemma4:26b means gemma4:26b-ud-q3_k_xl here: the best\n  of 9 files that fit and reach 5 tokens/s\n"
     )
     assert render_plan(plan, None).endswith(f"\nnote: {note}\n")
-
-
-def test_a_choice_says_what_a_name_means_and_why() -> None:
-    file = read_catalog(Path("nowhere")).facts(Size.A4B_26B).default
-    choice = QuantizationChoice(file, "the best of 9 files", Fit.YES)
-    assert render_choice("gemma4:26b", choice) == "gemma4:26b means gemma4:26b-qat-q4_0 here: the best of 9 files"
-    assert render_missing("gemma4:26b", choice, file) == (
-        "gemma4:26b means gemma4:26b-qat-q4_0 here: gemma4:26b-qat-q4_0 would suit, but is not on the Hub"
-    )
 
 
 def test_a_plan_that_has_no_room_says_so() -> None:

@@ -27,17 +27,8 @@ DIGEST, COMMIT = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{40}")
 
 def resolve(catalog: Catalog, text: str) -> CatalogFile | None:
     """The file of a name, as the program looks it up."""
-    match parse_name(text):
-        case FamilyName() as name:
-            return catalog.resolve(name)
-        case HubName(repository=repository, file=str() as path):
-            return catalog.find_file(repository, path)
-        case HubName(repository=repository, quantization=str() as quantization):
-            return catalog.find_quantization(repository, quantization)
-        case HubName(repository=repository):
-            return catalog.find_default(repository)
-        case _:
-            return None
+    name = parse_name(text)
+    return catalog.find(name) if isinstance(name, FamilyName | HubName) else None
 
 
 @FILES

@@ -1,4 +1,4 @@
-"""A small GGUF file with metadata of most kinds, headers put together by hand, and their parsing from memory."""
+"""A small GGUF file with most kinds of metadata, hand-made headers, and parsing from memory."""
 
 import struct
 

@@ -1,4 +1,4 @@
-"""Headers made to cost as much memory as can be, and what a process needs that reads one.
+"""Headers made to cost as much memory as possible, and the peak memory of a process that reads one.
 
 python -m tests.models.gguf.hostile_headers KIND   prints the peak memory of this process, in bytes
 """
@@ -13,7 +13,7 @@ from g4run.errors import InvalidModelFile
 from g4run.models.gguf.header import parse_header
 
 REPOSITORY = Path(__file__).parents[3]
-ITEMS = 4096  # the longest array that is kept
+ITEMS = 4096  # the longest array that is kept in memory
 COUNT = 60_000
 
 
@@ -52,7 +52,7 @@ def _tensors() -> Iterator[bytes]:
 
 
 def _strings() -> Iterator[bytes]:
-    """A vocabulary of the most tokens that are walked past."""
+    """A vocabulary with the most tokens that the reader skips."""
     yield _start(entries=1) + _key(0) + struct.pack("<IIQ", 9, 8, 4_000_000)
     for _ in range(4000):
         yield (struct.pack("<Q", 30) + bytes(30)) * 1000
@@ -75,12 +75,12 @@ KINDS: dict[str, Callable[[], Iterator[bytes]]] = {
 
 
 class Flow:
-    """A source without end that makes its bytes as they are read, and forgets those before."""
+    """An endless source that makes bytes as they are read, and forgets earlier ones."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
         self._data = b""
-        self._offset = 0  # in the file, of what is held
+        self._offset = 0  # of the held bytes in the file
 
     def read(self, offset: int, length: int) -> bytes:
         while self._offset + len(self._data) <= offset:
@@ -92,7 +92,7 @@ class Flow:
 
 
 def peak_bytes(kind: str) -> int:
-    """What a process of its own needs at most to refuse such a header."""
+    """Return the peak memory of a fresh process that reads such a header."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.models.gguf.hostile_headers", kind],
         capture_output=True,
@@ -120,7 +120,7 @@ def _own_peak_bytes() -> int:
 
 
 def main(kind: str) -> None:
-    """Read one header and print what it took; it may be refused, or be a header of nothing but this."""
+    """Read one header, which may be refused, and print the peak memory."""
     try:
         header = parse_header(Flow(KINDS[kind]()).read, None)
         assert header.tensors or header.metadata

@@ -1,4 +1,4 @@
-"""Load GGUF files with llama.cpp itself, in a process of its own, since broken ones may end it.
+"""Load GGUF files with llama.cpp in a separate process, since broken files may crash it.
 
 python -m tests.models.gguf.llama_process dry PATH CONTEXT ...     prints "parameters kv_mib" from an unallocated load
 python -m tests.models.gguf.llama_process decode PATH CONTEXT ...  prints "refused" or "finite" after a few tokens
@@ -37,7 +37,7 @@ def run(action: str, *arguments: str) -> Outcome:
         )
     except subprocess.TimeoutExpired:
         return Outcome(True, ())
-    assert done.returncode != 1, done.stderr  # an exception of Python's, thus a mistake in here
+    assert done.returncode != 1, done.stderr  # a Python exception, so a bug in this module
     return Outcome(done.returncode != 0, tuple(done.stdout.splitlines()))
 
 
@@ -60,7 +60,7 @@ def _load(path: str, context: int, is_dry: bool) -> tuple[llama_cpp.llama_model_
 
 
 def _dry(path: str, context: int) -> str:
-    """The parameters, and the KV caches' size as the log has it: there is no function for it in the C API."""
+    """Return the parameters and the size of the KV caches, which only llama.cpp's log tells."""
     log: list[str] = []
 
     def keep(_level: int, text: bytes, _data: ctypes.c_void_p) -> None:
@@ -77,7 +77,7 @@ def _dry(path: str, context: int) -> str:
 
 
 def _decoded(path: str, context: int) -> str:
-    """Whether the logits are finite after a prompt, one token a batch."""
+    """Return whether the logits are finite after a prompt, decoded one token per batch."""
     loaded = _load(path, context, is_dry=False)
     if not loaded:
         return "refused"

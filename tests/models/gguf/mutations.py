@@ -1,4 +1,4 @@
-"""Changes to valid Gemma 4 files, and what we say about those that they break."""
+"""Changes that break valid Gemma 4 files, and the errors they cause."""
 
 from dataclasses import dataclass, replace
 
@@ -17,7 +17,7 @@ ATTENTION, TOKENIZER = "gemma4.attention.", "tokenizer.ggml."
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """A broken file, and a part of what we say about it."""
+    """A broken file, and a part of its error message."""
 
     file: GgufFile
     message: str
@@ -40,7 +40,7 @@ def check(file: GgufFile) -> None:
 
 
 def explanation(file: GgufFile) -> str:
-    """What we say about a broken file."""
+    """Return the error message for a broken file."""
     with pytest.raises(InvalidModelFile) as raised:
         check(file)
     return raised.value.message

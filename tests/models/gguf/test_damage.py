@@ -34,10 +34,10 @@ def test_truncation_is_found_without_knowing_the_size() -> None:
 
 def test_missing_data_is_counted(tmp_path: Path) -> None:
     path = write_truncated(tmp_path / "cut.gguf", 1000)
-    with pytest.raises(InvalidModelFile, match=r"cut\.gguf: the file is incomplete: .* bytes are missing of") as raised:
+    with pytest.raises(InvalidModelFile, match=r"cut\.gguf: the file is incomplete: .* bytes are missing") as raised:
         read_header(path)
     assert raised.value.hint == "download it again"
-    with pytest.raises(InvalidModelFile, match=r"7 bytes are missing of 740, tensor blk\.0\.scale is cut off"):
+    with pytest.raises(InvalidModelFile, match=r"7 of 740 bytes are missing, and tensor blk\.0\.scale is cut off"):
         parse(SMALL_FILE[:-7])
 
 
@@ -57,22 +57,22 @@ MALFORMED = {
     "unknown type": (file_of({"a": struct.pack("<II", 13, 0)}), "the type 13 of a at byte 33 is unknown"),
     "nested array": (file_of({"a": struct.pack("<IIQ", 9, 9, 1)}), "a at byte 49 is an array of arrays"),
     "long string": (file_of({"a": struct.pack("<IQ", 8, 1 << 62)}), "a at byte 45 is too large"),
-    "long array": (file_of({"a": struct.pack("<IIQ", 9, 5, 1 << 60)}), "the file ends before a does"),
+    "long array": (file_of({"a": struct.pack("<IIQ", 9, 5, 1 << 60)}), "the file is too short: a would end"),
     "many strings": (file_of({"a": struct.pack("<IIQ", 9, 8, MAX_STRINGS + 1)}), "more than any vocabulary"),
     "alignment 0": (file_of({"general.alignment": int_value(0)}), "general.alignment is 0"),
     "alignment 48": (file_of({"general.alignment": int_value(48)}), "48, not a power of two"),
-    "alignment large": (file_of({"general.alignment": int_value(1 << 31)}), "not a small power of two"),
+    "alignment large": (file_of({"general.alignment": int_value(1 << 31)}), "not a number between 1 and 1048576"),
     "alignment text": (file_of({"general.alignment": text_value("32")}), "general.alignment is '32'"),
     "long name": (file_of({}, tensor_line("x" * 64), 1), "has a name of 64 bytes"),
     "rank 5": (file_of({}, tensor_line(shape=(1,) * 5), 1), "the tensor x at byte 24 has 5 dimensions"),
     "rank huge": (file_of({}, string("x") + struct.pack("<I", 1 << 31), 1), "dimensions, more than 4"),
-    "overflow": (file_of({}, tensor_line(shape=(1 << 32, 1 << 32)), 1), "more elements than any machine can count"),
-    "negative": (file_of({}, tensor_line(shape=(0, 1 << 63)), 1), "more elements than any machine can count"),
-    "type 4": (file_of({}, tensor_line(kind=4), 1), "is of type 4, which this version does not know"),
-    "type 999": (file_of({}, tensor_line(kind=999), 1), "is of type 999, which this version does not know"),
+    "overflow": (file_of({}, tensor_line(shape=(1 << 32, 1 << 32)), 1), "too many elements"),
+    "negative": (file_of({}, tensor_line(shape=(0, 1 << 63)), 1), "too many elements"),
+    "type 4": (file_of({}, tensor_line(kind=4), 1), "has the unknown type 4"),
+    "type 999": (file_of({}, tensor_line(kind=999), 1), "has the unknown type 999"),
     "half a block": (
         file_of({}, tensor_line(shape=(48,), kind=8), 1),
-        "48 elements, not whole Q8_0 blocks of 32",
+        "48 elements, not a multiple of 32 (Q8_0)",
     ),
     "twin tensors": (file_of({}, tensor_line() + tensor_line(), 2), "the tensor x at byte 57 appears twice"),
     "far away": (file_of({}, tensor_line(offset=(1 << 64) - 1), 1) + bytes(500), "the file is incomplete"),
@@ -88,20 +88,20 @@ def test_a_malformed_file_is_explained(name: str) -> None:
     assert not raised.value.message.endswith(".")
 
 
-def test_a_key_that_appears_twice_is_found() -> None:
+def test_a_duplicate_key_is_refused() -> None:
     twice = file_of({"a": int_value(1), "b": int_value(1)}).replace(b"b", b"a")
     with pytest.raises(InvalidModelFile, match="the metadata key 'a' at byte 41 appears twice"):
         parse(twice)
 
 
-def test_what_is_kept_in_memory_is_bounded() -> None:
+def test_kept_memory_is_bounded() -> None:
     item = struct.pack("<IIQ", 9, ValueType.INT8, MAX_KEPT_ITEMS) + b"\x80" * MAX_KEPT_ITEMS
     data = file_of({f"key{index}": item for index in range(1100)})
     with pytest.raises(InvalidModelFile, match=r"at byte 2[0-9]{6} is too large for a header"):
         parse(data)
 
 
-def test_endless_empty_strings_are_walked_past() -> None:
+def test_empty_strings_are_skipped() -> None:
     start = file_of({"a": struct.pack("<IIQ", 9, 8, MAX_STRINGS)})
     count = struct.pack("<Q", 2)
     start = start[:16] + count + start[24:]

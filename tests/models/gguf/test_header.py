@@ -95,7 +95,7 @@ def test_version_2_is_read_too() -> None:
     assert parse(bytes(data)).version == 2
 
 
-def test_a_split_file_says_so() -> None:
+def test_a_split_file_reports_its_part() -> None:
     data = file_of({"split.count": struct.pack("<IH", 2, 3), "split.no": struct.pack("<IH", 2, 1)})
     assert parse(data).split == Split(1, 3)
     assert parse(SMALL_FILE).split is None
@@ -136,7 +136,7 @@ def test_long_arrays_of_numbers_are_not_read() -> None:
     assert len(reads) == 2
 
 
-def test_a_long_array_knows_what_it_holds(tmp_path: Path) -> None:
+def test_a_long_array_checks_its_item_type(tmp_path: Path) -> None:
     path = tmp_path / "types.gguf"
     write_every_type(path)
     metadata = read_header(path).metadata

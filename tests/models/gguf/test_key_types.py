@@ -1,4 +1,4 @@
-"""llama.cpp refuses right numbers of wrong types, and so do we."""
+"""Numbers of the wrong type are refused, as by llama.cpp."""
 
 import struct
 from pathlib import Path
@@ -20,7 +20,7 @@ OTHERS = {
 
 
 def retyped(key: str) -> GgufFile:
-    """A valid file, but for the type of one number."""
+    """Return a valid file, except for the type of one number."""
     file = X if "expert" in key else S
     data = file.header()
     header = parse_header(lambda offset, length: data[offset : offset + length], None)
@@ -33,9 +33,7 @@ def retyped(key: str) -> GgufFile:
 @pytest.mark.parametrize("key", KEY_TYPES)
 def test_a_number_of_another_type_is_explained(key: str) -> None:
     wanted = KEY_TYPES[key]
-    assert explanation(retyped(key)) == (
-        f"{key} is of type {OTHERS[wanted].name}, not {wanted.name}, which llama.cpp needs"
-    )
+    assert explanation(retyped(key)) == (f"{key} is of type {OTHERS[wanted].name}, but llama.cpp needs {wanted.name}")
 
 
 @pytest.mark.parametrize("key", KEY_TYPES)

@@ -36,9 +36,9 @@ FATAL = {
     **{
         f"shared layers {count}": Mutation(S.having(ATTENTION + "shared_kv_layers", int_value(count)), message)
         for count, message in {
-            1: "but those are not of these kinds",
-            2: "but those are not of these kinds",
-            4: "but those are not of these kinds",
+            1: "but those are of the other kind",
+            2: "but those are of the other kind",
+            4: "but those are of the other kind",
             5: "only 1 of 6 layers own a KV cache",
             6: "shared_kv_layers is 6",
             100: "shared_kv_layers is 100",
@@ -48,16 +48,16 @@ FATAL = {
         f"pattern {pattern} shared {shared}": Mutation(patterned_file(pattern, shared), message)
         for pattern, shared, message in [
             ("sgsssg", 3, "layers 3 and up share the KV caches of layers 1 (sliding) and 2 (global)"),
-            ("sgsgsg", 3, "but those are not"),
-            ("ggsggg", 3, "but those are not"),
-            ("sgssgs", 2, "but those are not"),
-            ("sgsggg", 3, "but those are not"),
-            ("sssggg", 3, "but those are not"),
-            ("gggsss", 3, "but those are not"),
-            ("gsssss", 4, "but those are not"),
-            ("gsgggg", 4, "but those are not"),
+            ("sgsgsg", 3, "but those are of the other"),
+            ("ggsggg", 3, "but those are of the other"),
+            ("sgssgs", 2, "but those are of the other"),
+            ("sgsggg", 3, "but those are of the other"),
+            ("sssggg", 3, "but those are of the other"),
+            ("gggsss", 3, "but those are of the other"),
+            ("gsssss", 4, "but those are of the other"),
+            ("gsgggg", 4, "but those are of the other"),
             ("sggggg", 5, "only 1 of 6 layers"),
-            ("gggggg", 0, "no two kinds of layers"),
+            ("gggggg", 0, "must have both sliding and global"),
         ]
     },
     "3 KV heads for 4": Mutation(gemma4_file(replace(SMALL, kv_heads=3, global_kv_heads=3)), "cannot share 3"),
@@ -89,13 +89,15 @@ FATAL = {
     "experts not counted": Mutation(X.lacking("gemma4.expert_count"), "expert_used_count is 2"),
     "use not counted": Mutation(X.lacking("gemma4.expert_used_count"), "gemma4.expert_used_count is missing"),
     "unused in a layer": Mutation(
-        X.having("gemma4.expert_used_count", ints_value([2, 2, 2, 0])), "something else than numbers between 1"
+        X.having("gemma4.expert_used_count", ints_value([2, 2, 2, 0])), "something other than numbers between 1"
     ),
     "2 groups": Mutation(X.having("gemma4.expert_group_count", int_value(2)), "expert_group_count is 2"),
     "groups of none": Mutation(S.having("gemma4.expert_group_count", int_value(2)), "expert_group_count is 2"),
     "dense with experts": Mutation(S.having("gemma4.expert_count", int_value(4)), "expert_used_count is missing"),
     "dense using experts": Mutation(S.having("gemma4.expert_used_count", int_value(2)), "expert_used_count is 2"),
-    "rope scaling": Mutation(S.having("gemma4.rope.scaling.type", text_value("foo")), "rope.scaling.type is none of"),
+    "rope scaling": Mutation(
+        S.having("gemma4.rope.scaling.type", text_value("foo")), "rope.scaling.type is not one of"
+    ),
     "7 of 6 layers predict": Mutation(S.having("gemma4.nextn_predict_layers", int_value(7)), "nextn_predict_layers"),
     "twin tokens": Mutation(with_tokens({600: "zz", 601: "zz"}), "two tokens of the vocabulary have the same text"),
     "twin of an empty token": Mutation(with_tokens({600: "", 601: "[EMPTY_600]"}), "have the same text"),
@@ -105,7 +107,7 @@ FATAL = {
     "tokenizer bert": Mutation(S.having(TOKENIZER + "model", text_value("bert")), "the tokenizer is 'bert'"),
     "tokenizer rwkv": Mutation(S.having(TOKENIZER + "model", text_value("rwkv")), "the tokenizer is 'rwkv'"),
     **{
-        f"{name} {kind}": Mutation(WIDE.having_tensor(name, kind=kind), f"is of type {kind}, which holds no weights")
+        f"{name} {kind}": Mutation(WIDE.having_tensor(name, kind=kind), f"is of type {kind}, which cannot hold weights")
         for name in ("token_embd.weight", "blk.0.ffn_down.weight")
         for kind in sorted(UNUSABLE_TYPES - {"Q8_1"})  # the writer's package has another size for Q8_1
     },
@@ -185,7 +187,7 @@ def test_llama_cpp_would_have_crashed(name: str, tmp_path: Path) -> None:
     assert llama_process.run("decode", str(path), "256").has_crashed
 
 
-def test_llama_cpp_runs_what_is_only_unusual(tmp_path: Path) -> None:
+def test_llama_cpp_runs_unusual_files(tmp_path: Path) -> None:
     arguments = []
     for name, file in UNUSUAL.items():
         arguments += [str(file.write(tmp_path / f"{name}.gguf", "random")), "256"]

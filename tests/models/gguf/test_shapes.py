@@ -85,7 +85,7 @@ def test_e2b_q4_k_m_is_larger_than_the_published_one() -> None:
     assert total / 3_106_738_272 == pytest.approx(1.103, abs=0.001)
 
 
-def test_26b_falls_back_where_rows_are_no_whole_blocks() -> None:
+def test_26b_falls_back_when_rows_are_not_whole_blocks() -> None:
     kinds = {tensor.name: tensor.kind for tensor in quantized_tensors(SHAPES["26b"], MIXES["Q4_K_M"])}
     assert kinds["blk.0.ffn_down_exps.weight"] == "Q8_0"  # Q6_K would be the rule
     assert kinds["blk.5.ffn_down_exps.weight"] == "Q8_0"

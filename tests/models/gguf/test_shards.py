@@ -32,7 +32,7 @@ def header_of(file: GgufFile, version: int = 3) -> GgufHeader:
 # Names
 
 
-def test_the_parts_follow_from_the_name_of_any() -> None:
+def test_any_part_name_gives_all_parts() -> None:
     names = ("a-00001-of-00003.gguf", "a-00002-of-00003.gguf", "a-00003-of-00003.gguf")
     assert [shard_names(name) for name in names] == [names] * 3
 
@@ -44,12 +44,14 @@ def test_the_parts_follow_from_the_name_of_any() -> None:
         *("-00001-of-00002.gguf", "a-00001-of-00002.GGUF", "a-00001-of-00002.gguf.part", "a-٠٠٠٠١-of-00002.gguf"),
     ],
 )
-def test_other_names_are_of_one_file(name: str) -> None:
+def test_other_names_are_single_files(name: str) -> None:
     assert shard_names(name) == (name,)
 
 
-def test_a_name_with_absurdly_many_parts_is_refused() -> None:
-    with pytest.raises(InvalidModelFile, match=rf"a-00001-of-00513\.gguf: a model in 513 files, more than {MAX_PARTS}"):
+def test_a_name_with_too_many_parts_is_refused() -> None:
+    with pytest.raises(
+        InvalidModelFile, match=rf"a-00001-of-00513\.gguf: the model has 513 parts, more than {MAX_PARTS}"
+    ):
         shard_names("a-00001-of-00513.gguf")
 
 
@@ -65,7 +67,7 @@ def test_a_missing_part_is_named(tmp_path: Path) -> None:
 # One header
 
 
-def test_the_parts_say_together_what_the_whole_says(tmp_path: Path) -> None:
+def test_merged_parts_equal_the_whole_file(tmp_path: Path) -> None:
     whole = read_header(WHOLE.write(tmp_path / "whole.gguf"))
     paths = write_parts(split_file(WHOLE, 10, 0, 20), tmp_path)
     merged = read_model(shard_paths(paths[3]))
@@ -81,49 +83,54 @@ def test_the_parts_say_together_what_the_whole_says(tmp_path: Path) -> None:
     assert [part.data_offset for part in merged.parts] == [read_header(path).data_offset for path in paths]
 
 
-def test_one_file_is_read_as_it_is(tmp_path: Path) -> None:
+def test_a_single_file_has_no_parts(tmp_path: Path) -> None:
     path = WHOLE.write(tmp_path / "whole.gguf")
     assert read_model([path]).parts == ()
     assert read_model([path]).tensors == read_header(path).tensors
 
 
-def test_a_part_alone_is_no_model(tmp_path: Path) -> None:
+def test_a_single_part_is_refused(tmp_path: Path) -> None:
     path = FIRST.write(tmp_path / "renamed.gguf")
-    with pytest.raises(InvalidModelFile, match="this is part 1 of a model in 2 files, without the others") as raised:
+    with pytest.raises(
+        InvalidModelFile, match="this is part 1 of a model in 2 files, and the others are missing"
+    ) as raised:
         check_loadable(read_model(shard_paths(path)))
     assert "-00001-of-00002.gguf" in raised.value.hint
 
 
 MALFORMED = {
-    "swapped": ((SECOND, FIRST), "one: split.no is 1, but the name says part 1 of 2, which is 0 from 0"),
-    "twice the first": ((FIRST, FIRST), "two: split.no is 0, but the name says part 2 of 2, which is 1 from 0"),
+    "swapped": ((SECOND, FIRST), "one: split.no is 1, but part 1 of 2 should have 0"),
+    "twice the first": ((FIRST, FIRST), "two: split.no is 0, but part 2 of 2 should have 1"),
     "of three": (tuple(split_file(WHOLE, 10, 10)[:2]), "one: split.count is 3, but the name says part 1 of 2"),
     "another count": ((FIRST, SECOND.having("split.count", short(7))), "two: split.count is 7, but the name says"),
-    "not split": ((WHOLE, SECOND), "one: the name says part 1 of 2, but the file says nothing of parts"),
-    "wide number": ((FIRST, SECOND.having("split.no", int_value(1))), "two: split.no is of type UINT32, not UINT16"),
-    "number as text": ((FIRST, SECOND.having("split.no", text_value("1"))), "two: split.no is of type STRING, not"),
-    "number as flag": ((FIRST, SECOND.having("split.no", bool_value(True))), "two: split.no is of type BOOL, not"),
+    "not split": ((WHOLE, SECOND), "one: the name says part 1 of 2, but the file is not part of a split model"),
+    "wide number": (
+        (FIRST, SECOND.having("split.no", int_value(1))),
+        "two: split.no is of type UINT32, but llama.cpp needs UINT16",
+    ),
+    "number as text": ((FIRST, SECOND.having("split.no", text_value("1"))), "two: split.no is of type STRING, but"),
+    "number as flag": ((FIRST, SECOND.having("split.no", bool_value(True))), "two: split.no is of type BOOL, but"),
     "two numbers": (
         (FIRST, SECOND.having("split.no", struct.pack("<IIQHH", 9, 2, 2, 1, 1))),
-        "two: split.no is of type ARRAY, not UINT16",
+        "two: split.no is of type ARRAY, but llama.cpp needs UINT16",
     ),
     "no number": ((FIRST, SECOND.lacking("split.no")), "two: the metadata key split.no is missing"),
     "no first number": ((FIRST.lacking("split.no"), SECOND), "one: the metadata key split.no is missing"),
-    "wide first number": ((FIRST.having("split.no", int_value(0)), SECOND), "one: split.no is of type UINT32, not"),
+    "wide first number": ((FIRST.having("split.no", int_value(0)), SECOND), "one: split.no is of type UINT32, but"),
     "no count": ((FIRST.lacking("split.count"), SECOND), "one: the metadata key split.count is missing"),
-    "wide count": ((FIRST.having("split.count", int_value(2)), SECOND), "one: split.count is of type UINT32, not"),
+    "wide count": ((FIRST.having("split.count", int_value(2)), SECOND), "one: split.count is of type UINT32, but"),
     "no total": ((FIRST.lacking("split.tensors.count"), SECOND), "one: the metadata key split.tensors.count is miss"),
     "unsigned total": (
         (FIRST.having("split.tensors.count", int_value(len(WHOLE.tensors))), SECOND),
-        "one: split.tensors.count is of type UINT32, not INT32",
+        "one: split.tensors.count is of type UINT32, but llama.cpp needs INT32",
     ),
     "a tensor too few": (
         (FIRST, replace(SECOND, tensors=SECOND.tensors[1:])),
-        f"one: split.tensors.count is {len(WHOLE.tensors)}, but the parts have {len(WHOLE.tensors) - 1} together",
+        f"one: split.tensors.count is {len(WHOLE.tensors)}, but the parts together have {len(WHOLE.tensors) - 1}",
     ),
     "a tensor twice": (
         (FIRST, replace(SECOND, tensors=(FIRST.tensors[0], *SECOND.tensors[1:]))),
-        f"two: the tensor {FIRST.tensors[0].name} is in an earlier part too",
+        f"two: the tensor {FIRST.tensors[0].name} is also in an earlier part",
     ),
     "another architecture": (
         (FIRST, SECOND.having("general.architecture", text_value("llama"))),
@@ -146,11 +153,11 @@ def test_parts_of_two_versions_are_explained() -> None:
         merge_headers(["one", "two"], [header_of(FIRST), header_of(SECOND, version=2)])
 
 
-def test_a_part_that_is_damaged_is_named(tmp_path: Path) -> None:
+def test_a_damaged_part_is_named(tmp_path: Path) -> None:
     paths = write_parts([FIRST, SECOND], tmp_path)
     with paths[1].open("r+b") as file:
         file.truncate(paths[1].stat().st_size - 1000)
-    with pytest.raises(InvalidModelFile, match=r"model-00002-of-00002\.gguf: the file is incomplete: 1000 bytes"):
+    with pytest.raises(InvalidModelFile, match=r"model-00002-of-00002\.gguf: the file is incomplete: 1000 of"):
         read_model(paths)
 
 
@@ -158,7 +165,7 @@ def test_a_hole_in_a_later_part_is_found() -> None:
     headers = [header_of(FIRST), header_of(SECOND)]
     moved = replace(headers[1].tensors[0], offset=32)
     merged = merge_headers(["one", "two"], [headers[0], replace(headers[1], tensors=(moved, *headers[1].tensors[1:]))])
-    with pytest.raises(InvalidModelFile, match=f"tensor {moved.name} lies at byte 32 of the data"):
+    with pytest.raises(InvalidModelFile, match=f"tensor {moved.name} starts at byte 32 of the data"):
         check_loadable(merged)
 
 

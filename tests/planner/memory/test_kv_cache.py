@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import pytest
 
 from g4run.kv_types import KvType
-from g4run.planner.memory.kv_cache import Cells, CellWidths, cache_bytes, cells_of, kv_bytes, sum_widths
+from g4run.models.gguf.architecture import Gemma4
+from g4run.planner.memory.kv_cache import Cells, CellWidths, cache_bytes, cells_of, sum_widths
 from scripts.shapes.sizes import SHAPES
 from tests.planner.shapes import real_architecture
 
@@ -18,6 +19,12 @@ class Settings:
     micro_batch: int = 512
     sequences: int = 1
     kv_type: KvType = KvType.F16
+
+
+def kv_bytes(architecture: Gemma4, settings: Settings) -> int:
+    """What the whole model's cache takes."""
+    cells = cells_of(architecture.sliding_window, settings.context, settings.micro_batch, settings.sequences)
+    return cache_bytes(sum_widths(architecture, range(architecture.layers)), cells, settings.kv_type)
 
 
 # In f16, as llama.cpp's log has it (src/llama-kv-cache.cpp:301).

@@ -4,7 +4,7 @@ from g4run.kv_types import KvType
 from g4run.models.catalog.catalog import read_catalog
 from g4run.models.names.parse import FamilyName, HubName, Size, parse_name
 from g4run.planner.placement import lacking_bytes, plan_model
-from g4run.planner.recommend.candidates import Candidate, Question, choose_files, find_candidates, fits_machine
+from g4run.planner.recommend.candidates import Candidate, Question, choose_files, find_candidates
 from g4run.planner.recommend.goals import Attempt, Goal, RecommendRequest
 from g4run.planner.speed.speed import estimate_speed
 from g4run.planner.values import DeviceLedger, Ledger, PlanRequest
@@ -94,20 +94,6 @@ def test_what_cannot_be_useful_enough_is_left_out() -> None:
     better = {candidate.file.name for candidate in everything if candidate.usefulness > least}
     assert better <= {candidate.file.name for candidate in some}
     assert len(some) < len(everything)
-
-
-def test_devices_that_share_main_memory_must_have_room_together() -> None:
-    available = APPLE.memory.available_bytes
-    half = available // 2
-    name = APPLE.gpus[0].name
-    together = Ledger((device(name, "gpu", half, available), device("CPU", "cpu", half, available)))
-    assert fits_machine(together, APPLE)
-    too_much = Ledger((device(name, "gpu", half, available), device("CPU", "cpu", half + 2, available)))
-    assert too_much.fits
-    assert not fits_machine(too_much, APPLE)
-    all_of_it = DESKTOP.memory.available_bytes
-    own_memory = Ledger((device("RTX 4070", "gpu", half, half), device("CPU", "cpu", all_of_it, all_of_it)))
-    assert fits_machine(own_memory, DESKTOP)
 
 
 def test_what_devices_lack_together() -> None:

@@ -42,20 +42,16 @@ class Choosing:
     def run(self, request: "RecommendRequest") -> "ModelFile":
         """The most useful model that is here and fits, else one that the person lets us fetch, else the demo."""
         from g4run.models.library import open_record
-        from g4run.runtime.choose_file import choose_model, choose_unseen, find_whole
+        from g4run.runtime.choose_file import choose_for_chat, request_for
 
-        records = find_whole(self._library.store.records())
-        if self._known is None:
-            choice = choose_unseen(self._library.catalog, records)
-        else:
-            choice = choose_model(self._library.catalog, records, self._known, request)
+        choice = choose_for_chat(self._library, self._known, request)
         if choice.here is not None:
             self._notes.write(render_better(choice.better))
             return open_record(choice.here)
-        if records:
+        if choice.nothing_fits:
             self._notes.write("no model that is here fits in the memory that is free now\n")
         if choice.better is not None and self._is_wanted(choice.better):
-            return open_record(self._fetch(self._request(choice.better)))
+            return open_record(self._fetch(request_for(self._library, choice.better)))
         return self._demo(choice.better)
 
     def _is_wanted(self, file: "CatalogFile") -> bool:
@@ -68,15 +64,6 @@ class Choosing:
             answer = _ANSWERS.get(line.strip().lower()) if line else False
             if answer is not None:
                 return answer
-
-    def _request(self, file: "CatalogFile") -> "PullRequest":
-        """A pull of the very file that was offered, under its size's name where that is free."""
-        from g4run.models.names.parse import FamilyName
-        from g4run.models.pull.target import PullRequest
-
-        short = FamilyName(file.size).text
-        is_taken = self._library.store.find(short) is not None
-        return PullRequest(file.name) if is_taken else PullRequest(short, entry=file)
 
     def _demo(self, better: "CatalogFile | None") -> "ModelFile":
         from g4run.models.library import DEMO_PATH, open_file

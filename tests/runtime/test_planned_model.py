@@ -5,14 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from g4run.cli.planned_model import PlannedModel, find_planned_model
+from g4run.cli.views.plan import render_source
+from g4run.cli.views.tables import line_width
 from g4run.hardware.machine import Machine
+from g4run.models.hub.client import Hub
 from g4run.models.library import DEMO_PATH, Library
 from g4run.models.names.parse import Size
 from g4run.models.quantizations import FileRole
 from g4run.models.store.records import Origin, Record, StoredFile, Summary, timestamp
 from g4run.planner.memory.catalog_weights import shape_of_catalog
 from g4run.runtime.choose_file import MeasuredMachine, choose_quantization
+from g4run.runtime.planned_model import PlannedModel, find_planned_model
 from g4run.settings import Settings
 from tests.fakes.streams import RecordedOutput
 from tests.planner.machines import gpu, machine
@@ -27,7 +30,8 @@ def library(tmp_path: Path) -> Library:
 
 def find(library: Library, name: str, on: Machine, *, terminal: bool = False) -> tuple[PlannedModel, str]:
     output = RecordedOutput(terminal=terminal)
-    return find_planned_model(library, name, on, output.notes), output.stderr
+    planned = find_planned_model(library, name, on, lambda: Hub(library.settings))
+    return planned, render_source(planned, line_width(output.notes))
 
 
 def keep(library: Library, name: str, *companions: tuple[FileRole, str, int]) -> None:

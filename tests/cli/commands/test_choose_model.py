@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from g4run.cli.choosing import Choosing, render_demo, render_offer
+from g4run.cli.commands.choose_model import Choosing, render_demo, render_offer
 from g4run.models.catalog.catalog import CatalogFile, CompanionFile
 from g4run.models.library import DEMO_PATH, Library, ModelFile
 from g4run.models.names.parse import FamilyName, Size, parse_name

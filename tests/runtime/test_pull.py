@@ -1,12 +1,13 @@
 """Pulls by the name of a size, from a local Hub, on machines that were composed for the tests of the detectors."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from g4run.cli.pulling import Pulling
+from g4run.cli.commands.pull import fetch_planned
 from g4run.cli.terminal.progress import JsonProgress
 from g4run.models.catalog.catalog import CatalogFile
 from g4run.models.hub.client import Hub
@@ -15,11 +16,14 @@ from g4run.models.names.parse import Size
 from g4run.models.pull.outdated import find_outdated
 from g4run.models.pull.plan import PullPlan
 from g4run.models.pull.target import PullRequest, update_request
+from g4run.models.store.records import Record
 from g4run.runtime.choose_file import MeasuredMachine
+from g4run.runtime.pull import PullPlanner
 from g4run.settings import Settings
 from tests.fakes.hub import FakeHub
 from tests.fakes.streams import RecordedOutput
 from tests.hardware.recorded import load_recorded
+from tests.planner.machines import machine
 
 NAME = "gemma4:26b"
 REASON = "the best of "
@@ -42,14 +46,17 @@ class Place:
     def library(self) -> Library:
         return Library(self.settings)
 
-    def pulling(self, machine: str | None = "no-driver", output: RecordedOutput | None = None) -> Pulling:
+    def pulling(self, machine: str | None = "no-driver") -> PullPlanner:
         """Pulls on a machine; without one, on a machine that nobody can look at."""
         known = None if machine is None else MeasuredMachine(load_recorded(machine, self.root / machine).inspect())
-        return Pulling(self.library, Hub(self.settings), output or RecordedOutput(), lambda: known)
+        return PullPlanner(self.library, Hub(self.settings), lambda: known)
 
-    def pulling_by_name(self) -> Pulling:
-        """Pulls that must not look at the machine."""
-        return Pulling(self.library, Hub(self.settings), RecordedOutput(), _look)
+    def pulling_by_name(self) -> PullPlanner:
+        """Pulls that must not choose for the machine."""
+        return PullPlanner(self.library, Hub(self.settings), _look)
+
+    def fetch(self, plan: PullPlan, output: RecordedOutput | None = None) -> Record:
+        return fetch_planned(self.library, Hub(self.settings), plan, output or RecordedOutput())
 
 
 def _look() -> MeasuredMachine | None:
@@ -79,8 +86,7 @@ def paths(plan: PullPlan) -> list[str]:
 
 def test_the_name_of_a_size_fetches_what_suits_the_machine_under_that_name(place: Place, chosen: CatalogFile) -> None:
     output = RecordedOutput()
-    pulling = place.pulling(output=output)
-    plan = pulling.plan(PullRequest(NAME))
+    plan = place.pulling().plan(PullRequest(NAME))
     assert (plan.name, plan.repository, paths(plan), plan.quantization) == (
         NAME,
         chosen.repository,
@@ -88,7 +94,7 @@ def test_the_name_of_a_size_fetches_what_suits_the_machine_under_that_name(place
         "UD-Q3_K_XL",
     )
     assert plan.notes[0].startswith(f"{NAME} means {chosen.name} here: {REASON}")
-    record = pulling.fetch(plan)
+    record = place.fetch(plan, output)
     assert record == place.library.stored(NAME) == place.library.stored(chosen.name)
     assert place.library.resolve(NAME).path == record.path
     assert f"\nnote: {NAME} means {chosen.name} here: {REASON}" in output.stderr
@@ -104,8 +110,7 @@ def test_programs_are_told_what_was_chosen_too(place: Place, chosen: CatalogFile
 def test_a_second_pull_keeps_the_quantization_on_whatever_machine(
     place: Place, chosen: CatalogFile, hub: FakeHub
 ) -> None:
-    pulling = place.pulling()
-    record = pulling.fetch(pulling.plan(PullRequest(NAME)))
+    record = place.fetch(place.pulling().plan(PullRequest(NAME)))
     plan = place.pulling_by_name().plan(PullRequest(NAME))
     assert (paths(plan), plan.download_bytes) == ([chosen.path], 0)
     assert paths(place.pulling_by_name().plan(update_request(record))) == [chosen.path]
@@ -113,14 +118,13 @@ def test_a_second_pull_keeps_the_quantization_on_whatever_machine(
     with hub.refusing():
         offline = replace(place, settings=replace(place.settings, is_offline=True))
         plan = offline.pulling_by_name().plan(PullRequest(NAME))
-        assert offline.pulling_by_name().fetch(plan).files == record.files
+        assert offline.fetch(plan).files == record.files
 
 
 def test_offline_a_size_means_what_it_means_everywhere(place: Place, hub: FakeHub) -> None:
     default = place.library.catalog.facts(Size.E2B).default
     hub.add_repository(default.repository, {default.path: DEMO_PATH})
-    pulling = place.pulling_by_name()
-    pulling.fetch(pulling.plan(PullRequest(default.name, revision="main")))
+    place.fetch(place.pulling_by_name().plan(PullRequest(default.name, revision="main")))
     offline = replace(place, settings=replace(place.settings, is_offline=True))
     assert paths(offline.pulling_by_name().plan(PullRequest("gemma4:e2b"))) == [default.path]
 
@@ -170,3 +174,21 @@ def test_the_family_s_name_alone_is_explained_first(place: Place, hub: FakeHub) 
     plan = place.pulling("apple-64").plan(PullRequest("gemma4"))
     assert (plan.name, plan.notes[0]) == ("gemma4:e4b", "gemma4 means gemma4:e4b")
     assert plan.notes[1].startswith("gemma4:e4b means gemma4:e4b-")
+
+
+@pytest.mark.parametrize("repository", ["unsloth/gemma-4-26B-A4B-it-GGUF", "acme/own-26B-GGUF"])
+def test_what_does_not_fit_is_said_but_not_refused(place: Place, hub: FakeHub, repository: str) -> None:
+    hub.add_repository(repository, {"gemma-4-26B-A4B-it-Q8_0.gguf": DEMO_PATH})
+    request = PullRequest(f"hf.co/{repository}:Q8_0", revision="main", with_projector=False)
+
+    def notes(ram_gb: float) -> tuple[str, ...]:
+        planner = PullPlanner(place.library, Hub(place.settings), _look, lambda: machine(ram_gb))
+        plan = planner.plan(request)
+        assert plan.refusal is None
+        return plan.notes
+
+    assert notes(64) == ()
+    (note,) = notes(0.2)
+    assert re.fullmatch(
+        r"does not fit this machine's memory: [\d.]+ MB are missing, even with other programs closed", note
+    )

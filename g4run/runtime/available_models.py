@@ -1,0 +1,152 @@
+"""The models that can be pulled, from the catalog or from one repository as the Hub lists it now."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from g4run.errors import UsageError
+from g4run.hardware.machine import Machine
+from g4run.models.catalog.catalog import CatalogFile, Quality
+from g4run.models.catalog.live import LiveFile, catalog_entries
+from g4run.models.library import Library
+from g4run.models.names.parse import DEFAULT_SIZE, FAMILY, FamilyName, HubName, Size, parse_name
+from g4run.models.unlisted import describe_unlisted
+from g4run.planner.memory.catalog_weights import loaded_shape
+from g4run.planner.placement import estimate_fit
+from g4run.planner.values import Fit
+
+if TYPE_CHECKING:
+    from g4run.models.hub.client import Hub
+
+
+@dataclass(frozen=True, slots=True)
+class AvailableModel:
+    """A model that can be pulled; None stands for what is not known.
+
+    `is_confirmed` says that its file was seen on the Hub; `short_names` are the names of a size that mean it.
+    """
+
+    name: str
+    repository: str
+    paths: tuple[str, ...]
+    quantization: str | None
+    size_bytes: int | None
+    size_is_exact: bool
+    bits_per_weight: float | None
+    quality: Quality | None
+    fit: Fit | None
+    is_confirmed: bool
+    is_installed: bool
+    short_names: tuple[str, ...] = ()
+
+
+def find_available(
+    library: Library, typed: str | None, inspect_machine: Callable[[], Machine], open_hub: "Callable[[], Hub]"
+) -> tuple[AvailableModel, ...]:
+    """List the models of every size, of one size, or of one repository.
+
+    Raises UsageError for what is neither, and NetworkError and ModelNotFound for a repository.
+    """
+    place = _parse(typed)
+    if isinstance(place, HubName):
+        return _Listing(library, inspect_machine).of_repository(place, open_hub())
+    return _Listing(library, inspect_machine).of_catalog(place)
+
+
+def _parse(typed: str | None) -> Size | HubName | None:
+    if typed is None:
+        return None
+    if typed.lower() in tuple(Size):
+        return Size(typed.lower())
+    match parse_name(typed):
+        case FamilyName(size=size):
+            return size
+        case HubName() as name:
+            return name
+    sizes = ", ".join(Size)
+    raise UsageError(f"{typed} is neither a size nor a repository", f"one of {sizes}, or hf.co/USER/REPO")
+
+
+class _Listing:
+    """One list, for this machine and with what is already on it."""
+
+    def __init__(self, library: Library, inspect_machine: Callable[[], Machine]) -> None:
+        self._catalog = library.catalog
+        self._machine = inspect_machine()
+        self._installed = {
+            (place[0].lower(), place[1].lower())
+            for record in library.store.records()
+            for file in record.model_files
+            if (place := file.hub_place) is not None
+        }
+
+    def of_catalog(self, size: Size | None) -> tuple[AvailableModel, ...]:
+        """List what the catalog knows, of one size or all."""
+        short_names = self._short_names()
+        return tuple(
+            AvailableModel(
+                name=file.name,
+                repository=file.repository,
+                paths=file.paths,
+                quantization=file.quantization,
+                size_bytes=file.size_bytes,
+                size_is_exact=file.size_is_exact,
+                bits_per_weight=file.bits_per_weight,
+                quality=file.quality,
+                fit=self._fit(file),
+                is_confirmed=file.path_is_confirmed,
+                is_installed=self._is_installed(file.repository, file.path),
+                short_names=short_names.get(file.name, ()),
+            )
+            for file in self._catalog.available(size)
+        )
+
+    def of_repository(self, name: HubName, hub: "Hub") -> tuple[AvailableModel, ...]:
+        """List every model that a repository holds now."""
+        found = catalog_entries(hub.list_repository(name.repository, name.revision))
+        tags = [file.quantization for file in found]
+        return tuple(self._of_live(file, names_file=tags.count(file.quantization) > 1) for file in found)
+
+    def _of_live(self, file: LiveFile, *, names_file: bool) -> AvailableModel:
+        """Describe a file of a listing; `names_file` where its quantization does not tell it apart."""
+        tag, size_bytes = file.quantization, file.size_bytes
+        known = self._catalog.find_file(file.repository, file.path)
+        name = f"hf.co/{file.repository}:{tag}" if tag and not names_file else f"hf.co/{file.repository}/{file.path}"
+        return AvailableModel(
+            name=name,
+            repository=file.repository,
+            paths=file.paths,
+            quantization=tag,
+            size_bytes=size_bytes,
+            size_is_exact=True,
+            bits_per_weight=size_bytes * 8 / known.parameters if known and size_bytes is not None else None,
+            quality=known.quality if known else None,
+            fit=None if size_bytes is None else self._fit(self._listed(file, known, size_bytes)),
+            is_confirmed=True,
+            is_installed=self._is_installed(file.repository, file.path),
+        )
+
+    def _listed(self, file: LiveFile, known: CatalogFile | None, size_bytes: int) -> CatalogFile:
+        if known is not None:
+            return replace(known, size_bytes=size_bytes)
+        return describe_unlisted(
+            self._catalog,
+            name=file.path,
+            repository=file.repository,
+            paths=file.paths,
+            size_bytes=size_bytes,
+            quantization=file.quantization,
+        )
+
+    def _fit(self, file: CatalogFile) -> Fit:
+        return estimate_fit(loaded_shape(file, self._catalog.facts(file.size)), self._machine)
+
+    def _is_installed(self, repository: str, path: str) -> bool:
+        return (repository.lower(), path.lower()) in self._installed
+
+    def _short_names(self) -> dict[str, tuple[str, ...]]:
+        """Return the names without a quantization, by the name of the file that each means."""
+        return {
+            facts.default.name: (*((FAMILY,) if facts.size is DEFAULT_SIZE else ()), FamilyName(facts.size).text)
+            for facts in self._catalog.sizes
+        }

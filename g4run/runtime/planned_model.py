@@ -1,0 +1,87 @@
+"""The model that a plan is for: on this machine, on the Hub, or known from the catalog alone."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from g4run.errors import InvalidModelFile, ModelNotFound, NetworkError
+from g4run.hardware.machine import Machine
+from g4run.models.details import ModelDetails, inspect_details
+from g4run.models.gguf.architecture import inspect_architecture
+from g4run.models.library import Library
+from g4run.models.names.parse import FamilyName, HubName, parse_name
+from g4run.models.pull.target import PullRequest, open_size
+from g4run.models.quantizations import FileRole
+from g4run.planner.memory.catalog_weights import loaded_shape, shape_of_catalog
+from g4run.planner.memory.weights import shape_of
+from g4run.planner.values import ModelShape
+from g4run.runtime.choose_file import QuantizationChoice, choose_quantization, with_measurements
+
+if TYPE_CHECKING:
+    from g4run.models.hub.client import Hub
+
+_HINT = "`g4run list` and `g4run list --available` show what can be planned"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedModel:
+    """A model as it would be loaded, and the first of its files where it is on this machine.
+
+    The projector is not in the shape, because `run` and `chat` do not load it. Sizes are in bytes, 0 for what the
+    model does not have. `choice` is the file that a size's name was taken for. `unread_because` says why the header
+    could not be read, so that the shape is the catalog's.
+    """
+
+    shape: ModelShape
+    path: Path | None = None
+    projector_bytes: int = 0
+    drafter_bytes: int = 0  # of a drafter on this machine
+    choice: QuantizationChoice | None = None
+    unread_because: str = ""
+
+
+def find_planned_model(library: Library, name: str, machine: Machine, open_hub: "Callable[[], Hub]") -> PlannedModel:
+    """Find a model by its header, here or on the Hub, else in the catalog.
+
+    The name of a size that is not here means the file that `pull` would fetch for the machine. Raises ModelNotFound,
+    InvalidModelFile, and NetworkError for what the catalog does not list either.
+    """
+    size = open_size(library, PullRequest(name))
+    if size is None:
+        return _find(library, name, open_hub)
+    choice = choose_quantization(library.catalog, with_measurements(machine, library.settings), size)
+    return replace(_find(library, choice.file.name, open_hub), choice=choice)
+
+
+def _find(library: Library, name: str, open_hub: "Callable[[], Hub]") -> PlannedModel:
+    try:
+        return _read(inspect_details(library, name, open_hub))
+    except InvalidModelFile as error:
+        raise InvalidModelFile(error.message, error.hint or _HINT) from None
+    except (NetworkError, ModelNotFound) as error:
+        parsed = parse_name(name)
+        file = library.catalog.find(parsed) if isinstance(parsed, FamilyName | HubName) else None
+        if file is None:
+            raise
+        facts = library.catalog.facts(file.size)
+        projector_bytes = shape_of_catalog(file, facts).projector_bytes
+        shape = loaded_shape(file, facts)
+        return PlannedModel(shape, projector_bytes=projector_bytes, unread_because=error.message)
+
+
+def _read(details: ModelDetails) -> PlannedModel:
+    sizes = {role: sum(file.size_bytes for file in details.files if file.role is role) for role in FileRole}
+    first = next(file for file in details.files if file.role is FileRole.MODEL)
+    shape = shape_of(
+        details.name,
+        details.header,
+        inspect_architecture(details.header),
+        file_bytes=sizes[FileRole.MODEL],
+        digest=first.sha256 or "",
+    )
+    if details.is_remote:
+        return PlannedModel(shape, projector_bytes=sizes[FileRole.PROJECTOR])
+    drafters = (file for file in details.files if file.role is FileRole.DRAFTER and Path(file.location).exists())
+    drafter_bytes = sum(file.size_bytes for file in drafters)
+    return PlannedModel(shape, Path(first.location), sizes[FileRole.PROJECTOR], drafter_bytes)

@@ -1,0 +1,104 @@
+"""What pulling a name fetches on this machine: the file that suits it, and whether that fits."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeAlias
+
+from g4run.errors import ModelNotFound
+from g4run.hardware.inspection import inspect_unmeasured
+from g4run.hardware.machine import Machine
+from g4run.models.catalog.catalog import CatalogFile
+from g4run.models.hub.client import Hub
+from g4run.models.library import Library
+from g4run.models.names.parse import Size
+from g4run.models.pull.plan import PullPlan, plan_pull
+from g4run.models.pull.target import PullRequest, open_size
+from g4run.models.quantizations import FileRole
+from g4run.models.unlisted import describe_unlisted
+from g4run.planner.hypothetical_machine import free_machine
+from g4run.planner.memory.catalog_weights import loaded_shape
+from g4run.planner.placement import lacking_bytes, plan_model
+from g4run.planner.values import Fit, PlanRequest
+from g4run.runtime.choose_file import MeasuredMachine, choose_quantization, render_choice, render_missing
+from g4run.units import render_bytes
+
+FindMachine: TypeAlias = Callable[[], MeasuredMachine | None]
+
+
+class PullPlanner:
+    """Plans pulls. `find_machine` is called only where a name leaves the quantization open.
+
+    Offline, only what is in the cache can be had, and a size's name means the catalog's default.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        hub: Hub,
+        find_machine: FindMachine,
+        inspect_machine: Callable[[], Machine] = inspect_unmeasured,
+    ) -> None:
+        self._library = library
+        self._hub = hub
+        self._find_machine = find_machine
+        self._inspect_machine = inspect_machine
+
+    def plan(self, request: PullRequest) -> PullPlan:
+        """Plan what a request fetches, and note what its name means and whether that fits. Raises G4RunError."""
+        size = None if self._library.settings.is_offline else open_size(self._library, request)
+        known = None if size is None or request.entry is not None else self._find_machine()
+        if size is not None and known is not None:
+            return _with_name_note(self._plan_choice(request, size, known), request.name)
+        plan = _with_name_note(plan_pull(self._library, self._hub, request), request.name)
+        is_known_to_fit = request.entry is not None
+        return plan if is_known_to_fit else self._with_fit_note(plan, self._inspect_machine())
+
+    def _plan_choice(self, request: PullRequest, size: Size, known: MeasuredMachine) -> PullPlan:
+        """Plan the pull of the file that suits this machine, or of the catalog's default where the Hub lacks that."""
+        choice = choose_quantization(self._library.catalog, known, size)
+        default = self._library.catalog.facts(choice.file.size).default
+        try:
+            plan = plan_pull(self._library, self._hub, replace(request, entry=choice.file))
+        except ModelNotFound:
+            if choice.file == default:
+                raise
+            plan = plan_pull(self._library, self._hub, request)
+            return self._with_fit_note(_with_note(plan, render_missing(plan.name, choice, default)), known.machine)
+        plan = _with_note(plan, render_choice(plan.name, choice))
+        return self._with_fit_note(plan, known.machine) if choice.fit is Fit.NO else plan
+
+    def _with_fit_note(self, plan: PullPlan, machine: Machine) -> PullPlan:
+        """Add a warning where the model would not fit even with other programs closed; pulling it is not refused."""
+        file = self._model_file(plan)
+        shape = loaded_shape(file, self._library.catalog.facts(file.size))
+        closest = plan_model(shape, free_machine(machine), PlanRequest())
+        if closest.ledger.fits:
+            return plan
+        missing = render_bytes(lacking_bytes(closest.ledger))
+        note = f"does not fit this machine's memory: {missing} are missing, even with other programs closed"
+        return replace(plan, notes=(*plan.notes, note))
+
+    def _model_file(self, plan: PullPlan) -> CatalogFile:
+        """Describe the weights that a plan fetches as the catalog would list them."""
+        files = [file for file in plan.files if file.role is FileRole.MODEL]
+        size_bytes = sum(file.size_bytes for file in files)
+        known = self._library.catalog.find_file(files[0].repository, files[0].path)
+        if known is not None:
+            return replace(known, size_bytes=size_bytes)
+        return describe_unlisted(
+            self._library.catalog,
+            name=plan.name,
+            repository=plan.repository,
+            paths=tuple(file.path for file in files),
+            size_bytes=size_bytes,
+            quantization=plan.quantization,
+        )
+
+
+def _with_name_note(plan: PullPlan, typed: str) -> PullPlan:
+    """Note what a short or a long form of a name means."""
+    return plan if typed.lower() == plan.name.lower() else _with_note(plan, f"{typed} means {plan.name}")
+
+
+def _with_note(plan: PullPlan, note: str) -> PullPlan:
+    return replace(plan, notes=(note, *plan.notes))
