@@ -234,9 +234,7 @@ def test_a_gpu_is_used_only_if_the_build_can_and_an_integrated_one_only_alone() 
         ("aarch64", ("neon", "dotprod"), ARM),
     ],
 )
-def test_repacked_types(
-    architecture: str, instruction_sets: tuple[str, ...], repacked: set[str]
-) -> None:
+def test_repacked_types(architecture: str, instruction_sets: tuple[str, ...], repacked: set[str]) -> None:
     here = replace(
         machine(8),
         platform=Platform("Linux", architecture),
