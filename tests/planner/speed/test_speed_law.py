@@ -1,4 +1,4 @@
-"""The law on published measurements, as arithmetic on recorded data."""
+"""The speed formula, checked against published measurements."""
 
 import statistics
 
@@ -37,7 +37,7 @@ def test_no_used_row_beats_the_bandwidth() -> None:
     assert [one for one in OBSERVATIONS if one.read_milliseconds(1.0) > 0.95 * one.milliseconds] == []
 
 
-def test_a_line_is_found_again() -> None:
+def test_the_fit_recovers_a_line() -> None:
     rows = [
         Observation("a", "x", 1e9 * size, 2e8 * size, 1e11, (1e9 + 3e8) * size / (0.5 * 1e11) * 1000 + 4)
         for size in (1, 2, 5)
@@ -47,14 +47,14 @@ def test_a_line_is_found_again() -> None:
 
 
 @pytest.mark.parametrize("device_class", DeviceClass)
-def test_the_constants_are_those_of_the_fit(device_class: DeviceClass) -> None:
+def test_the_constants_equal_the_fit(device_class: DeviceClass) -> None:
     law, constants = fit_class(OBSERVATIONS, device_class), CONSTANTS[device_class]
     assert constants.efficiency == pytest.approx(law.efficiency, abs=0.001)
     assert constants.overhead_milliseconds == pytest.approx(law.overhead_milliseconds, abs=0.01)
     assert constants.cache_weight == law.cache_weight
 
 
-def test_the_law_is_better_than_a_flat_share_of_the_bandwidth() -> None:
+def test_the_formula_beats_a_flat_share_of_the_bandwidth() -> None:
     law = judge(leave_one_device_out(OBSERVATIONS, fit_class))
     flat = judge(ratio(FLAT_LAW, one) for one in OBSERVATIONS)
     assert law.share_within > flat.share_within + 0.3
@@ -76,7 +76,7 @@ def test_the_range_is_that_of_unseen_devices() -> None:
     assert 1 / percentile(ratios, 0.05) == pytest.approx(GPU_SPREAD.high, abs=0.005)
 
 
-def test_a_plan_on_a_machine_is_the_law_on_a_row() -> None:
+def test_a_plan_on_a_machine_equals_the_formula_on_a_row() -> None:
     for row in generation_rows():
         if row.reads_head and row.device_class not in PROCESSORS:
             speed = estimate_speed(plan_of(row), machine_of(row), position=row.position)
@@ -84,7 +84,7 @@ def test_a_plan_on_a_machine_is_the_law_on_a_row() -> None:
             assert 1000 / speed.generation.expected == pytest.approx(law.milliseconds(observation(row)), rel=0.01)
 
 
-def test_machines_of_rows_are_of_their_class() -> None:
+def test_machines_of_rows_have_their_class() -> None:
     for row in used_rows():
         machine = machine_of(row)
         found = class_of_gpu(machine.gpus[0]) if machine.gpus else class_of_processors(machine)
@@ -102,7 +102,7 @@ def test_prompts_are_within_their_range() -> None:
     assert outside == []
 
 
-def test_experts_on_the_cpu_cost_what_was_measured() -> None:
+def test_experts_on_the_cpu_cost_as_much_as_measured() -> None:
     rows = [row for row in used_rows() if row.cpu_expert_layers]
     assert [row.cpu_expert_layers for row in rows] == [4, 8, 16, 30]
     for row in rows:
