@@ -19,11 +19,10 @@ from g4run.models.unlisted import describe_record
 from g4run.planner.hypothetical_machine import free_machine
 from g4run.planner.memory.catalog_weights import loaded_shape
 from g4run.planner.placement import estimate_fit, fits
-from g4run.planner.recommend.candidates import Candidate
 from g4run.planner.recommend.goals import RecommendRequest, attempts
 from g4run.planner.recommend.quality import is_acceptable
 from g4run.planner.recommend.reasons import whose_memory
-from g4run.planner.recommend.recommend import recommend
+from g4run.planner.recommend.recommend import Recommendation, recommend
 from g4run.planner.speed.measured import MeasuredSpeed, known_digests
 from g4run.planner.values import Fit, PlanRequest
 from g4run.runtime.speeds import measured_speeds
@@ -80,10 +79,10 @@ def with_measurements(machine: Machine, settings: Settings) -> MeasuredMachine:
 def choose_quantization(catalog: Catalog, known: MeasuredMachine, size: Size) -> QuantizationChoice:
     """Choose the best file of a size that fits now, else the best that would after freeing memory, else the default."""
     request, facts = RecommendRequest(size=size), catalog.facts(size)
-    best = _recommend(catalog, known.machine, known, request)
+    best = recommend_file(catalog, known, request).best
     if best is not None:
         return QuantizationChoice(best.file, best.reason, Fit.YES)
-    freed = _recommend(catalog, free_machine(known.machine), known, request)
+    freed = recommend_file(catalog, replace(known, machine=free_machine(known.machine)), request).best
     file = facts.default if freed is None else freed.file
     fit = estimate_fit(loaded_shape(file, facts), known.machine)
     with_context = f" with a context of {render_count(attempts(request)[-1].context)} tokens" if fit is Fit.YES else ""
@@ -93,17 +92,16 @@ def choose_quantization(catalog: Catalog, known: MeasuredMachine, size: Size) ->
     return QuantizationChoice(file, f"nothing of it fits now{with_context}, and this needs {freeing}", fit)
 
 
-def _recommend(
-    catalog: Catalog, machine: Machine, known: MeasuredMachine, request: RecommendRequest
-) -> Candidate | None:
-    return recommend(catalog, machine, request, measured=known.measured, digests=known.digests).best
+def recommend_file(catalog: Catalog, known: MeasuredMachine, request: RecommendRequest) -> Recommendation:
+    """Recommend a file for a machine, by measured speeds where there are any."""
+    return recommend(catalog, known.machine, request, measured=known.measured, digests=known.digests)
 
 
 def choose_model(
     catalog: Catalog, records: Sequence[Record], known: MeasuredMachine, request: RecommendRequest
 ) -> ModelChoice:
     """The most useful of the records that fits, and what would be clearly better. All of them are whole."""
-    best = _recommend(catalog, known.machine, known, request)
+    best = recommend_file(catalog, known, request).best
     found = _choose_listed(catalog, records, known, request)
     if found is not None:
         here, usefulness = found
@@ -158,7 +156,7 @@ def _choose_listed(
     They are compared as if they were all that the catalog has.
     """
     files = tuple(describe_record(catalog, record) for record in records if _is_comparable(catalog, record))
-    best = _recommend(replace(catalog, files=files), known.machine, known, request)
+    best = recommend_file(replace(catalog, files=files), known, request).best
     if best is None:
         return None
     return next(record for record in records if record.name == best.file.name), best.usefulness

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from g4run.cli.arguments.json_output import Json
 from g4run.cli.output import Output, Task
 from g4run.errors import ModelNotFound, UsageError
 from g4run.settings import read_settings
@@ -20,7 +21,7 @@ def import_model(
     ] = None,
     link: Annotated[bool, typer.Option("--link", help="Use the file where it is; this is the default.")] = False,
     copies: Annotated[bool, typer.Option("--copy", help="Copy the file into g4run's own directory.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")] = False,
+    as_json: Json = False,
 ) -> Task:
     """Use a GGUF file that is already on this machine.
 
