@@ -5,14 +5,13 @@ Used by `pull` with the name of a size, and by `chat` without a name. Nothing he
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from g4run.errors import G4RunError
 from g4run.hardware.inspection import inspect_machine
 from g4run.hardware.machine import Machine
 from g4run.models.catalog.catalog import Catalog, CatalogFile
-from g4run.models.library import Library
-from g4run.models.names.parse import DEFAULT_SIZE, FamilyName, Size
-from g4run.models.pull.target import PullRequest
+from g4run.models.names.parse import DEFAULT_SIZE, Size
 from g4run.models.quantizations import normalize_quantization
 from g4run.models.store.store import Record, Store
 from g4run.models.unlisted import describe_record
@@ -28,6 +27,9 @@ from g4run.planner.values import Fit, PlanRequest
 from g4run.runtime.speeds import measured_speeds
 from g4run.settings import Settings
 from g4run.units import render_count
+
+if TYPE_CHECKING:
+    from g4run.models.library import Library
 
 CLEARLY_BETTER = 0.5  # of usefulness, half a step between two sizes: less is not worth fetching gigabytes for
 
@@ -122,20 +124,13 @@ def find_whole(records: Sequence[Record]) -> tuple[Record, ...]:
     return tuple(record for record in records if all(file.path.exists() for file in record.model_files))
 
 
-def choose_for_chat(library: Library, known: MeasuredMachine | None, request: RecommendRequest) -> ModelChoice:
+def choose_for_chat(library: "Library", known: MeasuredMachine | None, request: RecommendRequest) -> ModelChoice:
     """Choose what to talk to among the stored models whose files exist; `known` is None for an unknown machine."""
     records = find_whole(library.store.records())
     if known is None:
         return choose_unseen(library.catalog, records)
     choice = choose_model(library.catalog, records, known, request)
     return replace(choice, nothing_fits=bool(records) and choice.here is None)
-
-
-def request_for(library: Library, file: CatalogFile) -> PullRequest:
-    """Return the pull of this very file, under its size's name where that is free."""
-    short = FamilyName(file.size).text
-    is_taken = library.store.find(short) is not None
-    return PullRequest(file.name) if is_taken else PullRequest(short, entry=file)
 
 
 def render_choice(name: str, choice: QuantizationChoice) -> str:

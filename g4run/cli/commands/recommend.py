@@ -75,18 +75,19 @@ def _execute(
     from g4run.cli.views.hardware import render_advice
     from g4run.cli.views.recommend import render_recommendation
     from g4run.cli.views.tables import line_width
-    from g4run.models.library import Library
+    from g4run.models.catalog.catalog import read_catalog
+    from g4run.models.store.store import Store
     from g4run.runtime.choose_file import recommend_file, with_measurements
 
     request = make_request(model, context, minimum_speed, preference, goal, kv_type)
     settings = read_settings()
     machine = find_machine(machine_options, settings)
-    library = Library(settings)
-    recommendation = recommend_file(library.catalog, with_measurements(machine, settings), request)
+    catalog = read_catalog(settings.data_directory)
+    recommendation = recommend_file(catalog, with_measurements(machine, settings), request)
     if as_json:
         return _write_json(recommendation, output)
     best = recommendation.require_best()
-    is_here = library.store.find(best.file.name) is not None
+    is_here = Store(settings).find(best.file.name) is not None
     width = line_width(output.answer)
     output.answer.write(render_recommendation(recommendation, width, show_all=show_all, is_here=is_here))
     output.notes.write(render_advice(machine, line_width(output.notes)))
@@ -119,8 +120,6 @@ def make_request(
     from g4run.engine.parameters import MAX_COUNT
     from g4run.planner.recommend.goals import Goal, Preference, RecommendRequest
 
-    if context is not None and not 1 <= context <= MAX_COUNT:
-        raise UsageError(f"--ctx must be between 1 and {MAX_COUNT}, not {context}", "--ctx 8192")
     if minimum_speed is not None and not 0 <= minimum_speed < float("inf"):
         raise UsageError(f"--min-speed must be 0 or more, not {minimum_speed}", "--min-speed 5")
     return RecommendRequest(
