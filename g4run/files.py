@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import os
-import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +36,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def temporary_in(directory: Path) -> Path:
     """A name that no other writer chooses: clocks are coarse on Windows, and two containers may have the same pid."""
-    return directory / f".{os.getpid()}-{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
+    return directory / f".{os.getpid()}-{os.urandom(8).hex()}{TEMPORARY_SUFFIX}"
 
 
 def read_shared(path: Path) -> bytes:
