@@ -17,7 +17,7 @@ from g4run.models.gguf.header import read_header
 from g4run.models.gguf.shards import shard_paths
 from g4run.models.hub_cache.cache import file_size, locate_in_snapshot
 from g4run.models.library import ModelFile, expand_path, open_file
-from g4run.models.names.parse import LONGEST_OWN_NAME, parse_own_name
+from g4run.models.names.parse import MAX_CUSTOM_NAME_LENGTH, parse_custom_name
 from g4run.models.quantizations import FileRole, quantization_of, role_of, shard_of
 from g4run.models.store.records import Origin, Record, StoredFile, Summary, timestamp
 from g4run.models.store.store import Store
@@ -47,7 +47,7 @@ def import_file(store: Store, path: Path, name: str | None = None, *, on_progres
     that is taken, DamagedRecord, DiskFull, NotWritable.
     """
     model = open_file(str(path), Path(os.path.abspath(expand_path(str(path)))))  # noqa: PTH100 - links stay links
-    chosen = parse_own_name(name).text if name is not None else _derive_name(model.path)
+    chosen = parse_custom_name(name).text if name is not None else _derive_name(model.path)
     parts = _parts_of(model)
     before = store.find(chosen)
     if before is not None and _is_same(before, chosen, parts, on_progress):
@@ -102,9 +102,9 @@ def _derive_name(path: Path) -> str:
     if not name:
         raise UsageError(f"{path.name} gives no name that can be used", _NAME_HINT)
     try:
-        return parse_own_name(name[:LONGEST_OWN_NAME]).text
+        return parse_custom_name(name[:MAX_CUSTOM_NAME_LENGTH]).text
     except UsageError:
-        return parse_own_name(f"{_OWN_PREFIX}{name}"[:LONGEST_OWN_NAME]).text
+        return parse_custom_name(f"{_OWN_PREFIX}{name}"[:MAX_CUSTOM_NAME_LENGTH]).text
 
 
 def _is_same(before: Record, name: str, parts: Sequence[_Part], on_progress: Progress | None) -> bool:
