@@ -3,11 +3,11 @@
 import math
 from dataclasses import dataclass
 
+from g4run.engine.limits import MAX_COUNT
 from g4run.kv_types import KvType
 
 MAX_LOGPROBS = 20  # what OpenAI's API allows
 MAX_BIAS = 1e6  # beside logits of at most 30; what is added to a float32 must leave it finite
-MAX_COUNT = 2**31 - 1  # llama.cpp counts in 32-bit signed integers
 
 SAMPLING_RANGES = {  # lowest and highest; outside, llama.cpp asserts, overflows, or takes a filter for switched off
     "temperature": (0, 1e9),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from g4run.kv_types import KvType
-from g4run.models.gguf.architecture import Gemma4
+from g4run.models.gguf.dimensions import Gemma4
 
 
 @dataclass(frozen=True, slots=True)
