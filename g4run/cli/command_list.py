@@ -20,8 +20,7 @@ COMMANDS: Final = {
     "import": "Use a GGUF file that is already on this machine.",
     "verify": "Check the files of models for damage.",
     "outdated": "Check the Hub for newer files of your models.",
-    "prune": "Remove old unfinished downloads and cached headers.",
-    "df": "Show the disk space that models use, and what is free.",
+    "prune": "Remove unfinished downloads and cached headers.",
     "hardware": "Show this machine's processors, memory, GPUs, and disks.",
     "plan": "Show how much memory a model needs on each device.",
     "recommend": "Recommend the model that suits this machine best.",
@@ -55,8 +54,6 @@ def load_command(name: str) -> Command | typer.Typer:
             from g4run.cli.commands.outdated import outdated as command
         case "prune":
             from g4run.cli.commands.prune import prune as command
-        case "df":
-            from g4run.cli.commands.prune import show_usage as command
         case "hardware":
             from g4run.cli.commands.hardware import hardware as command
         case "plan":

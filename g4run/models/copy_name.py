@@ -6,7 +6,7 @@ from pathlib import Path
 
 from g4run.errors import UsageError
 from g4run.models.library import Library
-from g4run.models.names.parse import parse_own_name
+from g4run.models.names.parse import parse_custom_name
 from g4run.models.store.records import Record, timestamp
 from g4run.models.store.store import Store
 
@@ -17,7 +17,7 @@ def copy_name(store: Store, source: str, destination: str) -> Record:
     Raises ModelNotFound for the source, UsageError where the other name is malformed, reserved or taken, DamagedRecord
     where what the store knows of either cannot be read, DiskFull, NotWritable.
     """
-    name = parse_own_name(destination).text
+    name = parse_custom_name(destination).text
     with store.locked():
         record = _get(store, source)
         existing = store.find(name)
@@ -37,7 +37,7 @@ def _get(store: Store, name: str) -> Record:
     if record is not None:
         return record
     try:
-        return Library(store.settings).stored(name)
+        return Library(store.settings).get_record(name)
     except UsageError:  # no name at all: nothing has it
         return store.get(name)
 

@@ -1,20 +1,25 @@
-"""Everything about one model that `show` tells, on this machine or still on the Hub."""
+"""Collect everything that `show` prints about a model, on this machine or on the Hub."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from g4run.errors import InvalidModelFile
 from g4run.models.catalog.catalog import Catalog, Sampling
 from g4run.models.digest import sha256_of
-from g4run.models.gguf.architecture import ARCHITECTURE
+from g4run.models.gguf.architecture import ARCHITECTURE, inspect_architecture
 from g4run.models.gguf.dimensions import Gemma4
 from g4run.models.gguf.file_types import quantization_in
 from g4run.models.gguf.header import GgufHeader
 from g4run.models.gguf.shards import shard_paths
 from g4run.models.library import DEMO_PATH, Library, ModelFile, open_record
-from g4run.models.names.parse import DemoName, FamilyName, HubName, OwnName, PathName, parse_name
+from g4run.models.names.parse import CustomName, DemoName, FamilyName, HubName, PathName, parse_name
+from g4run.models.pull.selection import Chosen, select_files
+from g4run.models.pull.target import PullRequest, find_target
 from g4run.models.quantizations import FileRole, quantization_of
 from g4run.models.store.store import StoredFile
+from g4run.models.store.usage import HEADERS
+from g4run.settings import Settings
 
 if TYPE_CHECKING:
     from g4run.models.hub.client import Hub
@@ -26,7 +31,7 @@ YOUR_FILE = "your file"
 
 @dataclass(frozen=True, slots=True)
 class FileDetail:
-    """One file of a model; `location` is a path or an address, sizes are in bytes."""
+    """One file of a model; `location` is a path or an address."""
 
     role: FileRole
     location: str
@@ -37,7 +42,7 @@ class FileDetail:
 
 @dataclass(frozen=True, slots=True)
 class License:
-    """A licence as the file names it, or as the catalog does; None stands for what neither gives."""
+    """A license from the file or the catalog; None for what neither tells."""
 
     name: str | None
     url: str | None
@@ -56,16 +61,16 @@ class ModelDetails:
     quantization: str
     capabilities: tuple[str, ...]
     sampling: Sampling
-    license: License | None  # None: neither the file nor the catalog says one
+    license: License | None  # None: neither the file nor the catalog names one
     files: tuple[FileDetail, ...]
     header: GgufHeader
-    template: str | None  # the one in the file, which is shown but not used
+    template: str | None  # the file's own, which is shown but not used
     is_remote: bool
-    wire_bytes: int | None  # what it cost to read a remote header
+    wire_bytes: int | None  # downloaded to read a remote header
 
 
 def inspect_details(library: Library, name: str, open_hub: "Callable[[], Hub]") -> ModelDetails:
-    """Read the header of a name's model, over the network only where it is not on this machine.
+    """Read the header of a model, over the network only if it is not on this machine.
 
     Raises UsageError, ModelNotFound, InvalidModelFile, NetworkError.
     """
@@ -73,9 +78,7 @@ def inspect_details(library: Library, name: str, open_hub: "Callable[[], Hub]") 
     if isinstance(parsed, FamilyName | HubName):
         record = library.find_record(parsed)
         if record is None:
-            from g4run.models.remote_details import inspect_remote  # noqa: PLC0415 - the network, for this case alone
-
-            return inspect_remote(library, parsed, open_hub())
+            return _inspect_remote(library, parsed, open_hub())
         model = open_record(record)
     else:
         model = library.resolve(name)
@@ -100,7 +103,7 @@ def describe(
     quantization: str | None = None,
     wire_bytes: int | None = None,
 ) -> ModelDetails:
-    """Put together what a header says and what is known of its files; `repository` is where the model comes from."""
+    """Combine a header with its files; `repository` is the source of the model."""
     is_remote = wire_bytes is not None
     return ModelDetails(
         name=name,
@@ -121,8 +124,39 @@ def describe(
     )
 
 
+def _inspect_remote(library: Library, name: FamilyName | HubName, hub: "Hub") -> ModelDetails:
+    from g4run.models.hub.remote_header import read_remote_header  # noqa: PLC0415 - loads the network's libraries
+
+    request = PullRequest(name.text)
+    target = find_target(library, request)
+    repository = hub.list_repository(target.repository, target.revision)
+    selection = select_files(repository, target, request, hub.list_repository)
+    paths = [chosen.file.path for chosen in selection.files if chosen.role is FileRole.MODEL]
+    remote = read_remote_header(hub, repository.id, repository.commit, paths, library.settings.data_directory / HEADERS)
+    try:
+        model = inspect_architecture(remote.header)
+    except InvalidModelFile as error:
+        raise InvalidModelFile(f"{paths[0]}: {error.message}", error.hint) from None
+    return describe(
+        library,
+        name.text,
+        model,
+        remote.header,
+        tuple(_remote_detail(library.settings, chosen) for chosen in selection.files),
+        repository=repository.id,
+        quantization=selection.quantization,
+        wire_bytes=remote.wire_bytes,
+    )
+
+
+def _remote_detail(settings: Settings, chosen: Chosen) -> FileDetail:
+    repository, file = chosen.repository, chosen.file
+    address = f"{settings.hub_endpoint}/{repository.id}/blob/{repository.commit}/{file.path}"
+    return FileDetail(chosen.role, address, file.size_bytes or 0, file.sha256, ON_THE_HUB)
+
+
 def _local_files(
-    model: ModelFile, parsed: DemoName | PathName | FamilyName | HubName | OwnName
+    model: ModelFile, parsed: DemoName | PathName | FamilyName | HubName | CustomName
 ) -> tuple[FileDetail, ...]:
     if model.record is not None:
         return tuple(_stored_detail(file) for file in model.record.files)
@@ -138,7 +172,7 @@ def _stored_detail(file: StoredFile) -> FileDetail:
 
 
 def _capabilities(model: Gemma4, files: tuple[FileDetail, ...]) -> tuple[str, ...]:
-    """What the model can do, in the words that Ollama's API uses."""
+    """Return what the model can do, in the terms of Ollama's API."""
     found = ["completion", "tools"]
     if model.has_thinking:
         found.append("thinking")
@@ -155,7 +189,7 @@ def _quantization(files: tuple[FileDetail, ...], header: GgufHeader) -> str:
 
 
 def _license(catalog: Catalog, header: GgufHeader, repository: str | None) -> License | None:
-    """The licence that the file names; of a file that names none, the catalog's if its repository is listed there."""
+    """Return the file's license; if it has none, the catalog's, provided that it lists the repository."""
     name = _text(header, "general.license") or _text(header, "general.license.name")
     url = _text(header, "general.license.link")
     is_listed = repository is not None and repository.lower() in map(str.lower, catalog.repositories)

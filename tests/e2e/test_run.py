@@ -244,8 +244,8 @@ def test_a_setting_of_the_environment_is_checked() -> None:
 def test_a_directory_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
-    reason = f"Error: the engine's log cannot be written in {file / 'logs'}: not a directory\n"
-    hint = "Hint: set G4RUN_HOME to a directory that can be written\n"
+    reason = f"Error: cannot write the engine's log in {file / 'logs'}: not a directory\n"
+    hint = "Hint: set G4RUN_HOME to a writable directory\n"
     assert run_model(*HELLO, environment={"G4RUN_HOME": str(file)}) == Ended(1, "", reason + hint)
 
 

@@ -110,7 +110,9 @@ def test_a_cancelled_answer_keeps_what_came(model: ChatModel) -> None:
 
 def test_a_prompt_beyond_the_context_is_said_with_its_length(model: ChatModel) -> None:
     long = Conversation((Message.of(Role.USER, "word " * 5000),))
-    with pytest.raises(DoesNotFit, match=r"the prompt has [\d,]+ tokens, and the context holds 4,096 with the answer"):
+    with pytest.raises(
+        DoesNotFit, match=r"the prompt has [\d,]+ tokens, but the context holds 4,096 including the answer"
+    ):
         answer(model, GREEDY, long)
 
 

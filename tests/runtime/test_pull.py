@@ -95,7 +95,7 @@ def test_the_name_of_a_size_fetches_what_suits_the_machine_under_that_name(place
     )
     assert plan.notes[0].startswith(f"{NAME} means {chosen.name} here: {REASON}")
     record = place.fetch(plan, output)
-    assert record == place.library.stored(NAME) == place.library.stored(chosen.name)
+    assert record == place.library.get_record(NAME) == place.library.get_record(chosen.name)
     assert place.library.resolve(NAME).path == record.path
     assert f"\nnote: {NAME} means {chosen.name} here: {REASON}" in output.stderr
 

@@ -58,4 +58,4 @@ def _repairs(records: Sequence["Record"], checks: Sequence["FileCheck"]) -> tupl
 
 def _records(library: "Library", names: Sequence[str]) -> tuple["Record", ...]:
     """The named models, or all."""
-    return tuple(library.stored(name) for name in names) or library.store.records()
+    return tuple(library.get_record(name) for name in names) or library.store.records()

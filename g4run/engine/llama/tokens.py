@@ -1,15 +1,15 @@
-"""Tokens to bytes and back, by llama.cpp's own vocabulary of a model that is loaded, with or without its weights."""
+"""Tokens to bytes and back, through the vocabulary of a loaded model, with or without its weights."""
 
 import ctypes
 
 import llama_cpp.llama_cpp as C  # noqa: N812 - the C API, as llama.cpp's documentation calls it
 
-_LONGEST_USUAL = 64  # bytes of a piece
+_USUAL_BYTES = 64  # enough for most pieces
 
 
 def piece_of(vocabulary: object, token: int) -> bytes:
-    """Bytes that a token stands for, whatever their number; special tokens give their text."""
-    capacity = _LONGEST_USUAL
+    """Return the bytes of a token; a special token gives its text."""
+    capacity = _USUAL_BYTES
     while True:
         buffer = ctypes.create_string_buffer(capacity)
         length = int(C.llama_token_to_piece(vocabulary, token, buffer, capacity, 0, True))
@@ -19,7 +19,7 @@ def piece_of(vocabulary: object, token: int) -> bytes:
 
 
 def tokens_of(vocabulary: object, text: bytes) -> list[int]:
-    """Tokens of a text without those that begin and end one; USER_DEFINED ones among them where it spells them out."""
+    """Tokenize a text without BOS and EOS; USER_DEFINED tokens in it are recognized."""
     capacity = len(text) + 8
     while True:
         buffer = (C.llama_token * capacity)()

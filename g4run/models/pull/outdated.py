@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from g4run.models.download.remote_files import RemoteRepository
 from g4run.models.hub.client import Hub
 from g4run.models.library import Library
 from g4run.models.pull.target import place_of
+from g4run.models.remote_files import RemoteRepository
 from g4run.models.store.store import Record, StoredFile
 
 
@@ -31,7 +31,7 @@ def find_outdated(library: Library, hub: Hub, names: Sequence[str] = ()) -> tupl
 
     Raises ModelNotFound, NetworkError, and UsageError for a name that did not come from the Hub.
     """
-    records = [library.stored(name) for name in names] or list(library.store.records())
+    records = [library.get_record(name) for name in names] or list(library.store.records())
     for record in records if names else ():
         place_of(record)
     listings: dict[tuple[str, str], RemoteRepository] = {}

@@ -7,7 +7,6 @@ from typing import TypeAlias
 
 from g4run.errors import ModelNotFound, Pointer
 from g4run.models.catalog.catalog import CatalogFile, CompanionFile
-from g4run.models.download.remote_files import RemoteFile, RemoteRepository
 from g4run.models.pull.target import PullRequest, Target
 from g4run.models.quantizations import (
     FileRole,
@@ -18,6 +17,7 @@ from g4run.models.quantizations import (
     quantization_of,
     role_of,
 )
+from g4run.models.remote_files import RemoteFile, RemoteRepository
 from g4run.suggestions import find_similar
 
 MAX_LISTED = 12
@@ -100,9 +100,7 @@ class _Selecting:
     def _choose_model(self) -> tuple[str, ...]:
         models = self._models()
         if not models:
-            raise ModelNotFound(
-                f"{self._repository.id} holds no GGUF file of a model", "give a repository that holds GGUF files"
-            )
+            raise ModelNotFound(f"{self._repository.id} has no GGUF model files", "give a repository with GGUF files")
         entry = self._target.entry
         if entry is not None and entry.paths in models:
             return entry.paths

@@ -1,4 +1,4 @@
-"""Every name that is in use for a Gemma 4 file means the file that it should."""
+"""Every common name of a Gemma 4 file resolves to the right file."""
 
 from pathlib import Path
 
@@ -118,29 +118,29 @@ def test_an_unknown_repository_is_not_in_the_catalog() -> None:
     [
         (
             "gemma4:12b-q6_k",
-            "there is no Q6_K of gemma4:12b",
-            "there is gemma4:12b-qat-ud-q4_k_xl, gemma4:12b-q4_k_m, gemma4:12b-q8_0, gemma4:12b-qat-q4_0,"
+            "there is no Q6_K file of gemma4:12b",
+            "available: gemma4:12b-qat-ud-q4_k_xl, gemma4:12b-q4_k_m, gemma4:12b-q8_0, gemma4:12b-qat-q4_0,"
             " gemma4:12b-bf16",
         ),
         (
             "gemma4:31b-qat-q8_0",
-            "there is no quantization-aware trained Q8_0 of gemma4:31b",
-            "there is gemma4:31b-qat-ud-q4_k_xl, gemma4:31b-qat-q4_0, gemma4:31b-q8_0",
+            "there is no quantization-aware trained Q8_0 file of gemma4:31b",
+            "available: gemma4:31b-qat-ud-q4_k_xl, gemma4:31b-qat-q4_0, gemma4:31b-q8_0",
         ),
         (
             "gemma4:31b-f16",
-            "there is no F16 of gemma4:31b",
-            "there is gemma4:31b-bf16, gemma4:31b-ud-q8_k_xl, gemma4:31b-q8_0, gemma4:31b-ud-q6_k_xl,"
+            "there is no F16 file of gemma4:31b",
+            "available: gemma4:31b-bf16, gemma4:31b-ud-q8_k_xl, gemma4:31b-q8_0, gemma4:31b-ud-q6_k_xl,"
             " gemma4:31b-q6_k_l and 33 more",
         ),
     ],
 )
-def test_a_missing_quantization_lists_what_there_is(text: str, message: str, hint: str) -> None:
+def test_a_missing_quantization_lists_the_available_ones(text: str, message: str, hint: str) -> None:
     name = parse_name(text)
     assert isinstance(name, FamilyName)
     with pytest.raises(ModelNotFound) as raised:
         CATALOG.resolve(name)
     error = raised.value
-    assert (error.message, error.hint) == (message, f"{hint}; `g4run catalog refresh` asks the Hub for others")
+    assert (error.message, error.hint) == (message, f"{hint}; `g4run catalog refresh` asks the Hub for more")
     assert error.pointer is not None
     assert error.pointer.text[error.pointer.start : error.pointer.end] == text.rsplit("-", 1)[1]
