@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from g4run.engine.probe.probe import DeviceMemory, ProbedMemory
 from g4run.hardware.machine import Machine
-from g4run.planner.memory.ledger import has_second_head
+from g4run.planner.memory.ledger import has_head_copy
 from g4run.planner.values import DeviceLedger, Ledger, Plan
 
 # ggml's buffer types in main memory: CPU, CPU_REPACK, CPU_Mapped, AMX, CUDA_Host, Vulkan_Host, …
@@ -89,7 +89,7 @@ def _unmapped_bytes(plan: Plan, machine: Machine) -> int:
     """Weights that only a load without a map takes."""
     shape, settings = plan.shape, plan.settings
     is_on_cpu = shape.has_tied_head and settings.gpu_layers == 0
-    is_mapped = is_on_cpu and not has_second_head(shape, settings, machine)
+    is_mapped = is_on_cpu and not has_head_copy(shape, settings, machine)
     return shape.embedding_bytes * is_mapped + shape.table_bytes * settings.lazy_table
 
 

@@ -56,7 +56,7 @@ def alter_machine(
     return machine
 
 
-def free_machine(machine: Machine) -> Machine:
+def idle_machine(machine: Machine) -> Machine:
     """The machine as it would be if other programs gave back the memory that they hold."""
     usable = machine.memory.usable_bytes
     available = max(machine.memory.available_bytes, usable - _kept_bytes(usable))

@@ -10,16 +10,24 @@ from itertools import product
 
 from g4run.hardware.machine import GpuKind, Machine
 from g4run.kv_types import KvType
-from g4run.planner.defaults import DEFAULT_CONTEXT, MICRO_BATCH
-from g4run.planner.hypothetical_machine import free_machine
-from g4run.planner.longest import KV_TYPES, LongestContexts, first
+from g4run.planner.hypothetical_machine import idle_machine
+from g4run.planner.longest_context import KV_TYPES, LongestContexts, first_accepted
 from g4run.planner.memory.layer_split import usable_gpus
-from g4run.planner.memory.ledger import Share, ledger_of, shares_of
-from g4run.planner.memory.repacking import is_repacked
-from g4run.planner.values import Fit, Ledger, ModelShape, Placement, Plan, PlanRequest, PlanSettings
+from g4run.planner.memory.ledger import DeviceShare, is_repacked, ledger_of, shares_of
+from g4run.planner.values import (
+    DEFAULT_CONTEXT,
+    MICRO_BATCH,
+    Fit,
+    Ledger,
+    ModelShape,
+    Placement,
+    Plan,
+    PlanRequest,
+    PlanSettings,
+)
 
-LEAST_CONTEXT = 4096  # below it conversations soon forget; taken only where nothing else fits
-CONTEXTS = (DEFAULT_CONTEXT, 6144, LEAST_CONTEXT)
+MIN_CONTEXT = 4096  # below it conversations soon forget; taken only where nothing else fits
+CONTEXTS = (DEFAULT_CONTEXT, 6144, MIN_CONTEXT)
 SHORT_CONTEXTS = (2048, 1024, 512)
 IMAGE_MICRO_BATCH = 1152  # 12B and larger see an image's 1120 tokens at once (mtmd), rounded up to 128
 
@@ -40,10 +48,10 @@ def plan_model(shape: ModelShape, machine: Machine, request: PlanRequest) -> Pla
     for placement in planner.placements():
         draft = planner.draft(placement)
         drafts += [draft] if draft else []
-        if draft and draft.ledger.fits and _sacrifice(draft) == (0, 0):
+        if draft and draft.ledger.fits and _compromise(draft) == (0, 0):
             return planner.finish(draft)
     fitting = [draft for draft in drafts if draft.ledger.fits]
-    best = min(fitting, key=_sacrifice) if fitting else min(drafts, key=lambda draft: lacking_bytes(draft.ledger))
+    best = min(fitting, key=_compromise) if fitting else min(drafts, key=lambda draft: missing_bytes(draft.ledger))
     return planner.finish(best)
 
 
@@ -56,7 +64,7 @@ def estimate_fit(shape: ModelShape, machine: Machine) -> Fit:
     """Return whether a model fits with settings of the planner's own choice."""
     if fits(shape, machine, PlanRequest()):
         return Fit.YES
-    freed = free_machine(machine)
+    freed = idle_machine(machine)
     return Fit.TIGHT if freed != machine and fits(shape, freed, PlanRequest()) else Fit.NO
 
 
@@ -76,14 +84,14 @@ def plans_for(shape: ModelShape, machine: Machine, request: PlanRequest) -> tupl
     return tuple(planner.finish(draft) for draft in drafts if draft is not None)
 
 
-def lacking_bytes(ledger: Ledger) -> int:
+def missing_bytes(ledger: Ledger) -> int:
     """How much memory is missing, all devices together; 0 where it fits."""
     return sum(max(0, device.total_bytes - device.free_bytes) for device in ledger.devices)
 
 
-def _sacrifice(draft: _Draft) -> tuple[int, int]:
+def _compromise(draft: _Draft) -> tuple[int, int]:
     """What was given up to fit; drafts that gave up the same keep their order."""
-    return KV_TYPES.index(draft.settings.kv_type), int(draft.settings.context < LEAST_CONTEXT)
+    return KV_TYPES.index(draft.settings.kv_type), int(draft.settings.context < MIN_CONTEXT)
 
 
 class _Planner:
@@ -96,7 +104,7 @@ class _Planner:
         self._layers = shape.architecture.layers
         self._has_experts = shape.architecture.expert_count > 0
         self._has_gpu = bool(usable_gpus(machine))
-        self._shares: dict[tuple[int, int, bool, bool], tuple[Share, ...]] = {}
+        self._shares: dict[tuple[int, int, bool, bool], tuple[DeviceShare, ...]] = {}
 
     def placements(self) -> tuple[Placement, ...]:
         """What makes sense here, or the one that was asked for."""
@@ -113,28 +121,28 @@ class _Planner:
 
     def draft(self, placement: Placement) -> _Draft | None:
         """The placement's best settings; None where no layer would have room on a GPU."""
-        wishes = list(self._wishes())
-        first = self._settle(placement, self._base(*wishes[0]))
+        options = list(self._cache_options())
+        first = self._complete(placement, self._base(*options[0]))
         if first is not None and first.ledger.fits:
             return first
-        humblest = self._settle(placement, self._base(*wishes[-1]))
-        if humblest is None or not humblest.ledger.fits:
-            return first or humblest
-        drafts = (self._settle(placement, self._base(*wish)) for wish in wishes[1:-1])
-        return next((draft for draft in drafts if draft is not None and draft.ledger.fits), humblest)
+        smallest = self._complete(placement, self._base(*options[-1]))
+        if smallest is None or not smallest.ledger.fits:
+            return first or smallest
+        drafts = (self._complete(placement, self._base(*option)) for option in options[1:-1])
+        return next((draft for draft in drafts if draft is not None and draft.ledger.fits), smallest)
 
     def has_fitting_draft(self) -> bool:
-        """Return whether `draft` finds anything that fits: it does where the first of the wishes does, or the last.
+        """Return whether `draft` finds anything that fits: it does where the first of the options does, or the last.
 
         The CPU comes first, as it is planned soonest.
         """
         if self._weights_exceed_memory():
             return False
-        first, *_, last = (*self._wishes(), *self._wishes())
+        first, *_, last = (*self._cache_options(), *self._cache_options())
         drafts = (
-            self._settle(placement, self._base(*wish))
+            self._complete(placement, self._base(*option))
             for placement in reversed(self.placements())
-            for wish in (last, first)
+            for option in (last, first)
         )
         return any(draft is not None and draft.ledger.fits for draft in drafts)
 
@@ -148,7 +156,7 @@ class _Planner:
         """Add the longest context for each type of the cache, with the settings that this placement would have then."""
 
         def fits(kv_type: KvType, context: int) -> bool:
-            other = self._settle(draft.placement, self._base(kv_type, context))
+            other = self._complete(draft.placement, self._base(kv_type, context))
             return other is not None and other.ledger.fits
 
         settings = draft.settings
@@ -156,17 +164,17 @@ class _Planner:
         longest = LongestContexts(fits, self._shape.architecture.context_length, least)
         return Plan(self._shape, draft.placement, settings, draft.ledger, longest)
 
-    def _wishes(self) -> Iterator[tuple[KvType, int]]:
+    def _cache_options(self) -> Iterator[tuple[KvType, int]]:
         """Types of the cache and contexts, the best first."""
         kv_types = (self._request.kv_type,) if self._request.kv_type else KV_TYPES
         if self._request.context is not None:
-            yield from product(kv_types, [self._capped(self._request.context)])
+            yield from product(kv_types, [self._cap(self._request.context)])
             return
-        yield from product(kv_types, dict.fromkeys(map(self._capped, CONTEXTS)))
+        yield from product(kv_types, dict.fromkeys(map(self._cap, CONTEXTS)))
         for context in SHORT_CONTEXTS:
-            yield from product(kv_types, [self._capped(context)])
+            yield from product(kv_types, [self._cap(context)])
 
-    def _capped(self, context: int) -> int:
+    def _cap(self, context: int) -> int:
         return min(context, self._shape.architecture.context_length)
 
     def _base(self, kv_type: KvType, context: int) -> PlanSettings:
@@ -188,7 +196,7 @@ class _Planner:
         sees_at_once = self._shape.projector_bytes > 0 and not self._shape.architecture.is_small
         return IMAGE_MICRO_BATCH if sees_at_once else MICRO_BATCH
 
-    def _settle(self, placement: Placement, base: PlanSettings) -> _Draft | None:
+    def _complete(self, placement: Placement, base: PlanSettings) -> _Draft | None:
         """Choose layers, then what the CPU does with its weights.
 
         A token reads one row of the table, so a lazy one costs little. Where a GPU takes part nothing is repacked: its
@@ -230,7 +238,7 @@ class _Planner:
         def fits(number: int) -> bool:
             return self._gpus_fit(replace(base, cpu_expert_layers=number))
 
-        return replace(base, cpu_expert_layers=first(range(1, self._layers + 1), fits) or self._layers)
+        return replace(base, cpu_expert_layers=first_accepted(range(1, self._layers + 1), fits) or self._layers)
 
     def _with_most_layers(self, base: PlanSettings) -> PlanSettings | None:
         """As many layers on the GPUs as have room; None where not even one has."""
@@ -238,7 +246,7 @@ class _Planner:
         def fits(number: int) -> bool:
             return self._gpus_fit(replace(base, gpu_layers=number))
 
-        found = first(range(self._layers, 0, -1), fits)
+        found = first_accepted(range(self._layers, 0, -1), fits)
         return replace(base, gpu_layers=found) if found else None
 
     def _gpus_fit(self, settings: PlanSettings) -> bool:

@@ -4,15 +4,15 @@ from dataclasses import replace
 
 from g4run.hardware.machine import Machine
 from g4run.kv_types import KvType
-from g4run.planner.longest import first
+from g4run.planner.longest_context import first_accepted
 from g4run.planner.placement import plan_model
 from g4run.planner.values import ModelShape, Placement, Plan, PlanRequest
 
-MOST_SEQUENCES = 8
+MAX_SEQUENCES = 8
 
 
-def most_sequences(
-    shape: ModelShape, machine: Machine, request: PlanRequest, context_each: int, most: int = MOST_SEQUENCES
+def max_sequences(
+    shape: ModelShape, machine: Machine, request: PlanRequest, context_each: int, most: int = MAX_SEQUENCES
 ) -> int:
     """The most sequences of `context_each` tokens that fit, loaded as one alone would be; 0 where not even one does.
 
@@ -29,12 +29,12 @@ def most_sequences(
         if sequences * context_each > shape.architecture.context_length:
             return False
         several = plan(sequences)
-        return several.ledger.fits and _way_of(several) == _way_of(alone)
+        return several.ledger.fits and _speed_settings(several) == _speed_settings(alone)
 
-    return first(range(most, 0, -1), fits) or 0
+    return first_accepted(range(most, 0, -1), fits) or 0
 
 
-def _way_of(plan: Plan) -> tuple[Placement, int, int, KvType, bool, bool]:
+def _speed_settings(plan: Plan) -> tuple[Placement, int, int, KvType, bool, bool]:
     """All of a plan that makes it as fast as it is, its lengths aside."""
     settings = plan.settings
     placed = settings.gpu_layers, settings.cpu_expert_layers

@@ -7,6 +7,9 @@ from enum import StrEnum
 from g4run.kv_types import KvType
 from g4run.models.gguf.architecture import Gemma4
 
+DEFAULT_CONTEXT = 8192  # tokens; 60 MiB of KV cache for E2B, 1.8 GiB for 31B
+MICRO_BATCH = 512  # tokens computed at once
+
 
 @dataclass(frozen=True, slots=True)
 class LayerWeights:
@@ -113,7 +116,7 @@ class Ledger:
 class Plan:
     """One way to load one model on one machine; `max_context` is the longest that fits this placement, by KV type.
 
-    It is searched for as it is asked (`planner.longest`).
+    It is searched for as it is asked (`planner.longest_context`).
     """
 
     shape: ModelShape

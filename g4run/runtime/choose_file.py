@@ -16,13 +16,13 @@ from g4run.models.pull.target import PullRequest
 from g4run.models.quantizations import normalize_quantization
 from g4run.models.store.store import Record, Store
 from g4run.models.unlisted import describe_record
-from g4run.planner.hypothetical_machine import free_machine
+from g4run.planner.hypothetical_machine import idle_machine
 from g4run.planner.memory.catalog_weights import loaded_shape
 from g4run.planner.placement import estimate_fit, fits
 from g4run.planner.recommend.candidates import Candidate
 from g4run.planner.recommend.goals import RecommendRequest, attempts
 from g4run.planner.recommend.quality import is_acceptable
-from g4run.planner.recommend.reasons import whose_memory
+from g4run.planner.recommend.reasons import memory_to_free
 from g4run.planner.recommend.recommend import recommend
 from g4run.planner.speed.measured import MeasuredSpeed, known_digests
 from g4run.planner.values import Fit, PlanRequest
@@ -83,13 +83,13 @@ def choose_quantization(catalog: Catalog, known: MeasuredMachine, size: Size) ->
     best = _recommend(catalog, known.machine, known, request)
     if best is not None:
         return QuantizationChoice(best.file, best.reason, Fit.YES)
-    freed = _recommend(catalog, free_machine(known.machine), known, request)
+    freed = _recommend(catalog, idle_machine(known.machine), known, request)
     file = facts.default if freed is None else freed.file
     fit = estimate_fit(loaded_shape(file, facts), known.machine)
     with_context = f" with a context of {render_count(attempts(request)[-1].context)} tokens" if fit is Fit.YES else ""
     if freed is None:
         return QuantizationChoice(file, f"no file of it fits this machine{with_context}", fit)
-    freeing = whose_memory(freed, known.machine) or "what other programs hold of the memory"
+    freeing = memory_to_free(freed, known.machine) or "what other programs hold of the memory"
     return QuantizationChoice(file, f"nothing of it fits now{with_context}, and this needs {freeing}", fit)
 
 

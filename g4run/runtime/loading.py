@@ -10,11 +10,11 @@ from g4run.hardware.machine import Machine
 from g4run.kv_types import KvType
 from g4run.models.library import ModelFile
 from g4run.models.store.records import StoredFile
-from g4run.planner.fixed_settings import check_request
 from g4run.planner.memory.engine_caches import bound_caches
 from g4run.planner.memory.layer_split import usable_gpus
 from g4run.planner.memory.weights import shape_of
 from g4run.planner.placement import plan_with_drafter
+from g4run.planner.request_validation import check_request
 from g4run.planner.values import Ledger, ModelShape, Plan, PlanRequest, PlanSettings
 from g4run.settings import Settings
 

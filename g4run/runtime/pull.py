@@ -15,9 +15,9 @@ from g4run.models.pull.plan import PullPlan, plan_pull
 from g4run.models.pull.target import PullRequest, open_size
 from g4run.models.quantizations import FileRole
 from g4run.models.unlisted import describe_unlisted
-from g4run.planner.hypothetical_machine import free_machine
+from g4run.planner.hypothetical_machine import idle_machine
 from g4run.planner.memory.catalog_weights import loaded_shape
-from g4run.planner.placement import lacking_bytes, plan_model
+from g4run.planner.placement import missing_bytes, plan_model
 from g4run.planner.values import Fit, PlanRequest
 from g4run.runtime.choose_file import MeasuredMachine, choose_quantization, render_choice, render_missing
 from g4run.units import render_bytes
@@ -71,10 +71,10 @@ class PullPlanner:
         """Add a warning where the model would not fit even with other programs closed; pulling it is not refused."""
         file = self._model_file(plan)
         shape = loaded_shape(file, self._library.catalog.facts(file.size))
-        closest = plan_model(shape, free_machine(machine), PlanRequest())
+        closest = plan_model(shape, idle_machine(machine), PlanRequest())
         if closest.ledger.fits:
             return plan
-        missing = render_bytes(lacking_bytes(closest.ledger))
+        missing = render_bytes(missing_bytes(closest.ledger))
         note = f"does not fit this machine's memory: {missing} are missing, even with other programs closed"
         return replace(plan, notes=(*plan.notes, note))
 

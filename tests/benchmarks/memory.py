@@ -20,7 +20,7 @@ from g4run.hardware.machine import Bandwidth, FigureSource, Machine, Platform
 from g4run.hardware.memory import Memory
 from g4run.hardware.processors import Processors
 from g4run.kv_types import KvType
-from g4run.planner.memory.ledger import estimate_ledger, has_second_head
+from g4run.planner.memory.ledger import estimate_ledger, has_head_copy
 from g4run.planner.values import DeviceLedger, ModelShape, PlanSettings
 from scripts.shapes.mixes import MIXES
 from scripts.shapes.sizes import SHAPES
@@ -52,7 +52,7 @@ class Compared:
     def weights_error(self) -> int:
         """Bytes too many; a dry load maps nothing, so it counts a tied head twice (src/models/gemma4.cpp:53-55)."""
         theirs = sum(device.weights_bytes or 0 for device in self.theirs.devices)
-        mapped = 0 if has_second_head(self.shape, self.settings, CPU_MACHINE) else self.shape.embedding_bytes
+        mapped = 0 if has_head_copy(self.shape, self.settings, CPU_MACHINE) else self.shape.embedding_bytes
         return self.ours.weights_bytes + mapped - theirs
 
     @property

@@ -7,7 +7,7 @@ from g4run.hardware.gpus.gpu_table import find_gpu
 from g4run.hardware.machine import Bandwidth, FigureSource, Gpu, GpuKind
 from g4run.hardware.memory import Memory
 from g4run.hardware.processors import Processors
-from g4run.planner.hypothetical_machine import alter_machine, free_machine
+from g4run.planner.hypothetical_machine import alter_machine, idle_machine
 from tests.planner.known_machines import GIB, known_machines, make_machine
 
 LAPTOP = make_machine(16, 4, 51)
@@ -95,7 +95,7 @@ def test_main_memory_and_cores_come_without_a_containers_limits() -> None:
 
 def test_freeing_gives_back_what_others_hold_but_not_what_the_system_keeps() -> None:
     busy = replace(MACHINES["desktop, RTX 4090 busy (20 GB held), 32 GB"], memory=Memory(32 * GIB, 6 * GIB, None))
-    freed = free_machine(busy)
+    freed = idle_machine(busy)
     total = 24 * GIB
     assert freed.memory == Memory(32 * GIB, 30 * GIB, None)
     assert [gpu.free_bytes for gpu in freed.gpus] == [total - int(total * 0.05)]
@@ -104,14 +104,14 @@ def test_freeing_gives_back_what_others_hold_but_not_what_the_system_keeps() -> 
 
 def test_a_gpu_in_main_memory_gains_what_main_memory_gains() -> None:
     apple = MACHINES["Apple M2, 16 GB"]
-    gained = free_machine(apple).memory.available_bytes - apple.memory.available_bytes
+    gained = idle_machine(apple).memory.available_bytes - apple.memory.available_bytes
     assert gained > 0
-    assert free_machine(apple).gpus[0].free_bytes == min(apple.gpus[0].total_bytes, apple.gpus[0].free_bytes + gained)
+    assert idle_machine(apple).gpus[0].free_bytes == min(apple.gpus[0].total_bytes, apple.gpus[0].free_bytes + gained)
 
 
 def test_freeing_an_idle_machine_changes_nothing() -> None:
     idle = MACHINES["desktop, no GPU, 32 GB"]
-    assert free_machine(idle) == idle
+    assert idle_machine(idle) == idle
 
 
 def test_memory_is_that_of_the_first_gpu_that_llama_cpp_uses() -> None:

@@ -8,7 +8,7 @@ import pytest
 from g4run.hardware.machine import GpuKind, Machine
 from g4run.kv_types import KvType
 from g4run.planner.memory.ledger import estimate_ledger
-from g4run.planner.placement import IMAGE_MICRO_BATCH, lacking_bytes, plan_model, plans_for
+from g4run.planner.placement import IMAGE_MICRO_BATCH, missing_bytes, plan_model, plans_for
 from g4run.planner.values import Placement, Plan, PlanRequest, PlanSettings
 from scripts.shapes.sizes import SHAPES
 from tests.planner.machines import gpu, machine
@@ -98,7 +98,7 @@ def test_what_is_said_to_fit_does(name: str) -> None:
             assert plan.ledger == estimate_ledger(plan.shape, plan.settings, here)
             in_main_memory = [device for device in plan.ledger.devices if device.kind == "cpu"]
             assert in_main_memory[0].free_bytes <= here.memory.available_bytes
-            assert plan.ledger.fits == (lacking_bytes(plan.ledger) == 0)
+            assert plan.ledger.fits == (missing_bytes(plan.ledger) == 0)
 
 
 def test_as_few_experts_as_possible_leave_the_gpu() -> None:

@@ -8,7 +8,7 @@ from g4run.hardware.machine import Machine
 from g4run.kv_types import KvType
 from g4run.planner.memory.ledger import estimate_ledger
 from g4run.planner.placement import plan_model
-from g4run.planner.sequences import most_sequences
+from g4run.planner.sequences import max_sequences
 from g4run.planner.values import Plan, PlanRequest
 from tests.planner.machines import gpu, machine
 from tests.planner.shapes import real_shape
@@ -24,18 +24,18 @@ def plan(size: str, here: Machine, sequences: int, each: int) -> Plan:
 
 
 def test_there_are_as_many_as_are_wanted_where_there_is_room() -> None:
-    assert most_sequences(real_shape("26b"), LARGE, ANYTHING, 8192) == 8
-    assert most_sequences(real_shape("26b"), LARGE, ANYTHING, 8192, most=3) == 3
+    assert max_sequences(real_shape("26b"), LARGE, ANYTHING, 8192) == 8
+    assert max_sequences(real_shape("26b"), LARGE, ANYTHING, 8192, most=3) == 3
 
 
 def test_together_they_are_no_longer_than_what_was_trained() -> None:
-    assert most_sequences(real_shape("26b"), LARGE, ANYTHING, 65_536) == 4
-    assert most_sequences(real_shape("e2b"), LARGE, ANYTHING, 65_536) == 2
-    assert most_sequences(real_shape("e2b"), LARGE, ANYTHING, 131_073) == 0
+    assert max_sequences(real_shape("26b"), LARGE, ANYTHING, 65_536) == 4
+    assert max_sequences(real_shape("e2b"), LARGE, ANYTHING, 65_536) == 2
+    assert max_sequences(real_shape("e2b"), LARGE, ANYTHING, 131_073) == 0
 
 
 def test_where_not_even_one_fits_there_are_none() -> None:
-    assert most_sequences(real_shape("31b"), machine(8), ANYTHING, 4096) == 0
+    assert max_sequences(real_shape("31b"), machine(8), ANYTHING, 4096) == 0
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -55,16 +55,16 @@ def test_one_more_would_not_fit_or_move_something(size: str, here: Machine) -> N
         return several.ledger.fits and same and several.settings.kv_type is alone.settings.kv_type
 
     expected = max((count for count in range(1, 9) if stays(count)), default=0)
-    assert most_sequences(real_shape(size), here, ANYTHING, 8192) == expected
+    assert max_sequences(real_shape(size), here, ANYTHING, 8192) == expected
 
 
 def test_a_fixed_type_of_the_cache_leaves_room_for_more() -> None:
     here = machine(64, gpu(22))
-    found = [most_sequences(real_shape("31b"), here, PlanRequest(kv_type=kv_type), 8192) for kv_type in KvType]
+    found = [max_sequences(real_shape("31b"), here, PlanRequest(kv_type=kv_type), 8192) for kv_type in KvType]
     assert found == sorted(set(found))
 
 
 def test_these_machines_tell_different_stories() -> None:
     """Otherwise the comparison above would hold for a constant."""
-    found = {most_sequences(real_shape(size), here, ANYTHING, 8192) for size, here in product(SIZES, MACHINES)}
+    found = {max_sequences(real_shape(size), here, ANYTHING, 8192) for size, here in product(SIZES, MACHINES)}
     assert len(found) >= 4

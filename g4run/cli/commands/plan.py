@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from g4run.models.library import Library
     from g4run.planner.values import Plan, PlanRequest
 
-_MOST_SEQUENCES = 256  # LLAMA_MAX_SEQ, llama-cparams.h
+_MAX_SEQUENCES = 256  # LLAMA_MAX_SEQ, llama-cparams.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,8 @@ def _execute(model: str, options: PlanOptions, machine_options: MachineOptions, 
     from g4run.cli.views.plan import plan_value, render_plan, render_source
     from g4run.cli.views.tables import line_width
     from g4run.models.library import Library
-    from g4run.planner.fixed_settings import check_request
     from g4run.planner.placement import plan_with_drafter
+    from g4run.planner.request_validation import check_request
     from g4run.runtime.plan_check import confirm_plan
     from g4run.runtime.planned_model import find_planned_model
 
@@ -105,7 +105,7 @@ def make_request(options: PlanOptions) -> "PlanRequest":
     return PlanRequest(
         context=_within("--ctx", options.context, 1, MAX_COUNT, 8192),
         kv_type=None if kv_type is None else KvType(kv_type),
-        sequences=_within("--parallel", options.sequences, 1, _MOST_SEQUENCES, 4) or 1,
+        sequences=_within("--parallel", options.sequences, 1, _MAX_SEQUENCES, 4) or 1,
         micro_batch=_within("--ubatch", options.micro_batch, 1, MAX_COUNT, 512),
         gpu_layers=_within("--gpu-layers", options.gpu_layers, 0, MAX_COUNT, 99),
         cpu_expert_layers=_within("--cpu-experts", options.cpu_experts, 0, MAX_COUNT, 10),
@@ -122,7 +122,7 @@ def find_advice(library: "Library", found: "Plan", machine: "Machine", request: 
     """What would fit, in one sentence: a shorter context, other settings, a smaller file, or nothing."""
     from dataclasses import replace
 
-    from g4run.planner.placement import lacking_bytes, plan_model
+    from g4run.planner.placement import missing_bytes, plan_model
     from g4run.units import render_bytes, render_count
 
     fitting = {kv_type: longest for kv_type, longest in found.max_context.items() if longest}
@@ -133,7 +133,7 @@ def find_advice(library: "Library", found: "Plan", machine: "Machine", request: 
     free = plan_model(found.shape, machine, replace(request, gpu_layers=None, cpu_expert_layers=None, context=None))
     if free.ledger.fits:
         return f"With a context of {render_count(free.settings.context)} and layers left to choose it would."
-    missing = f"{render_bytes(lacking_bytes(found.ledger))} are missing"
+    missing = f"{render_bytes(missing_bytes(found.ledger))} are missing"
     smaller = _find_smaller(library, found, machine)
     return f"{missing}; {smaller} would fit." if smaller else f"{missing}, and no smaller file of this size fits."
 

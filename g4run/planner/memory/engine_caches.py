@@ -9,8 +9,8 @@ from g4run.planner.values import Ledger
 
 # A quarter of what is left for either; so half of it stays for others.
 SHARE = 4
-MOST_CHECKPOINT_BYTES = 512 << 20
-MOST_RAM_CACHE_BYTES = 1 << 30
+MAX_CHECKPOINT_BYTES = 512 << 20
+MAX_RAM_CACHE_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,4 +25,4 @@ def bound_caches(ledger: Ledger) -> CacheBounds:
     """The bounds beside a plan; 0 where it leaves nothing."""
     host = ledger.devices[-1]
     share = max(0, host.free_bytes - host.total_bytes) // SHARE
-    return CacheBounds(min(MOST_CHECKPOINT_BYTES, share), min(MOST_RAM_CACHE_BYTES, share))
+    return CacheBounds(min(MAX_CHECKPOINT_BYTES, share), min(MAX_RAM_CACHE_BYTES, share))

@@ -11,7 +11,6 @@ from g4run.hardware.machine import Gpu, GpuKind, Machine
 from g4run.planner.memory.compute_buffers import PIPELINE_COPIES, ComputeLoad, ComputeRole, compute_bytes, output_bytes
 from g4run.planner.memory.kv_cache import CellWidths, cache_bytes, cells_of, sum_widths
 from g4run.planner.memory.layer_split import CPU, assign_layers, usable_gpus
-from g4run.planner.memory.repacking import is_repacked
 from g4run.planner.values import DeviceLedger, Ledger, ModelShape, PlanSettings
 
 CPU_NAME = "CPU"
@@ -27,9 +26,18 @@ DRAFTER_COMPUTE_BYTES = 64 << 20  # logits of some tokens, and a layer's activat
 _HEAVY_BACKENDS = frozenset({"CUDA", "ROCm", "HIP", "MUSA"})
 _SHARED_MEMORY = frozenset({GpuKind.INTEGRATED, GpuKind.UNIFIED})
 
+# ggml-cpu/repack.cpp, ggml_repack_get_optimal_repack_type, and amx/common.h, qtype_has_amx_kernels.
+_AVX2_TYPES = frozenset({"Q4_0", "Q4_K", "IQ4_NL", "MXFP4"})
+_AVX512_TYPES = frozenset({"Q2_K"})
+_AMX_TYPES = frozenset({"Q4_0", "Q4_1", "Q4_K", "Q5_K", "Q6_K", "Q8_0", "IQ4_XS"})
+_DOT_PRODUCT_TYPES = frozenset({"Q4_0", "Q4_K", "Q5_K", "Q6_K", "Q8_0", "IQ4_NL", "MXFP4"})
+_TYPES = {"avx2": _AVX2_TYPES, "avx512f": _AVX512_TYPES, "amx_int8": _AMX_TYPES, "dotprod": _DOT_PRODUCT_TYPES}
+
+_X86 = ("x86_64", "amd64")
+
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class DeviceShare:
     """What one device gets of a model, whatever the context is; bytes, and the width of its layers' cache."""
 
     name: str
@@ -52,14 +60,14 @@ def estimate_ledger(shape: ModelShape, settings: PlanSettings, machine: Machine)
     return ledger_of(shape, shares_of(shape, settings, machine), settings)
 
 
-def ledger_of(shape: ModelShape, shares: tuple[Share, ...], settings: PlanSettings) -> Ledger:
+def ledger_of(shape: ModelShape, shares: tuple[DeviceShare, ...], settings: PlanSettings) -> Ledger:
     """Add what follows from context, sequences and the type of the cache."""
     gpus = tuple(_device(shape, share, settings) for share in shares[:-1])
     shared = sum(gpu.total_bytes for gpu, share in zip(gpus, shares, strict=False) if share.shares_main_memory)
     return Ledger((*gpus, _device(shape, shares[-1], settings, taken_bytes=shared)))
 
 
-def shares_of(shape: ModelShape, settings: PlanSettings, machine: Machine) -> tuple[Share, ...]:
+def shares_of(shape: ModelShape, settings: PlanSettings, machine: Machine) -> tuple[DeviceShare, ...]:
     """Place every tensor: GPUs in their order, then the CPU. A GPU that gets no layers is left out."""
     layers = shape.architecture.layers
     gpus = usable_gpus(machine)
@@ -70,7 +78,7 @@ def shares_of(shape: ModelShape, settings: PlanSettings, machine: Machine) -> tu
     return (*found, _cpu_share(shape, settings, machine, places, has_gpu=bool(used)))
 
 
-def _device(shape: ModelShape, share: Share, settings: PlanSettings, taken_bytes: int = 0) -> DeviceLedger:
+def _device(shape: ModelShape, share: DeviceShare, settings: PlanSettings, taken_bytes: int = 0) -> DeviceLedger:
     architecture = shape.architecture
     load = ComputeLoad(settings.context, settings.micro_batch, settings.sequences, settings.kv_type)
     copies, staging = share.input_copies, share.staging_bytes
@@ -107,12 +115,12 @@ def _gpu_share(
     number: int,
     places: tuple[int, ...],
     copies: int,
-) -> Share:
+) -> DeviceShare:
     gpu = gpus[number]
     own = tuple(layer for layer, place in enumerate(places[:-1]) if place == number)
     has_head = places[-1] == number
     weights = sum(_on_gpu(shape, layer, settings) for layer in own) + (_head_bytes(shape) if has_head else 0)
-    return Share(
+    return DeviceShare(
         name=_name_of(gpus, number),
         kind="gpu",
         free_bytes=gpu.free_bytes,
@@ -138,9 +146,9 @@ def _name_of(gpus: tuple[Gpu, ...], number: int) -> str:
 
 def _cpu_share(
     shape: ModelShape, settings: PlanSettings, machine: Machine, places: tuple[int, ...], *, has_gpu: bool
-) -> Share:
+) -> DeviceShare:
     own = tuple(layer for layer, place in enumerate(places[:-1]) if place == CPU)
-    return Share(
+    return DeviceShare(
         name=CPU_NAME,
         kind="cpu",
         free_bytes=machine.memory.available_bytes,
@@ -162,12 +170,27 @@ def _cpu_weights_bytes(shape: ModelShape, settings: PlanSettings, places: tuple[
             weights += own.dense_bytes + own.expert_bytes
         elif layer < settings.cpu_expert_layers:
             weights += own.expert_bytes
-    return weights + (shape.embedding_bytes if places[-1] == CPU and has_second_head(shape, settings, machine) else 0)
+    return weights + (shape.embedding_bytes if places[-1] == CPU and has_head_copy(shape, settings, machine) else 0)
 
 
-def has_second_head(shape: ModelShape, settings: PlanSettings, machine: Machine) -> bool:
+def has_head_copy(shape: ModelShape, settings: PlanSettings, machine: Machine) -> bool:
     """Whether the processors keep a repacked copy of the embeddings for the head."""
     return settings.repack and shape.has_tied_head and is_repacked(shape.head_type, machine)
+
+
+def is_repacked(weight_type: str, machine: Machine) -> bool:
+    """Whether a machine's processors have weights of a type in another order.
+
+    Of a processor of which nothing is known, what all since 2013 (x86) and 2018 (ARM) can do is assumed.
+    """
+    known = machine.processors.instruction_sets or _usual_sets(machine.platform.architecture.lower())
+    return any(weight_type in _TYPES.get(name, ()) for name in known)
+
+
+def _usual_sets(architecture: str) -> tuple[str, ...]:
+    if architecture in _X86:
+        return ("avx2",)
+    return ("dotprod",) if architecture.startswith(("arm", "aarch")) else ()
 
 
 def _on_gpu(shape: ModelShape, layer: int, settings: PlanSettings) -> int:

@@ -9,10 +9,9 @@ from g4run.hardware.machine import Machine
 from g4run.kv_types import KvType
 from g4run.models.catalog.catalog import Catalog
 from g4run.models.catalog.values import CatalogFile, SizeFacts
-from g4run.planner.defaults import DEFAULT_CONTEXT
 from g4run.planner.memory.catalog_weights import loaded_shape, shape_of_catalog
 from g4run.planner.placement import plan_model
-from g4run.planner.recommend.goals import Attempt, RecommendRequest, most_usefulness, usefulness
+from g4run.planner.recommend.goals import Attempt, RecommendRequest, max_usefulness, usefulness
 from g4run.planner.recommend.quality import (
     QualityEstimate,
     References,
@@ -22,7 +21,7 @@ from g4run.planner.recommend.quality import (
 )
 from g4run.planner.speed.measured import MeasuredSpeed
 from g4run.planner.speed.speed import estimate_speed
-from g4run.planner.values import ModelShape, Plan, PlanRequest, Speed
+from g4run.planner.values import DEFAULT_CONTEXT, ModelShape, Plan, PlanRequest, Speed
 
 
 class Verdict(StrEnum):
@@ -83,7 +82,7 @@ class Candidate:
 class Question:
     """What is asked of every file: on this machine, for this request, with this context and cache.
 
-    Files that could not be more useful than `least_usefulness`, however fast they were, are left out. `digests` are
+    Files that could not be more useful than `min_usefulness`, however fast they were, are left out. `digests` are
     those that the catalog may lack, by repository and path in lower case (`known_digests`).
     """
 
@@ -92,7 +91,7 @@ class Question:
     attempt: Attempt
     measured: tuple[MeasuredSpeed, ...] = ()
     digests: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    least_usefulness: float = -math.inf
+    min_usefulness: float = -math.inf
 
 
 def find_candidates(catalog: Catalog, question: Question) -> tuple[Candidate, ...]:
@@ -133,7 +132,7 @@ def _plan(file: CatalogFile, facts: SizeFacts, question: Question, references: R
     """A file with the plan that it would be loaded with; none where it cannot be useful enough."""
     attempt, request = question.attempt, question.request
     quality = estimate_quality(file, attempt.kv_type, references)
-    if most_usefulness(quality.value, request) <= question.least_usefulness:
+    if max_usefulness(quality.value, request) <= question.min_usefulness:
         return
     shape = shape_of_catalog(file, facts) if request.modality else loaded_shape(file, facts)
     shape = _with_digest(shape, file, question)

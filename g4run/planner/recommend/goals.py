@@ -98,8 +98,8 @@ _WEIGHTS = {
     Preference.BALANCED: _Weight(1.0, 0.2, 30),
     Preference.SPEED: _Weight(2.0, 0.3, 100),
 }
-_LEAST_CONTEXT = 4096
-_LEAST_SPEED, _MOST_SPEED = 0.01, 1000.0  # tokens per second, of any model on any machine
+_MIN_CONTEXT = 4096
+_MIN_SPEED, _MAX_SPEED = 0.01, 1000.0  # tokens per second, of any model on any machine
 
 
 def attempts(request: RecommendRequest) -> tuple[Attempt, ...]:
@@ -109,7 +109,7 @@ def attempts(request: RecommendRequest) -> tuple[Attempt, ...]:
     than a 4-bit file (localbench: divergences of 0.377 and 1.088).
     """
     contexts = [request.wanted_context]
-    while request.context is None and contexts[-1] > _LEAST_CONTEXT:
+    while request.context is None and contexts[-1] > _MIN_CONTEXT:
         contexts.append(contexts[-1] // 2)
     types = (KvType.F16, KvType.Q8_0, KvType.Q4_0) if request.kv_type is None else (request.kv_type,)
     return tuple(Attempt(context, kv_type) for kv_type in types for context in contexts)
@@ -120,13 +120,13 @@ def usefulness(quality: float, speed: Speed, request: RecommendRequest) -> float
     return quality + _worth_of_speed(turn_speed(speed, request.goal), _WEIGHTS[request.preference])
 
 
-def most_usefulness(quality: float, request: RecommendRequest) -> float:
+def max_usefulness(quality: float, request: RecommendRequest) -> float:
     """What a candidate of that quality could be worth at most."""
-    return quality + _worth_of_speed(_MOST_SPEED, _WEIGHTS[request.preference])
+    return quality + _worth_of_speed(_MAX_SPEED, _WEIGHTS[request.preference])
 
 
 def _worth_of_speed(rate: float, weight: _Weight) -> float:
-    within = math.log2(min(max(rate, _LEAST_SPEED), weight.enough))
+    within = math.log2(min(max(rate, _MIN_SPEED), weight.enough))
     return weight.below * within + weight.above * math.log2(max(1.0, rate / weight.enough))
 
 

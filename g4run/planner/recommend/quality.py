@@ -29,7 +29,7 @@ References: TypeAlias = Mapping[tuple[Size, str], float]
 
 _DIVERGENCE = "KL divergence"
 _LOSS_OF_Q8 = 0.09
-_LEAST_BITS = 3.2  # of IQ3_XXS, the smallest that is above Q2_K and its mixes
+_MIN_BITS = 3.2  # of IQ3_XXS, the smallest that is above Q2_K and its mixes
 
 # Bits per weight of the tag and the loss in steps; between two points it lies on a line. 8.5, 4.85 and 4.4 are
 # localbench's figures of Q8_0, Q4_K_M and UD-Q3_K_XL, the others are judged from them.
@@ -62,7 +62,7 @@ class QualityEstimate:
 
 def is_acceptable(quantization: str) -> bool:
     """Whether a quantization is above Q2_K and its mixes, below which answers collapse."""
-    return bits_of(quantization) >= _LEAST_BITS
+    return bits_of(quantization) >= _MIN_BITS
 
 
 def estimate_quality(file: CatalogFile, kv_type: KvType, references: References) -> QualityEstimate:

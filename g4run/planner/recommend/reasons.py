@@ -6,7 +6,7 @@ from dataclasses import replace
 from g4run.errors import DoesNotFit
 from g4run.hardware.machine import GpuKind, GpuProcess, Machine
 from g4run.planner.memory.layer_split import usable_gpus
-from g4run.planner.placement import lacking_bytes
+from g4run.planner.placement import missing_bytes
 from g4run.planner.recommend.candidates import Candidate, Question, Verdict
 from g4run.planner.recommend.goals import RecommendRequest, attempts
 from g4run.planner.recommend.quality import SIZE_STEPS
@@ -25,7 +25,7 @@ PLACES = {
 
 def explain_best(best: Candidate, others: Sequence[Candidate], question: Question) -> Candidate:
     """The choice with its reason: what it is the best of, and what had to give way for it."""
-    reason = "; ".join((*_standing(best, others, question.request), *_concessions(best, question)))
+    reason = "; ".join((*_strengths(best, others, question.request), *_compromises(best, question)))
     return replace(best, verdict=Verdict.BEST, reason=reason)
 
 
@@ -50,7 +50,7 @@ def missing_memory(candidate: Candidate) -> str:
     return " and ".join(f"needs {_need(device)}" for device in lacking) or "GPU and processors share too little memory"
 
 
-def nothing_will_do(
+def no_recommendation(
     alternatives: Sequence[Candidate], after_freeing: Sequence[Candidate], request: RecommendRequest
 ) -> DoesNotFit:
     """The failure where nothing can be recommended: what is missing, and what the smallest or the fastest is."""
@@ -67,7 +67,7 @@ def nothing_will_do(
             f"no Gemma 4 that can do this was trained for a context of {render_count(request.wanted_context)} tokens",
             "g4run recommend --ctx 131072",
         )
-    smallest = min(alternatives, key=lambda candidate: (lacking_bytes(candidate.plan.ledger), candidate.file.name))
+    smallest = min(alternatives, key=lambda candidate: (missing_bytes(candidate.plan.ledger), candidate.file.name))
     return DoesNotFit(
         f"nothing fits: the smallest, {smallest.file.name} with a context of "
         f"{render_count(smallest.plan.settings.context)} tokens, {missing_memory(smallest)}",
@@ -75,7 +75,7 @@ def nothing_will_do(
     )
 
 
-def whose_memory(candidate: Candidate, machine: Machine) -> str:
+def memory_to_free(candidate: Candidate, machine: Machine) -> str:
     """Which memory a plan for the freed machine waits for, and who holds it; empty where there is enough now."""
     gpus, in_main_memory, parts = usable_gpus(machine), 0, []
     for device in candidate.plan.ledger.devices:
@@ -94,7 +94,7 @@ def render_speed(tokens_per_second: float) -> str:
     return f"{tokens_per_second:.0f}" if tokens_per_second >= 10 else f"{tokens_per_second:.1f}"
 
 
-def _standing(best: Candidate, others: Sequence[Candidate], request: RecommendRequest) -> list[str]:
+def _strengths(best: Candidate, others: Sequence[Candidate], request: RecommendRequest) -> list[str]:
     """What it is the best of."""
     wanted = request.wanted_speed
     if _speed(best) < wanted:
@@ -107,7 +107,7 @@ def _standing(best: Candidate, others: Sequence[Candidate], request: RecommendRe
     ]
 
 
-def _concessions(best: Candidate, question: Question) -> list[str]:
+def _compromises(best: Candidate, question: Question) -> list[str]:
     """What gave way because nothing fitted with it, and what is not certain."""
     first, now = attempts(question.request)[0], question.attempt
     parts = []

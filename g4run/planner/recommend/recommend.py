@@ -13,16 +13,16 @@ from types import MappingProxyType
 from g4run.errors import DoesNotFit, UsageError
 from g4run.hardware.machine import Machine
 from g4run.models.catalog.catalog import Catalog
-from g4run.planner.hypothetical_machine import free_machine
+from g4run.planner.hypothetical_machine import idle_machine
 from g4run.planner.recommend.candidates import Candidate, Question, Verdict, find_candidates
 from g4run.planner.recommend.goals import RecommendRequest, attempts
-from g4run.planner.recommend.reasons import explain, explain_best, nothing_will_do, whose_memory
+from g4run.planner.recommend.reasons import explain, explain_best, memory_to_free, no_recommendation
 from g4run.planner.speed.measured import MeasuredSpeed
 
 MAX_AFTER_FREEING = 3
 NO_DIGESTS: Mapping[tuple[str, str], str] = MappingProxyType({})
-_NEARLY = 0.75  # of the fastest: a smaller file than the best of a size is a little faster and much worse
-_NOTABLE = 0.1  # of usefulness, in steps of quality; less is not worth ending other programs
+_NEAR_FASTEST = 0.75  # of the fastest: a smaller file than the best of a size is a little faster and much worse
+_MIN_GAIN = 0.1  # of usefulness, in steps of quality; less is not worth ending other programs
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Recommendation:
         return self.best
 
     def _failure(self) -> DoesNotFit:
-        return nothing_will_do(self.alternatives, self.after_freeing, self.request)
+        return no_recommendation(self.alternatives, self.after_freeing, self.request)
 
 
 def recommend(
@@ -97,7 +97,7 @@ def _choose(candidates: Sequence[Candidate], request: RecommendRequest) -> Candi
     fast = [candidate for candidate in fitting if is_fast_enough(candidate, request)]
     if not fast and request.minimum_speed is None:
         fastest = max((candidate.speed.generation.expected for candidate in fitting), default=0.0)
-        fast = [candidate for candidate in fitting if candidate.speed.generation.expected >= fastest * _NEARLY]
+        fast = [candidate for candidate in fitting if candidate.speed.generation.expected >= fastest * _NEAR_FASTEST]
     return min(fast, key=_order, default=None)
 
 
@@ -112,21 +112,21 @@ def _order(candidate: Candidate) -> tuple[bool, float, int, str]:
 
 def _after_freeing(catalog: Catalog, question: Question, best: Candidate | None) -> Iterator[Candidate]:
     """What would be clearly better with the memory that other programs hold, the most useful of each size."""
-    freed = free_machine(question.machine)
+    freed = idle_machine(question.machine)
     if freed == question.machine:
         return
-    least = -math.inf if best is None else best.usefulness + _NOTABLE
+    least = -math.inf if best is None else best.usefulness + _MIN_GAIN
     attempt = attempts(question.request)[0]
-    asked = replace(question, machine=freed, attempt=attempt, least_usefulness=least)
-    found = [candidate for candidate in find_candidates(catalog, asked) if _would_do(candidate, asked)]
+    asked = replace(question, machine=freed, attempt=attempt, min_usefulness=least)
+    found = [candidate for candidate in find_candidates(catalog, asked) if _is_better(candidate, asked)]
     first_of_size = {candidate.file.size: candidate for candidate in sorted(found, key=_order, reverse=True)}
     for candidate in sorted(first_of_size.values(), key=_order)[:MAX_AFTER_FREEING]:
-        freeing = whose_memory(candidate, question.machine)
+        freeing = memory_to_free(candidate, question.machine)
         if freeing:
             verdict, reason = Verdict.AFTER_FREEING, f"needs {freeing}"
             yield replace(candidate, fits=False, verdict=verdict, freeing=freeing, reason=reason)
 
 
-def _would_do(candidate: Candidate, question: Question) -> bool:
-    is_better = candidate.usefulness > question.least_usefulness
+def _is_better(candidate: Candidate, question: Question) -> bool:
+    is_better = candidate.usefulness > question.min_usefulness
     return candidate.fits and is_better and is_fast_enough(candidate, question.request)

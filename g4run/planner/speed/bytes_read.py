@@ -10,7 +10,7 @@ from g4run.planner.values import ModelShape, PlanSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Reads:
+class BytesRead:
     """What one part of a machine reads for one token, in bytes; `layers` counts the head as one."""
 
     weight_bytes: float
@@ -19,11 +19,11 @@ class Reads:
 
 
 @dataclass(frozen=True, slots=True)
-class SplitReads:
+class SplitBytesRead:
     """What is read for one token by where it lies; so many of the GPU's layers have their experts on the CPU."""
 
-    gpu: Reads
-    cpu: Reads
+    gpu: BytesRead
+    cpu: BytesRead
     expert_layers: int
 
 
@@ -52,7 +52,7 @@ def cache_read_bytes(architecture: Gemma4, layer: int, kv_type: KvType, position
     return elements * VALUE_BYTES[kv_type] * cells
 
 
-def split_reads(shape: ModelShape, settings: PlanSettings, position: int) -> SplitReads:
+def split_reads(shape: ModelShape, settings: PlanSettings, position: int) -> SplitBytesRead:
     """Where llama.cpp reads what: the last layers and the head on the GPU first (llama-model.cpp:1589-1615).
 
     Of the experts those in use, and not the embedding table. Counts the keys' and values' weights of layers that share
@@ -67,17 +67,17 @@ def split_reads(shape: ModelShape, settings: PlanSettings, position: int) -> Spl
     has_head = settings.gpu_layers > 0
     gpu = _reads(shape, on_gpu, settings.kv_type, position)
     cpu = _reads(shape, on_cpu, settings.kv_type, position)
-    return SplitReads(
-        gpu=Reads(gpu.weight_bytes - expert_bytes + head * has_head, gpu.cache_bytes, gpu.layers + has_head),
-        cpu=Reads(
+    return SplitBytesRead(
+        gpu=BytesRead(gpu.weight_bytes - expert_bytes + head * has_head, gpu.cache_bytes, gpu.layers + has_head),
+        cpu=BytesRead(
             cpu.weight_bytes + expert_bytes + head * (not has_head), cpu.cache_bytes, cpu.layers + (not has_head)
         ),
         expert_layers=len(moved),
     )
 
 
-def _reads(shape: ModelShape, layers: range, kv_type: KvType, position: int) -> Reads:
-    return Reads(
+def _reads(shape: ModelShape, layers: range, kv_type: KvType, position: int) -> BytesRead:
+    return BytesRead(
         sum(layer_read_bytes(shape, layer) for layer in layers),
         _all_cache_bytes(shape.architecture, layers, kv_type, position),
         len(layers),

@@ -77,10 +77,10 @@ MIXTURE_EFFICIENCY = 0.6  # of a dense model's, for the matrices of a mixture of
 
 # Nominal bandwidth of a card of which only the memory is known: the median of what was sold with that much.
 CARD_BANDWIDTHS = ((5, 112e9), (7, 192e9), (9, 272e9), (13, 360e9), (17, 448e9), (25, 800e9), (33, 900e9), (49, 864e9))
-LARGEST_CARD_BANDWIDTH = 1_900e9
+MAX_CARD_BANDWIDTH = 1_900e9
 
 
 def card_bandwidth(total_bytes: int) -> float:
     """A guess of a discrete GPU's bandwidth by its memory, in bytes per second."""
     gibibytes = total_bytes / 2**30
-    return next((bandwidth for most, bandwidth in CARD_BANDWIDTHS if gibibytes < most), LARGEST_CARD_BANDWIDTH)
+    return next((bandwidth for most, bandwidth in CARD_BANDWIDTHS if gibibytes < most), MAX_CARD_BANDWIDTH)

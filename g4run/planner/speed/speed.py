@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from g4run.hardware.machine import Machine
-from g4run.planner.speed.bytes_read import Reads, SplitReads, split_reads
+from g4run.planner.speed.bytes_read import BytesRead, SplitBytesRead, split_reads
 from g4run.planner.speed.calibration import (
     EXPERT_LAYER_MILLISECONDS,
     MEASURED_SPREAD,
@@ -50,7 +50,7 @@ def _estimate(plan: Plan, machine: Machine, position: int) -> Speed:
     )
 
 
-def _generation_milliseconds(reads: SplitReads, devices: SpeedDevices, layers: int) -> float:
+def _generation_milliseconds(reads: SplitBytesRead, devices: SpeedDevices, layers: int) -> float:
     """One token: what each device takes for its part, one after the other, and what passing between them takes."""
     on_gpus = sum(gpu.share * _milliseconds(reads.gpu, gpu, layers) for gpu in devices.gpus)
     on_processors = _milliseconds(reads.cpu, devices.processors, layers)
@@ -59,7 +59,7 @@ def _generation_milliseconds(reads: SplitReads, devices: SpeedDevices, layers: i
     return on_gpus + on_processors + passing
 
 
-def _milliseconds(reads: Reads, device: SpeedDevice, layers: int) -> float:
+def _milliseconds(reads: BytesRead, device: SpeedDevice, layers: int) -> float:
     """The law for one device's part, with the overhead that falls to its layers."""
     constants = device.constants
     read_bytes = reads.weight_bytes + constants.cache_weight * reads.cache_bytes

@@ -9,7 +9,7 @@ import pytest
 from g4run.models.catalog.catalog import read_catalog
 from g4run.models.names.parse import Size
 from g4run.planner.memory.catalog_weights import HEADER_BYTES, shape_of_catalog
-from g4run.planner.memory.family import architecture_of
+from g4run.planner.memory.size_dimensions import architecture_of
 from g4run.planner.values import ModelShape
 from tests.planner.shapes import real_architecture, real_shape
 

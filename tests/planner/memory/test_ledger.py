@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from g4run.hardware.machine import GpuKind, Platform
+from g4run.hardware.processors import Processors
 from g4run.kv_types import KvType
 from g4run.planner.memory.compute_buffers import ComputeLoad, ComputeRole, compute_bytes
 from g4run.planner.memory.kv_cache import cache_bytes, cells_of, sum_widths
@@ -17,6 +18,7 @@ from g4run.planner.memory.ledger import (
     PROJECTOR_COMPUTE_BYTES,
     SYSTEM_RESERVE_BYTES,
     estimate_ledger,
+    is_repacked,
 )
 from g4run.planner.values import DeviceLedger, PlanSettings
 from tests.planner.machines import GB, gpu, machine
@@ -25,6 +27,11 @@ from tests.planner.shapes import real_shape
 MIB = 1 << 20
 SETTINGS = PlanSettings(0, 0, KvType.F16, 8192, 512, 512, 1, 8, lazy_table=False, repack=False)
 HOST_OVERHEAD = ENGINE_BYTES + SYSTEM_RESERVE_BYTES
+
+TYPES = ("Q4_0", "Q4_1", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q8_0", "IQ4_NL", "IQ4_XS", "MXFP4", "BF16", "")
+AVX2 = {"Q4_0", "Q4_K", "IQ4_NL", "MXFP4"}
+AMX = {"Q4_0", "Q4_1", "Q4_K", "Q5_K", "Q6_K", "Q8_0", "IQ4_XS"}
+ARM = {"Q4_0", "Q4_K", "Q5_K", "Q6_K", "Q8_0", "IQ4_NL", "MXFP4"}
 
 
 def mebibytes(device: DeviceLedger) -> tuple[int, int, int]:
@@ -209,3 +216,28 @@ def test_a_gpu_is_used_only_if_the_build_can_and_an_integrated_one_only_alone() 
     assert usable_gpus(machine(32, gpu(8, None))) == ()
     assert usable_gpus(machine(32, shared, own)) == (own,)
     assert usable_gpus(machine(32, shared)) == (shared,)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "instruction_sets", "repacked"),
+    [
+        ("x86_64", (), AVX2),
+        ("AMD64", (), AVX2),
+        ("arm64", (), ARM),
+        ("aarch64", (), ARM),
+        ("riscv64", (), set[str]()),
+        ("x86_64", ("avx",), set[str]()),
+        ("x86_64", ("avx", "avx2", "fma"), AVX2),
+        ("x86_64", ("avx2", "avx512f"), AVX2 | {"Q2_K"}),
+        ("x86_64", ("avx2", "amx_int8"), AVX2 | AMX),
+        ("aarch64", ("neon",), set[str]()),
+        ("aarch64", ("neon", "dotprod"), ARM),
+    ],
+)
+def test_repacked_types(architecture: str, instruction_sets: tuple[str, ...], repacked: set[str]) -> None:
+    here = replace(
+        machine(8),
+        platform=Platform("Linux", architecture),
+        processors=Processors(4, None, instruction_sets=instruction_sets),
+    )
+    assert {weight_type for weight_type in TYPES if is_repacked(weight_type, here)} == repacked

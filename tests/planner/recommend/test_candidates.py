@@ -3,7 +3,7 @@ from dataclasses import replace
 from g4run.kv_types import KvType
 from g4run.models.catalog.catalog import read_catalog
 from g4run.models.names.parse import FamilyName, HubName, Size, parse_name
-from g4run.planner.placement import lacking_bytes, plan_model
+from g4run.planner.placement import missing_bytes, plan_model
 from g4run.planner.recommend.candidates import Candidate, Question, choose_files, find_candidates
 from g4run.planner.recommend.goals import Attempt, Goal, RecommendRequest
 from g4run.planner.speed.speed import estimate_speed
@@ -90,7 +90,7 @@ def test_what_cannot_be_useful_enough_is_left_out() -> None:
     question = Question(DESKTOP, RecommendRequest(), Attempt(8192, KvType.F16))
     everything = find_candidates(CATALOG, question)
     least = sorted(candidate.usefulness for candidate in everything)[-10]
-    some = find_candidates(CATALOG, replace(question, least_usefulness=least))
+    some = find_candidates(CATALOG, replace(question, min_usefulness=least))
     better = {candidate.file.name for candidate in everything if candidate.usefulness > least}
     assert better <= {candidate.file.name for candidate in some}
     assert len(some) < len(everything)
@@ -98,7 +98,7 @@ def test_what_cannot_be_useful_enough_is_left_out() -> None:
 
 def test_what_devices_lack_together() -> None:
     ledger = Ledger((device("GPU", "gpu", 10, 7), device("CPU", "cpu", 5, 4), device("CPU", "cpu", 1, 9)))
-    assert lacking_bytes(ledger) == 4
+    assert missing_bytes(ledger) == 4
 
 
 def test_the_command_names_a_context_that_is_not_the_usual_one() -> None:

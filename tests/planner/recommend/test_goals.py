@@ -7,7 +7,7 @@ from g4run.planner.recommend.goals import (
     Preference,
     RecommendRequest,
     attempts,
-    most_usefulness,
+    max_usefulness,
     turn_speed,
     usefulness,
 )
@@ -79,5 +79,5 @@ def test_speed_counts_double_where_it_is_preferred() -> None:
 @pytest.mark.parametrize("preference", Preference)
 def test_nothing_is_more_useful_than_the_bound(preference: Preference) -> None:
     request = RecommendRequest(preference=preference)
-    assert usefulness(3, speed(999), request) <= most_usefulness(3, request) < most_usefulness(3.5, request)
-    assert usefulness(3, speed(0), request) < most_usefulness(3, request) or preference is Preference.QUALITY
+    assert usefulness(3, speed(999), request) <= max_usefulness(3, request) < max_usefulness(3.5, request)
+    assert usefulness(3, speed(0), request) < max_usefulness(3, request) or preference is Preference.QUALITY

@@ -4,8 +4,8 @@ import pytest
 
 from g4run.kv_types import KvType
 from g4run.planner.speed.bytes_read import (
-    Reads,
-    SplitReads,
+    BytesRead,
+    SplitBytesRead,
     attention_operations,
     cache_read_bytes,
     matrix_operations,
@@ -67,17 +67,17 @@ def test_a_smaller_number_format_reads_less() -> None:
 @pytest.mark.parametrize(
     ("gpu_layers", "expert_layers", "expected"),
     [
-        (0, 0, SplitReads(Reads(0, 0, 0), Reads(453, 0, 3), 0)),
-        (1, 0, SplitReads(Reads(53, 0, 1), Reads(400, 0, 2), 0)),
-        (2, 0, SplitReads(Reads(253, 0, 2), Reads(200, 0, 1), 0)),
-        (3, 0, SplitReads(Reads(453, 0, 3), Reads(0, 0, 0), 0)),
-        (99, 0, SplitReads(Reads(453, 0, 3), Reads(0, 0, 0), 0)),
-        (3, 1, SplitReads(Reads(353, 0, 3), Reads(100, 0, 0), 1)),
-        (3, 30, SplitReads(Reads(253, 0, 3), Reads(200, 0, 0), 2)),
-        (2, 1, SplitReads(Reads(253, 0, 2), Reads(200, 0, 1), 0)),
+        (0, 0, SplitBytesRead(BytesRead(0, 0, 0), BytesRead(453, 0, 3), 0)),
+        (1, 0, SplitBytesRead(BytesRead(53, 0, 1), BytesRead(400, 0, 2), 0)),
+        (2, 0, SplitBytesRead(BytesRead(253, 0, 2), BytesRead(200, 0, 1), 0)),
+        (3, 0, SplitBytesRead(BytesRead(453, 0, 3), BytesRead(0, 0, 0), 0)),
+        (99, 0, SplitBytesRead(BytesRead(453, 0, 3), BytesRead(0, 0, 0), 0)),
+        (3, 1, SplitBytesRead(BytesRead(353, 0, 3), BytesRead(100, 0, 0), 1)),
+        (3, 30, SplitBytesRead(BytesRead(253, 0, 3), BytesRead(200, 0, 0), 2)),
+        (2, 1, SplitBytesRead(BytesRead(253, 0, 2), BytesRead(200, 0, 1), 0)),
     ],
 )
-def test_layers_are_divided_as_llama_cpp_does(gpu_layers: int, expert_layers: int, expected: SplitReads) -> None:
+def test_layers_are_divided_as_llama_cpp_does(gpu_layers: int, expert_layers: int, expected: SplitBytesRead) -> None:
     settings = make_plan(SMALL, gpu_layers=gpu_layers, expert_layers=expert_layers).settings
     assert split_reads(SMALL, settings, 0) == expected
 

@@ -4,7 +4,7 @@ import pytest
 
 from g4run.errors import UsageError
 from g4run.hardware.machine import Machine
-from g4run.planner.fixed_settings import check_request
+from g4run.planner.request_validation import check_request
 from g4run.planner.values import PlanRequest
 from tests.planner.machines import gpu, machine
 from tests.planner.shapes import real_shape

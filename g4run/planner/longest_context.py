@@ -38,11 +38,11 @@ class LongestContexts(Mapping[KvType, int]):
 
     def _search(self, kv_type: KvType) -> int:
         steps = range(-(-self._trained // CELL_PADDING), 0, -1)
-        found = first(steps, lambda step: self._fits(kv_type, min(self._trained, step * CELL_PADDING)))
+        found = first_accepted(steps, lambda step: self._fits(kv_type, min(self._trained, step * CELL_PADDING)))
         return min(self._trained, found * CELL_PADDING) if found else 0
 
 
-def first(numbers: range, accepts: Callable[[int], bool]) -> int | None:
+def first_accepted(numbers: range, accepts: Callable[[int], bool]) -> int | None:
     """The first number that is accepted, where all that follow it are as well; None where none is."""
     if accepts(numbers[0]):  # the ends first: often there is nothing to search
         return numbers[0]

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from g4run.kv_types import KvType
-from g4run.planner.longest import LongestContexts, first
+from g4run.planner.longest_context import LongestContexts, first_accepted
 
 TRAINED = 131_072
 
@@ -12,7 +12,7 @@ TRAINED = 131_072
 @given(st.integers(0, 200), st.integers(1, 200))
 def test_the_first_number_from_which_all_are_accepted(bound: int, count: int) -> None:
     expected = next((number for number in range(count) if number >= bound), None)
-    assert first(range(count), lambda number: number >= bound) == expected
+    assert first_accepted(range(count), lambda number: number >= bound) == expected
 
 
 @given(st.integers(0, TRAINED + 1000))
