@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from g4run.cli.arguments.checks import parse_kv_type
 from g4run.cli.arguments.options import SharedOptions
-from g4run.engine.parameters import MAX_COUNT, SAMPLING_RANGES, SamplingParameters
+from g4run.engine.limits import MAX_COUNT
+from g4run.engine.parameters import SAMPLING_RANGES, SamplingParameters
 from g4run.errors import UsageError
 
 if TYPE_CHECKING:
