@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from g4run.kv_types import KvType
-from g4run.models.gguf.architecture import Gemma4
+from g4run.models.gguf.dimensions import Gemma4
 
 DEFAULT_CONTEXT = 8192  # tokens; 60 MiB of KV cache for E2B, 1.8 GiB for 31B
 MICRO_BATCH = 512  # tokens computed at once

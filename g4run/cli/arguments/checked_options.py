@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from g4run.cli.arguments.options import SharedOptions
-from g4run.engine.parameters import MAX_COUNT, SAMPLING_RANGES, SamplingParameters
+from g4run.engine.limits import MAX_COUNT
+from g4run.engine.parameters import SAMPLING_RANGES, SamplingParameters
 from g4run.errors import UsageError
 from g4run.kv_types import KvType
 

@@ -95,7 +95,7 @@ def _execute(model: str, options: PlanOptions, machine_options: MachineOptions, 
 
 def make_request(options: PlanOptions) -> "PlanRequest":
     """Check what was typed and make it one. Raises UsageError."""
-    from g4run.engine.parameters import MAX_COUNT
+    from g4run.engine.limits import MAX_COUNT
     from g4run.kv_types import KvType
     from g4run.planner.values import PlanRequest
 

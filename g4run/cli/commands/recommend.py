@@ -119,7 +119,7 @@ def make_request(
     kv_type: str | None,
 ) -> "RecommendRequest":
     """Check what was typed and make it one. Raises UsageError."""
-    from g4run.engine.parameters import MAX_COUNT
+    from g4run.engine.limits import MAX_COUNT
     from g4run.kv_types import KvType
     from g4run.planner.recommend.goals import Goal, Preference, RecommendRequest
 

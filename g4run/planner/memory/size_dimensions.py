@@ -1,8 +1,9 @@
 """The dimensions of the family's members, as the metadata of their files have them."""
 
 from dataclasses import dataclass
+from functools import cache
 
-from g4run.models.gguf.architecture import Gemma4
+from g4run.models.gguf.dimensions import Gemma4
 from g4run.models.names.parse import Size
 
 VOCABULARY_SIZE = 262_144
@@ -43,6 +44,7 @@ _SIZES = {
 }
 
 
+@cache
 def architecture_of(size: Size, parameters: int) -> Gemma4:
     """The dimensions of a size; `parameters` as the catalog has them."""
     dimensions = _SIZES[size]
