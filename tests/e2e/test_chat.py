@@ -59,7 +59,7 @@ def test_in_a_terminal_the_best_model_is_offered_fetched_and_talked_to(person: P
     terminal = Terminal("chat", "--temperature", "0", environment=person.environment)
     try:
         offer = terminal.read_until("Download it now? [Y/n] ")
-        found = re.search(r"Gemma 4 (\w+)( A4B)? in Q8_0 suits this machine best \(3\.3 MB to download\)\.\n", offer)
+        found = re.search(r"Gemma 4 (\w+)( A4B)? in Q8_0 suits this machine best \(3\.3 MB download\)\.\n", offer)
         assert found is not None
         name = f"gemma4:{found[1].lower()}"
         terminal.type("\n")

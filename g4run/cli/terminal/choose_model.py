@@ -93,7 +93,7 @@ def render_offer(file: "CatalogFile", catalog: "Catalog") -> str:
     about = "" if is_exact else "about "
     return (
         f"Gemma 4 {catalog.facts(file.size).label} in {file.quantization} suits this machine best "
-        f"({about}{render_bytes(size_bytes)} to download).\n"
+        f"({about}{render_bytes(size_bytes)} download).\n"
     )
 
 

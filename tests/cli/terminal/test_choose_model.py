@@ -79,7 +79,7 @@ def test_whoever_agrees_gets_the_best_under_its_size_s_name(person: Person, type
     assert person.fetched == [PullRequest("gemma4:26b", entry=person.best)]
     questions = QUESTION * (1 + typed.startswith("what?"))
     assert person.output.stderr.startswith(OFFER)
-    assert person.output.stderr.endswith(f" to download).\n{questions}")
+    assert person.output.stderr.endswith(f" download).\n{questions}")
 
 
 @pytest.mark.parametrize(("typed", "end"), [("n\n", ""), ("No\n", ""), ("", "\n")])
@@ -168,5 +168,5 @@ def test_an_offer_says_what_is_to_be_fetched(
 ) -> None:
     file = replace(person.library.catalog.facts(Size.E4B).default, size_bytes=2 * 10**9, size_is_exact=True)
     assert render_offer(change(file), person.library.catalog) == (
-        f"Gemma 4 E4B in Q4_0 suits this machine best ({amount} to download).\n"
+        f"Gemma 4 E4B in Q4_0 suits this machine best ({amount} download).\n"
     )
