@@ -1,4 +1,4 @@
-"""The texts of Gemma 4's structural tokens, as its vocabulary spells them."""
+"""The texts of Gemma 4's control tokens, as in its vocabulary."""
 
 from typing import Final
 
@@ -46,8 +46,8 @@ CONTROL_TEXTS: Final = (
     "<|audio>",
     "<audio|>",
 )
-"""Every text that must not become one token when a person, a tool or a model supplied it.
+"""Every text that must not become a control token when it comes from a user, a tool or a model.
 
 Gemma's vocabulary marks some of them USER_DEFINED (both channel tags, both call tags, both response tags and the
-quote): llama.cpp turns these into tokens even with special parsing off, so who tokenizes text has to break them up.
+quote): llama.cpp turns these into tokens even with special parsing off, so the tokenizer must split them.
 """

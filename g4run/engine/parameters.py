@@ -3,11 +3,11 @@
 import math
 from dataclasses import dataclass
 
+from g4run.engine.limits import MAX_COUNT
 from g4run.kv_types import KvType
 
 MAX_LOGPROBS = 20  # the limit of OpenAI's API
 MAX_BIAS = 1e6  # logits are at most 30; the sum must stay finite in float32
-MAX_COUNT = 2**31 - 1  # llama.cpp counts in 32-bit signed integers
 
 SAMPLING_RANGES = {  # outside these, llama.cpp fails an assertion, overflows, or treats the filter as off
     "temperature": (0, 1e9),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from g4run.errors import InvalidModelFile
 from g4run.models.catalog.catalog import Catalog, Sampling
 from g4run.models.digest import sha256_of
-from g4run.models.gguf.architecture import ARCHITECTURE, Gemma4, inspect_architecture
+from g4run.models.gguf.architecture import ARCHITECTURE, inspect_architecture
+from g4run.models.gguf.dimensions import Gemma4
 from g4run.models.gguf.file_types import quantization_in
 from g4run.models.gguf.header import GgufHeader
 from g4run.models.gguf.shards import shard_paths

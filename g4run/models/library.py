@@ -7,7 +7,8 @@ from pathlib import Path
 from g4run.errors import InvalidModelFile, ModelNotFound, Pointer
 from g4run.files import explain_unreadable
 from g4run.models.catalog.catalog import Catalog, read_catalog
-from g4run.models.gguf.architecture import Gemma4, inspect_architecture
+from g4run.models.gguf.architecture import inspect_architecture
+from g4run.models.gguf.dimensions import Gemma4
 from g4run.models.gguf.header import GgufHeader
 from g4run.models.gguf.loadable import check_loadable
 from g4run.models.gguf.shards import read_model, shard_paths

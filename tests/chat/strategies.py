@@ -25,7 +25,7 @@ SCHEMA_TYPES = st.sampled_from(["string", "object", "array", "integer", "STRING"
 
 
 def texts() -> st.SearchStrategy[str]:
-    """Texts that hold control tokens' texts now and then."""
+    """Texts that sometimes contain the text of a control token."""
     return st.lists(st.text(max_size=5) | st.sampled_from(CONTROL_TEXTS), max_size=4).map("".join)
 
 
@@ -46,7 +46,7 @@ def mappings(keys: st.SearchStrategy[str] | None = None) -> st.SearchStrategy[di
 
 
 def schemas() -> st.SearchStrategy[dict[str, JsonValue]]:
-    """Objects that look like JSON schemas from afar."""
+    """Objects that resemble JSON schemas."""
     values = json_values(SCHEMA_KEYS | st.text(max_size=3), SCALARS | SCHEMA_TYPES)
     return st.dictionaries(SCHEMA_KEYS, values, max_size=5)
 

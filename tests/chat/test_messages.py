@@ -16,7 +16,7 @@ def test_a_message_of_parts_keeps_their_order() -> None:
     assert message.media == (ImagePart("cat.png"),)
 
 
-def test_a_message_of_nothing_is_empty() -> None:
+def test_a_message_without_content_is_empty() -> None:
     assert Message.of(Role.ASSISTANT) == Message(Role.ASSISTANT)
 
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from g4run.models.gguf.architecture import Gemma4, inspect_architecture
+from g4run.models.gguf.architecture import inspect_architecture
+from g4run.models.gguf.dimensions import Gemma4
 from g4run.models.gguf.header import GgufHeader, parse_header
 from g4run.planner.memory.weights import shape_of
 from g4run.planner.values import ModelShape

@@ -1,16 +1,16 @@
 """A plan as text and as JSON: what each device would hold, item by item, and the settings that follow."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from g4run.cli.views.tables import Column, render_pairs, render_paragraph, render_table
-from g4run.models.names.parse import FamilyName
 from g4run.planner.memory.engine_caches import CacheBounds, bound_caches
 from g4run.planner.values import DeviceLedger, Placement, Plan, PlanSettings
-from g4run.runtime.choose_file import render_choice
-from g4run.runtime.plan_check import Confirmation
-from g4run.runtime.planned_model import PlannedModel
 from g4run.units import render_bytes, render_count
+
+if TYPE_CHECKING:
+    from g4run.runtime.plan_check import Confirmation
+    from g4run.runtime.planned_model import PlannedModel
 
 _ITEMS: Final[tuple[tuple[str, Callable[[DeviceLedger], int]], ...]] = (
     ("weights", lambda device: device.weights_bytes),
@@ -27,7 +27,7 @@ _ITEMS: Final[tuple[tuple[str, Callable[[DeviceLedger], int]], ...]] = (
 _ALWAYS_SHOWN: Final = frozenset({"weights", "KV cache", "compute", "total", "free now", "left"})
 
 
-def plan_value(plan: Plan, advice: str, confirmation: Confirmation, *, projector_bytes: int = 0) -> dict[str, object]:
+def plan_value(plan: Plan, advice: str, confirmation: "Confirmation", *, projector_bytes: int = 0) -> dict[str, object]:
     """A plan as a JSON value; `advice` says what would fit where it does not.
 
     `projector_bytes` is the size of a projector that the model has, and that is not loaded.
@@ -50,8 +50,11 @@ def plan_value(plan: Plan, advice: str, confirmation: Confirmation, *, projector
     }
 
 
-def render_source(planned: PlannedModel, width: int | None) -> str:
+def render_source(planned: "PlannedModel", width: int | None) -> str:
     """What is planned, where a size's name left that open, and whether its header could be read."""
+    from g4run.models.names.parse import FamilyName
+    from g4run.runtime.choose_file import render_choice
+
     choice, text = planned.choice, ""
     if choice is not None:
         text = render_paragraph(render_choice(FamilyName(choice.file.size).text, choice), width)
@@ -96,7 +99,7 @@ def _device_value(device: DeviceLedger) -> dict[str, object]:
 
 
 def render_plan(
-    plan: Plan, advice: str, confirmation: Confirmation, width: int | None, *, projector_bytes: int = 0
+    plan: Plan, advice: str, confirmation: "Confirmation", width: int | None, *, projector_bytes: int = 0
 ) -> str:
     """A plan as text: what it is, the ledger, the settings, the longest contexts, and the verdict."""
     verdict = _render_verdict(plan, advice) + _render_confirmation(confirmation, width)
@@ -188,7 +191,7 @@ def _render_verdict(plan: Plan, advice: str) -> str:
     return f"It does not fit: {total} in all. {advice}".rstrip() + "\n"
 
 
-def _render_confirmation(confirmation: Confirmation, width: int | None) -> str:
+def _render_confirmation(confirmation: "Confirmation", width: int | None) -> str:
     """One sentence, where llama.cpp was asked."""
     if confirmation.not_asked:
         return ""
@@ -198,7 +201,7 @@ def _render_confirmation(confirmation: Confirmation, width: int | None) -> str:
     return render_paragraph(sentence, width)
 
 
-def _comparison(confirmation: Confirmation) -> str:
+def _comparison(confirmation: "Confirmation") -> str:
     if not confirmation.differences:
         return "the same to the byte"
     if confirmation.difference_bytes <= confirmation.rounding_bytes:

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from g4run.engine.kv_cache.swa_checkpoints import State
+from g4run.engine.limits import max_outputs
 from g4run.engine.llama.hidden_states import keep_hidden_states
 from g4run.engine.llama.mmap import release_mapped_pages
 from g4run.engine.llama.model_params import ModelParameters
-from g4run.engine.outputs import max_outputs
 from g4run.engine.parameters import LoadParameters
 from g4run.kv_types import KvType
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from g4run.errors import InvalidModelFile
 from g4run.models.download.partial_file import present_bytes
-from g4run.models.gguf.architecture import Gemma4, inspect_architecture
+from g4run.models.gguf.architecture import inspect_architecture
+from g4run.models.gguf.dimensions import Gemma4
 from g4run.models.gguf.file_types import quantization_in
 from g4run.models.gguf.header import GgufHeader, read_header
 from g4run.models.gguf.loadable import check_loadable

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from g4run.models.catalog.values import CatalogFile, SizeFacts
-from g4run.models.gguf.architecture import Gemma4
+from g4run.models.gguf.dimensions import Gemma4
 from g4run.models.quantizations import bits_of
 from g4run.planner.memory.size_dimensions import architecture_of
 from g4run.planner.values import LayerWeights, ModelShape

@@ -7,9 +7,9 @@ On the CPU the result is exact to the byte for the five sizes; on a GPU it is an
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from g4run.engine.outputs import max_outputs
+from g4run.engine.limits import max_outputs
 from g4run.kv_types import KvType
-from g4run.models.gguf.architecture import Gemma4
+from g4run.models.gguf.dimensions import Gemma4
 from g4run.planner.memory.kv_cache import cells_of
 
 MASK_BYTES = 2  # per cell and token: F16 with flash attention (src/llama-graph.cpp)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from g4run.kv_types import KvType
-from g4run.models.gguf.architecture import Gemma4
+from g4run.models.gguf.dimensions import Gemma4
 
 CELL_PADDING = 256
 

@@ -1,8 +1,9 @@
 """The dimensions of each Gemma 4 size, as in the metadata of its files."""
 
 from dataclasses import dataclass
+from functools import cache
 
-from g4run.models.gguf.architecture import Gemma4
+from g4run.models.gguf.dimensions import Gemma4
 from g4run.models.names.parse import Size
 
 VOCABULARY_SIZE = 262_144
@@ -43,6 +44,7 @@ _SIZES = {
 }
 
 
+@cache
 def architecture_of(size: Size, parameters: int) -> Gemma4:
     """Return the dimensions of a size; `parameters` come from the catalog."""
     dimensions = _SIZES[size]

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from g4run.models.gguf.architecture import Gemma4
+from g4run.models.gguf.dimensions import Gemma4
 from g4run.models.gguf.header import GgufHeader, TensorInfo
 from g4run.planner.values import LayerWeights, ModelShape
 

@@ -70,6 +70,8 @@ def settings_key_of(settings: PlanSettings) -> str:
 
 def find_measured(plan: Plan, machine: Machine, measured: Sequence[MeasuredSpeed]) -> MeasuredSpeed | None:
     """Return the latest usable measurement of a plan, or None."""
+    if not measured:
+        return None
     wanted = (machine_id_of(machine), model_digest_of(plan.shape), settings_key_of(plan.settings))
     found = [
         speed

@@ -6,7 +6,7 @@ llama.cpp computes large batches on the GPU even if the weights are in main memo
 
 from functools import lru_cache
 
-from g4run.models.gguf.architecture import Gemma4
+from g4run.models.gguf.dimensions import Gemma4
 from g4run.planner.speed.bytes_read import attention_operations, matrix_operations
 from g4run.planner.speed.calibration import MIXTURE_EFFICIENCY, TRANSFER_BYTES_PER_SECOND
 from g4run.planner.speed.devices import SpeedDevice, SpeedDevices

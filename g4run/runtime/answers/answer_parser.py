@@ -17,8 +17,8 @@ class AnswerParser(Protocol):
     def feed(self, token: int, text: str) -> list[Event]:
         """Events that are complete now."""
 
-    def finish(self, text: str, *, is_cut: bool) -> list[Event]:
-        """The last text, and what was held back; `is_cut` says that the model had not ended by itself."""
+    def finish(self, text: str, *, is_truncated: bool) -> list[Event]:
+        """The last text, and what was held back; `is_truncated` says that the model had not ended by itself."""
 
 
 class FreeParser:
@@ -31,9 +31,9 @@ class FreeParser:
         """Read the text, whatever its tokens."""
         return self._parser.feed(text) if text else []
 
-    def finish(self, text: str, *, is_cut: bool) -> list[Event]:
+    def finish(self, text: str, *, is_truncated: bool) -> list[Event]:
         """Read the rest."""
-        return [*self._parser.feed(text), *self._parser.finish(is_cut=is_cut)]
+        return [*self._parser.feed(text), *self._parser.finish(is_truncated=is_truncated)]
 
 
 class ConstrainedParser:
@@ -60,11 +60,11 @@ class ConstrainedParser:
         self._is_text = self._is_text and token not in self._controls
         return self._feed_answer(text)
 
-    def finish(self, text: str, *, is_cut: bool) -> list[Event]:
+    def finish(self, text: str, *, is_truncated: bool) -> list[Event]:
         """Read the rest."""
         if self._in_thought:
-            return _as_thinking([*self._parser.feed(text), *self._parser.finish(is_cut=is_cut)])
-        return [*self._feed_answer(text), *self._parser.finish(is_cut=is_cut)]
+            return _as_thinking([*self._parser.feed(text), *self._parser.finish(is_truncated=is_truncated)])
+        return [*self._feed_answer(text), *self._parser.finish(is_truncated=is_truncated)]
 
     def _feed_thought(self, token: int, text: str) -> list[Event]:
         assert self._thought is not None

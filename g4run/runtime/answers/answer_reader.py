@@ -46,10 +46,10 @@ class AnswerReader:
         if piece != _END or sampled.token not in self._controls:  # it ends a text, and is no part of one
             yield from self._read(self._parser.feed(sampled.token, self._detokenizer.feed(piece)))
 
-    def finish(self, *, is_cut: bool) -> Iterator[AnswerEvent]:
-        """Events that were held back to the end; `is_cut` says that the model had not ended by itself."""
+    def finish(self, *, is_truncated: bool) -> Iterator[AnswerEvent]:
+        """Events that were held back to the end; `is_truncated` says that the model had not ended by itself."""
         if not self.is_complete:
-            yield from self._read(self._parser.finish(self._detokenizer.finish(), is_cut=is_cut))
+            yield from self._read(self._parser.finish(self._detokenizer.finish(), is_truncated=is_truncated))
         rest = self._stops.finish()
         if rest:
             self.content.append(rest)

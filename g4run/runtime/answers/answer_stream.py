@@ -38,8 +38,8 @@ class Answering:
                 if not self._ended_by_its_text:
                     yield from self._reader.feed(sampled)
                     self._end_if_complete()
-            is_cut = self._generation.finished is not None and self._generation.finished.reason != "stop"
-            yield from self._reader.finish(is_cut=is_cut)
+            is_truncated = self._generation.finished is not None and self._generation.finished.reason != "stop"
+            yield from self._reader.finish(is_truncated=is_truncated)
         finally:
             self._ended = time.monotonic()
         self._on_end(self.result)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from g4run.kv_types import KvType
-from g4run.models.gguf.architecture import Gemma4
+from g4run.models.gguf.dimensions import Gemma4
 from g4run.planner.memory.kv_cache import Cells, CellWidths, cache_bytes, cells_of, sum_widths
 from scripts.shapes.sizes import SHAPES
 from tests.planner.shapes import real_architecture

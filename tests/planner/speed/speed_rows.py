@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from g4run.kv_types import KvType
-from g4run.models.gguf.architecture import Gemma4
+from g4run.models.gguf.dimensions import Gemma4
 from g4run.planner.memory.kv_cache import VALUE_BYTES
 from g4run.planner.speed.bytes_read import matrix_operations
 from g4run.planner.values import LayerWeights, ModelShape

@@ -12,14 +12,14 @@ TEXTS = {OPEN: "<|channel>", CLOSE: "<channel|>", TURN: "<turn|>", CALL: "<|tool
 THOUGHT = ThoughtTokens(OPEN, (9, CLOSE))
 
 
-def read(*parts: int | str, thought: ThoughtTokens | None = None, is_cut: bool = False) -> list[Event]:
+def read(*parts: int | str, thought: ThoughtTokens | None = None, is_truncated: bool = False) -> list[Event]:
     """Events of an answer of control tokens, given by their numbers, and plain ones, given by their text."""
     opens = thought is not None and thought.opens_in_prompt
     parser = ConstrainedParser(ResponseParser(opens_thought=opens), frozenset(TEXTS), thought)
     events: list[Event] = []
     for part in parts:
         events += parser.feed(part, TEXTS[part]) if isinstance(part, int) else parser.feed(9, part)
-    return [*events, *parser.finish("", is_cut=is_cut)]
+    return [*events, *parser.finish("", is_truncated=is_truncated)]
 
 
 def joined(events: list[Event]) -> tuple[str, str, list[str]]:
@@ -39,7 +39,7 @@ def test_a_tag_that_text_spells_is_text(tag: str) -> None:
 
 def test_without_a_grammar_the_text_alone_decides() -> None:
     free = FreeParser(ResponseParser())
-    events = [*free.feed(9, "a<turn"), *free.feed(9, ""), *free.feed(9, "|>b"), *free.finish("c", is_cut=False)]
+    events = [*free.feed(9, "a<turn"), *free.feed(9, ""), *free.feed(9, "|>b"), *free.finish("c", is_truncated=False)]
     assert events == [TextDelta("a"), Ended(EndReason.TURN)]
 
 
@@ -68,7 +68,7 @@ def test_a_thought_ends_with_its_token_only() -> None:
 
 
 def test_a_thought_that_is_cut_is_thinking() -> None:
-    assert joined(read(OPEN, "thought\n", "hm", thought=THOUGHT, is_cut=True)) == ("hm", "", [])
+    assert joined(read(OPEN, "thought\n", "hm", thought=THOUGHT, is_truncated=True)) == ("hm", "", [])
 
 
 def test_calls_are_read_from_their_token_on() -> None:
@@ -80,4 +80,4 @@ def test_calls_are_read_from_their_token_on() -> None:
 def test_bytes_that_complete_no_character_change_nothing() -> None:
     parser = ConstrainedParser(ResponseParser(), frozenset(TEXTS), None)
     assert parser.feed(9, "") == []
-    assert parser.finish("\ufffd", is_cut=True) == [TextDelta("\ufffd"), Ended(EndReason.INPUT)]
+    assert parser.finish("\ufffd", is_truncated=True) == [TextDelta("\ufffd"), Ended(EndReason.INPUT)]
