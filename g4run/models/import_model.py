@@ -11,7 +11,7 @@ from typing import TypeAlias
 from g4run.errors import InvalidModelFile, ModelNotFound, UsageError
 from g4run.files import explain_unreadable
 from g4run.models.digest import sha256_of
-from g4run.models.external.search import is_elsewhere, lm_studio_repository
+from g4run.models.external.search import is_external, lm_studio_repository
 from g4run.models.gguf.file_types import quantization_in
 from g4run.models.gguf.header import read_header
 from g4run.models.gguf.shards import shard_paths
@@ -165,7 +165,7 @@ def _describe(store: Store, part: _Part, sha256: str, ours: StoredFile | None) -
     repository = lm_studio_repository(store.settings, part.path)
     if repository is not None and f"{repository}{part.path.name}".isprintable():
         return replace(linked, origin=Origin.FOUND, repository=repository, repository_path=part.path.name)
-    return replace(linked, origin=Origin.FOUND) if is_elsewhere(store.settings, part.path) else linked
+    return replace(linked, origin=Origin.FOUND) if is_external(store.settings, part.path) else linked
 
 
 def _make_record(name: str, model: ModelFile, files: tuple[StoredFile, ...], before: Record | None) -> Record:

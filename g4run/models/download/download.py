@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial as bound
 from pathlib import Path
 from threading import Thread
 
@@ -18,7 +19,7 @@ from g4run.models.download.connection import KEPT, Connection
 from g4run.models.download.partial_file import PartialFile
 from g4run.models.download.segments import Schedule
 from g4run.models.download.source import DEFAULTS, Source, SourceOptions
-from g4run.models.download.threads import Hasher, Syncer, start_thread
+from g4run.models.download.threads import Hasher, start_thread, sync_to_the_end
 from g4run.models.remote_files import Link
 
 _PROGRESS_SECONDS = 0.1
@@ -26,7 +27,7 @@ _ENDING_SECONDS = 3.0  # that threads get to end after a stop; one that waits fo
 
 
 @dataclass(frozen=True, slots=True)
-class TransferOptions:
+class DownloadOptions:
     """Numbers that a test may want smaller; the defaults suit files of 1 to 60 GB."""
 
     connections: int = 4
@@ -36,26 +37,26 @@ class TransferOptions:
     source: SourceOptions = DEFAULTS
 
 
-_DEFAULTS = TransferOptions()
+_DEFAULTS = DownloadOptions()
 
 
 @dataclass(frozen=True, slots=True)
-class Transferred:
+class Downloaded:
     """The bytes over the wire in this run, and the digest of the whole file."""
 
     wire_bytes: int
     sha256: str
 
 
-def transfer(
+def download(
     client: httpx2.Client,
     resolve: Callable[[], Link],
     partial: Path,
     *,
     expected_sha256: str | None,
     on_progress: Callable[[int], None],
-    options: TransferOptions = _DEFAULTS,
-) -> Transferred:
+    options: DownloadOptions = _DEFAULTS,
+) -> Downloaded:
     """Fetch what is missing of a file; afterwards `partial` is the whole of it, verified, and the journal is gone.
 
     `resolve` gives a fresh link each time; it is called from any thread, one at a time. `on_progress` gets the bytes
@@ -76,7 +77,7 @@ def transfer(
         if expected_sha256 in (None, sha256):
             file.finish()
             on_progress(size_bytes)
-            return Transferred(wire_bytes, sha256)
+            return Downloaded(wire_bytes, sha256)
         file.discard()
         if not file.kept:
             raise _mismatch(expected_sha256 or "", sha256)
@@ -85,14 +86,14 @@ def transfer(
 class _Run:
     """The threads of one download, from their start to their end."""
 
-    def __init__(self, source: Source, file: PartialFile, size_bytes: int, options: TransferOptions) -> None:
+    def __init__(self, source: Source, file: PartialFile, size_bytes: int, options: DownloadOptions) -> None:
         self._schedule = Schedule(size_bytes, file.kept, options.connections, options.segment_bytes)
         count = 0 if self._schedule.is_complete else options.connections
         self._connections = [
             Connection(source, file, self._schedule, options.block_bytes, options.source.policy) for _ in range(count)
         ]
         self._hasher = Hasher(file.path, self._schedule)
-        self._syncer = Syncer(file, self._schedule, options.sync_bytes)
+        self._sync: Callable[[], None] = bound(sync_to_the_end, file, self._schedule, options.sync_bytes)
 
     @property
     def wire_bytes(self) -> int:
@@ -101,7 +102,7 @@ class _Run:
 
     def complete(self, on_progress: Callable[[int], None]) -> str:
         """Run until the file is whole, hashed and on the disk; its sha256. Everything is stopped on the way out."""
-        works = [("hash", self._hasher.run), ("sync", self._syncer.run)]
+        works = [("hash", self._hasher.run), ("sync", self._sync)]
         works += [("connection", connection.run) for connection in self._connections]
         threads: list[Thread] = []
         try:

@@ -71,6 +71,7 @@ class Schedule:
     """Hands out segments in file order, so that the front moves, and collects what was written.
 
     Large segments first, then smaller ones; a connection without work takes half of what another one has left.
+    `present_bytes` of the file are there; once it `is_stopped`, every thread should end.
     """
 
     def __init__(self, size_bytes: int, present: Iterable[Range], connections: int, segment_bytes: int) -> None:
@@ -78,34 +79,24 @@ class Schedule:
         self._connections = connections
         self._segment_bytes = segment_bytes
         lock = threading.Lock()
-        self._changed = threading.Condition(lock)  # a segment came back, or the transfer ended
+        self._changed = threading.Condition(lock)  # a segment came back, or the download ended
         self._front_moved = threading.Condition(lock)
         self._present = Ranges(present)
-        self._present_bytes = self._present.total
+        self.present_bytes = self._present.total
         self._active: list[Segment] = []
         self._streaming: Segment | None = None
         self._failure: BaseException | None = None
-        self._is_stopped = False
-
-    @property
-    def present_bytes(self) -> int:
-        """How much of the file is there."""
-        return self._present_bytes
+        self.is_stopped = False
 
     @property
     def is_complete(self) -> bool:
         """Whether the whole file is there."""
-        return self._present_bytes == self.size_bytes
+        return self.present_bytes == self.size_bytes
 
     @property
     def is_ending(self) -> bool:
         """Whether there is nothing left to fetch, or no leave to."""
-        return self._is_stopped or self.is_complete
-
-    @property
-    def is_stopped(self) -> bool:
-        """Whether every thread should end."""
-        return self._is_stopped
+        return self.is_stopped or self.is_complete
 
     def take(self) -> Segment | None:
         """The next part to fetch; waits where another connection may give one back. None: nothing is left to do."""
@@ -142,7 +133,7 @@ class Schedule:
         """Bytes were written."""
         with self._changed:
             self._present.add(start, end)
-            self._present_bytes = self._present.total
+            self.present_bytes = self._present.total
             self._front_moved.notify_all()
             if self.is_complete:
                 self._changed.notify_all()
@@ -151,16 +142,16 @@ class Schedule:
         """The first missing byte, once it is that far beyond a place, or the end; `beyond` itself when stopped."""
         with self._changed:
             aim = min(beyond + at_least, self.size_bytes)
-            self._front_moved.wait_for(lambda: self._is_stopped or self._present.front >= aim)
-            return beyond if self._is_stopped else self._present.front
+            self._front_moved.wait_for(lambda: self.is_stopped or self._present.front >= aim)
+            return beyond if self.is_stopped else self._present.front
 
     def pause(self, seconds: float) -> None:
-        """Let time pass, but no longer than until the last byte is there or the transfer ends."""
+        """Let time pass, but no longer than until the last byte is there or the download ends."""
         with self._changed:
             self._changed.wait_for(lambda: self.is_ending, seconds)
 
     def fail(self, error: BaseException) -> None:
-        """End the transfer with an error; the first one counts, but a bug or a full disk comes before the network."""
+        """End the download with an error; the first one counts, but a bug or a full disk comes before the network."""
         with self._changed:
             is_graver = isinstance(self._failure, NetworkError) and not isinstance(error, NetworkError)
             if self._failure is None or is_graver:
@@ -173,12 +164,12 @@ class Schedule:
             self._stop()
 
     def raise_failure(self) -> None:
-        """Raise what ended the transfer, if something did."""
+        """Raise what ended the download, if something did."""
         if self._failure is not None:
             raise self._failure
 
     def _stop(self) -> None:
-        self._is_stopped = True
+        self.is_stopped = True
         self._changed.notify_all()
         self._front_moved.notify_all()
 

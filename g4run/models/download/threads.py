@@ -55,37 +55,30 @@ class Hasher:
                     digest.update(buffer[:count])
                     position += count
                     if not count:
-                        raise removed(self._path)
+                        raise _removed(self._path)
         self.sha256 = digest.hexdigest()
 
 
-class Syncer:
-    """Puts what was written on the disk every `sync_bytes` or 15 seconds, and once more at the end."""
-
-    def __init__(self, file: PartialFile, schedule: Schedule, sync_bytes: int) -> None:
-        self._file = file
-        self._schedule = schedule
-        self._sync_bytes = sync_bytes
-
-    def run(self) -> None:
-        """Sync until the download ends."""
-        synced_bytes, synced_at = self._schedule.present_bytes, time.monotonic()
-        while not self._schedule.is_ending:
-            self._schedule.pause(_POLL_SECONDS)
-            came = self._schedule.present_bytes - synced_bytes
-            is_due = time.monotonic() - synced_at >= _SYNC_SECONDS
-            if came >= self._sync_bytes or (came and is_due):
-                synced_bytes, synced_at = synced_bytes + came, time.monotonic()
-                self._sync()
-        self._sync()
-
-    def _sync(self) -> None:
-        if not self._file.is_in_place():
-            raise removed(self._file.path)
-        self._file.sync()
+def sync_to_the_end(file: PartialFile, schedule: Schedule, sync_bytes: int) -> None:
+    """Put what was written on the disk every `sync_bytes` or 15 seconds, and once more when the download ends."""
+    synced_bytes, synced_at = schedule.present_bytes, time.monotonic()
+    while not schedule.is_ending:
+        schedule.pause(_POLL_SECONDS)
+        came = schedule.present_bytes - synced_bytes
+        is_due = time.monotonic() - synced_at >= _SYNC_SECONDS
+        if came >= sync_bytes or (came and is_due):
+            synced_bytes, synced_at = synced_bytes + came, time.monotonic()
+            _sync(file)
+    _sync(file)
 
 
-def removed(path: Path) -> G4RunError:
+def _sync(file: PartialFile) -> None:
+    if not file.is_in_place():
+        raise _removed(file.path)
+    file.sync()
+
+
+def _removed(path: Path) -> G4RunError:
     """The error for a partial file that is no longer there."""
     return G4RunError(
         f"another program removed the unfinished file while it came: {path}", "run the same command again"

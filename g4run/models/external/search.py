@@ -35,7 +35,7 @@ class FoundModel:
 
 
 @dataclass(frozen=True, slots=True)
-class Elsewhere:
+class ExternalModels:
     """What a search found."""
 
     models: tuple[FoundModel, ...]
@@ -52,7 +52,7 @@ class _Candidate:
     sha256: str | None
 
 
-def search_elsewhere(settings: Settings) -> Elsewhere:
+def search_external(settings: Settings) -> ExternalModels:
     """The Gemma 4 models of other programs, and how many others there are; each file is read up to its tensors."""
     models, other_count, seen = [], 0, set[str]()
     for candidate in _candidates(settings):
@@ -64,7 +64,7 @@ def search_elsewhere(settings: Settings) -> Elsewhere:
                 models.append(found)
             else:
                 other_count += 1
-    return Elsewhere(tuple(models), other_count)
+    return ExternalModels(tuple(models), other_count)
 
 
 def find_same_file(
@@ -95,7 +95,7 @@ def candidates_for(settings: Settings, file_name: str, size_bytes: int, sha256: 
     return tuple(found.values())
 
 
-def is_elsewhere(settings: Settings, path: Path) -> bool:
+def is_external(settings: Settings, path: Path) -> bool:
     """Whether a path lies in another program's place."""
     places = (*lm_studio_directories(settings), *ollama_directories(settings), settings.hub_cache)
     return any(path.is_relative_to(place) for place in places)

@@ -29,7 +29,7 @@ WITHOUT_COMPANION = {FileRole.PROJECTOR: "--no-projector leaves it out", FileRol
 def execute_pull(library: Library, hub: Hub, plan: PullPlan, observer: PullObserver) -> Record:
     """Do what was planned and return the name's new record.
 
-    Raises the plan's refusal and DiskFull before the first byte, and all that `transfer` raises; what came is kept for
+    Raises the plan's refusal and DiskFull before the first byte, and all that `download` raises; what came is kept for
     the next pull. Raises DigestMismatch or InvalidModelFile where the files are not what they should be: the name then
     stays as it was.
     """

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from g4run.errors import DigestMismatch, G4RunError
 from g4run.models.digest import is_sha256, sha256_of
-from g4run.models.download.download import transfer
+from g4run.models.download.download import download
 from g4run.models.external.search import find_same_file
 from g4run.models.hub.client import Hub
 from g4run.models.hub_cache.cache import blob_of, file_size, locate_in_snapshot
@@ -66,7 +66,6 @@ class Fetcher:
         self._observer = observer
         self._locks = locks
         self._locked: set[Path] = set()
-        self._damaged: set[tuple[int, int, int]] = set()  # files that were hashed and are not the wanted ones
 
     def begin(self) -> None:
         """Note what will be downloaded, beside what a stopped pull of the name has brought. Raises NotWritable."""
@@ -104,20 +103,19 @@ class Fetcher:
         """Take the file that the cache has, unless it turns out to be damaged, or was removed meanwhile."""
         if file.sha256 is not None:
             self._keep(self._cache.blob_path(file.repository, file.sha256))
-        if file_size(path) != file.size_bytes or _state_of(path) in self._damaged:
+        if file_size(path) != file.size_bytes:
             return None
         digest = self._digest_of(file, path)
         if file.sha256 not in (None, digest):
-            self._damaged.add(_state_of(path))
             return None
         return self._done(file, self._link(file, file.sha256 or self._locate(file).etag), digest)
 
     def _download(self, file: PlannedFile) -> Fetched:
         first = self._locate(file)
-        self._wait_for_lock(file, first.etag)
+        has_waited = self._wait_for_lock(file, first.etag)
         self._cache.prepare(file.repository, file.commit)
         found = None
-        if file.sha256 is not None:  # another process may have downloaded it meanwhile
+        if file.sha256 is not None and (has_waited or file.source != "cache"):  # it may have come meanwhile
             found = self._use_cached(file, self._cache.blob_path(file.repository, first.etag))
         if found is None:
             digest = self._transfer(file, first)
@@ -128,7 +126,7 @@ class Fetcher:
         """Download into the partial file, and move it to its place once it is whole and right."""
         partial_file = self._cache.partial_path(file.repository, first.etag)
         links = [first]
-        done = transfer(
+        done = download(
             self._hub.session,
             lambda: links.pop() if links else self._locate(file),
             partial_file,
@@ -146,12 +144,20 @@ class Fetcher:
             others = [file for file in entry.pulling if file.path != arrived.path] if entry else []
             self._store.save_pulling(self._plan.name, (*others, arrived))
 
-    def _wait_for_lock(self, file: PlannedFile, etag: str) -> None:
+    def _wait_for_lock(self, file: PlannedFile, etag: str) -> bool:
+        """Take the lock of a blob; whether another process had it."""
+        has_waited = False
+
+        def wait() -> None:
+            nonlocal has_waited
+            has_waited = True
+            self._observer.waiting(file)
+
         blob = self._cache.blob_path(file.repository, etag)
         if blob not in self._locked:
-            lock = self._cache.lock(file.repository, etag, lambda: self._observer.waiting(file))
-            self._locks.enter_context(lock)
+            self._locks.enter_context(self._cache.lock(file.repository, etag, wait))
             self._locked.add(blob)
+        return has_waited
 
     def _keep(self, blob: Path) -> None:
         """Keep others from removing a blob that is there, without waiting.
@@ -232,9 +238,3 @@ def _is_same(path: Path, other: Path) -> bool:
     with suppress(OSError):
         return path.samefile(other)
     return False
-
-
-def _state_of(path: Path) -> tuple[int, int, int]:
-    """By which a file is told from one that took its place: device, number, time of modification."""
-    status = path.stat()
-    return status.st_dev, status.st_ino, status.st_mtime_ns

@@ -10,7 +10,7 @@ import pytest
 from g4run.errors import DiskFull, G4RunError, NotWritable
 from g4run.models.download.partial_file import present_bytes
 from tests.fakes.hub_faults import FaultKind
-from tests.models.download.transfers import NAME, REPOSITORY, Pull, pull_of, some_bytes
+from tests.models.download.downloads import NAME, REPOSITORY, Pull, pull_of, some_bytes
 
 SIZE = 6_000_000
 
@@ -54,7 +54,7 @@ def test_a_file_larger_than_the_file_system_allows(pull: Pull) -> None:
         pytest.skip("no limit to set")
     code = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000));"
-        "from tests.models.download.transfers import main; main()"
+        "from tests.models.download.downloads import main; main()"
     )
     arguments = [pull.hub.endpoint, REPOSITORY, NAME, str(pull.partial), pull.sha256]
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
@@ -92,7 +92,7 @@ def test_an_unfinished_file_that_is_removed_while_it_comes(pull: Pull) -> None:
 
 def test_no_thread_and_no_file_is_left_open(pull: Pull) -> None:
     code = (
-        "import json, os, sys, threading; from tests.models.download.transfers import main; main();"
+        "import json, os, sys, threading; from tests.models.download.downloads import main; main();"
         "print(json.dumps([t.name for t in threading.enumerate()]))"
     )
     arguments = [pull.hub.endpoint, REPOSITORY, NAME, str(pull.partial), pull.sha256]

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from g4run.errors import DigestMismatch, NetworkError
-from g4run.models.download.download import transfer
+from g4run.models.download.download import download
 from g4run.models.download.partial_file import journal_path, present_bytes
 from g4run.models.remote_files import Link
 from tests.fakes.hub_faults import FaultKind
-from tests.models.download.transfers import NAME, REPOSITORY, Pull, pull_of, some_bytes
+from tests.models.download.downloads import NAME, REPOSITORY, Pull, pull_of, some_bytes
 
 SIZE = 6_000_001
 
@@ -102,7 +102,7 @@ def test_after_a_power_failure_the_digest_decides(pull: Pull) -> None:
 def test_without_a_digest_nothing_is_resumed(pull: Pull) -> None:
     interrupted(pull)
     pull.partial.write_bytes(bytes(SIZE))
-    done = transfer(
+    done = download(
         pull.client, pull.resolve, pull.partial, expected_sha256=None, on_progress=lambda _: None, options=pull.options
     )
     assert pull.is_finished()

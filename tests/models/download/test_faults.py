@@ -10,7 +10,7 @@ from g4run.errors import AccessDenied, DigestMismatch, NetworkError
 from g4run.models.download.partial_file import present_bytes
 from g4run.models.remote_files import Link
 from tests.fakes.hub_faults import FaultKind
-from tests.models.download.transfers import NAME, REPOSITORY, Pull, find_link, pull_of, some_bytes
+from tests.models.download.downloads import NAME, REPOSITORY, Pull, find_link, pull_of, some_bytes
 
 SIZE = 3_000_000
 KEPT = "run the same command again; what came is kept"
