@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from g4run.errors import Offline
+from g4run.models.digest import is_sha256
 from g4run.models.remote_files import RemoteFile, RemoteRepository
 
 MODELS_PREFIX = "models--"
 PARTIAL_SUFFIX = ".g4run.incomplete"
 STRAY_PREFIX = ".g4run-"  # pointers and refs that a killed process was about to rename into place
 _COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
-_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def blob_of(pointer: Path) -> Path:
 
 def digest_named(blob: Path) -> str | None:
     """The sha256 that a blob is named after; None for a small file's, which Git's digest names."""
-    return blob.name if _SHA256.fullmatch(blob.name) else None
+    return blob.name if is_sha256(blob.name) else None
 
 
 def is_commit(text: str) -> bool:

@@ -27,7 +27,6 @@ _NO_SYMBOLIC_LINKS = frozenset(
     {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 )  # of file systems, and EINVAL of a Windows account without the privilege
 _WINDOWS_RESERVED = frozenset('\\:*?"<>|')
-STRAY_PATTERN = f"{STRAY_PREFIX}*"
 
 
 class HubCache:
