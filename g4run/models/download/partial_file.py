@@ -66,14 +66,15 @@ class PartialFile:
         with explained(self.path, CACHE, self._size_bytes):
             try:
                 sync_to_disk(self._file.fileno())
+                self._synced = ranges
             except OSError:  # the system may have dropped what it could not write
                 with self._lock:
                     self._written = Ranges(self._synced)
-                    self._replace_journal()
                 raise
-            self._synced = ranges
-            with self._lock:
-                self._replace_journal()
+            finally:
+                with self._lock:
+                    if not self._journal.closed:
+                        self._journal = self._write_journal(self._journal)
 
     def is_in_place(self) -> bool:
         """Whether the path still leads to the file that is open: `hf cache prune` removes partial files."""
@@ -110,18 +111,15 @@ class PartialFile:
         header, *lines = content.split("\n")
         return _parse_ranges(lines, self._size_bytes) if header == self._header else ()
 
-    def _write_journal(self) -> FileIO:
+    def _write_journal(self, old: FileIO | None = None) -> FileIO:
         """Write the journal anew, in one step, and open it for appending."""
         lines = [self._header, *(f"{start} {end}" for start, end in self._written)]
         fresh, path = _fresh_journal_path(self.path), journal_path(self.path)
         fresh.write_bytes("\n".join(lines).encode("ascii", "replace"))
+        if old is not None:
+            old.close()  # Windows replaces no open file
         fresh.replace(path)
         return FileIO(path, "a")
-
-    def _replace_journal(self) -> None:
-        if not self._journal.closed:
-            self._journal.close()  # Windows replaces no open file
-            self._journal = self._write_journal()
 
 
 def journal_path(partial: Path) -> Path:
