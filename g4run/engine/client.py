@@ -226,7 +226,7 @@ def _load(process: WorkerProcess, parameters: LoadParameters, on_progress: Calla
 
 
 def _max_loading_seconds(parameters: LoadParameters) -> float:
-    """Return the most seconds to read the files; llama.cpp first reads a whole file silently (llama-mmap.cpp:480)."""
+    """Return the seconds allowed for reading the files: mapping one reads all of it silently (llama-mmap.cpp:480)."""
     paths = [*_shards(parameters.model_path), *([parameters.drafter_path] if parameters.drafter_path else [])]
     total = 0
     for path in paths:
@@ -245,7 +245,7 @@ def _shards(path: bytes) -> list[bytes]:
 
 
 def _max_step_seconds(parameters: LoadParameters, loaded: Loaded) -> float:
-    """Return the most seconds for a micro-batch, at two operations per weight and token."""
+    """Return the seconds allowed for a micro-batch, at two operations per weight and token."""
     return 2 * loaded.parameter_count * parameters.micro_batch / _MIN_FLOPS
 
 

@@ -106,13 +106,13 @@ class Step(msgspec.Struct, tag=True, frozen=True):
 class Finished(msgspec.Struct, tag=True, frozen=True):
     """A request ended: 'stop', 'length', 'cancelled', 'deadline', 'loop' or 'failed'.
 
-    'stop' is the model's own end token or a grammar's end, 'loop' whitespace or a repetition without end, 'failed' that
-    no token could be drawn. After 'length' and 'loop' what a grammar asks for is complete, wherever there was room.
+    'stop' is the model's own end token or a grammar's end, 'loop' endless whitespace or repetition, and 'failed' means
+    that no token could be drawn. After 'length' and 'loop', a grammar's answer is complete if there was room.
 
-    `prompt_seconds` runs from the first decode to the first token, `generation_seconds` from there to the last one.
-    `generated_tokens` counts the end token too. Of the prompt, `cached_tokens` were reused and `evaluated_tokens`
-    computed. `drafted_tokens` were guessed, of which `accepted_tokens` were right. `draft_gain` is how many times as
-    fast drafting makes it by what was measured; 1 where it is off.
+    `prompt_seconds` is the time from the first decode to the first token, `generation_seconds` from there to the last.
+    `generated_tokens` includes the end token. Of the prompt, `cached_tokens` were reused and `evaluated_tokens`
+    computed. Of the `drafted_tokens`, `accepted_tokens` were accepted. `draft_gain` is the measured speedup by
+    drafting; 1 if it is off.
     """
 
     request_id: int

@@ -86,7 +86,7 @@ def plans_for(shape: ModelShape, machine: Machine, request: PlanRequest) -> tupl
 
 def missing_bytes(ledger: Ledger) -> int:
     """How much memory is missing, all devices together; 0 where it fits."""
-    return sum(max(0, device.total_bytes - device.free_bytes) for device in ledger.devices)
+    return sum(device.total_bytes - device.free_bytes for device in ledger.devices if not device.fits)
 
 
 def _compromise(draft: _Draft) -> tuple[int, int]:
@@ -250,7 +250,7 @@ class _Planner:
         return replace(base, gpu_layers=found) if found else None
 
     def _gpus_fit(self, settings: PlanSettings) -> bool:
-        return all(device.total_bytes <= device.free_bytes for device in self._ledger(settings).devices[:-1])
+        return all(device.fits for device in self._ledger(settings).devices[:-1])
 
     def _ledger(self, settings: PlanSettings) -> Ledger:
         """As estimate_ledger; where the tensors go is the same for every context, and found once."""

@@ -94,6 +94,11 @@ class DeviceLedger:
             + self.overhead_bytes
         )
 
+    @property
+    def fits(self) -> bool:
+        """Whether the device has room for its part now."""
+        return self.total_bytes <= self.free_bytes
+
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
@@ -109,7 +114,7 @@ class Ledger:
     @property
     def fits(self) -> bool:
         """Whether every device has room for its part now."""
-        return all(device.total_bytes <= device.free_bytes for device in self.devices)
+        return all(device.fits for device in self.devices)
 
 
 @dataclass(frozen=True, slots=True)

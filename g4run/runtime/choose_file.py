@@ -5,30 +5,31 @@ Used by `pull` with the name of a size, and by `chat` without a name. Nothing he
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from g4run.errors import G4RunError
 from g4run.hardware.inspection import inspect_machine
 from g4run.hardware.machine import Machine
 from g4run.models.catalog.catalog import Catalog, CatalogFile
-from g4run.models.library import Library
-from g4run.models.names.parse import DEFAULT_SIZE, FamilyName, Size
-from g4run.models.pull.target import PullRequest
+from g4run.models.names.parse import DEFAULT_SIZE, Size
 from g4run.models.quantizations import normalize_quantization
 from g4run.models.store.store import Record, Store
 from g4run.models.unlisted import describe_record
 from g4run.planner.hypothetical_machine import idle_machine
 from g4run.planner.memory.catalog_weights import loaded_shape
 from g4run.planner.placement import estimate_fit, fits
-from g4run.planner.recommend.candidates import Candidate
 from g4run.planner.recommend.goals import RecommendRequest, attempts
 from g4run.planner.recommend.quality import is_acceptable
 from g4run.planner.recommend.reasons import memory_to_free
-from g4run.planner.recommend.recommend import recommend
+from g4run.planner.recommend.recommend import Recommendation, recommend
 from g4run.planner.speed.measured import MeasuredSpeed, known_digests
 from g4run.planner.values import Fit, PlanRequest
 from g4run.runtime.speeds import measured_speeds
 from g4run.settings import Settings
 from g4run.units import render_count
+
+if TYPE_CHECKING:
+    from g4run.models.library import Library
 
 CLEARLY_BETTER = 0.5  # of usefulness, half a step between two sizes: less is not worth fetching gigabytes for
 
@@ -80,10 +81,10 @@ def with_measurements(machine: Machine, settings: Settings) -> MeasuredMachine:
 def choose_quantization(catalog: Catalog, known: MeasuredMachine, size: Size) -> QuantizationChoice:
     """Choose the best file of a size that fits now, else the best that would after freeing memory, else the default."""
     request, facts = RecommendRequest(size=size), catalog.facts(size)
-    best = _recommend(catalog, known.machine, known, request)
+    best = recommend_file(catalog, known, request).best
     if best is not None:
         return QuantizationChoice(best.file, best.reason, Fit.YES)
-    freed = _recommend(catalog, idle_machine(known.machine), known, request)
+    freed = recommend_file(catalog, replace(known, machine=idle_machine(known.machine)), request).best
     file = facts.default if freed is None else freed.file
     fit = estimate_fit(loaded_shape(file, facts), known.machine)
     with_context = f" with a context of {render_count(attempts(request)[-1].context)} tokens" if fit is Fit.YES else ""
@@ -93,17 +94,16 @@ def choose_quantization(catalog: Catalog, known: MeasuredMachine, size: Size) ->
     return QuantizationChoice(file, f"nothing of it fits now{with_context}, and this needs {freeing}", fit)
 
 
-def _recommend(
-    catalog: Catalog, machine: Machine, known: MeasuredMachine, request: RecommendRequest
-) -> Candidate | None:
-    return recommend(catalog, machine, request, measured=known.measured, digests=known.digests).best
+def recommend_file(catalog: Catalog, known: MeasuredMachine, request: RecommendRequest) -> Recommendation:
+    """Recommend a file for a machine, by measured speeds where there are any."""
+    return recommend(catalog, known.machine, request, measured=known.measured, digests=known.digests)
 
 
 def choose_model(
     catalog: Catalog, records: Sequence[Record], known: MeasuredMachine, request: RecommendRequest
 ) -> ModelChoice:
     """The most useful of the records that fits, and what would be clearly better. All of them are whole."""
-    best = _recommend(catalog, known.machine, known, request)
+    best = recommend_file(catalog, known, request).best
     found = _choose_listed(catalog, records, known, request)
     if found is not None:
         here, usefulness = found
@@ -124,20 +124,13 @@ def find_whole(records: Sequence[Record]) -> tuple[Record, ...]:
     return tuple(record for record in records if all(file.path.exists() for file in record.model_files))
 
 
-def choose_for_chat(library: Library, known: MeasuredMachine | None, request: RecommendRequest) -> ModelChoice:
+def choose_for_chat(library: "Library", known: MeasuredMachine | None, request: RecommendRequest) -> ModelChoice:
     """Choose what to talk to among the stored models whose files exist; `known` is None for an unknown machine."""
     records = find_whole(library.store.records())
     if known is None:
         return choose_unseen(library.catalog, records)
     choice = choose_model(library.catalog, records, known, request)
     return replace(choice, nothing_fits=bool(records) and choice.here is None)
-
-
-def request_for(library: Library, file: CatalogFile) -> PullRequest:
-    """Return the pull of this very file, under its size's name where that is free."""
-    short = FamilyName(file.size).text
-    is_taken = library.store.find(short) is not None
-    return PullRequest(file.name) if is_taken else PullRequest(short, entry=file)
 
 
 def render_choice(name: str, choice: QuantizationChoice) -> str:
@@ -158,7 +151,7 @@ def _choose_listed(
     They are compared as if they were all that the catalog has.
     """
     files = tuple(describe_record(catalog, record) for record in records if _is_comparable(catalog, record))
-    best = _recommend(replace(catalog, files=files), known.machine, known, request)
+    best = recommend_file(replace(catalog, files=files), known, request).best
     if best is None:
         return None
     return next(record for record in records if record.name == best.file.name), best.usefulness

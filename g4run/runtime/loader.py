@@ -148,7 +148,7 @@ class Loader:
 
     def _refusal(self, plan: Plan) -> DoesNotFit:
         """What is missing where, and what would help."""
-        lacking = [device for device in plan.ledger.devices if device.total_bytes > device.free_bytes]
+        lacking = [device for device in plan.ledger.devices if not device.fits]
         needs = " and ".join(_need(device) for device in lacking)
         fixed = self._options.kv_type
         longest = max(plan.max_context.values()) if fixed is None else plan.max_context[fixed]

@@ -10,7 +10,7 @@ from g4run.hardware.machine import Machine
 from g4run.models.catalog.catalog import CatalogFile
 from g4run.models.hub.client import Hub
 from g4run.models.library import Library
-from g4run.models.names.parse import Size
+from g4run.models.names.parse import FamilyName, Size
 from g4run.models.pull.plan import PullPlan, plan_pull
 from g4run.models.pull.target import PullRequest, open_size
 from g4run.models.quantizations import FileRole
@@ -93,6 +93,13 @@ class PullPlanner:
             size_bytes=size_bytes,
             quantization=plan.quantization,
         )
+
+
+def request_for(library: Library, file: CatalogFile) -> PullRequest:
+    """Return the pull of this very file, under its size's name where that is free."""
+    short = FamilyName(file.size).text
+    is_taken = library.store.find(short) is not None
+    return PullRequest(file.name) if is_taken else PullRequest(short, entry=file)
 
 
 def _with_name_note(plan: PullPlan, typed: str) -> PullPlan:

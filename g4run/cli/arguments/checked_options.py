@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from g4run.cli.arguments.checks import parse_kv_type
 from g4run.cli.arguments.options import SharedOptions
 from g4run.engine.limits import MAX_COUNT
 from g4run.engine.parameters import SAMPLING_RANGES, SamplingParameters
 from g4run.errors import UsageError
-from g4run.kv_types import KvType
 
 if TYPE_CHECKING:
     from g4run.runtime.answers.answer import AnswerOptions
@@ -107,17 +107,11 @@ def make_load_options(shared: SharedOptions) -> "LoadOptions":
     _check_numbers(shared, _LOAD_RULES)
     return LoadOptions(
         context_length=shared.context_length,
-        kv_type=_parse_kv_type(shared.kv),
+        kv_type=parse_kv_type(shared.kv),
         gpu_layers=shared.gpu_layers,
         cpu_expert_layers=shared.cpu_experts,
         ignores_memory=shared.force,
     )
-
-
-def _parse_kv_type(text: str | None) -> KvType | None:
-    if text is not None and text.lower() not in tuple(KvType):
-        raise UsageError(f"--kv must be one of {', '.join(KvType)}, not {text!r}", "--kv f16")
-    return None if text is None else KvType(text.lower())
 
 
 def _check_numbers(shared: SharedOptions, rules: Mapping[str, _Rule]) -> None:

@@ -1,10 +1,10 @@
 """`g4run catalog`: what this program knows of the models that can be had."""
 
 from functools import partial
-from typing import Annotated
 
 import typer
 
+from g4run.cli.arguments.json_output import Json
 from g4run.cli.output import Output, Task
 from g4run.settings import read_settings
 
@@ -25,7 +25,7 @@ def start(context: typer.Context) -> None:
 
 @catalog.command("refresh")
 def refresh(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")] = False,
+    as_json: Json = False,
 ) -> Task:
     """Ask the Hub which files it has now.
 

@@ -42,7 +42,7 @@ class Choosing:
     def run(self, request: "RecommendRequest") -> "ModelFile":
         """The most useful model that is here and fits, else one that the person lets us fetch, else the demo."""
         from g4run.models.library import open_record
-        from g4run.runtime.choose_file import choose_for_chat, request_for
+        from g4run.runtime.choose_file import choose_for_chat
 
         choice = choose_for_chat(self._library, self._known, request)
         if choice.here is not None:
@@ -51,6 +51,8 @@ class Choosing:
         if choice.nothing_fits:
             self._notes.write("no model that is here fits in the memory that is free now\n")
         if choice.better is not None and self._is_wanted(choice.better):
+            from g4run.runtime.pull import request_for
+
             return open_record(self._fetch(request_for(self._library, choice.better)))
         return self._demo(choice.better)
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from g4run.cli.arguments.json_output import Json
 from g4run.cli.output import Output, Task
 from g4run.errors import ModelNotFound, UsageError
 from g4run.settings import read_settings
@@ -18,7 +19,7 @@ def import_model(
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Name for the model. [default: from the file]")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")] = False,
+    as_json: Json = False,
 ) -> Task:
     """Use a GGUF file that is already on this machine.
 

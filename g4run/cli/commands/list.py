@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from g4run.cli.arguments.json_output import Json
 from g4run.cli.open_hub import open_hub
 from g4run.cli.output import Output, Task
 from g4run.errors import UsageError
@@ -22,7 +23,7 @@ def list_models(
     space: Annotated[
         bool, typer.Option("--space", help="Show the disk space that models use, and what is free.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")] = False,
+    as_json: Json = False,
 ) -> Task:
     """List the models on this machine, or those you can pull.
 

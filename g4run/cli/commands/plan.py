@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from g4run.cli.arguments.checks import check_within, parse_kv_type
+from g4run.cli.arguments.json_output import Json
 from g4run.cli.arguments.machine import Cores, GpuName, MachineFile, MachineOptions, Ram, Vram, find_machine
 from g4run.cli.open_hub import open_hub
 from g4run.cli.output import Output, Task
-from g4run.errors import UsageError
 from g4run.settings import read_settings
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def plan(
     ram: Ram = None,
     cores: Cores = None,
     machine: MachineFile = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")] = False,
+    as_json: Json = False,
 ) -> Task:
     """Show how much memory a model needs on each device.
 
@@ -96,26 +97,16 @@ def _execute(model: str, options: PlanOptions, machine_options: MachineOptions, 
 def make_request(options: PlanOptions) -> "PlanRequest":
     """Check what was typed and make it one. Raises UsageError."""
     from g4run.engine.limits import MAX_COUNT
-    from g4run.kv_types import KvType
     from g4run.planner.values import PlanRequest
 
-    kv_type = None if options.kv_type is None else options.kv_type.lower()
-    if kv_type is not None and kv_type not in tuple(KvType):
-        raise UsageError(f"--kv must be one of {', '.join(KvType)}, not {options.kv_type!r}", "--kv f16")
     return PlanRequest(
-        context=_within("--ctx", options.context, 1, MAX_COUNT, 8192),
-        kv_type=None if kv_type is None else KvType(kv_type),
-        sequences=_within("--parallel", options.sequences, 1, _MAX_SEQUENCES, 4) or 1,
-        micro_batch=_within("--ubatch", options.micro_batch, 1, MAX_COUNT, 512),
-        gpu_layers=_within("--gpu-layers", options.gpu_layers, 0, MAX_COUNT, 99),
-        cpu_expert_layers=_within("--cpu-experts", options.cpu_experts, 0, MAX_COUNT, 10),
+        context=check_within("--ctx", options.context, 1, MAX_COUNT, 8192),
+        kv_type=parse_kv_type(options.kv_type),
+        sequences=check_within("--parallel", options.sequences, 1, _MAX_SEQUENCES, 4) or 1,
+        micro_batch=check_within("--ubatch", options.micro_batch, 1, MAX_COUNT, 512),
+        gpu_layers=check_within("--gpu-layers", options.gpu_layers, 0, MAX_COUNT, 99),
+        cpu_expert_layers=check_within("--cpu-experts", options.cpu_experts, 0, MAX_COUNT, 10),
     )
-
-
-def _within(option: str, value: int | None, least: int, most: int, example: int) -> int | None:
-    if value is not None and not least <= value <= most:
-        raise UsageError(f"{option} must be between {least} and {most}, not {value}", f"{option} {example}")
-    return value
 
 
 def find_advice(library: "Library", found: "Plan", machine: "Machine", request: "PlanRequest") -> str:

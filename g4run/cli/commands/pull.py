@@ -172,6 +172,7 @@ def _open_progress(settings: Settings, output: Output, *, as_json: bool) -> "Pul
 def _stopped(plan: "PullPlan", output: Output, *, as_json: bool) -> Interrupted:
     """Say what is kept of a pull that was stopped."""
     from g4run.cli.views.pull import render_stopped
+    from g4run.cli.views.tables import capitalize
     from g4run.models.pull.execution import downloaded_bytes
 
     total_bytes = sum(file.size_bytes for file in plan.files if file.source == "download")
@@ -179,7 +180,7 @@ def _stopped(plan: "PullPlan", output: Output, *, as_json: bool) -> Interrupted:
         return Interrupted("stopped")
     message = render_stopped(downloaded_bytes(plan), total_bytes)
     if not as_json:
-        output.notes.write(f"{message[:1].upper()}{message[1:]}\n")
+        output.notes.write(f"{capitalize(message)}\n")
     return Interrupted(message)
 
 

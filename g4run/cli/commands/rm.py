@@ -6,11 +6,10 @@ from typing import Annotated
 
 import typer
 
+from g4run.cli.arguments.json_output import Json
 from g4run.cli.output import Output, Task
 from g4run.errors import UsageError
 from g4run.settings import read_settings
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")]
 
 
 def remove(

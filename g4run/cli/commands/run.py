@@ -1,13 +1,13 @@
 """`g4run run`: one answer, also in a pipe."""
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from g4run.cli.arguments.checked_options import make_answer_options, make_load_options
+from g4run.cli.arguments.json_output import Json
 from g4run.cli.arguments.options import SharedOptions, System, expand_options
 from g4run.cli.arguments.prompt import read_conversation
 from g4run.cli.arguments.tool_choice import add_tool_choice, check_has_messages
@@ -16,6 +16,7 @@ from g4run.cli.terminal.loading import open_model
 from g4run.cli.terminal.streaming import Display, await_answer, show_answer, show_outcome
 from g4run.cli.views.answer import answer_value, prompt_value, render_media_slots
 from g4run.errors import Interrupted, UsageError
+from g4run.models.names.types import Size
 from g4run.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -23,16 +24,6 @@ if TYPE_CHECKING:
     from g4run.models.library import ModelFile
     from g4run.runtime.answers.answer import AnswerOptions
     from g4run.runtime.loading import LoadOptions
-
-
-class Size(StrEnum):
-    """The members of the family, as --as names them."""
-
-    E2B = "e2b"
-    E4B = "e4b"
-    DENSE_12B = "12b"
-    A4B_26B = "26b"
-    DENSE_31B = "31b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +69,7 @@ def run(
     ] = None,
     *,
     shared: SharedOptions,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")] = False,
+    as_json: Json = False,
 ) -> Task:
     """Answer one prompt, from the arguments, stdin, or both."""
     if size is not None and not show_prompt:

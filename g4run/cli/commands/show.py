@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 
 import typer
 
+from g4run.cli.arguments.json_output import Json
 from g4run.cli.open_hub import open_hub
 from g4run.cli.output import Output, Task
 from g4run.errors import UsageError
@@ -41,7 +42,7 @@ def show(
     system: Annotated[bool, typer.Option("--system", help="Print only the system message.")] = False,
     show_license: Annotated[bool, typer.Option("--license", help="Print only the license.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also print all metadata and tensors.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")] = False,
+    as_json: Json = False,
 ) -> Task:
     """Show what a model is and what it can do.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from g4run.cli.arguments.json_output import Json
 from g4run.cli.output import Output, Task
 from g4run.settings import read_settings
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from g4run.models.store.verification import FileCheck
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Model names. [default: all]")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")]
 
 
 def verify(names: Names = None, as_json: Json = False) -> Task:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from g4run.cli.output import Stream
 from g4run.cli.terminal.status_line import Clock, StatusLine
-from g4run.cli.views.tables import cut_middle, line_width
+from g4run.cli.views.tables import capitalize, cut_middle, line_width
 from g4run.settings import Settings
-from g4run.units import render_count
+from g4run.units import render_count, render_plural
 
 if TYPE_CHECKING:
     from g4run.models.library import ModelFile
@@ -42,15 +42,11 @@ def open_model(
 
 def render_step(name: str, step: "LoadStep", width: int | None) -> str:
     """What is about to be loaded, in one line; before it, why the way before it was left."""
-    failure = f"{_sentence(step.failure.message)}; trying another way" if step.failure else ""
+    failure = f"{capitalize(step.failure.message)}; trying another way" if step.failure else ""
     choice = describe_plan(step.plan)
     room = len(name) if width is None else max(_LEAST_NAME, width - len(choice) - 2)
     wrapped = textwrap.wrap(failure, width or max(1, len(failure)), break_on_hyphens=False)
     return "".join(f"{line}\n" for line in (*wrapped, f"{cut_middle(name, room)}: {choice}"))
-
-
-def _sentence(message: str) -> str:
-    return message[:1].upper() + message[1:]
 
 
 def describe_plan(plan: "Plan") -> str:
@@ -58,7 +54,7 @@ def describe_plan(plan: "Plan") -> str:
     settings = plan.settings
     words = [_place(plan), f"context {render_count(settings.context)}", f"{settings.kv_type.value} cache"]
     if settings.gpu_layers == 0:
-        words.append(f"{settings.threads} thread{'' if settings.threads == 1 else 's'}")
+        words.append(render_plural(settings.threads, "thread"))
     words += [_share(device) for device in plan.ledger.devices]
     return ", ".join(words)
 

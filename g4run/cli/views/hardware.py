@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from g4run.cli.views.tables import render_pairs, render_paragraph
+from g4run.cli.views.tables import capitalize, render_pairs, render_paragraph
 from g4run.units import render_bytes
 
 if TYPE_CHECKING:
@@ -115,6 +115,6 @@ def render_advice(machine: "Machine", width: int | None) -> str:
     """The sentence, wrapped, and below it the command on one line, to be copied."""
     if not machine.build.advice:
         return ""
-    advice = machine.build.advice[:1].upper() + machine.build.advice[1:] + "."
+    advice = f"{capitalize(machine.build.advice)}."
     command = f"  {machine.build.command}\n" if machine.build.command else ""
     return f"\n{render_paragraph(advice, width or _USUAL_WIDTH)}{command}"

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from g4run.cli.views.tables import Column, render_paragraph, render_table
-from g4run.units import render_bytes
+from g4run.units import render_bytes, render_plural
 
 if TYPE_CHECKING:
     from g4run.models.catalog.catalog import Quality
@@ -49,8 +49,7 @@ def render_age(moment: str, now: datetime) -> str:
     seconds = (now - datetime.fromisoformat(moment)).total_seconds()
     for length, unit in _AGES:
         if seconds >= length:
-            count = int(seconds // length)
-            return f"{count} {unit}{'' if count == 1 else 's'} ago"
+            return f"{render_plural(int(seconds // length), unit)} ago"
     return "just now"
 
 

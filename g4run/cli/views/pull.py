@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from g4run.cli.views.errors import error_value
-from g4run.cli.views.tables import Column, render_paragraph, render_rows
+from g4run.cli.views.tables import Column, render_paragraph, render_rows, short_commit
 from g4run.units import render_bytes
 
 if TYPE_CHECKING:
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from g4run.models.store.store import Record
 
 _COLUMNS = (Column("part"), Column("file", gives_way=True), Column("size", is_number=True), Column("here"))
-_SHORT_COMMIT = 8  # digits, as the Hub's pages show it
 
 
 def file_label(file: "PlannedFile") -> str:
@@ -25,7 +24,7 @@ def render_plan(plan: "PullPlan", width: int | None) -> str:
         (f"  {file.role.value}", _place(file, plan), render_bytes(file.size_bytes), _what_is_here(file))
         for file in plan.files
     ]
-    heading = f"{plan.name} from {plan.repository}@{plan.commit[:_SHORT_COMMIT]}\n"
+    heading = f"{plan.name} from {plan.repository}@{short_commit(plan.commit)}\n"
     notes = "".join(render_paragraph(f"note: {note}", width, "  ") for note in plan.notes)
     return heading + render_rows(_COLUMNS, rows, width) + _render_space(plan) + notes
 

@@ -59,6 +59,16 @@ def render_paragraph(text: str, width: int | None, indent: str = "") -> str:
     return filled + "\n"
 
 
+def capitalize(text: str) -> str:
+    """Begin a text with a capital letter, and leave the rest alone."""
+    return text[:1].upper() + text[1:]
+
+
+def short_commit(commit: str) -> str:
+    """The beginning of a commit, as the Hub's pages show it."""
+    return commit[:8]
+
+
 def display_width(text: str) -> int:
     """How many columns a terminal gives a text: two to a wide character, none to a combining one."""
     return len(text) if text.isascii() else sum(_character_width(character) for character in text)

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from g4run.cli.views.tables import Column, render_table
+from g4run.cli.views.tables import Column, render_table, short_commit
+from g4run.units import render_plural
 
 if TYPE_CHECKING:
     from g4run.models.catalog.refresh import RefreshFailure, RefreshReport
@@ -11,7 +12,6 @@ if TYPE_CHECKING:
     from g4run.models.store.store import Record
     from g4run.models.store.verification import FileCheck
 
-_SHORT_COMMIT: Final = 8
 _OUTDATED_COLUMNS: Final = (
     Column("NAME", gives_way=True),
     Column("HERE"),
@@ -37,8 +37,10 @@ def render_verdict(checks: Sequence["FileCheck"], repair: Sequence[str]) -> str:
     """What all checks come to; `repair` has the commands that put things right."""
     wrong = [check for check in checks if not check.is_good]
     if not wrong:
-        return f"{_count(len(checks), 'file')} checked, nothing is wrong\n"
-    return f"{len(wrong)} of {_count(len(checks), 'file')} wrong\n" + "".join(f"Hint: {line}\n" for line in repair)
+        return f"{render_plural(len(checks), 'file')} checked, nothing is wrong\n"
+    return f"{len(wrong)} of {render_plural(len(checks), 'file')} wrong\n" + "".join(
+        f"Hint: {line}\n" for line in repair
+    )
 
 
 def repair_hint(record: "Record") -> str:
@@ -71,9 +73,9 @@ def render_outdated(models: Sequence["OutdatedModel"], width: int | None) -> str
     """The models with newer files, and the command that fetches them."""
     old = [model for model in models if model.is_outdated]
     if not old:
-        return f"{_count(len(models), 'model')} from the Hub, none is outdated\n"
+        return f"{render_plural(len(models), 'model')} from the Hub, none is outdated\n"
     rows = [
-        (model.name, _short(model.current_commit), _short(model.newest_commit), ", ".join(model.changed))
+        (model.name, short_commit(model.current_commit), short_commit(model.newest_commit), ", ".join(model.changed))
         for model in old
     ]
     return render_table(_OUTDATED_COLUMNS, rows, width)
@@ -121,11 +123,3 @@ def _failure(failure: "RefreshFailure") -> str:
     if failure.repository in failure.message:
         return failure.message
     return f"{failure.repository}: {failure.message}"
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def _short(commit: str) -> str:
-    return commit[:_SHORT_COMMIT]

@@ -10,12 +10,12 @@ _CHUNK = 256  # tokens compared at a time: list slices compare in C
 
 def common_prefix(one: Sequence[int], other: Sequence[int]) -> int:
     """Return the length of the common prefix of two sequences."""
-    most = min(len(one), len(other))
+    shorter = min(len(one), len(other))
     start = 0
-    while start < most and one[start : start + _CHUNK] == other[start : start + _CHUNK]:
+    while start < shorter and one[start : start + _CHUNK] == other[start : start + _CHUNK]:
         start += _CHUNK
-    start = min(start, most)
-    while start < most and one[start] == other[start]:
+    start = min(start, shorter)
+    while start < shorter and one[start] == other[start]:
         start += 1
     return start
 

@@ -65,7 +65,7 @@ class Generator:
         return self._scheduler.is_idle
 
     def submit(self, command: Submit) -> None:
-        """Take a request in, or report why it cannot be active."""
+        """Queue a request, or report why it is refused."""
         tokens_are_sound = all(0 <= token < self.model.vocabulary_size for token in command.tokens)
         if not tokens_are_sound or not 0 < len(command.tokens) < self._context.context_length:
             reason = "the prompt is empty, too long, or has a token out of range"

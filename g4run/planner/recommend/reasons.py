@@ -46,8 +46,8 @@ def _judge(candidate: Candidate, best: Candidate | None, request: RecommendReque
 
 def missing_memory(candidate: Candidate) -> str:
     """Which device lacks how much."""
-    lacking = [device for device in candidate.plan.ledger.devices if device.total_bytes > device.free_bytes]
-    return " and ".join(f"needs {_need(device)}" for device in lacking) or "GPU and processors share too little memory"
+    lacking = [device for device in candidate.plan.ledger.devices if not device.fits]
+    return " and ".join(f"needs {_need(device)}" for device in lacking)
 
 
 def no_recommendation(

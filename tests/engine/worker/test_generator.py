@@ -158,10 +158,14 @@ def test_a_request_is_refused_when_the_queue_is_full(open_engine: Open, prompt: 
         assert generation.finished.reason == "cancelled"
 
 
-def test_a_request_keeps_its_tokens_when_its_deadline_ends_it(open_engine: Open, prompt: list[int]) -> None:
+def test_a_request_keeps_its_tokens_when_its_deadline_ends_it(
+    open_engine: Open, prompt: list[int], vocabulary: Vocabulary
+) -> None:
+    ends = [vocabulary.control_token(text) for text in ("<eos>", "<turn|>", "<|tool_response>")]
+    endless = replace(ENDLESS, logit_bias=tuple((token, -math.inf) for token in ends))
     engine = open_engine(65536, sequences=1)
     engine.load()
-    sampled, finished = generate(engine, prompt, GenerationParameters(sampling=ENDLESS, deadline_seconds=0.5))
+    sampled, finished = generate(engine, prompt, GenerationParameters(sampling=endless, deadline_seconds=0.5))
     assert (finished.reason, finished.generated_tokens) == ("deadline", len(sampled))
     assert sampled
 
