@@ -18,7 +18,7 @@ from g4run.models.store.usage import DiskUsage, ModelUsage, Pruned, RemovedParti
 
 QUOTE = '"' if os.name == "nt" else "'"
 BLOB = Path("/cache/blobs/abab")
-REMOVAL = Removal("gemma4:26b", 1_500_000_000, (KeptFile(BLOB, "mine uses it too"),))
+REMOVAL = Removal("gemma4:26b", 1_500_000_000, (KeptFile(BLOB, "mine also uses it"),))
 PARTIAL = RemovedPartial(Path("/cache/blobs/ab.g4run.incomplete"), "acme/x", 700_000_000)
 KEPT = replace(PARTIAL, freed_bytes=0, kept="another process is fetching it")
 USAGE = DiskUsage(
@@ -43,14 +43,14 @@ FOUND = ExternalModels(
 
 def test_a_removal_says_what_is_free_and_what_stays_and_why() -> None:
     assert render_removal(REMOVAL) == (
-        f"gemma4:26b is removed, 1.5 GB are free again\n  kept {BLOB}\n    mine uses it too\n"
+        f"gemma4:26b is removed, 1.5 GB are free again\n  kept {BLOB}\n    mine also uses it\n"
     )
     assert removals_value([REMOVAL]) == {
         "removed": [
             {
                 "name": "gemma4:26b",
                 "freed_bytes": 1_500_000_000,
-                "kept": [{"path": str(BLOB), "reason": "mine uses it too"}],
+                "kept": [{"path": str(BLOB), "reason": "mine also uses it"}],
             }
         ]
     }

@@ -40,7 +40,7 @@ def test_a_full_disk_keeps_what_came(pull: Pull, small_disk: Path) -> None:
     with pytest.raises(DiskFull) as caught:
         pull.run()
     assert caught.value.message == f"the disk is full: {pull.partial.parent}"
-    assert caught.value.hint == "free some space and run the same command again; what came is kept"
+    assert caught.value.hint == "free some space and run the same command again to resume"
     kept = present_bytes(pull.partial)
     assert kept > 2_000_000
     assert all(pull.partial.read_bytes()[start:end] == pull.content[start:end] for start, end in pull.recorded())
@@ -58,7 +58,7 @@ def test_a_file_larger_than_the_file_system_allows(pull: Pull) -> None:
     )
     arguments = [pull.hub.endpoint, REPOSITORY, NAME, str(pull.partial), pull.sha256]
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
-    assert "DiskFull: the file system or a limit allows no file of 6.0 MB" in done.stderr
+    assert "DiskFull: the file system or a limit does not allow a file of 6.0 MB" in done.stderr
 
 
 def test_a_directory_that_cannot_be_made(pull: Pull, tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_directory_that_cannot_be_made(pull: Pull, tmp_path: Path) -> None:
     pull.partial = tmp_path / "file" / "blobs" / "blob.g4run.incomplete"
     with pytest.raises(NotWritable) as caught:
         pull.run()
-    assert caught.value.hint == "set HF_HOME to a directory that can be written"
+    assert caught.value.hint == "set HF_HOME to a writable directory"
 
 
 def test_a_read_only_file_system(pull: Pull, small_disk: Path) -> None:
@@ -85,7 +85,7 @@ def test_an_unfinished_file_that_is_removed_while_it_comes(pull: Pull) -> None:
     pull.set_stall(0.3)
     with pytest.raises(G4RunError) as caught:
         pull.run(on_progress=prune)
-    assert caught.value.message.startswith("another program removed the unfinished file while it came")
+    assert caught.value.message.startswith("another program removed the unfinished download")
     pull.run()
     assert pull.is_finished()
 

@@ -193,7 +193,7 @@ def test_wrong_bytes_are_refused_and_removed(pull: Pull) -> None:
 def test_a_digest_from_elsewhere_is_held_against_the_file(pull: Pull) -> None:
     with pytest.raises(DigestMismatch) as caught:
         pull.run(expected_sha256="0123456789abcdef" * 4)
-    assert caught.value.message.endswith(f": its sha256 begins with {pull.sha256[:12]} instead of 0123456789ab")
+    assert caught.value.message.endswith(f": its sha256 starts with {pull.sha256[:12]}, not 0123456789ab")
 
 
 def test_the_journal_lies_beside_the_partial_file() -> None:
