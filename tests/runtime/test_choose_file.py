@@ -88,7 +88,7 @@ def test_where_nothing_fits_now_what_would_after_freeing_is_meant(catalog: Catal
     choice = choose_quantization(catalog, MeasuredMachine(with_memory(idle, 3 * 10**9)), Size.A4B_26B)
     assert (best.fit, choice.fit, choice.file) == (Fit.YES, Fit.TIGHT, best.file)
     assert choice.reason.startswith("nothing of it fits now, and this needs ")
-    assert " more of main memory, which " in choice.reason
+    assert " more of main memory, in use by " in choice.reason
 
 
 def test_where_nothing_ever_fits_the_catalog_s_default_is_meant(catalog: Catalog, tmp_path: Path) -> None:
