@@ -156,8 +156,8 @@ class _Planner:
             return other is not None and other.ledger.fits
 
         settings = draft.settings
-        least = {settings.kv_type: settings.context} if draft.ledger.fits else {}
-        longest = LongestContexts(fits, self._shape.architecture.context_length, least)
+        known = {settings.kv_type: settings.context} if draft.ledger.fits else {}
+        longest = LongestContexts(fits, self._shape.architecture.context_length, known)
         return Plan(self._shape, draft.placement, settings, draft.ledger, longest)
 
     def _cache_options(self) -> Iterator[tuple[KvType, int]]:
