@@ -11,20 +11,19 @@ KV_TYPES = (KvType.F16, KvType.Q8_0, KvType.Q4_0)  # best first
 class LongestContexts(Mapping[KvType, int]):
     """The longest context in tokens by KV cache type, 0 if none fits; each is computed once.
 
-    `fits` tells whether a context fits with a type, and every shorter one must fit too. `least` has contexts that are
-    known to fit.
+    `fits` tells whether a context fits with a type; every shorter one must fit too. `known` has contexts that fit.
     """
 
-    def __init__(self, fits: Callable[[KvType, int], bool], trained: int, least: Mapping[KvType, int]) -> None:
+    def __init__(self, fits: Callable[[KvType, int], bool], trained: int, known: Mapping[KvType, int]) -> None:
         self._fits = fits
         self._trained = trained
-        self._least = least
+        self._known = known
         self._found: dict[KvType, int] = {}
 
     def __getitem__(self, kv_type: KvType) -> int:
         """Return the longest context, searching for it the first time."""
         if kv_type not in self._found:
-            self._found[kv_type] = max(self._search(kv_type), self._least.get(kv_type, 0))
+            self._found[kv_type] = max(self._search(kv_type), self._known.get(kv_type, 0))
         return self._found[kv_type]
 
     def __iter__(self) -> Iterator[KvType]:

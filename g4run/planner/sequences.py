@@ -12,7 +12,7 @@ MAX_SEQUENCES = 8
 
 
 def max_sequences(
-    shape: ModelShape, machine: Machine, request: PlanRequest, context_each: int, most: int = MAX_SEQUENCES
+    shape: ModelShape, machine: Machine, request: PlanRequest, context_each: int, limit: int = MAX_SEQUENCES
 ) -> int:
     """Return how many sequences of `context_each` tokens fit with the settings for one sequence; 0 if not even one.
 
@@ -31,7 +31,7 @@ def max_sequences(
         several = plan(sequences)
         return several.ledger.fits and _speed_settings(several) == _speed_settings(alone)
 
-    return first_accepted(range(most, 0, -1), fits) or 0
+    return first_accepted(range(limit, 0, -1), fits) or 0
 
 
 def _speed_settings(plan: Plan) -> tuple[Placement, int, int, KvType, bool, bool]:

@@ -6,11 +6,11 @@ import pytest
 
 from g4run.hardware.machine import Machine
 from g4run.kv_types import KvType
-from g4run.planner.memory.ledger import estimate_ledger
 from g4run.planner.placement import plan_model
 from g4run.planner.sequences import max_sequences
 from g4run.planner.values import Plan, PlanRequest
 from tests.planner.machines import gpu, machine
+from tests.planner.plans import estimate_ledger
 from tests.planner.shapes import real_shape
 
 ANYTHING = PlanRequest()
@@ -25,7 +25,7 @@ def plan(size: str, here: Machine, sequences: int, each: int) -> Plan:
 
 def test_as_many_sequences_as_wanted_fit_on_a_large_machine() -> None:
     assert max_sequences(real_shape("26b"), LARGE, ANYTHING, 8192) == 8
-    assert max_sequences(real_shape("26b"), LARGE, ANYTHING, 8192, most=3) == 3
+    assert max_sequences(real_shape("26b"), LARGE, ANYTHING, 8192, limit=3) == 3
 
 
 def test_all_sequences_stay_within_the_trained_context() -> None:

@@ -8,18 +8,19 @@ matches, RFC 1951, section 4); it grows with the sequence.
 from array import array
 from collections.abc import Sequence
 
-from g4run.engine.speculation.speculator import Drafter
-
 _KEY = 3  # tokens that must match: two match by chance too often, four miss the beginnings of names
 _MAX_MATCH = 24  # tokens compared; a longer match predicts no better
 _MAX_CANDIDATES = 16  # earlier positions compared, most recent first: bounds the work on repetitive text
 
 
-class LookupDrafter(Drafter):
+class LookupDrafter:
     """Drafts from one request's tokens; starts over when the request changes."""
 
     def __init__(self) -> None:
         self._reset(-1)
+
+    def follow(self, request_id: int, sequence_id: int, length: int, index: int) -> None:
+        """Do nothing: drafts depend on the tokens alone."""
 
     def propose(self, request_id: int, tokens: Sequence[int], limit: int) -> list[int]:
         """Return what followed the longest match, the most recent one on a tie; empty without a match.

@@ -12,13 +12,13 @@ from g4run.cli.views.store import (
     render_usage,
     usage_value,
 )
-from g4run.models.external.search import Elsewhere, FoundModel
+from g4run.models.external.search import ExternalModels, FoundModel
 from g4run.models.store.removal import KeptFile, Removal
 from g4run.models.store.usage import DiskUsage, ModelUsage, Pruned, RemovedPartial
 
 QUOTE = '"' if os.name == "nt" else "'"
 BLOB = Path("/cache/blobs/abab")
-REMOVAL = Removal("gemma4:26b", 1_500_000_000, (KeptFile(BLOB, "mine uses it too"),))
+REMOVAL = Removal("gemma4:26b", 1_500_000_000, (KeptFile(BLOB, "mine also uses it"),))
 PARTIAL = RemovedPartial(Path("/cache/blobs/ab.g4run.incomplete"), "acme/x", 700_000_000)
 KEPT = replace(PARTIAL, freed_bytes=0, kept="another process is fetching it")
 USAGE = DiskUsage(
@@ -32,7 +32,7 @@ USAGE = DiskUsage(
     data_directory=Path("/data"),
 )
 PRUNED = Pruned(partials=(PARTIAL, KEPT), header_bytes=16_000_000, temporary_bytes=2_000, vanished=("mine",))
-FOUND = Elsewhere(
+FOUND = ExternalModels(
     models=(
         FoundModel("LM Studio", "acme/x", Path("/lm studio/x.gguf"), 5_000_000_000, None, None),
         FoundModel("Ollama", "gemma4:e4b", Path("/ollama/sha256-ab"), 9_600_000_000, "ab", "a tensor is missing"),
@@ -43,14 +43,14 @@ FOUND = Elsewhere(
 
 def test_a_removal_says_what_is_free_and_what_stays_and_why() -> None:
     assert render_removal(REMOVAL) == (
-        f"gemma4:26b is removed, 1.5 GB are free again\n  kept {BLOB}\n    mine uses it too\n"
+        f"gemma4:26b is removed, 1.5 GB are free again\n  kept {BLOB}\n    mine also uses it\n"
     )
     assert removals_value([REMOVAL]) == {
         "removed": [
             {
                 "name": "gemma4:26b",
                 "freed_bytes": 1_500_000_000,
-                "kept": [{"path": str(BLOB), "reason": "mine uses it too"}],
+                "kept": [{"path": str(BLOB), "reason": "mine also uses it"}],
             }
         ]
     }
@@ -142,11 +142,13 @@ def test_what_others_have_comes_with_the_command_that_imports_it() -> None:
         "3 other files are no Gemma 4 that g4run runs\n"
     )
     usable = replace(ollama, problem=None, name="host:1/Some One/gemma4:e4b")
-    assert render_found(Elsewhere((usable,), 1)).splitlines()[2:] == [
+    assert render_found(ExternalModels((usable,), 1)).splitlines()[2:] == [
         f"  g4run import {ollama.path} --name ollama-host-1-some-one-gemma4-e4b",
         "1 other file is no Gemma 4 that g4run runs",
     ]
-    assert render_found(Elsewhere((), 0)) == "no Gemma 4 was found in LM Studio, Ollama or the Hugging Face cache\n"
+    assert render_found(ExternalModels((), 0)) == (
+        "no Gemma 4 was found in LM Studio, Ollama or the Hugging Face cache\n"
+    )
 
 
 def test_what_others_have_as_json() -> None:

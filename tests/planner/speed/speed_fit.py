@@ -30,7 +30,7 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True)
-class Law:
+class SpeedFormula:
     """The fitted constants."""
 
     efficiency: float
@@ -58,29 +58,31 @@ class Accuracy:
         return self.highest_tenth / self.lowest_tenth
 
 
-FLAT_LAW = Law(FLAT_EFFICIENCY, 0.0, 1.0)
+FLAT_FORMULA = SpeedFormula(FLAT_EFFICIENCY, 0.0, 1.0)
 
 
-def fit_law(observations: Sequence[Observation], device_class: str, cache_weight: float) -> Law:
+def fit_formula(observations: Sequence[Observation], device_class: str, cache_weight: float) -> SpeedFormula:
     """Fit both constants to the least squares of relative errors; every device has the same weight."""
     weights = _weights(observations, device_class)
     x = [observation.read_milliseconds(cache_weight) for observation in observations]
     y = [observation.milliseconds for observation in observations]
     slope, overhead = _line(weights, x, y)
-    return Law(1 / slope, overhead, cache_weight)
+    return SpeedFormula(1 / slope, overhead, cache_weight)
 
 
-def fit_efficiency(observations: Sequence[Observation], overhead_milliseconds: float, cache_weight: float) -> Law:
+def fit_efficiency(
+    observations: Sequence[Observation], overhead_milliseconds: float, cache_weight: float
+) -> SpeedFormula:
     """Fit only the efficiency, for a class with too few devices to separate it from the overhead."""
     slopes = [
         (observation.milliseconds - overhead_milliseconds) / observation.read_milliseconds(cache_weight)
         for observation in observations
     ]
-    return Law(1 / statistics.geometric_mean(slopes), overhead_milliseconds, cache_weight)
+    return SpeedFormula(1 / statistics.geometric_mean(slopes), overhead_milliseconds, cache_weight)
 
 
 def leave_one_device_out(
-    observations: Sequence[Observation], fit: Callable[[Sequence[Observation], str], Law]
+    observations: Sequence[Observation], fit: Callable[[Sequence[Observation], str], SpeedFormula]
 ) -> tuple[float, ...]:
     """Return predicted to measured speed of every row, fitted without its device; `fit` takes rows and a class."""
     ratios = []
@@ -90,9 +92,9 @@ def leave_one_device_out(
     return tuple(ratios)
 
 
-def ratio(law: Law, observation: Observation) -> float:
+def ratio(formula: SpeedFormula, observation: Observation) -> float:
     """Return predicted to measured speed of one row."""
-    return observation.milliseconds / law.milliseconds(observation)
+    return observation.milliseconds / formula.milliseconds(observation)
 
 
 def judge(ratios: Iterable[float]) -> Accuracy:
@@ -143,14 +145,16 @@ CACHE_WEIGHT = 1.5  # lowest spread of 1, 1.5, 2 and 2.5
 PROCESSOR_CACHE_WEIGHT = 3.5  # the i7-10750H at 128 and 4,224 tokens
 
 
-def fit_class(observations: Sequence[Observation], device_class: str) -> Law:
-    """Fit the law of one class to all rows that are relevant for it."""
+def fit_class(observations: Sequence[Observation], device_class: str) -> SpeedFormula:
+    """Fit the formula of one class to all rows that are relevant for it."""
     if device_class in PROCESSORS:
         rows = [row for row in observations if row.device_class in PROCESSORS]
-        return fit_law([replace(row, device_class=device_class) for row in rows], device_class, PROCESSOR_CACHE_WEIGHT)
+        return fit_formula(
+            [replace(row, device_class=device_class) for row in rows], device_class, PROCESSOR_CACHE_WEIGHT
+        )
     gpus = [row for row in observations if row.device_class not in (*PROCESSORS, PASCAL)]
-    law = fit_law(gpus, device_class, CACHE_WEIGHT)
+    formula = fit_formula(gpus, device_class, CACHE_WEIGHT)
     if device_class != PASCAL:
-        return law
+        return formula
     rows = [row for row in observations if row.device_class == PASCAL]
-    return fit_efficiency(rows, law.overhead_milliseconds, CACHE_WEIGHT)
+    return fit_efficiency(rows, formula.overhead_milliseconds, CACHE_WEIGHT)
