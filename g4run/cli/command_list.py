@@ -43,7 +43,7 @@ def load_command(name: str) -> Command | typer.Typer:
         case "show":
             from g4run.cli.commands.show import show as command
         case "cp":
-            from g4run.cli.commands.rm import copy as command
+            from g4run.cli.commands.cp import copy as command
         case "rm":
             from g4run.cli.commands.rm import remove as command
         case "import":

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from g4run.engine.llama.devices import EngineReport, inspect_engine
+from g4run.engine.llama.library import is_built_for_cpu_alone
 from g4run.hardware.apple import find_mac_card, inspect_mac_memory, inspect_mac_processors, read_sysctl
 from g4run.hardware.bandwidth import find_bandwidth
 from g4run.hardware.build import describe_build
@@ -21,6 +22,7 @@ from g4run.hardware.system import System, local_system
 from g4run.hardware.windows import complete_windows_processors, find_windows_cards
 from g4run.settings import Settings
 
+AskEngine: TypeAlias = Callable[[Processors], EngineReport]
 FindBandwidth: TypeAlias = Callable[[Processors, Memory], Bandwidth]
 
 _ASSUMED: Final = Bandwidth(1.0, FigureSource.ASSUMED)
@@ -31,16 +33,20 @@ _SILENT: Final = Build(
 )
 
 
-def inspect_machine(settings: Settings, *, measure: bool = False) -> Machine:
-    """The machine that this process runs on; `measure` measures the memory's bandwidth again."""
+def inspect_machine(settings: Settings, *, measure: bool = False, asks_always: bool = False) -> Machine:
+    """The machine that this process runs on; `measure` measures the memory's bandwidth again.
+
+    `asks_always` asks the engine also where the answer is known, which shows whether it starts.
+    """
     find = partial(find_bandwidth, settings.data_directory / "hardware.json", measure=measure)
     directories = (settings.data_directory, settings.hub_cache)
-    return inspect_system(local_system(), inspect_engine(), directories=directories, find_bandwidth=find)
+    ask = _ask_engine if asks_always else _ask_if_needed
+    return inspect_system(local_system(), ask, directories=directories, find_bandwidth=find)
 
 
 def inspect_unmeasured() -> Machine:
     """This machine for questions of memory alone: its bandwidth is assumed, as measuring it takes half a second."""
-    return inspect_system(local_system(), inspect_engine(), find_bandwidth=lambda *_: _ASSUMED)
+    return inspect_system(local_system(), _ask_if_needed, find_bandwidth=lambda *_: _ASSUMED)
 
 
 def inspect_without_gpus() -> Machine:
@@ -50,11 +56,23 @@ def inspect_without_gpus() -> Machine:
     return Machine(system.platform, processors.without_amx(), memory, _ASSUMED)
 
 
+def _ask_engine(_processors: Processors) -> EngineReport:
+    return inspect_engine()
+
+
+def _ask_if_needed(processors: Processors) -> EngineReport:
+    """A build for the CPU alone sees no GPU, so AMX is all that it could be asked about."""
+    if is_built_for_cpu_alone() and not processors.may_use_amx:
+        return EngineReport(("CPU",))
+    return inspect_engine()
+
+
 def inspect_system(
-    system: System, engine: EngineReport, *, directories: Sequence[Path] = (), find_bandwidth: FindBandwidth
+    system: System, ask_engine: AskEngine, *, directories: Sequence[Path] = (), find_bandwidth: FindBandwidth
 ) -> Machine:
     """Any machine that can be looked at; where the engine does not answer, no GPU counts as usable."""
     processors, memory = _inspect_processors_and_memory(system)
+    engine = ask_engine(processors)
     bandwidth = find_bandwidth(processors, memory)
     present = _gpu_backends(engine)
     visible = choose_cards(_find_cards(system, memory), system.environment, present)

@@ -1,7 +1,7 @@
-"""How a model is best loaded on a machine: where its layers go, and the settings that follow.
+"""Plan how to load a model on a machine: where its layers go, and the settings that follow.
 
 Placements are tried from the fastest to the slowest: all layers on GPUs, experts on the CPU, as many layers on GPUs as
-fit, the CPU alone. What is asked for is kept; what is not is chosen so that it fits what is free now.
+fit, the CPU alone. Requested settings stay; the others are chosen to fit the memory that is free now.
 """
 
 from collections.abc import Iterator
@@ -26,15 +26,15 @@ from g4run.planner.values import (
     PlanSettings,
 )
 
-MIN_CONTEXT = 4096  # below it conversations soon forget; taken only where nothing else fits
+MIN_CONTEXT = 4096  # shorter ones lose the conversation soon, and are used only if nothing else fits
 CONTEXTS = (DEFAULT_CONTEXT, 6144, MIN_CONTEXT)
 SHORT_CONTEXTS = (2048, 1024, 512)
-IMAGE_MICRO_BATCH = 1152  # 12B and larger see an image's 1120 tokens at once (mtmd), rounded up to 128
+IMAGE_MICRO_BATCH = 1152  # 12B and larger process an image's 1120 tokens at once (mtmd), rounded up to 128
 
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """A plan before its longest contexts are known."""
+    """A plan without its longest contexts."""
 
     placement: Placement
     settings: PlanSettings
@@ -42,7 +42,10 @@ class _Draft:
 
 
 def plan_model(shape: ModelShape, machine: Machine, request: PlanRequest) -> Plan:
-    """The best plan: the fastest that fits with an f16 cache and a fair context; else the nearest to fitting."""
+    """Return the best plan: the fastest that fits with an f16 cache and at least MIN_CONTEXT, if there is one.
+
+    Otherwise the one that fits with the smallest compromise, or the one that comes closest to fitting.
+    """
     planner = _Planner(shape, machine, request)
     drafts: list[_Draft] = []
     for placement in planner.placements():
@@ -56,12 +59,12 @@ def plan_model(shape: ModelShape, machine: Machine, request: PlanRequest) -> Pla
 
 
 def fits(shape: ModelShape, machine: Machine, request: PlanRequest) -> bool:
-    """Return whether the plan of `plan_model` fits, without working that plan out."""
+    """Return whether the plan of `plan_model` fits, without computing that plan."""
     return _Planner(shape, machine, request).has_fitting_draft()
 
 
 def estimate_fit(shape: ModelShape, machine: Machine) -> Fit:
-    """Return whether a model fits with settings of the planner's own choice."""
+    """Return whether a model fits with the settings that the planner chooses."""
     if fits(shape, machine, PlanRequest()):
         return Fit.YES
     freed = idle_machine(machine)
@@ -69,7 +72,7 @@ def estimate_fit(shape: ModelShape, machine: Machine) -> Fit:
 
 
 def plan_with_drafter(shape: ModelShape, drafter_bytes: int, machine: Machine, request: PlanRequest) -> Plan:
-    """The best plan, and the drafter's bytes in it where it has room beside it and nothing else gives way."""
+    """Return the best plan, including the drafter if it fits without changing the settings."""
     plan = plan_model(shape, machine, request)
     if not drafter_bytes:
         return plan
@@ -78,24 +81,24 @@ def plan_with_drafter(shape: ModelShape, drafter_bytes: int, machine: Machine, r
 
 
 def plans_for(shape: ModelShape, machine: Machine, request: PlanRequest) -> tuple[Plan, ...]:
-    """One plan for each placement that makes sense, the fastest first, fitting or not."""
+    """Return one plan for each sensible placement, the fastest first, whether it fits or not."""
     planner = _Planner(shape, machine, request)
     drafts = (planner.draft(placement) for placement in planner.placements())
     return tuple(planner.finish(draft) for draft in drafts if draft is not None)
 
 
 def missing_bytes(ledger: Ledger) -> int:
-    """How much memory is missing, all devices together; 0 where it fits."""
+    """Return how much memory is missing on all devices together; 0 if it fits."""
     return sum(device.total_bytes - device.free_bytes for device in ledger.devices if not device.fits)
 
 
 def _compromise(draft: _Draft) -> tuple[int, int]:
-    """What was given up to fit; drafts that gave up the same keep their order."""
+    """Return how much quality a draft gives up to fit, as a sort key."""
     return KV_TYPES.index(draft.settings.kv_type), int(draft.settings.context < MIN_CONTEXT)
 
 
 class _Planner:
-    """One question: this model on this machine, with what was asked for."""
+    """Plans one model on one machine for one request."""
 
     def __init__(self, shape: ModelShape, machine: Machine, request: PlanRequest) -> None:
         self._shape = shape
@@ -107,7 +110,7 @@ class _Planner:
         self._shares: dict[tuple[int, int, bool, bool], tuple[DeviceShare, ...]] = {}
 
     def placements(self) -> tuple[Placement, ...]:
-        """What makes sense here, or the one that was asked for."""
+        """Return the sensible placements, or the requested one."""
         asked = self._request.gpu_layers
         if not self._has_gpu or asked == 0:
             return (Placement.CPU,)
@@ -120,7 +123,7 @@ class _Planner:
         return (Placement.GPU, *experts, *others)
 
     def draft(self, placement: Placement) -> _Draft | None:
-        """The placement's best settings; None where no layer would have room on a GPU."""
+        """Return the placement's best settings; None if not even one layer fits on a GPU."""
         options = list(self._cache_options())
         first = self._complete(placement, self._base(*options[0]))
         if first is not None and first.ledger.fits:
@@ -132,9 +135,9 @@ class _Planner:
         return next((draft for draft in drafts if draft is not None and draft.ledger.fits), smallest)
 
     def has_fitting_draft(self) -> bool:
-        """Return whether `draft` finds anything that fits: it does where the first of the options does, or the last.
+        """Return whether `draft` finds anything that fits, which is so if the first or the last option fits.
 
-        The CPU comes first, as it is planned soonest.
+        The CPU comes first, because it is the fastest to plan.
         """
         if self._weights_exceed_memory():
             return False
@@ -147,25 +150,25 @@ class _Planner:
         return any(draft is not None and draft.ledger.fits for draft in drafts)
 
     def _weights_exceed_memory(self) -> bool:
-        """Whether there is no need to look closer: a lazy table aside, weights lie somewhere in every placement."""
+        """Return whether the weights alone are too large: except a lazy table, every placement has to hold them."""
         layers = sum(layer.dense_bytes + layer.expert_bytes for layer in self._shape.layers)
         own_memory = (gpu.free_bytes for gpu in usable_gpus(self._machine) if gpu.kind is GpuKind.DISCRETE)
         return self._shape.embedding_bytes + layers > self._machine.memory.available_bytes + sum(own_memory)
 
     def finish(self, draft: _Draft) -> Plan:
-        """Add the longest context for each type of the cache, with the settings that this placement would have then."""
+        """Add the longest context for each KV cache type, with the settings that this placement would have then."""
 
         def fits(kv_type: KvType, context: int) -> bool:
             other = self._complete(draft.placement, self._base(kv_type, context))
             return other is not None and other.ledger.fits
 
         settings = draft.settings
-        least = {settings.kv_type: settings.context} if draft.ledger.fits else {}
-        longest = LongestContexts(fits, self._shape.architecture.context_length, least)
+        known = {settings.kv_type: settings.context} if draft.ledger.fits else {}
+        longest = LongestContexts(fits, self._shape.architecture.context_length, known)
         return Plan(self._shape, draft.placement, settings, draft.ledger, longest)
 
     def _cache_options(self) -> Iterator[tuple[KvType, int]]:
-        """Types of the cache and contexts, the best first."""
+        """Yield combinations of KV cache type and context, the best first."""
         kv_types = (self._request.kv_type,) if self._request.kv_type else KV_TYPES
         if self._request.context is not None:
             yield from product(kv_types, [self._cap(self._request.context)])
@@ -197,11 +200,10 @@ class _Planner:
         return IMAGE_MICRO_BATCH if sees_at_once else MICRO_BATCH
 
     def _complete(self, placement: Placement, base: PlanSettings) -> _Draft | None:
-        """Choose layers, then what the CPU does with its weights.
+        """Choose the layers, then how the CPU keeps its weights.
 
-        A token reads one row of the table, so a lazy one costs little. Where a GPU takes part nothing is repacked: its
-        host buffer comes first in llama.cpp's list (src/llama-model.cpp:1093); the CPU alone is loaded with no GPU in
-        sight.
+        A token reads one row of the table, so a lazy one costs little. With a GPU nothing is repacked, because its host
+        buffer comes first in llama.cpp's list (src/llama-model.cpp:1093); a CPU plan is loaded with the GPUs hidden.
         """
         placed = self._placed(placement, base)
         if placed is None:
@@ -233,7 +235,7 @@ class _Planner:
                 return self._with_most_layers(base)
 
     def _with_fewest_experts(self, base: PlanSettings) -> PlanSettings:
-        """As few layers with experts on the CPU as leave the GPUs room; all layers where none are enough."""
+        """Keep the experts of as few layers as possible on the CPU; of all layers if nothing fits."""
 
         def fits(number: int) -> bool:
             return self._gpus_fit(replace(base, cpu_expert_layers=number))
@@ -241,7 +243,7 @@ class _Planner:
         return replace(base, cpu_expert_layers=first_accepted(range(1, self._layers + 1), fits) or self._layers)
 
     def _with_most_layers(self, base: PlanSettings) -> PlanSettings | None:
-        """As many layers on the GPUs as have room; None where not even one has."""
+        """Put as many layers on the GPUs as fit; return None if not even one does."""
 
         def fits(number: int) -> bool:
             return self._gpus_fit(replace(base, gpu_layers=number))
@@ -253,7 +255,7 @@ class _Planner:
         return all(device.fits for device in self._ledger(settings).devices[:-1])
 
     def _ledger(self, settings: PlanSettings) -> Ledger:
-        """As estimate_ledger; where the tensors go is the same for every context, and found once."""
+        """Return the ledger as `estimate_ledger` does, but place the tensors once for all contexts."""
         places = settings.gpu_layers, settings.cpu_expert_layers, settings.lazy_table, settings.repack
         if places not in self._shares:
             self._shares[places] = shares_of(self._shape, settings, self._machine)

@@ -31,7 +31,7 @@ def nowhere(tmp_path: Path) -> dict[str, str]:
     ("arguments", "message"),
     [
         (["--ram", "x"], "--ram must be an amount of memory, not 'x'"),
-        (["--gpu", "none such"], "no GPU called 'none such' is in the table of known ones"),
+        (["--gpu", "none such"], "'none such' is not a known GPU"),
         (["--machine", "none.json"], "cannot read none.json: no such file or directory"),
     ],
 )

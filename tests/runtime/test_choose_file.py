@@ -88,7 +88,7 @@ def test_if_nothing_fits_now_a_size_means_the_best_after_freeing_memory(catalog:
     choice = choose_quantization(catalog, MeasuredMachine(with_memory(idle, 3 * 10**9)), Size.A4B_26B)
     assert (best.fit, choice.fit, choice.file) == (Fit.YES, Fit.TIGHT, best.file)
     assert choice.reason.startswith("no file of this size fits now, and this one needs ")
-    assert " more of main memory, which " in choice.reason
+    assert " more of main memory, in use by " in choice.reason
 
 
 def test_if_nothing_ever_fits_a_size_means_the_catalogs_default(catalog: Catalog, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def execute(request: ChatRequest, output: Output) -> int:
 
 def _choose(library: "Library", request: ChatRequest, output: Output) -> "ModelFile":
     """Choose a model if none was named."""
-    from g4run.cli.commands.choose_model import Choosing
+    from g4run.cli.terminal.choose_model import ModelChooser
     from g4run.planner.recommend.goals import RecommendRequest
     from g4run.runtime.choose_file import inspect_measured_machine
 
@@ -103,7 +103,7 @@ def _choose(library: "Library", request: ChatRequest, output: Output) -> "ModelF
 
     can_ask = sys.stdin is not None and sys.stdin.isatty() and output.notes.is_terminal
     wanted = RecommendRequest(context=request.loading.context_length, kv_type=request.loading.kv_type)
-    return Choosing(library, known, output.notes, sys.stdin if can_ask else None, fetch).run(wanted)
+    return ModelChooser(library, known, output.notes, sys.stdin if can_ask else None, fetch).run(wanted)
 
 
 def _is_interactive(output: Output) -> bool:

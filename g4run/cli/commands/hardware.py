@@ -29,7 +29,7 @@ def execute(measure: bool, as_json: bool, output: Output) -> int:
     from g4run.hardware.inspection import inspect_machine
     from g4run.hardware.machine_json import machine_value
 
-    machine = inspect_machine(read_settings(), measure=measure)
+    machine = inspect_machine(read_settings(), measure=measure, asks_always=True)
     if as_json:
         output.write_json(machine_value(machine))
     else:

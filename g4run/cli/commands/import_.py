@@ -36,9 +36,9 @@ def import_model(
 def list_found(as_json: bool, output: Output) -> int:
     """List the models of other programs."""
     from g4run.cli.views.store import found_value, render_found
-    from g4run.models.external.search import search_elsewhere
+    from g4run.models.external.search import search_external
 
-    found = search_elsewhere(read_settings())
+    found = search_external(read_settings())
     if as_json:
         output.write_json(found_value(found))
     else:

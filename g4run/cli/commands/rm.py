@@ -1,4 +1,4 @@
-"""`g4run rm` and `g4run cp`: remove and add names of models."""
+"""`g4run rm`: remove models and the files that nothing else needs."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -38,26 +38,4 @@ def remove_names(names: Sequence[str], as_json: bool, output: Output) -> int:
         output.write_json(removals_value(removals))
     else:
         output.answer.write("".join(render_removal(removal) for removal in removals))
-    return 0
-
-
-def copy(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Model name, as in `g4run list`.")],
-    destination: Annotated[str, typer.Argument(metavar="DESTINATION", help="The new name.")],
-    as_json: Json = False,
-) -> Task:
-    """Give a model a second name for the same files."""
-    return partial(copy_name, source, destination, as_json)
-
-
-def copy_name(source: str, destination: str, as_json: bool, output: Output) -> int:
-    """Add the name."""
-    from g4run.models.copy_name import copy_name as copy_in_store
-    from g4run.models.store.store import Store
-
-    record = copy_in_store(Store(read_settings()), source, destination)
-    if as_json:
-        output.write_json({"name": record.name, "id": record.id, "source": source})
-    else:
-        output.answer.write(f"{record.name} now names the same files as {source}\n")
     return 0

@@ -10,7 +10,7 @@ from g4run.cli.views.tables import Column, render_table
 from g4run.units import render_bytes
 
 if TYPE_CHECKING:
-    from g4run.models.external.search import Elsewhere, FoundModel
+    from g4run.models.external.search import ExternalModels, FoundModel
     from g4run.models.store.removal import KeptFile, Removal
     from g4run.models.store.usage import DiskUsage, Pruned, RemovedPartial
 
@@ -111,7 +111,7 @@ def pruned_value(pruned: "Pruned", *, is_dry_run: bool) -> dict[str, object]:
     }
 
 
-def render_found(found: "Elsewhere") -> str:
+def render_found(found: "ExternalModels") -> str:
     """Render the models of other programs, each with the command that imports it."""
     counted = "1 other file is not a" if found.other_count == 1 else f"{found.other_count} other files are not"
     others = f"{counted} supported Gemma 4\n" if found.other_count else ""
@@ -120,7 +120,7 @@ def render_found(found: "Elsewhere") -> str:
     return "".join(_render_one_found(model) for model in found.models) + others
 
 
-def found_value(found: "Elsewhere") -> dict[str, object]:
+def found_value(found: "ExternalModels") -> dict[str, object]:
     """Return the same as JSON."""
     return {"found": [_found_model_value(model) for model in found.models], "other_count": found.other_count}
 

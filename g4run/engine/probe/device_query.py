@@ -8,9 +8,9 @@ import ctypes
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from importlib.machinery import ModuleSpec
 
 from g4run.engine.llama import amx
+from g4run.engine.llama.library import library_directory
 from g4run.engine.standard_streams import take_standard_streams
 
 _KINDS = {1: "gpu", 2: "igpu"}  # ggml-backend.h: enum ggml_backend_dev_type; 0 is the CPU, 3 its accelerators
@@ -33,7 +33,7 @@ class _Properties(ctypes.Structure):
 
 def load_library(environment: Mapping[str, str] = os.environ) -> ctypes.CDLL:
     """ggml's library with all its backends, from where the bindings would load llama.cpp's. Raises OSError."""
-    directory = _library_directory(environment)
+    directory = library_directory(environment)
     if sys.platform == "win32":
         _add_dll_directories(directory, environment)
     suffixes = _SUFFIXES.get(sys.platform, (".so",))
@@ -45,21 +45,6 @@ def load_library(environment: Mapping[str, str] = os.environ) -> ctypes.CDLL:
     library = ctypes.CDLL(path)
     library.ggml_backend_load_all()  # backends in files of their own, if it was built so
     return library
-
-
-def _library_directory(environment: Mapping[str, str]) -> str:
-    """llama_cpp/llama_cpp.py: LLAMA_CPP_LIB_PATH, else `lib` in the package, which is found and not imported."""
-    given = environment.get("LLAMA_CPP_LIB_PATH")
-    found = None if given else _find_bindings()
-    if found is not None and found.origin is not None:
-        return os.path.join(os.path.dirname(found.origin), "lib")
-    return given or os.devnull
-
-
-def _find_bindings() -> ModuleSpec | None:
-    """As importlib.util.find_spec does."""
-    found = (finder.find_spec("llama_cpp", None) for finder in sys.meta_path)
-    return next((spec for spec in found if spec is not None), None)
 
 
 def _add_dll_directories(directory: str, environment: Mapping[str, str]) -> None:

@@ -4,13 +4,13 @@ catalog.toml is built in; `g4run catalog refresh` writes the Hub's current listi
 replace the built-in list of each repository that answered.
 """
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from g4run.errors import ModelNotFound, Pointer
-from g4run.models.catalog.overlay import apply_overlay, read_overlay
-from g4run.models.catalog.source import ListedModel, Listing, SizeSource, read_source
+from g4run.models.catalog.source import REFRESHED_NAME, ListedModel, Listing, SizeSource, read_source
 from g4run.models.catalog.values import CatalogFile, CompanionFile, Quality, Sampling, SizeFacts
 from g4run.models.names.parse import FAMILY, FamilyName, HubName, Size
 from g4run.models.quantizations import bits_of, default_rank, drafter_rank, projector_rank
@@ -98,8 +98,13 @@ class Catalog:
 def read_catalog(data_directory: Path) -> Catalog:
     """Read the built-in catalog, updated by the refreshed listings if they are readable."""
     source = read_source()
-    overlay, problem = read_overlay(data_directory)
-    listings = apply_overlay(source.listings, overlay) if overlay else source.listings
+    listings, refreshed_at, problem = source.listings, None, None
+    if os.path.lexists(data_directory / REFRESHED_NAME):
+        from g4run.models.catalog.overlay import apply_overlay, read_overlay  # noqa: PLC0415 - 6 ms of 100 to recommend
+
+        overlay, problem = read_overlay(data_directory)
+        if overlay is not None:
+            listings, refreshed_at = apply_overlay(listings, overlay), overlay.refreshed_at
     files = _assemble(listings, {size.size: size.parameters for size in source.sizes})
     return Catalog(
         sizes=tuple(_facts(size, files) for size in source.sizes),
@@ -109,7 +114,7 @@ def read_catalog(data_directory: Path) -> Catalog:
         sampling=source.sampling,
         license=source.license,
         license_url=source.license_url,
-        refreshed_at=overlay.refreshed_at if overlay else None,
+        refreshed_at=refreshed_at,
         overlay_problem=problem,
     )
 

@@ -13,13 +13,12 @@ import msgspec
 
 from g4run.files import read_shared
 from g4run.models.catalog.live import catalog_entries
-from g4run.models.catalog.source import ListedModel, Listing
+from g4run.models.catalog.source import REFRESHED_NAME, ListedModel, Listing
 from g4run.models.catalog.values import CompanionFile
 from g4run.models.quantizations import FileRole, role_of
 from g4run.models.remote_files import RemoteFile, RemoteRepository
 
 VERSION = 1
-FILE_NAME = "catalog.json"
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 
 
@@ -48,7 +47,7 @@ class _Version(msgspec.Struct):
 
 def read_overlay(data_directory: Path) -> tuple[Overlay | None, str | None]:
     """Return the refreshed listings, or None and why they are unusable; both None if nothing was refreshed."""
-    path = data_directory / FILE_NAME
+    path = data_directory / REFRESHED_NAME
     try:
         content = read_shared(path)
         if msgspec.json.decode(content, type=_Version).version > VERSION:

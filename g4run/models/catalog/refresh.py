@@ -8,14 +8,13 @@ from pathlib import Path
 from g4run.errors import G4RunError, NetworkError, Offline
 from g4run.files import write_atomically
 from g4run.models.catalog.overlay import (
-    FILE_NAME,
     Overlay,
     has_models,
     read_overlay,
     render_overlay,
     without_other_files,
 )
-from g4run.models.catalog.source import read_source
+from g4run.models.catalog.source import REFRESHED_NAME, read_source
 from g4run.models.remote_files import RemoteRepository
 
 
@@ -52,7 +51,7 @@ def refresh_catalog(data_directory: Path, list_repository: Callable[[str], Remot
         raise _all_failed(errors)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     kept = before | answers
-    path = data_directory / FILE_NAME
+    path = data_directory / REFRESHED_NAME
     overlay = Overlay(now, tuple(kept[name] for name in names if name in kept))
     write_atomically(path, render_overlay(overlay))
     return RefreshReport(

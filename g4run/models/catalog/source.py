@@ -8,6 +8,7 @@ from typing import NotRequired, TypedDict, cast
 from g4run.models.catalog.values import CompanionFile, Quality, Sampling
 from g4run.models.names.parse import Size
 
+REFRESHED_NAME = "catalog.json"  # in the data directory; overlay.py reads it
 BUILT_IN_PATH = Path(__file__).with_name("catalog.toml")
 _UNITS = {"bytes": 1, "gib": 1 << 30, "mib": 1 << 20, "gb": 10**9, "mb": 10**6}
 

@@ -82,26 +82,26 @@ def _check_architecture(header: GgufHeader) -> None:
     raise InvalidModelFile(f"this is a model of architecture {name!r}, but g4run runs only Gemma 4")
 
 
-def integer(header: GgufHeader, key: str, least: int, most: int, default: int | None = None) -> int:
+def integer(header: GgufHeader, key: str, minimum: int, maximum: int, default: int | None = None) -> int:
     """Return a whole number. Raises InvalidModelFile if it is missing, has another type, or is out of range."""
     value = header.metadata.get(key, default)
     if not _is_integer(value):
         raise _missing_or_wrong(header, key, "a whole number")
-    if not least <= value <= most:
-        raise InvalidModelFile(f"{key} is {value}, not between {least} and {most}")
+    if not minimum <= value <= maximum:
+        raise InvalidModelFile(f"{key} is {value}, not between {minimum} and {maximum}")
     return value
 
 
-def integers(header: GgufHeader, key: str, layers: int, most: int) -> tuple[int, ...]:
+def integers(header: GgufHeader, key: str, layers: int, maximum: int) -> tuple[int, ...]:
     """Return one positive number per layer; the file has an array, or one number for all layers."""
     value = header.metadata.get(key)
     if not isinstance(value, tuple):
-        return (integer(header, key, 1, most),) * layers
-    numbers = tuple(number for number in value if _is_integer(number) and 1 <= number <= most)
+        return (integer(header, key, 1, maximum),) * layers
+    numbers = tuple(number for number in value if _is_integer(number) and 1 <= number <= maximum)
     if len(value) != layers:
         raise InvalidModelFile(f"{key} has {len(value)} items, but the model has {layers} layers")
     if len(numbers) != layers:
-        raise InvalidModelFile(f"{key} holds something other than numbers between 1 and {most}")
+        raise InvalidModelFile(f"{key} holds something other than numbers between 1 and {maximum}")
     return numbers
 
 

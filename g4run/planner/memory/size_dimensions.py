@@ -1,4 +1,4 @@
-"""The dimensions of the family's members, as the metadata of their files have them."""
+"""The dimensions of each Gemma 4 size, as in the metadata of its files."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -12,7 +12,7 @@ KEY_LENGTH, KEY_LENGTH_SWA = 512, 256
 
 @dataclass(frozen=True, slots=True)
 class _Dimensions:
-    """What sets one dimensions apart; `group` layers end in one that sees the whole context."""
+    """The dimensions that differ between sizes; the last of each `group` layers sees the whole context."""
 
     label: str
     layers: int
@@ -25,7 +25,7 @@ class _Dimensions:
     window: int = 1024
     context_length: int = 262_144
     shared_layers: int = 0
-    wide_shared_layers: int = 1  # by how much wider their feed-forward part is
+    wide_shared_layers: int = 1  # factor by which their feed-forward part is wider
     per_layer_width: int = 0
     experts: int = 0
     experts_used: int = 0
@@ -46,7 +46,7 @@ _SIZES = {
 
 @cache
 def architecture_of(size: Size, parameters: int) -> Gemma4:
-    """The dimensions of a size; `parameters` as the catalog has them."""
+    """Return the dimensions of a size; `parameters` come from the catalog."""
     dimensions = _SIZES[size]
     layers = range(dimensions.layers)
     sliding = tuple(layer % dimensions.group != dimensions.group - 1 for layer in layers)

@@ -52,7 +52,7 @@ def test_a_missing_schema(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         read_format("yaml")
     assert caught.value.message == "--format must be json or a JSON schema file, not 'yaml'"
-    with pytest.raises(UsageError, match="cannot read .*: is a directory"):
+    with pytest.raises(UsageError, match=r"cannot read .*: is a directory"):
         read_format(str(tmp_path))
 
 

@@ -12,13 +12,13 @@ from g4run.cli.views.store import (
     render_usage,
     usage_value,
 )
-from g4run.models.external.search import Elsewhere, FoundModel
+from g4run.models.external.search import ExternalModels, FoundModel
 from g4run.models.store.removal import KeptFile, Removal
 from g4run.models.store.usage import DiskUsage, ModelUsage, Pruned, RemovedPartial
 
 QUOTE = '"' if os.name == "nt" else "'"
 BLOB = Path("/cache/blobs/abab")
-REMOVAL = Removal("gemma4:26b", 1_500_000_000, (KeptFile(BLOB, "mine uses it too"),))
+REMOVAL = Removal("gemma4:26b", 1_500_000_000, (KeptFile(BLOB, "mine also uses it"),))
 PARTIAL = RemovedPartial(Path("/cache/blobs/ab.g4run.incomplete"), "acme/x", 700_000_000)
 KEPT = replace(PARTIAL, freed_bytes=0, kept="another process is downloading it")
 USAGE = DiskUsage(
@@ -32,7 +32,7 @@ USAGE = DiskUsage(
     data_directory=Path("/data"),
 )
 PRUNED = Pruned(partials=(PARTIAL, KEPT), header_bytes=16_000_000, temporary_bytes=2_000, vanished=("mine",))
-FOUND = Elsewhere(
+FOUND = ExternalModels(
     models=(
         FoundModel("LM Studio", "acme/x", Path("/lm studio/x.gguf"), 5_000_000_000, None, None),
         FoundModel("Ollama", "gemma4:e4b", Path("/ollama/sha256-ab"), 9_600_000_000, "ab", "a tensor is missing"),
@@ -42,13 +42,13 @@ FOUND = Elsewhere(
 
 
 def test_a_removal_shows_freed_space_and_kept_files() -> None:
-    assert render_removal(REMOVAL) == (f"removed gemma4:26b, 1.5 GB freed\n  kept {BLOB}\n    mine uses it too\n")
+    assert render_removal(REMOVAL) == (f"removed gemma4:26b, 1.5 GB freed\n  kept {BLOB}\n    mine also uses it\n")
     assert removals_value([REMOVAL]) == {
         "removed": [
             {
                 "name": "gemma4:26b",
                 "freed_bytes": 1_500_000_000,
-                "kept": [{"path": str(BLOB), "reason": "mine uses it too"}],
+                "kept": [{"path": str(BLOB), "reason": "mine also uses it"}],
             }
         ]
     }
@@ -140,11 +140,11 @@ def test_external_models_come_with_their_import_command() -> None:
         "3 other files are not supported Gemma 4\n"
     )
     usable = replace(ollama, problem=None, name="host:1/Some One/gemma4:e4b")
-    assert render_found(Elsewhere((usable,), 1)).splitlines()[2:] == [
+    assert render_found(ExternalModels((usable,), 1)).splitlines()[2:] == [
         f"  g4run import {ollama.path} --name ollama-host-1-some-one-gemma4-e4b",
         "1 other file is not a supported Gemma 4",
     ]
-    assert render_found(Elsewhere((), 0)) == "found no Gemma 4 in LM Studio, Ollama, or the Hugging Face cache\n"
+    assert render_found(ExternalModels((), 0)) == "found no Gemma 4 in LM Studio, Ollama, or the Hugging Face cache\n"
 
 
 def test_external_models_as_json() -> None:
