@@ -80,13 +80,6 @@ def plan_with_drafter(shape: ModelShape, drafter_bytes: int, machine: Machine, r
     return both if both.ledger.fits and both.settings == plan.settings else plan
 
 
-def plans_for(shape: ModelShape, machine: Machine, request: PlanRequest) -> tuple[Plan, ...]:
-    """Return one plan for each sensible placement, the fastest first, whether it fits or not."""
-    planner = _Planner(shape, machine, request)
-    drafts = (planner.draft(placement) for placement in planner.placements())
-    return tuple(planner.finish(draft) for draft in drafts if draft is not None)
-
-
 def missing_bytes(ledger: Ledger) -> int:
     """Return how much memory is missing on all devices together; 0 if it fits."""
     return sum(device.total_bytes - device.free_bytes for device in ledger.devices if not device.fits)
@@ -255,7 +248,7 @@ class _Planner:
         return all(device.fits for device in self._ledger(settings).devices[:-1])
 
     def _ledger(self, settings: PlanSettings) -> Ledger:
-        """Return the ledger as `estimate_ledger` does, but place the tensors once for all contexts."""
+        """Return the ledger; the tensors are placed once for all contexts."""
         places = settings.gpu_layers, settings.cpu_expert_layers, settings.lazy_table, settings.repack
         if places not in self._shares:
             self._shares[places] = shares_of(self._shape, settings, self._machine)

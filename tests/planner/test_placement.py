@@ -7,11 +7,11 @@ import pytest
 
 from g4run.hardware.machine import GpuKind, Machine
 from g4run.kv_types import KvType
-from g4run.planner.memory.ledger import estimate_ledger
-from g4run.planner.placement import IMAGE_MICRO_BATCH, missing_bytes, plan_model, plans_for
+from g4run.planner.placement import IMAGE_MICRO_BATCH, missing_bytes, plan_model
 from g4run.planner.values import Placement, Plan, PlanRequest, PlanSettings
 from scripts.shapes.sizes import SHAPES
 from tests.planner.machines import gpu, machine
+from tests.planner.plans import estimate_ledger, plans_for
 from tests.planner.shapes import real_shape
 
 ANYTHING = PlanRequest()
