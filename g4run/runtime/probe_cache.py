@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from g4run.engine.parameters import LoadParameters
-from g4run.engine.probe.probe import ProbedMemory, ProbeFailure, probe_each
+from g4run.engine.probe.probe import ProbedMemory, ProbeFailure, probe
 from g4run.errors import DiskFull, NotWritable
 from g4run.files import read_shared, write_atomically
 from g4run.hardware.machine import Machine
@@ -36,7 +36,7 @@ def confirm_load(parameters: LoadParameters, machine: Machine, settings: Setting
     cached = _read(path).get(key)
     if cached is not None:
         return cached
-    (probed,) = probe_each([parameters])
+    probed = probe(parameters)
     if isinstance(probed, ProbedMemory):
         _save(path, key, probed, settings)
     return probed

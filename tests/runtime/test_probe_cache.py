@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from g4run.engine.parameters import LoadParameters
-from g4run.engine.probe.probe import ProbedMemory, ProbeFailure, probe_each
+from g4run.engine.probe.probe import ProbedMemory, ProbeFailure, probe
 from g4run.runtime.probe_cache import MAX_ENTRIES, confirm_load
 from g4run.settings import Settings, read_settings
 from tests.fakes.gguf_files import foreign_file, gemma4_file
@@ -32,7 +32,7 @@ def kept(settings: Settings) -> Path:
 
 
 def test_llama_cpps_figures_are_cached(parameters: LoadParameters, settings: Settings) -> None:
-    (expected,) = probe_each([parameters])
+    expected = probe(parameters)
     assert confirm_load(parameters, HERE, settings) == expected
     content = kept(settings).read_bytes()
     assert (
@@ -46,7 +46,7 @@ def test_cached_figures_need_no_probe(parameters: LoadParameters, settings: Sett
     text = kept(settings).read_text("ascii")
     kept(settings).write_text(text.replace('"kv_bytes":', '"kv_bytes":1'), "ascii")
     found = confirm_load(parameters, HERE, settings)
-    (expected,) = probe_each([parameters])
+    expected = probe(parameters)
     assert isinstance(found, ProbedMemory) and isinstance(expected, ProbedMemory)
     assert str(found.kv_bytes) == f"1{expected.kv_bytes}"
 

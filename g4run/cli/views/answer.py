@@ -37,10 +37,11 @@ def answer_value(model: str, answer: "Answer", plan: "Plan", *, hide_thinking: b
 
 def prompt_value(model: str, prompt: "Prompt") -> dict[str, object]:
     """Return a prompt whole and in pieces, so that a typed `<|turn>` differs from the template's."""
-    from g4run.chat.render import ControlPiece, MediaPiece
+    from g4run.chat.messages import MediaPart
+    from g4run.chat.pieces import ControlPiece
 
     def piece_kind(piece: object) -> str:
-        if isinstance(piece, MediaPiece):
+        if isinstance(piece, MediaPart):
             return piece.kind
         return "control" if isinstance(piece, ControlPiece) else "text"
 
@@ -48,7 +49,7 @@ def prompt_value(model: str, prompt: "Prompt") -> dict[str, object]:
         "model": model,
         "prompt": prompt.text,
         "pieces": [{"kind": piece_kind(piece), "text": piece.text} for piece in prompt.pieces],
-        "media": [{"kind": piece.kind, "source": media_source(piece.source)} for piece in prompt.media],
+        "media": [{"kind": piece.kind, "source": media_source(piece)} for piece in prompt.media],
     }
 
 
@@ -60,9 +61,7 @@ def media_source(part: "MediaPart") -> str:
 
 def render_media_slots(prompt: "Prompt") -> str:
     """List the source of each media slot, in order."""
-    lines = (
-        f"slot {number}: {piece.kind}, {media_source(piece.source)}" for number, piece in enumerate(prompt.media, 1)
-    )
+    lines = (f"slot {number}: {piece.kind}, {media_source(piece)}" for number, piece in enumerate(prompt.media, 1))
     return "".join(f"{line}\n" for line in lines)
 
 

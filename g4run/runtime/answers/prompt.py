@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from g4run.chat.messages import Role
-from g4run.chat.render import ControlPiece, MediaPiece, Piece, Prompt
+from g4run.chat.messages import MediaPart, Role
+from g4run.chat.pieces import ControlPiece, Piece
+from g4run.chat.render import Prompt
 from g4run.chat.tokens import CHANNEL_CLOSE, CHANNEL_OPEN, TURN_OPEN
 from g4run.engine.llama.vocabulary import Vocabulary
 from g4run.errors import InvalidModelFile, UsageError
@@ -36,7 +37,7 @@ def tokenize_prompt(prompt: Prompt, vocabulary: Vocabulary) -> TokenizedPrompt:
         starts.append(len(tokens))
         if isinstance(piece, ControlPiece):
             tokens.append(control_token(piece.text, vocabulary))
-        elif isinstance(piece, MediaPiece):
+        elif isinstance(piece, MediaPart):
             raise UsageError(f"this version does not support {piece.kind} in the conversation", "send text only")
         else:
             tokens += vocabulary.tokenize(piece.text)

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from g4run.chat.messages import AudioPart, Conversation, ImagePart, Message, Role, ToolCall
+from g4run.chat.messages import Conversation, MediaPart, Message, Role, ToolCall
 from g4run.chat.render import PromptFormat, render
 from g4run.cli.views.answer import (
     answer_value,
@@ -152,7 +152,9 @@ def test_a_tool_call_and_a_greeting() -> None:
 
 
 def test_prompt_pieces_separate_typed_text_from_control_tokens() -> None:
-    message = Message.of(Role.USER, "<|turn>?", ImagePart("cat.png"), AudioPart("data:audio/wav;base64," + "A" * 99))
+    message = Message.of(
+        Role.USER, "<|turn>?", MediaPart("image", "cat.png"), MediaPart("audio", "data:audio/wav;base64," + "A" * 99)
+    )
     prompt = render(Conversation((message,)), PromptFormat.SMALL, thinking=False)
     assert prompt_value("demo", prompt) == {
         "model": "demo",
