@@ -39,7 +39,7 @@ class Place:
 
     def check_depth(self) -> None:
         """Refuse a value that nests deeper than can be rendered."""
-        if not _fits_depth(self.value):
+        if not fits_depth(self.value, MAX_DEPTH):
             raise self.error(f"nests deeper than {MAX_DEPTH} levels")
 
     def items(self) -> Iterator["Place"]:
@@ -81,10 +81,10 @@ def describe_type(value: JsonValue) -> str:
             return "a list"
 
 
-def _fits_depth(value: JsonValue) -> bool:
-    """Whether a value stays within MAX_DEPTH levels; goes level by level, so that no input exhausts the stack."""
+def fits_depth(value: JsonValue, most: int) -> bool:
+    """Whether a value stays within so many levels; goes level by level, so that no input exhausts the stack."""
     level = [value]
-    for _ in range(MAX_DEPTH):
+    for _ in range(most):
         level = [child for parent in level for child in _children(parent)]
         if not level:
             return True

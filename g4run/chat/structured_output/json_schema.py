@@ -12,15 +12,15 @@ from typing import Final
 
 from g4run.chat.messages import JsonValue
 from g4run.chat.structured_output.compiler import SchemaCompiler
-from g4run.chat.structured_output.keywords import read_schema
+from g4run.chat.structured_output.keywords import Schema
 from g4run.chat.structured_output.notations import JsonNotation
-from g4run.chat.structured_output.rules import LarkGrammar, Reference, Rules
+from g4run.chat.structured_output.rules import Reference, Rules
 
 ANY_OBJECT: Final[JsonValue] = {"type": "object"}
 """The schema of JSON mode: what OpenAI calls "json_object" and Ollama "json"."""
 
 
-def compile_json_schema(schema: JsonValue) -> LarkGrammar:
+def compile_json_schema(schema: JsonValue) -> str:
     """The grammar of the JSON texts that satisfy a schema.
 
     Raises UsageError, with the keyword and the JSON pointer to it, where a keyword is not supported, a schema is
@@ -32,5 +32,5 @@ def compile_json_schema(schema: JsonValue) -> LarkGrammar:
 
 def define_json(rules: Rules, schema: JsonValue) -> Reference:
     """Make the rules of the JSON texts that satisfy a schema; raises UsageError."""
-    root = read_schema("the JSON schema", schema)
+    root = Schema.read("the JSON schema", schema)
     return SchemaCompiler(root, rules, JsonNotation(rules)).define(root)

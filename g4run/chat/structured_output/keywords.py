@@ -1,45 +1,37 @@
 """The keywords of a JSON schema: which constrain, which only annotate, and how their values are read."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final
-from urllib.parse import unquote
 
-from g4run.chat.json_reader import describe_type
+from g4run.chat.json_reader import describe_type, fits_depth
 from g4run.chat.messages import JsonValue
 from g4run.chat.structured_output.formats import FORMATS
 from g4run.errors import UsageError
 
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-TYPES: Final = ("null", "boolean", "integer", "number", "string", "object", "array")
-KEYWORDS_BY_TYPE: Final[Mapping[str, frozenset[str]]] = {
-    "object": _words(
-        "properties required additionalProperties unevaluatedProperties patternProperties propertyNames"
-        " minProperties maxProperties"
-    ),
-    "array": _words("items prefixItems additionalItems unevaluatedItems minItems maxItems uniqueItems"),
-    "string": _words("minLength maxLength pattern format"),
-    "number": _words("minimum maximum exclusiveMinimum exclusiveMaximum multipleOf"),
+_TYPES: Final = ("null", "boolean", "integer", "number", "string", "object", "array")
+KEYWORDS_BY_TYPE: Final = {
+    "object": "properties required additionalProperties unevaluatedProperties patternProperties propertyNames"
+    " minProperties maxProperties",
+    "array": "items prefixItems additionalItems unevaluatedItems minItems maxItems uniqueItems",
+    "string": "minLength maxLength pattern format",
+    "number": "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf",
 }
-"""A keyword applies to values of one type and leaves all others alone."""
-_ANNOTATIONS: Final = _words(
+"""The keywords that constrain values of one type only."""
+_ANNOTATIONS: Final = (
     "title description default example examples deprecated readOnly writeOnly discriminator contentEncoding"
     " contentMediaType contentSchema xml externalDocs propertyOrdering markdownDescription enumDescriptions strict"
     " definitions $defs $schema $id $anchor $comment $vocabulary"
 )
-"""The specification's annotations, and those that clients are known to add."""
-_GENERAL: Final = _words("type enum const anyOf oneOf allOf $ref nullable")
-_KNOWN: Final = _ANNOTATIONS.union(_GENERAL, *KEYWORDS_BY_TYPE.values())
+"""The specification's, and those that clients are known to add."""
+_GENERAL: Final = "type enum const anyOf oneOf allOf $ref nullable"
+_KNOWN: Final = frozenset(" ".join([_GENERAL, _ANNOTATIONS, *KEYWORDS_BY_TYPE.values()]).split())
 _MAX_COUNT: Final = 10**18
+_MAX_VALUES: Final = 20_000
 _MAX_DIGITS: Final = 400
-MAX_DEPTH: Final = 128
-"""Levels of nesting that a schema may have, as JSON; references may be recursive."""
+_MAX_DEPTH: Final = 128  # as JSON; references may be recursive
 
 
 class Contradiction(UsageError):
@@ -53,6 +45,13 @@ class Schema:
     label: str
     pointer: str
     value: JsonValue = field(compare=False)
+
+    @staticmethod
+    def read(label: str, value: JsonValue) -> "Schema":
+        """Take a whole document; raises UsageError where it nests too deeply."""
+        if not fits_depth(value, _MAX_DEPTH):
+            raise UsageError(f"{label} nests deeper than {_MAX_DEPTH} levels")
+        return Schema(label, "#", value)
 
     @property
     def place(self) -> str:
@@ -82,7 +81,7 @@ class Schema:
         return self.value
 
     def check(self) -> None:
-        """Refuse keywords that would be ignored."""
+        """Refuse what would be ignored."""
         for keyword in self.members:
             if keyword not in _KNOWN and not keyword.startswith("x-"):
                 raise self.error(f'the keyword "{keyword}" is not supported')
@@ -99,10 +98,9 @@ class Schema:
         """The schema that is a keyword's value."""
         return self.below(keyword, value=self.members[keyword])
 
-    def schemas(self, keyword: str) -> "tuple[Schema, ...]":
+    def schemas(self, keyword: str) -> "list[Schema]":
         """The schemas of a keyword whose value is a list of them."""
-        items = self.items(keyword)
-        return tuple(self.below(keyword, str(index), value=item) for index, item in enumerate(items))
+        return [self.below(keyword, str(index), value=item) for index, item in enumerate(self.items(keyword))]
 
     def named(self, keyword: str) -> "dict[str, Schema]":
         """The schemas of a keyword whose value is an object of them."""
@@ -117,6 +115,13 @@ class Schema:
         if isinstance(value, str) or not isinstance(value, Sequence):
             raise self.error(f"must be a list, not {describe_type(value)}", keyword)
         return value
+
+    def listed(self, keyword: str) -> Sequence[JsonValue]:
+        """The values that "enum" or "const" lists."""
+        values = [self.members[keyword]] if keyword == "const" else self.items(keyword)
+        if len(values) > _MAX_VALUES:
+            raise self.error("more values than a grammar can hold", keyword)
+        return values
 
     def text(self, keyword: str) -> str:
         """A keyword's value as a string."""
@@ -165,11 +170,11 @@ class Schema:
         if not self.has("type"):
             return None
         value = self.members["type"]
-        names = [value] if isinstance(value, str) else list(self.texts("type"))
-        if not names or not set(names) <= set(TYPES):
-            raise self.error("must be one or several of " + ", ".join(TYPES), "type")
-        return frozenset(names).union(
-            ["integer"] if "number" in names else [], ["null"] if self.flag("nullable") else []
+        names = {value} if isinstance(value, str) else set(self.texts("type"))
+        if not names or not names <= set(_TYPES):
+            raise self.error("must be one or several of " + ", ".join(_TYPES), "type")
+        return frozenset(
+            names | ({"integer"} if "number" in names else set()) | ({"null"} if self.flag("nullable") else set())
         )
 
 
@@ -179,36 +184,3 @@ def exact_number(value: float) -> Fraction | None:
         return Fraction(value) if value.bit_length() < _MAX_DIGITS * 3 else None
     decimal = Decimal(repr(value))
     return Fraction(decimal) if decimal.is_finite() and abs(decimal.adjusted()) < _MAX_DIGITS else None
-
-
-def read_schema(label: str, value: JsonValue) -> Schema:
-    """Take a whole schema; raises UsageError where it nests too deeply."""
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [child for parent in level for child in _children(parent)]
-        if not level:
-            return Schema(label, "#", value)
-    raise UsageError(f"{label} nests deeper than {MAX_DEPTH} levels")
-
-
-def _children(value: JsonValue) -> Iterable[JsonValue]:
-    if isinstance(value, Mapping):
-        return value.values()
-    return value if isinstance(value, Sequence) and not isinstance(value, str) else ()
-
-
-def resolve(root: Schema, schema: Schema) -> Schema:
-    """The schema that a "$ref" names; only pointers into the same document are followed."""
-    reference = schema.text("$ref")
-    if reference != "#" and not reference.startswith("#/"):
-        raise schema.error(f'"{reference}" is no pointer into this schema, and others are not supported', "$ref")
-    path = [step.replace("~1", "/").replace("~0", "~") for step in unquote(reference[1:]).split("/")[1:]]
-    value = root.value
-    for step in path:
-        if isinstance(value, Mapping) and step in value:
-            value = value[step]
-        elif isinstance(value, Sequence) and not isinstance(value, str) and step.isdecimal() and int(step) < len(value):
-            value = value[int(step)]
-        else:
-            raise schema.error(f'there is nothing at "{reference}"', "$ref")
-    return root.below(*path, value=value)

@@ -1,16 +1,15 @@
 """Sets of schemas that one value must satisfy together: what allOf, $ref, anyOf and overlapping properties lead to.
 
-Schemas are never merged into new ones, but kept as sets of places in the document. There are only so many sets,
-which is why recursion ends.
+Schemas are never merged into new ones, but kept as sets of places in the document. There are only so many sets, which
+is why recursion ends.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from urllib.parse import unquote
 
 from g4run.chat.messages import JsonValue
-from g4run.chat.structured_output.keywords import KEYWORDS_BY_TYPE, Schema, resolve
-
-_MAX_VALUES = 20_000
+from g4run.chat.structured_output.keywords import KEYWORDS_BY_TYPE, Schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ class Expanded:
         if explicit is not None:
             return explicit
         keywords = {keyword for schema in self.schemas for keyword in schema.members}
-        implied = {name for name, known in KEYWORDS_BY_TYPE.items() if keywords & known}
+        implied = {name for name, known in KEYWORDS_BY_TYPE.items() if not keywords.isdisjoint(known.split())}
         return frozenset(implied | ({"integer"} if "number" in implied else set())) or None
 
 
@@ -77,48 +76,49 @@ def expand(root: Schema, node: Node) -> Expanded:
     while pending:
         schema = pending.pop(0)
         schema.check()
-        added = [resolve(root, schema)] if schema.has("$ref") else []
-        added += schema.schemas("allOf")
-        new = [each for each in added if each not in found]
+        added = [_resolve(root, schema)] if schema.has("$ref") else []
+        new = [each for each in [*added, *schema.schemas("allOf")] if each not in found]
         found |= dict.fromkeys(new)
         pending += new
     schemas = tuple(schema for schema in found if schema.members or schema.value is False)
-    open_groups = (
-        Group(schema, keyword)
-        for schema in schemas
-        for keyword in ("anyOf", "oneOf", "enum", "const")
-        if schema.has(keyword)
-    )
-    for group in open_groups:
-        if group not in node.decided and (branches := _branches(group)):
-            return Expanded(schemas, replace(group, branches=branches))
+    for schema in schemas:
+        for keyword in ("anyOf", "oneOf", "enum", "const"):
+            group = Group(schema, keyword)
+            if schema.has(keyword) and group not in node.decided and (branches := _branches(schema, keyword)):
+                return Expanded(schemas, replace(group, branches=branches))
     return Expanded(schemas, None)
 
 
-def _branches(group: Group) -> tuple[Schema, ...]:
+def _resolve(root: Schema, schema: Schema) -> Schema:
+    """The schema that a "$ref" names; only pointers into the same document are followed."""
+    reference = schema.text("$ref")
+    if reference != "#" and not reference.startswith("#/"):
+        raise schema.error(f'"{reference}" is no pointer into this schema, and others are not supported', "$ref")
+    path = [step.replace("~1", "/").replace("~0", "~") for step in unquote(reference[1:]).split("/")[1:]]
+    value = root.value
+    for step in path:
+        if isinstance(value, Mapping) and step in value:
+            value = value[step]
+        elif isinstance(value, Sequence) and not isinstance(value, str) and step.isdecimal() and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            raise schema.error(f'there is nothing at "{reference}"', "$ref")
+    return root.below(*path, value=value)
+
+
+def _branches(schema: Schema, keyword: str) -> tuple[Schema, ...]:
     """The branches of a group; none of values that are neither lists nor objects, which are no group."""
-    schema, keyword = group.schema, group.keyword
     if keyword in ("anyOf", "oneOf"):
         if not schema.items(keyword):
             raise schema.error("must not be empty", keyword)
-        return schema.schemas(keyword)
-    values = listed_values(schema, keyword)
+        return tuple(schema.schemas(keyword))
+    values = schema.listed(keyword)
     composite = [value for value in values if not is_scalar(value)]
     if not composite:
         return ()
     scalars = schema.below(keyword, value={"enum": [value for value in values if is_scalar(value)]})
     others = (schema.below(keyword, str(index), value=_only(value)) for index, value in enumerate(composite))
     return (scalars, *others)
-
-
-def listed_values(schema: Schema, keyword: str) -> Sequence[JsonValue]:
-    """The values that "enum" or "const" lists."""
-    if keyword == "const":
-        return [schema.members["const"]]
-    values = schema.items("enum")
-    if len(values) > _MAX_VALUES:
-        raise schema.error("more values than a grammar can hold", "enum")
-    return values
 
 
 def is_scalar(value: JsonValue) -> bool:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Final, TypeAlias
 
 from g4run.chat.structured_output.patterns import ANY_TEXT
 from g4run.chat.structured_output.rules import Parts, Rules, write_counts, write_expression, write_text
@@ -20,6 +20,7 @@ _CODE: Final = (
 _RAW: Final = r'[^"\\\x00-\x1f]'
 _CHARACTER: Final = rf'(?:{_RAW}|\\(?:["\\/bfnrt]|{_CODE}))'  # a surrogate pair is one character
 _ESCAPED: Final = {mark: re.escape(json.dumps(mark)[1:-1]) for mark in map(chr, [*range(0x20), 0x22, 0x5C])}
+_ALL_ESCAPED: Final = r'\\(?:["\\bfnrt]|u00(?:0[0-7bef]|1[0-9a-f]))'
 _ATOM: Final = re.compile(r"\[(?:\\.|[^\]\\])*\]|\(\?s:\.\)|\\U[0-9a-f]{8}|\\.|[^()|*+?{}]", re.DOTALL)
 _BARE_KEY: Final = r"""[^\s:{}\[\],<>"'\x00-\x1f|]{1,64}"""
 _WRITTEN_BARE: Final = re.compile(r"""(?!["'\s])(?:(?!<\|"\|>)[^:{}\[\],\x00-\x1f])+(?<!\s)""")
@@ -42,31 +43,6 @@ class FreeNames:
         return " & ".join([*parts, f"~({written})"] if written else parts)
 
 
-class Notation(Protocol):
-    """How strings, keys and what stands between values are written."""
-
-    comma: str
-    colon: str
-
-    def opening(self, bracket: str) -> str:
-        """An opening bracket, with the white space that may follow it."""
-
-    def closing(self, bracket: str, *, is_empty: bool) -> str:
-        """A closing bracket, with the white space that may stand before it."""
-
-    def string(self, bounds: StringBounds) -> Parts:
-        """Any string within bounds."""
-
-    def literal(self, text: str) -> Parts | None:
-        """One string; None where it cannot be written."""
-
-    def key(self, name: str) -> Parts | None:
-        """One key; None where it cannot be written."""
-
-    def keys(self, names: FreeNames) -> Parts:
-        """Any free name as a key."""
-
-
 class JsonNotation:
     """JSON. White space is at most one space, or one line break with an indent; none stands before comma or colon."""
 
@@ -76,28 +52,28 @@ class JsonNotation:
         self.colon = rules.terminal("/: ?/")
 
     def opening(self, bracket: str) -> str:
-        """White space may follow."""
+        """A bracket that white space may follow."""
         return self._rules.terminal(rf"/\{bracket}{_SPACE}/")
 
     def closing(self, bracket: str, *, is_empty: bool) -> str:
-        """White space may come first, unless it came after the opening bracket."""
+        """A bracket that white space may precede, unless it came after the opening one."""
         return write_text(bracket) if is_empty else self._rules.terminal(rf"/{_SPACE}\{bracket}/")
 
     def string(self, bounds: StringBounds) -> Parts:
-        """A string may have any escapes; one that must match an expression has only those that it needs."""
+        """A string with any escapes; one that must match an expression has only those that it needs."""
         if bounds.expressions:
             quoted = map(_quote, bounds.all_expressions())
             return (self._rules.terminal(" & ".join(map(write_expression, quoted))),)
         return (self._rules.terminal(write_expression(f'"{_CHARACTER}{write_counts(bounds.least, bounds.most)}"')),)
 
     def literal(self, text: str) -> Parts | None:
-        """A string has only the escapes that it needs."""
+        """One string, with only the escapes that it needs."""
         return (write_text(json.dumps(text, ensure_ascii=False)),)
 
     key = literal
 
     def keys(self, names: FreeNames) -> Parts:
-        """A name has only the escapes that it needs: one way to write it, unless all names are free."""
+        """A name with only the escapes that it needs: one way to write it, unless all names are free."""
         if names == FreeNames():
             return self.string(StringBounds())
         taken = (json.dumps(name, ensure_ascii=False) for name in names.taken)
@@ -119,29 +95,32 @@ class CallNotation:
         self._has_quote = rules.terminal(write_expression(ANY_TEXT + re.escape(QUOTE) + ANY_TEXT))
 
     def opening(self, bracket: str) -> str:
-        """Nothing follows."""
+        """A bracket."""
         return write_text(bracket)
 
     def closing(self, bracket: str, *, is_empty: bool) -> str:
-        """Nothing comes first."""
+        """A bracket."""
         return write_text(bracket)
 
     def string(self, bounds: StringBounds) -> Parts:
-        """A string is what the quote tokens enclose."""
+        """A string between quote tokens."""
         expressions = map(write_expression, bounds.all_expressions())
         return (QUOTE, self._rules.terminal(" & ".join([*expressions, "~" + self._has_quote])), QUOTE)
 
     def literal(self, text: str) -> Parts | None:
-        """A string stands between quote tokens."""
+        """One string between quote tokens; None where it cannot be written."""
         return None if QUOTE in text else (QUOTE, write_text(text), QUOTE)
 
     def key(self, name: str) -> Parts | None:
-        """A key is bare, as in the reference, or quoted where it would not read back."""
+        """A key: bare, as in the reference, or quoted where it would not read back; None where it cannot be written."""
         return (write_text(name),) if _WRITTEN_BARE.fullmatch(name) else self.literal(name)
 
     def keys(self, names: FreeNames) -> Parts:
-        """Free names have at most 64 characters that need no quotes."""
+        """A free name, of at most 64 characters that need no quotes."""
         return (self._rules.terminal(names.write(_BARE_KEY, str, names.taken)),)
+
+
+Notation: TypeAlias = JsonNotation | CallNotation
 
 
 def _quote(expression: str) -> str:
@@ -155,7 +134,5 @@ def _escape(atom: str) -> str:
     escaped = [written for mark, written in _ESCAPED.items() if re.fullmatch(atom, mark)]
     if not escaped:
         return atom
-    if len(escaped) == len(_ESCAPED):
-        escaped = [r'\\(?:["\\bfnrt]|u00(?:0[0-7bef]|1[0-9a-f]))']
     plain = {"[": [f"[{atom}&&{_RAW}]"], "(": [_RAW]}.get(atom[0], [])
-    return f"(?:{'|'.join([*plain, *escaped])})"
+    return f"(?:{'|'.join([*plain, *(escaped if len(escaped) < len(_ESCAPED) else [_ALL_ESCAPED])])})"

@@ -1,7 +1,8 @@
 """Numbers between bounds, as regular expressions of the digits that write them."""
 
+import functools
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, TypeAlias
@@ -19,12 +20,12 @@ _FREE_NUMBER: Final = (
 _DIGITS: Final = 15  # as many as a double keeps, so that reading a number cannot round it over a bound
 _LARGEST_MULTIPLE: Final = 10_000  # llguidance keeps a state for each remainder: 30 ms
 
-_Bound: TypeAlias = tuple[Fraction, bool]  # and whether it is excluded itself
+_Bound: TypeAlias = tuple[Fraction, bool]  # what a number must reach, and whether it must exceed it
 
 
 @dataclass(frozen=True, slots=True)
 class NumberBounds:
-    """Which numbers are allowed; None is no bound."""
+    """Which numbers are allowed: `low` bounds them from below, and `high` their negatives; None is no bound."""
 
     low: _Bound | None = None
     high: _Bound | None = None
@@ -32,54 +33,55 @@ class NumberBounds:
 
     def allow(self, value: Fraction) -> bool:
         """Whether they allow a number."""
-        return not (
-            (self.low and (value < self.low[0] or self.low == (value, True)))
-            or (self.high and (value > self.high[0] or self.high == (value, True)))
-            or (self.multiple and (value / self.multiple).denominator != 1)
-        )
+        sides = ((value, self.low), (-value, self.high))
+        is_within = all(not bound or each > bound[0] or bound == (each, False) for each, bound in sides)
+        return is_within and (not self.multiple or (value / self.multiple).denominator == 1)
 
 
-def read_numbers(schemas: Iterable[Schema]) -> NumberBounds:
+def read_numbers(schemas: Sequence[Schema]) -> NumberBounds:
     """The bounds of a number; raises Contradiction where the least is greater than the greatest."""
-    low: _Bound | None = None
-    high: _Bound | None = None
-    multiple: Fraction | None = None
+    low, high = _bound(schemas, "inimum", 1), _bound(schemas, "aximum", -1)
+    if low and high and (low[0] > -high[0] or (low[0] == -high[0] and (low[1] or high[1]))):
+        what = f"no number lies between the bounds {float(low[0]):g} and {float(-high[0]):g}"
+        raise schemas[0].contradiction(what)
+    units = [_unit(schema) for schema in schemas if schema.has("multipleOf")]
+    return NumberBounds(low, high, functools.reduce(_common_multiple, units) if units else None)
+
+
+def _bound(schemas: Sequence[Schema], name: str, sign: int) -> _Bound | None:
+    """The narrowest bound on one side; draft 4's boolean turns the inclusive one."""
+    inclusive, exclusive = f"m{name}", f"exclusiveM{name}"
+    found = []
     for schema in schemas:
-        lows, highs = _bounds(schema, "minimum", "exclusiveMinimum"), _bounds(schema, "maximum", "exclusiveMaximum")
+        excludes = schema.members.get(exclusive)
+        if schema.has(inclusive):
+            found.append((sign * schema.number(inclusive), excludes is True))
+        if excludes is not None and not isinstance(excludes, bool):
+            found.append((sign * schema.number(exclusive), True))
         if span := INTEGER_FORMATS.get(str(schema.members.get("format"))):
-            lows, highs = [*lows, (Fraction(span[0]), False)], [*highs, (Fraction(span[1]), False)]
-        low = max([*lows, *([low] if low else [])], default=None)
-        high = min([*highs, *([high] if high else [])], key=lambda bound: (bound[0], not bound[1]), default=None)
-        if schema.has("multipleOf"):
-            multiple = _common_multiple(schema, multiple)
-        if low and high and (low[0] > high[0] or (low[0] == high[0] and (low[1] or high[1]))):
-            raise schema.contradiction(f"no number lies between the bounds {float(low[0]):g} and {float(high[0]):g}")
-    return NumberBounds(low, high, multiple)
+            found.append((Fraction(sign * span[sign < 0]), False))
+    return max(found, default=None)
 
 
-def _bounds(schema: Schema, inclusive: str, exclusive: str) -> list[_Bound]:
-    """The bounds on one side; draft 4's boolean turns the inclusive one."""
-    excludes = schema.members.get(exclusive)
-    found = [(schema.number(inclusive), excludes is True)] if schema.has(inclusive) else []
-    return found if excludes is None or isinstance(excludes, bool) else [*found, (schema.number(exclusive), True)]
-
-
-def _common_multiple(schema: Schema, other: Fraction | None) -> Fraction:
+def _unit(schema: Schema) -> Fraction:
     unit = schema.number("multipleOf")
     if unit <= 0:
         raise schema.error("must be greater than 0", "multipleOf")
-    if other is None:
-        return unit
-    return Fraction(math.lcm(unit.numerator, other.numerator), math.gcd(unit.denominator, other.denominator))
+    return unit
+
+
+def _common_multiple(one: Fraction, other: Fraction) -> Fraction:
+    return Fraction(math.lcm(one.numerator, other.numerator), math.gcd(one.denominator, other.denominator))
 
 
 def write_number(schema: Schema, bounds: NumberBounds, *, is_integer: bool) -> str:
     """The numbers within some bounds as a terminal, or as an inline schema; raises Contradiction where none fits."""
     if bounds == NumberBounds():
         return f"/{_FREE_INTEGER if is_integer else _FREE_NUMBER}/"
-    unit = _unit(bounds, is_integer)
-    low = None if bounds.low is None else -unit * _count(-bounds.low[0] / unit, is_excluded=bounds.low[1])
-    high = None if bounds.high is None else unit * _count(bounds.high[0] / unit, is_excluded=bounds.high[1])
+    unit = _step(bounds, is_integer)
+    low = _first(bounds.low, unit)
+    least_negative = _first(bounds.high, unit)
+    high = None if least_negative is None else -least_negative
     if low is not None and high is not None and low > high:
         raise schema.contradiction("no number fits its bounds")
     if bounds.multiple:
@@ -94,7 +96,7 @@ def write_number(schema: Schema, bounds: NumberBounds, *, is_integer: bool) -> s
     return " | ".join(ways)
 
 
-def _unit(bounds: NumberBounds, is_integer: bool) -> Fraction:
+def _step(bounds: NumberBounds, is_integer: bool) -> Fraction:
     """What the numbers are multiples of; of bounds alone, the last digit that a double keeps behind them."""
     if bounds.multiple:
         return Fraction(bounds.multiple.numerator) if is_integer else bounds.multiple
@@ -102,8 +104,11 @@ def _unit(bounds: NumberBounds, is_integer: bool) -> Fraction:
     return Fraction(1) if is_integer else Fraction(10) ** (len(str(greatest)) - _DIGITS)
 
 
-def _count(quotient: Fraction, *, is_excluded: bool) -> int:
-    return math.ceil(quotient) - 1 if is_excluded else math.floor(quotient)
+def _first(bound: _Bound | None, unit: Fraction) -> Fraction | None:
+    """The first multiple that a bound allows."""
+    if bound is None:
+        return None
+    return unit * (math.floor(bound[0] / unit) + 1 if bound[1] else math.ceil(bound[0] / unit))
 
 
 def _write_magnitudes(least: Fraction, most: Fraction | None, rest: str) -> str:

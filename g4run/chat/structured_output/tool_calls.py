@@ -7,10 +7,10 @@ from typing import Final
 from g4run.chat.messages import JsonValue, Tool
 from g4run.chat.structured_output.compiler import SchemaCompiler
 from g4run.chat.structured_output.json_schema import define_json
-from g4run.chat.structured_output.keywords import read_schema
+from g4run.chat.structured_output.keywords import Schema
 from g4run.chat.structured_output.nodes import Node, expand
 from g4run.chat.structured_output.notations import CallNotation
-from g4run.chat.structured_output.rules import LarkGrammar, Reference, Rules, write_text
+from g4run.chat.structured_output.rules import Reference, Rules, write_text
 from g4run.chat.tokens import TOOL_CALL_CLOSE, TOOL_CALL_OPEN
 from g4run.errors import UsageError
 
@@ -19,7 +19,7 @@ _MAX_CALLS: Final = 16
 _NAME: Final = re.compile(r"""[^\s{}()\[\],"'`<>]*[^\s{}()\[\],"'`<>:]""")
 
 
-def tool_call_grammar(tools: Sequence[Tool], choice: str | None = None, *, most: int = _MAX_CALLS) -> LarkGrammar:
+def tool_call_grammar(tools: Sequence[Tool], choice: str | None = None, *, most: int = _MAX_CALLS) -> str:
     """The grammar of one to `most` calls of the tools, or of the one that `choice` names.
 
     The model ends its answer after them; nothing stands before, between or behind. Raises UsageError as
@@ -32,7 +32,7 @@ def tool_call_grammar(tools: Sequence[Tool], choice: str | None = None, *, most:
     return rules.render(_define_calls(rules, allowed, most))
 
 
-def calls_or_json_grammar(tools: Sequence[Tool], schema: JsonValue) -> LarkGrammar:
+def calls_or_json_grammar(tools: Sequence[Tool], schema: JsonValue) -> str:
     """The grammar of calls of the tools, or of a JSON text that satisfies a schema.
 
     Raises UsageError as compile_json_schema does.
@@ -61,7 +61,7 @@ def _check_name(tool: Tool) -> str:
 def _define_arguments(rules: Rules, tool: Tool) -> Reference:
     """The arguments between their braces; a tool without parameters has none."""
     label = f'the parameters of the tool "{tool.name}"'
-    root = read_schema(label, {"type": "object", "properties": {}} if tool.parameters is None else tool.parameters)
+    root = Schema.read(label, {"type": "object", "properties": {}} if tool.parameters is None else tool.parameters)
     if expand(root, Node.of([root])).types() != frozenset({"object"}):
         raise root.error('arguments are always an object; say "type": "object"')
     return SchemaCompiler(root, rules, CallNotation(rules)).define(root)

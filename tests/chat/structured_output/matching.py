@@ -6,7 +6,6 @@ from functools import lru_cache
 
 from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
-from g4run.chat.structured_output.rules import LarkGrammar
 from g4run.chat.tokens import CONTROL_TEXTS, QUOTE, TOOL_CALL_CLOSE, TURN_CLOSE
 
 _TEXTS = re.compile("|".join(map(re.escape, CONTROL_TEXTS)) + "|.", re.DOTALL)
@@ -30,8 +29,8 @@ def tokenizer() -> LLTokenizer:
     return LLTokenizer(TokenizerWrapper(_Bytes()), slices=[])
 
 
-def matcher(grammar: LarkGrammar) -> LLMatcher:
-    found = LLMatcher(tokenizer(), grammar.text, log_level=0)
+def matcher(grammar: str) -> LLMatcher:
+    found = LLMatcher(tokenizer(), grammar, log_level=0)
     assert not found.is_error(), found.get_error()
     return found
 
@@ -47,7 +46,7 @@ def _tokens_of_part(text: str) -> list[int]:
     return [256 + CONTROL_TEXTS.index(text)] if text in CONTROL_TEXTS else list(text.encode())
 
 
-def accepts(grammar: LarkGrammar, text: str, *, has_tags: bool = False) -> bool:
+def accepts(grammar: str, text: str, *, has_tags: bool = False) -> bool:
     """Whether a grammar accepts a text up to its end."""
     state = matcher(grammar)
     tokens = tokens_of(text, has_tags=has_tags)
@@ -59,7 +58,7 @@ def accepts(grammar: LarkGrammar, text: str, *, has_tags: bool = False) -> bool:
 class Walker:
     """Writes texts of a grammar at random; beyond `steps` bytes it closes what is open."""
 
-    def __init__(self, grammar: LarkGrammar, seed: int, steps: int = 60) -> None:
+    def __init__(self, grammar: str, seed: int, steps: int = 60) -> None:
         self._start = matcher(grammar)
         self._random = random.Random(seed)
         self._steps = steps
