@@ -1,43 +1,37 @@
-"""Writing and reading small files that several processes share: whole or not at all, also after kill -9."""
+"""Reading and writing files that several processes share, and errors that say what the file system refused."""
 
 import contextlib
 import errno
 import os
-import secrets
+import shutil
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from g4run.disk import explain_refusal
 from g4run.errors import DiskFull, G4RunError, ModelNotFound, NotWritable
+from g4run.units import render_bytes
 
 TEMPORARY_SUFFIX = ".tmp"
-NO_ROOM = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG})
-NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST})
-_PATIENCE_SECONDS = 2.0  # Windows refuses to replace a file while another process reads it
+DATA, CACHE = "G4RUN_HOME", "HF_HOME"  # the variables that move the data directory and the Hugging Face cache
+_NO_ROOM = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG})
+_RETRY_SECONDS = 2.0  # Windows refuses to replace a file while another process reads it
 
 Result = TypeVar("Result")
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that no reader ever sees half of it. Raises DiskFull, NotWritable."""
-    temporary = temporary_in(path.parent)
-    try:
+    """Write a file so that no reader sees half of it, not even after kill -9. Raises DiskFull, NotWritable."""
+    temporary = path.parent / f".{os.getpid()}-{os.urandom(8).hex()}{TEMPORARY_SUFFIX}"  # no other writer's name
+    with explained(path, DATA):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             _write_through(temporary, content)
             patiently(lambda: temporary.replace(path))
         finally:
-            remove_file(temporary)  # which is not there any more once it has its name
+            remove_file(temporary)
         _sync_directory(path.parent)
-    except OSError as error:
-        raise explain(error, path) from error
-
-
-def temporary_in(directory: Path) -> Path:
-    """A name that no other writer chooses: clocks are coarse on Windows, and two containers may have the same pid."""
-    return directory / f".{os.getpid()}-{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
 
 
 def read_shared(path: Path) -> bytes:
@@ -51,38 +45,63 @@ def remove_file(path: Path) -> None:
         patiently(path.unlink)
 
 
-def remove_temporaries(directory: Path) -> None:
-    """Remove what writers that were killed left behind; only under the directory's lock."""
-    for path in directory.glob(f".*{TEMPORARY_SUFFIX}"):
-        with contextlib.suppress(OSError):
-            path.unlink()
+def sync_to_disk(descriptor: int) -> None:
+    """Wait until a file's bytes are on the disk itself."""
+    if sys.platform == "darwin":
+        import fcntl  # noqa: PLC0415 - not on Windows; on macOS, fsync leaves the bytes in the drive's cache
+
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+        except OSError:  # network file systems do not know it
+            os.fsync(descriptor)
+    elif hasattr(os, "fdatasync"):
+        os.fdatasync(descriptor)
+    else:
+        os.fsync(descriptor)
 
 
-def explain(error: OSError, path: Path) -> G4RunError:
-    """The error for a person, of what the file system refused to write at a path."""
-    if error.errno in NO_ROOM:
-        return DiskFull(f"the disk is full: {path.parent}", "free some space and run the same command again")
-    reason = error.strerror or str(error)
-    hint = "check its permissions"
-    if error.errno in NO_PERMISSION:
-        hint = "make it writable, or set G4RUN_HOME to a directory that is"
-    return NotWritable(f"cannot write {path}: {reason}", hint)
+def free_bytes(directory: Path) -> int | None:
+    """Free space where a directory is, or would be created; None if it cannot be told."""
+    for path in (directory.absolute(), *directory.absolute().parents):
+        try:
+            return shutil.disk_usage(path).free
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            return None
+    return None
 
 
-def explain_removal(error: OSError, path: Path, hub_cache: Path) -> G4RunError:
-    """The error for a person, of what could not be removed in the Hugging Face cache or in the data directory."""
-    return explain_refusal(error, path, 0) if path.is_relative_to(hub_cache) else explain(error, path)
+@contextlib.contextmanager
+def explained(path: Path, variable: str, size_bytes: int = 0) -> Iterator[None]:
+    """Turn what the file system refuses into DiskFull and NotWritable; see `explain_refusal`."""
+    try:
+        yield
+    except OSError as error:
+        raise explain_refusal(error, path, variable, size_bytes) from error
+
+
+def explain_refusal(error: OSError, path: Path, variable: str, size_bytes: int = 0) -> G4RunError:
+    """The error to show when `path` cannot be written; `variable` moves its directory, `size_bytes` is a download's."""
+    if error.errno == errno.EFBIG and size_bytes:
+        problem = f"the file system or a limit allows no file of {render_bytes(size_bytes)}: {path.parent}"
+        return DiskFull(problem, f"set {variable} to a directory on another disk")
+    if error.errno in _NO_ROOM:
+        kept = "; what came is kept" if size_bytes else ""
+        return DiskFull(f"the disk is full: {path.parent}", f"free some space and run the same command again{kept}")
+    problem = f"cannot write {path}: {error.strerror or error}"
+    return NotWritable(problem, f"set {variable} to a directory that can be written")
 
 
 def explain_unreadable(error: OSError, path: Path) -> ModelNotFound:
-    """The error for a person, of a model's file that cannot be read."""
+    """The error to show when a model's file cannot be read."""
     reason = error.strerror or str(error)
     return ModelNotFound(f"{path} cannot be read: {reason}", "check the path and its permissions")
 
 
 def patiently(action: Callable[[], Result]) -> Result:
     """Do what Windows refuses for the moment in which another process has the file open."""
-    end = time.monotonic() + (_PATIENCE_SECONDS if os.name == "nt" else 0)
+    end = time.monotonic() + (_RETRY_SECONDS if os.name == "nt" else 0)
     while True:
         try:
             return action()

@@ -41,6 +41,7 @@ class Settings:
     colour: bool = True
     home_directory: Path = Path()  # where other programs keep their models
     hub_cache: Path = Path()  # the Hugging Face cache: models--USER--REPOSITORY directories
+    makes_links: bool = True  # in the cache; else a snapshot holds the files themselves
     hub_endpoint: str = DEFAULT_ENDPOINT
     is_offline: bool = False
     ollama_directory: Path | None = None  # OLLAMA_MODELS, where it is set
@@ -59,6 +60,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         colour=not environment.get("NO_COLOR"),
         home_directory=home,
         hub_cache=_hub_cache(environment, home),
+        makes_links=not _is_true(environment.get("HF_HUB_DISABLE_SYMLINKS")),
         hub_endpoint=(environment.get("HF_ENDPOINT") or DEFAULT_ENDPOINT).rstrip("/"),
         is_offline=_is_true(environment.get("HF_HUB_OFFLINE") or environment.get("TRANSFORMERS_OFFLINE")),
         ollama_directory=Path(ollama) if ollama else None,

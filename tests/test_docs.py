@@ -14,7 +14,8 @@ import pytest
 import typer
 
 from g4run import __version__, errors
-from g4run.cli.app import app
+from g4run.cli.app import build_app
+from g4run.cli.command_list import COMMANDS as NAMES
 from g4run.errors import G4RunError
 from g4run.settings import ENVIRONMENT_VARIABLES
 from tests.e2e.processes import COMMAND, DEADLINE_SECONDS, run_g4run
@@ -37,7 +38,7 @@ def commands_of(application: typer.Typer | None) -> Iterator[str]:
             yield from (f"{group.name} {name}" for name in commands_of(group.typer_instance))
 
 
-COMMANDS = tuple(commands_of(app))
+COMMANDS = tuple(commands_of(build_app(tuple(NAMES))))
 
 
 def blocks(page: str) -> list[tuple[str, str]]:

@@ -59,7 +59,7 @@ def modules_after(*arguments: str) -> tuple[int, set[str]]:
         (["list", "--json"], 0),
         (["list", "--available", "26b"], 0),
         (["show", "demo"], 0),
-        (["df"], 0),
+        (["list", "--space"], 0),
         (["hardware"], 0),
         (["plan", "demo", "--ram", "8GB"], 0),
         (["recommend", "--help"], 0),

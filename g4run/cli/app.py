@@ -6,48 +6,10 @@ from typing import Annotated
 import typer
 
 from g4run import __version__
-from g4run.cli.commands.catalog import catalog
-from g4run.cli.commands.chat import chat
-from g4run.cli.commands.hardware import hardware
-from g4run.cli.commands.import_ import import_model
-from g4run.cli.commands.list import list_models
-from g4run.cli.commands.outdated import outdated
-from g4run.cli.commands.plan import plan
-from g4run.cli.commands.prune import prune, show_usage
-from g4run.cli.commands.pull import pull
-from g4run.cli.commands.recommend import recommend
-from g4run.cli.commands.rm import copy, remove
-from g4run.cli.commands.run import run
-from g4run.cli.commands.show import show
-from g4run.cli.commands.verify import verify
+from g4run.cli.command_list import COMMANDS, HIDDEN, load_command
 from g4run.cli.output import Output, OutputClosed, Task, open_output
 from g4run.cli.views.errors import error_value, render_error
 from g4run.errors import G4RunError, Interrupted, UsageError
-
-app = typer.Typer(
-    name="g4run",
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command("run")(run)
-app.command("chat")(chat)
-app.command("pull")(pull)
-app.command("list")(list_models)
-app.command("ls", hidden=True)(list_models)
-app.command("show")(show)
-app.command("cp")(copy)
-app.command("rm")(remove)
-app.command("import")(import_model)
-app.command("verify")(verify)
-app.command("outdated")(outdated)
-app.command("prune")(prune)
-app.command("df")(show_usage)
-app.command("hardware")(hardware)
-app.command("plan")(plan)
-app.command("recommend")(recommend)
-app.add_typer(catalog, name="catalog")
 
 
 def _show_version(wanted: bool) -> None:
@@ -56,7 +18,6 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
 def start(
     context: typer.Context,
     version: Annotated[
@@ -66,6 +27,29 @@ def start(
     """Run Google's Gemma 4 models on your own machine."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
+
+
+def build_app(arguments: Sequence[str]) -> typer.Typer:
+    """The program as typer takes it; commands that `arguments` do not name are only listed."""
+    app = typer.Typer(
+        name="g4run",
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(invoke_without_command=True)(start)
+    for name, summary in COMMANDS.items():
+        command = load_command(name) if name in arguments else _listed
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name, help=summary if command is _listed else None, hidden=name in HIDDEN)(command)
+    return app
+
+
+def _listed() -> None:
+    """Stands for a command that was not typed."""
 
 
 def run_command_line(arguments: Sequence[str]) -> int:
@@ -92,16 +76,17 @@ def _refused(error: OSError) -> G4RunError:
 
 def _parse(arguments: Sequence[str]) -> Task:
     """What a command line asks for; --help and --version are printed here, and leave nothing to do."""
+    app = build_app(arguments)
     try:
         task: Task | int | None = app(list(arguments), prog_name="g4run", standalone_mode=False)
     except typer.TyperException as error:
-        raise _usage_error(error, arguments) from None
+        raise _usage_error(error, app, arguments) from None
     if callable(task):
         return task
     return lambda output: task or 0
 
 
-def _usage_error(error: typer.TyperException, arguments: Sequence[str]) -> UsageError:
+def _usage_error(error: typer.TyperException, app: typer.Typer, arguments: Sequence[str]) -> UsageError:
     """Give a parser's complaint our shape, with the help of the command that was typed."""
     command = " ".join(["g4run", *_command_names(app, arguments)])
     message = " ".join(error.format_message().split()).rstrip(".")

@@ -7,7 +7,6 @@ from g4run.kv_types import KvType
 
 MAX_LOGPROBS = 20  # what OpenAI's API allows
 MAX_BIAS = 1e6  # beside logits of at most 30; what is added to a float32 must leave it finite
-MAX_DRAFT_TOKENS = 8  # tokens after which logits are wanted at once, beside the newest; 1 MiB each at 262,144 tokens
 MAX_COUNT = 2**31 - 1  # llama.cpp counts in 32-bit signed integers
 
 SAMPLING_RANGES = {  # lowest and highest; outside, llama.cpp asserts, overflows, or takes a filter for switched off
@@ -28,11 +27,6 @@ SAMPLING_RANGES = {  # lowest and highest; outside, llama.cpp asserts, overflows
     "xtc_probability": (0, 1),
     "xtc_threshold": (0, 1),
 }
-
-
-def max_outputs(sequences: int, micro_batch: int) -> int:
-    """Tokens of one decode call after which logits may be wanted: one a sequence, or a draft and the newest."""
-    return max(sequences, min(1 + MAX_DRAFT_TOKENS, micro_batch))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ _MOST: Final = 5
 def find_memory_processes(system: System) -> tuple[GpuProcess, ...]:
     """The largest others, the largest first; on Windows nobody is asked (it takes seconds)."""
     found = _of_mac(system) if system.platform.system == "macOS" else _of_proc(system.root)
-    large = [process for process in found if process.used_bytes >= _LEAST_BYTES and process.pid != os.getpid()]
-    return tuple(sorted(large, key=lambda process: (-process.used_bytes, process.pid))[:_MOST])
+    others = [process for process in found if process.pid != os.getpid()]
+    return tuple(sorted(others, key=lambda process: (-process.used_bytes, process.pid))[:_MOST])
 
 
 def process_name(root: Path, pid: int) -> str:
@@ -29,7 +29,7 @@ def _of_proc(root: Path) -> Iterator[GpuProcess]:
     """What is the process's own: pages of files are given up on demand (proc(5), RssAnon)."""
     for pid in _process_numbers(root / "proc"):
         used = _anonymous_bytes(read_text(root / f"proc/{pid}/status") or "")
-        if used:
+        if used >= _LEAST_BYTES:
             yield GpuProcess(pid, process_name(root, pid), used)
 
 
@@ -51,4 +51,6 @@ def _of_mac(system: System) -> Iterable[GpuProcess]:
     for line in (system.run(("ps", "-axo", "pid=,rss=,comm=")) or "").splitlines():
         fields = line.split(None, 2)
         if len(fields) == 3 and fields[0].isdigit() and fields[1].isdigit():
-            yield GpuProcess(int(fields[0]), fields[2].rpartition("/")[2], int(fields[1]) * 1024)
+            used = int(fields[1]) * 1024
+            if used >= _LEAST_BYTES:
+                yield GpuProcess(int(fields[0]), fields[2].rpartition("/")[2], used)

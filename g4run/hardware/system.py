@@ -71,6 +71,8 @@ def allowed_processors() -> frozenset[int] | None:
 
 def run_program(command: Sequence[str]) -> str | None:
     """What a program prints; None where there is none of that name, it fails, or takes too long."""
+    if shutil.which(command[0]) is None:
+        return None
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE_SECONDS)
     except (OSError, subprocess.TimeoutExpired):

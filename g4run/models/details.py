@@ -4,16 +4,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from g4run.errors import InvalidModelFile
 from g4run.models.catalog.catalog import Catalog, Sampling
 from g4run.models.digest import sha256_of
-from g4run.models.gguf.architecture import ARCHITECTURE, Gemma4
+from g4run.models.gguf.architecture import ARCHITECTURE, Gemma4, inspect_architecture
 from g4run.models.gguf.file_types import quantization_in
 from g4run.models.gguf.header import GgufHeader
 from g4run.models.gguf.shards import shard_paths
 from g4run.models.library import DEMO_PATH, Library, ModelFile, open_record
 from g4run.models.names.parse import DemoName, FamilyName, HubName, OwnName, PathName, parse_name
+from g4run.models.pull.selection import Chosen, select_files
+from g4run.models.pull.target import PullRequest, find_target
 from g4run.models.quantizations import FileRole, quantization_of
 from g4run.models.store.store import StoredFile
+from g4run.models.store.usage import HEADERS
+from g4run.settings import Settings
 
 if TYPE_CHECKING:
     from g4run.models.hub.client import Hub
@@ -72,9 +77,7 @@ def inspect_details(library: Library, name: str, open_hub: "Callable[[], Hub]") 
     if isinstance(parsed, FamilyName | HubName):
         record = library.find_record(parsed)
         if record is None:
-            from g4run.models.remote_details import inspect_remote  # noqa: PLC0415 - the network, for this case alone
-
-            return inspect_remote(library, parsed, open_hub())
+            return _inspect_remote(library, parsed, open_hub())
         model = open_record(record)
     else:
         model = library.resolve(name)
@@ -118,6 +121,37 @@ def describe(
         is_remote=is_remote,
         wire_bytes=wire_bytes,
     )
+
+
+def _inspect_remote(library: Library, name: FamilyName | HubName, hub: "Hub") -> ModelDetails:
+    from g4run.models.hub.remote_header import read_remote_header  # noqa: PLC0415 - loads the network's libraries
+
+    request = PullRequest(name.text)
+    target = find_target(library, request)
+    repository = hub.list_repository(target.repository, target.revision)
+    selection = select_files(repository, target, request, hub.list_repository)
+    paths = [chosen.file.path for chosen in selection.files if chosen.role is FileRole.MODEL]
+    remote = read_remote_header(hub, repository.id, repository.commit, paths, library.settings.data_directory / HEADERS)
+    try:
+        model = inspect_architecture(remote.header)
+    except InvalidModelFile as error:
+        raise InvalidModelFile(f"{paths[0]}: {error.message}", error.hint) from None
+    return describe(
+        library,
+        name.text,
+        model,
+        remote.header,
+        tuple(_remote_detail(library.settings, chosen) for chosen in selection.files),
+        repository=repository.id,
+        quantization=selection.quantization,
+        wire_bytes=remote.wire_bytes,
+    )
+
+
+def _remote_detail(settings: Settings, chosen: Chosen) -> FileDetail:
+    repository, file = chosen.repository, chosen.file
+    address = f"{settings.hub_endpoint}/{repository.id}/blob/{repository.commit}/{file.path}"
+    return FileDetail(chosen.role, address, file.size_bytes or 0, file.sha256, ON_THE_HUB)
 
 
 def _local_files(

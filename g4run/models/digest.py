@@ -4,9 +4,14 @@ import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
 
 PIECE_BYTES = 4 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+Sha256 = Annotated[str, Meta(pattern=rf"^{_SHA256.pattern}\Z")]
 
 
 def is_sha256(text: str) -> bool:

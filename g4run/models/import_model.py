@@ -1,11 +1,12 @@
-"""A GGUF file of the person's, or of another program's, under a name; in place, or copied."""
+"""Giving a name to a GGUF file that is on this machine already; the file stays where it is."""
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import TypeAlias
 
 from g4run.errors import InvalidModelFile, ModelNotFound, UsageError
 from g4run.files import explain_unreadable
@@ -18,13 +19,14 @@ from g4run.models.hub_cache.cache import file_size, locate_in_snapshot
 from g4run.models.library import ModelFile, expand_path, open_file
 from g4run.models.names.parse import LONGEST_OWN_NAME, parse_own_name
 from g4run.models.quantizations import FileRole, quantization_of, role_of, shard_of
-from g4run.models.store.copies import Copied, Progress, copied, placed
 from g4run.models.store.records import Origin, Record, StoredFile, Summary, timestamp
 from g4run.models.store.store import Store
 
 PROJECTOR_ARCHITECTURE = "clip"
 _NAME_HINT = "give it another name: --name my-gemma"
 _OWN_PREFIX = "my-"
+
+Progress: TypeAlias = Callable[[Path, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +39,7 @@ class _Part:
     modified: float  # seconds since 1970
 
 
-def import_file(
-    store: Store, path: Path, name: str | None = None, *, copy: bool = False, on_progress: Progress | None = None
-) -> Record:
+def import_file(store: Store, path: Path, name: str | None = None, *, on_progress: Progress | None = None) -> Record:
     """Give a file a name; its other parts and the one projector beside it come along.
 
     `on_progress` is told how many bytes of a file were read so far. The same file under the same name again changes
@@ -50,27 +50,17 @@ def import_file(
     chosen = parse_own_name(name).text if name is not None else _derive_name(model.path)
     parts = _parts_of(model)
     before = store.find(chosen)
-    if before is not None and _keep(before, chosen, parts, copy, on_progress):
+    if before is not None and _is_same(before, chosen, parts, on_progress):
         return before
-    if not copy:
-        record = _make_record(chosen, model, _use_in_place(store, parts, on_progress), before)
-        return _save(store, record, before, ())
-    with copied([part.path for part in parts], store.settings.data_directory, on_progress) as copies:
-        record = _make_record(chosen, model, _describe_copies(parts, copies), before)
-        return _save(store, record, before, copies)
-
-
-def _save(store: Store, record: Record, before: Record | None, copies: Sequence[Copied]) -> Record:
-    """Write the record, unless the name was taken while the files were read, or one of them went away."""
+    record = _make_record(chosen, model, _describe_all(store, parts, on_progress), before)
     with store.locked():
         now = store.find(record.name)
         if now is not None and now != before and now.digest != record.digest:
             raise _taken(record.name, now)
-        with placed(copies):
-            for file in record.files:
-                if file_size(file.path) != file.size_bytes:
-                    raise ModelNotFound(f"{file.path} changed while it was being read", "run the same command again")
-            store.save(record)
+        for file in record.files:
+            if file_size(file.path) != file.size_bytes:
+                raise ModelNotFound(f"{file.path} changed while it was being read", "run the same command again")
+        store.save(record)
     return record
 
 
@@ -117,11 +107,10 @@ def _derive_name(path: Path) -> str:
         return parse_own_name(f"{_OWN_PREFIX}{name}"[:LONGEST_OWN_NAME]).text
 
 
-def _keep(before: Record, name: str, parts: Sequence[_Part], copy: bool, on_progress: Progress | None) -> bool:
+def _is_same(before: Record, name: str, parts: Sequence[_Part], on_progress: Progress | None) -> bool:
     """Whether a name's record stays as it is. Raises UsageError where the name stands for another model."""
     weights = [part for part in parts if part.role is FileRole.MODEL]
-    same_place = [part.path for part in weights] == [file.path for file in before.model_files]
-    if same_place and not copy:
+    if [part.path for part in weights] == [file.path for file in before.model_files]:
         return _is_untouched(before, parts)
     if [part.size_bytes for part in weights] != [file.size_bytes for file in before.model_files]:
         raise _taken(name, before)
@@ -151,14 +140,7 @@ def _hash(path: Path, on_progress: Progress | None) -> str:
         raise explain_unreadable(error, path) from error
 
 
-def _describe_copies(parts: Sequence[_Part], copies: Sequence[Copied]) -> tuple[StoredFile, ...]:
-    return tuple(
-        StoredFile(part.role, copy.path, part.size_bytes, copy.sha256, Origin.COPIED)
-        for part, copy in zip(parts, copies, strict=True)
-    )
-
-
-def _use_in_place(store: Store, parts: Sequence[_Part], on_progress: Progress | None) -> tuple[StoredFile, ...]:
+def _describe_all(store: Store, parts: Sequence[_Part], on_progress: Progress | None) -> tuple[StoredFile, ...]:
     known = {file.path: file for record in store.records() for file in record.files if file.origin.is_ours}
     return tuple(_describe(store, part, _hash(part.path, on_progress), known.get(part.path)) for part in parts)
 

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,8 +19,10 @@ from g4run.hardware.machine import Machine
 from g4run.models.store.store import Store
 from g4run.planner.speed.measured import MeasuredSpeed, machine_id_of, model_digest_of, settings_key_of
 from g4run.planner.values import Plan
-from g4run.runtime.answers.answer import Timings, Usage
 from g4run.settings import Settings
+
+if TYPE_CHECKING:
+    from g4run.runtime.answers.answer import Timings, Usage  # with all of chat, which `recommend` need not load
 
 __all__ = ["MeasuredSpeed", "measured_speeds", "remember"]
 
@@ -42,7 +45,7 @@ def measured_speeds(settings: Settings, machine: Machine) -> tuple[MeasuredSpeed
     return tuple(speed for speed in _read(_path(settings)) or () if speed.machine_id == machine_id)
 
 
-def remember(settings: Settings, machine: Machine, plan: Plan, usage: Usage, timings: Timings, now: float) -> None:
+def remember(settings: Settings, machine: Machine, plan: Plan, usage: "Usage", timings: "Timings", now: float) -> None:
     """Take a run into the average of its plan; `now` is in seconds since 1970. What cannot be written is forgotten."""
     run = _speed_of_run(machine, plan, usage, timings, now)
     if not run.generation_tokens_per_second and not run.prompt_tokens_per_second:
@@ -58,7 +61,7 @@ def _path(settings: Settings) -> Path:
     return settings.data_directory / "speeds.json"
 
 
-def _speed_of_run(machine: Machine, plan: Plan, usage: Usage, timings: Timings, now: float) -> MeasuredSpeed:
+def _speed_of_run(machine: Machine, plan: Plan, usage: "Usage", timings: "Timings", now: float) -> MeasuredSpeed:
     """One run; a speed of 0 where it was too short."""
     generation = timings.generation_tokens_per_second if usage.completion_tokens >= LEAST_TOKENS else 0.0
     computed = usage.evaluated_tokens

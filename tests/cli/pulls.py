@@ -3,8 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from g4run.models.pull.files import PlannedFile
-from g4run.models.pull.plan import PullPlan
+from g4run.models.pull.plan import PlannedFile, PullPlan
 from g4run.models.quantizations import FileRole
 
 REPOSITORY = "google/gemma-4-26B-A4B-it-qat-q4_0-gguf"

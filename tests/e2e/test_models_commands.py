@@ -163,10 +163,10 @@ def test_what_other_programs_have_is_offered(person: Person) -> None:
     assert found[0]["command"] == f"g4run import {path}"
 
 
-def test_df_and_prune_count_what_is_there(person: Person) -> None:
+def test_space_and_prune_count_what_is_there(person: Person) -> None:
     person.types("pull", NAME)
     person.types("cp", NAME, "mine")
-    usage = person.asks("df")
+    usage = person.asks("list", "--space")
     assert isinstance(usage["models"], list)
     assert usage["total_bytes"] == SIZE
     assert [(model["name"], model["size_bytes"], model["own_bytes"]) for model in usage["models"]] == [
@@ -181,12 +181,14 @@ def test_df_and_prune_count_what_is_there(person: Person) -> None:
 @POSIX
 def test_unfinished_downloads_can_be_removed(person: Person, hub: FakeHub) -> None:
     assert stop_midway(person, hub)[0] == 130
-    assert person.asks("df")["partial_bytes"] != 0
-    removed = person.asks("rm", "--partial")["removed_partials"]
+    assert person.asks("list", "--space")["partial_bytes"] != 0
+    pruned = person.types("prune", "--dry-run").stdout
+    assert pruned.startswith(f"would be removed: unfinished download of {REPOSITORY}, ")
+    removed = person.asks("prune")["partials"]
     assert isinstance(removed, list)
     assert [model["repository"] for model in removed] == [REPOSITORY]
-    assert person.asks("df")["partial_bytes"] == 0
-    assert person.types("rm", "--partial") == Ended(0, "there are no unfinished downloads\n", "")
+    assert person.asks("list", "--space")["partial_bytes"] == 0
+    assert person.types("prune") == Ended(0, "nothing to remove\n", "")
 
 
 def test_a_damaged_entry_is_named_and_stands_in_nobody_s_way(person: Person) -> None:
@@ -228,8 +230,12 @@ def test_the_catalog_is_refreshed_from_what_the_hub_has(person: Person, hub: Fak
         (("pull", "gemma4", "--all"), "--all and a name exclude each other"),
         (("rm",), "there is no name"),
         (("show", "demo", "--license", "--template"), "--template and --license exclude each other"),
-        (("import", "--copy"), "there is no path"),
-        (("import", "x.gguf", "--copy", "--link"), "--link and --copy exclude each other"),
+        (("import", "--name", "mine"), "there is no path"),
+        (("import", "x.gguf", "--copy"), "no such option: --copy"),
+        (("rm", "--partial"), "no such option: --partial"),
+        (("df",), "no such command 'df'"),
+        (("list", "--space", "--available"), "--space and --available exclude each other"),
+        (("list", "--space", "gemma4"), "--space and a prefix exclude each other"),
         (("ls", "--foo"), "no such option: --foo"),
         (("list", "--available", "mine"), "mine is neither a size nor a repository"),
     ],

@@ -86,7 +86,7 @@ def test_a_projector_is_a_capability(library: Library, tmp_path: Path) -> None:
     model.parent.mkdir()
     model.write_bytes(DEMO_PATH.read_bytes())
     write_projector(model.parent / "mmproj-BF16.gguf")
-    record = import_file(library.store, model, "mine", copy=False)
+    record = import_file(library.store, model, "mine")
     details = inspect_details(library, record.name, no_network)
     assert details.capabilities == ("completion", "tools", "thinking", "vision")
     assert [file.role for file in details.files] == [FileRole.MODEL, FileRole.PROJECTOR]
@@ -108,7 +108,7 @@ def test_a_model_on_the_hub_is_described_from_its_header_alone(fake: FakeHub, li
 def test_an_imported_file_that_is_gone_is_not_to_be_pulled(library: Library, tmp_path: Path) -> None:
     model = tmp_path / "own.gguf"
     model.write_bytes(DEMO_PATH.read_bytes())
-    import_file(library.store, model, "mine", copy=False)
+    import_file(library.store, model, "mine")
     model.unlink()
     with pytest.raises(ModelNotFound) as raised:
         inspect_details(library, "mine", no_network)

@@ -18,8 +18,6 @@ def import_model(
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Name for the model. [default: from the file]")
     ] = None,
-    link: Annotated[bool, typer.Option("--link", help="Use the file where it is; this is the default.")] = False,
-    copies: Annotated[bool, typer.Option("--copy", help="Copy the file into g4run's own directory.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")] = False,
 ) -> Task:
     """Use a GGUF file that is already on this machine.
@@ -27,13 +25,11 @@ def import_model(
     Gives the file a name, without copying it. Without PATH, lists the files of LM Studio, Ollama, and the Hugging Face
     cache, with the command that imports each.
     """
-    if link and copies:
-        raise UsageError("--link and --copy exclude each other", "leave --link out: it is the default")
     if path is None:
-        if name is not None or link or copies:
+        if name is not None:
             raise UsageError("there is no path", "g4run import PATH, or g4run import alone to see what there is")
         return partial(list_found, as_json)
-    return partial(import_path, path, name, copies, as_json)
+    return partial(import_path, path, name, as_json)
 
 
 def list_found(as_json: bool, output: Output) -> int:
@@ -49,20 +45,19 @@ def list_found(as_json: bool, output: Output) -> int:
     return 0
 
 
-def import_path(path: str, name: str | None, copies: bool, as_json: bool, output: Output) -> int:
+def import_path(path: str, name: str | None, as_json: bool, output: Output) -> int:
     """Check a file and give it a name."""
     from g4run.cli.terminal.status_line import HashProgress
     from g4run.cli.views.pull import record_value
     from g4run.models.import_model import import_file
     from g4run.models.store.store import Store
 
-    with HashProgress(output.notes, "copying" if copies else "reading") as progress:
-        record = import_file(Store(read_settings()), _absolute(path), name, copy=copies, on_progress=progress.update)
+    with HashProgress(output.notes, "reading") as progress:
+        record = import_file(Store(read_settings()), _absolute(path), name, on_progress=progress.update)
     if as_json:
         output.write_json(record_value(record))
         return 0
-    how = "copied" if copies else "used where it is"
-    output.answer.write(f"{record.name} is ready, its file is {how}: g4run chat {record.name}\n")
+    output.answer.write(f"{record.name} is ready, its file is used where it is: g4run chat {record.name}\n")
     return 0
 
 

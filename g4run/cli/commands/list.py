@@ -7,6 +7,7 @@ import typer
 
 from g4run.cli.open_hub import open_hub
 from g4run.cli.output import Output, Task
+from g4run.errors import UsageError
 from g4run.settings import read_settings
 
 
@@ -18,12 +19,20 @@ def list_models(
     available: Annotated[
         bool, typer.Option("--available", help="List models you can pull: all, one size, or hf.co/USER/REPO.")
     ] = False,
+    space: Annotated[
+        bool, typer.Option("--space", help="Show the disk space that models use, and what is free.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")] = False,
 ) -> Task:
     """List the models on this machine, or those you can pull.
 
     The newest come first.
     """
+    if space:
+        if available or prefix is not None:
+            problem = f"--space and {'--available' if available else 'a prefix'} exclude each other"
+            raise UsageError(problem, "g4run list --space")
+        return partial(show_space, as_json)
     execute = show_available if available else show_models
     return partial(execute, prefix, as_json)
 
@@ -52,6 +61,22 @@ def show_models(prefix: str | None, as_json: bool, output: Output) -> int:
         output.notes.write(render_damaged(entry))
     if not any(model.modified_at for model in models):
         output.notes.write(_nothing_note(prefix))
+    return 0
+
+
+def show_space(as_json: bool, output: Output) -> int:
+    """Show what models take on disk, each file counted once, and what is free."""
+    from g4run.cli.views.store import render_usage, usage_value
+    from g4run.cli.views.tables import line_width
+    from g4run.models.store.store import Store
+    from g4run.models.store.usage import measure_usage
+
+    settings = read_settings()
+    usage = measure_usage(settings, Store(settings))
+    if as_json:
+        output.write_json(usage_value(usage))
+    else:
+        output.answer.write(render_usage(usage, line_width(output.answer)))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""`g4run df` and `g4run prune`: what models take on disk, and what of it nobody needs."""
+"""`g4run prune`: remove what nobody needs."""
 
 from functools import partial
 from typing import Annotated
@@ -8,39 +8,16 @@ import typer
 from g4run.cli.output import Output, Task
 from g4run.settings import read_settings
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")]
-
-
-def show_usage(as_json: Json = False) -> Task:
-    """Show the disk space that models use, and what is free."""
-    return partial(measure, as_json)
-
 
 def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and exit.")] = False,
-    as_json: Json = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")] = False,
 ) -> Task:
-    """Remove old unfinished downloads and cached headers.
+    """Remove unfinished downloads and cached headers.
 
-    An unfinished download is old if it has not changed for a week.
+    Keeps downloads that are still running, and those of other programs. To remove models, use `g4run rm`.
     """
     return partial(remove_unneeded, dry_run, as_json)
-
-
-def measure(as_json: bool, output: Output) -> int:
-    """Measure and print."""
-    from g4run.cli.views.store import render_usage, usage_value
-    from g4run.cli.views.tables import line_width
-    from g4run.models.store.store import Store
-    from g4run.models.store.usage import measure_usage
-
-    settings = read_settings()
-    usage = measure_usage(settings, Store(settings))
-    if as_json:
-        output.write_json(usage_value(usage))
-    else:
-        output.answer.write(render_usage(usage, line_width(output.answer)))
-    return 0
 
 
 def remove_unneeded(is_dry_run: bool, as_json: bool, output: Output) -> int:

@@ -149,7 +149,7 @@ def fetch_planned(
         return execute_pull(library, hub, plan, progress)
     except KeyboardInterrupt:
         progress.close()
-        raise _stopped(hub, plan, output, as_json=as_json) from None
+        raise _stopped(plan, output, as_json=as_json) from None
     finally:
         progress.close()
 
@@ -169,7 +169,7 @@ def _open_progress(settings: Settings, output: Output, *, as_json: bool) -> "Pul
     return PlainProgress(output.notes) if console.is_dumb_terminal else BarProgress(output.notes, console)
 
 
-def _stopped(hub: "Hub", plan: "PullPlan", output: Output, *, as_json: bool) -> Interrupted:
+def _stopped(plan: "PullPlan", output: Output, *, as_json: bool) -> Interrupted:
     """Say what is kept of a pull that was stopped."""
     from g4run.cli.views.pull import render_stopped
     from g4run.models.pull.execution import downloaded_bytes
@@ -177,7 +177,7 @@ def _stopped(hub: "Hub", plan: "PullPlan", output: Output, *, as_json: bool) -> 
     total_bytes = sum(file.size_bytes for file in plan.files if file.source == "download")
     if not total_bytes:
         return Interrupted("stopped")
-    message = render_stopped(downloaded_bytes(hub, plan), total_bytes)
+    message = render_stopped(downloaded_bytes(plan), total_bytes)
     if not as_json:
         output.notes.write(f"{message[:1].upper()}{message[1:]}\n")
     return Interrupted(message)

@@ -17,19 +17,15 @@ def remove(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Model names, as in `g4run list`.")
     ] = None,
-    partial_only: Annotated[
-        bool, typer.Option("--partial", help="Only what unfinished downloads left: of these names, or all.")
-    ] = False,
     as_json: Json = False,
 ) -> Task:
     """Remove models, and the files that nothing else needs.
 
     Keeps a file that another model, another program, or another revision uses, and one that was there before.
     """
-    if not names and not partial_only:
-        raise UsageError("there is no name", "g4run rm NAME, or g4run rm --partial")
-    execute = remove_unfinished if partial_only else remove_names
-    return partial(execute, tuple(names or ()), as_json)
+    if not names:
+        raise UsageError("there is no name", "g4run rm NAME")
+    return partial(remove_names, tuple(names), as_json)
 
 
 def remove_names(names: Sequence[str], as_json: bool, output: Output) -> int:
@@ -43,20 +39,6 @@ def remove_names(names: Sequence[str], as_json: bool, output: Output) -> int:
         output.write_json(removals_value(removals))
     else:
         output.answer.write("".join(render_removal(removal) for removal in removals))
-    return 0
-
-
-def remove_unfinished(names: Sequence[str], as_json: bool, output: Output) -> int:
-    """Remove what unfinished downloads left, and say what that freed."""
-    from g4run.cli.views.store import partials_value, render_partials
-    from g4run.models.store.partial_downloads import remove_partials
-    from g4run.models.store.store import Store
-
-    removed = remove_partials(Store(read_settings()), names or None, also_foreign=bool(names))
-    if as_json:
-        output.write_json(partials_value(removed))
-    else:
-        output.answer.write(render_partials(removed))
     return 0
 
 

@@ -12,8 +12,7 @@ from g4run.cli.views.pull import file_label, plan_value, render_plan
 from g4run.units import render_bytes, render_seconds
 
 if TYPE_CHECKING:
-    from g4run.models.pull.files import PlannedFile
-    from g4run.models.pull.plan import PullPlan
+    from g4run.models.pull.plan import PlannedFile, PullPlan
 
 _LINE_SECONDS: Final = 30.0  # between two plain lines, where less than a tenth came
 _EVENT_SECONDS: Final = 0.5  # between two JSON lines of progress

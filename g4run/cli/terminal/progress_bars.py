@@ -14,8 +14,7 @@ from g4run.cli.views.pull import file_label, render_plan
 from g4run.cli.views.tables import cut_middle, line_width
 
 if TYPE_CHECKING:
-    from g4run.models.pull.files import PlannedFile
-    from g4run.models.pull.plan import PullPlan
+    from g4run.models.pull.plan import PlannedFile, PullPlan
 
 _LABEL_WIDTH: Final = 30  # columns; what is left of 80 holds a bar, the bytes, the speed and the time
 _WHOLE_WIDTH: Final = 74  # of a terminal that has room for all of these

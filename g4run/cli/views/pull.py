@@ -7,8 +7,7 @@ from g4run.cli.views.tables import Column, render_paragraph, render_rows
 from g4run.units import render_bytes
 
 if TYPE_CHECKING:
-    from g4run.models.pull.files import PlannedFile
-    from g4run.models.pull.plan import PullPlan
+    from g4run.models.pull.plan import PlannedFile, PullPlan
     from g4run.models.store.store import Record
 
 _COLUMNS = (Column("part"), Column("file", gives_way=True), Column("size", is_number=True), Column("here"))

@@ -11,9 +11,8 @@ from g4run.units import render_bytes
 
 if TYPE_CHECKING:
     from g4run.models.external.search import Elsewhere, FoundModel
-    from g4run.models.store.partial_downloads import RemovedPartial
     from g4run.models.store.removal import KeptFile, Removal
-    from g4run.models.store.usage import DiskUsage, Pruned
+    from g4run.models.store.usage import DiskUsage, Pruned, RemovedPartial
 
 _LONGEST_OPTION: Final = len(" --name ") + 80  # a name has 80 characters at most
 _USAGE_COLUMNS: Final = (
@@ -42,18 +41,6 @@ def removals_value(removals: Sequence["Removal"]) -> dict[str, object]:
             for removal in removals
         ]
     }
-
-
-def render_partials(removed: Sequence["RemovedPartial"]) -> str:
-    """Which unfinished downloads are gone, and which stay and why."""
-    if not removed:
-        return "there are no unfinished downloads\n"
-    return "".join(_render_partial(partial) for partial in removed)
-
-
-def partials_value(removed: Sequence["RemovedPartial"]) -> dict[str, object]:
-    """The same as JSON."""
-    return {"removed_partials": [_partial_value(partial) for partial in removed]}
 
 
 def render_usage(usage: "DiskUsage", width: int | None) -> str:
@@ -138,14 +125,6 @@ def found_value(found: "Elsewhere") -> dict[str, object]:
     return {"found": [_found_model_value(model) for model in found.models], "other_count": found.other_count}
 
 
-def _render_partial(partial: "RemovedPartial") -> str:
-    if partial.kept:
-        return f"kept {partial.path}\n    {partial.kept}\n"
-    return (
-        f"removed the unfinished download of {partial.repository}, {render_bytes(partial.freed_bytes)} are free again\n"
-    )
-
-
 def _partial_value(partial: "RemovedPartial") -> dict[str, object]:
     return {
         "path": str(partial.path),
@@ -164,8 +143,8 @@ def _render_totals(usage: "DiskUsage") -> str:
     free = "unknown" if usage.free_bytes is None else render_bytes(usage.free_bytes)
     lines = [
         ("all models", render_bytes(usage.total_bytes), "each file counted once"),
-        ("unfinished", render_bytes(usage.partial_bytes), "g4run rm --partial" if usage.partial_bytes else ""),
-        ("of others", render_bytes(usage.foreign_partial_bytes), "left by other programs, which will not go on"),
+        ("unfinished", render_bytes(usage.partial_bytes), "g4run prune" if usage.partial_bytes else ""),
+        ("of others", render_bytes(usage.foreign_partial_bytes), "left by other programs: hf cache prune"),
         ("headers", render_bytes(usage.header_cache_bytes), "g4run prune" if usage.header_cache_bytes else ""),
         ("free", free, str(usage.directory)),
     ]

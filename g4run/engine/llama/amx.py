@@ -10,10 +10,9 @@ uses the next one in the list (AVX-512 repacking), as a build without AMX would.
 import ctypes
 import itertools
 from collections.abc import Iterator
-from typing import Final
 
-_AMX: Final = b"AMX"  # the buffer type's name (ggml-cpu/amx/amx.cpp)
-_DEVICE_CPU: Final = 0  # ggml-backend.h
+_AMX = b"AMX"  # the buffer type's name (ggml-cpu/amx/amx.cpp)
+_DEVICE_CPU = 0  # ggml-backend.h
 
 
 def is_listed(library: ctypes.CDLL) -> bool:

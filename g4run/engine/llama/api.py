@@ -17,7 +17,8 @@ from g4run.engine.kv_cache.swa_checkpoints import State
 from g4run.engine.llama.hidden_states import keep_hidden_states
 from g4run.engine.llama.mmap import release_mapped_pages
 from g4run.engine.llama.model_params import ModelParameters
-from g4run.engine.parameters import LoadParameters, max_outputs
+from g4run.engine.outputs import max_outputs
+from g4run.engine.parameters import LoadParameters
 from g4run.kv_types import KvType
 
 KV_TYPES = {KvType.F16: C.GGML_TYPE_F16, KvType.Q8_0: C.GGML_TYPE_Q8_0, KvType.Q4_0: C.GGML_TYPE_Q4_0}

@@ -8,7 +8,8 @@ from g4run.engine.kv_cache.prompt_cache import PromptCache
 from g4run.engine.kv_cache.state_files import SavedSettings
 from g4run.engine.llama import api as llama
 from g4run.engine.log import note
-from g4run.engine.parameters import MAX_DRAFT_TOKENS, LoadParameters
+from g4run.engine.outputs import MAX_DRAFT_TOKENS
+from g4run.engine.parameters import LoadParameters
 from g4run.engine.protocol import Failed, Loaded, Report, Sampled, Step, Submit
 from g4run.engine.sampling.logprobs import LogProbabilities
 from g4run.engine.sampling.sampler import Sampler

@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Final
 
 from g4run.hardware.machine import GpuKind
@@ -150,7 +150,7 @@ def _telling_words() -> frozenset[str]:
 
 @cache
 def _table() -> tuple[_Entry, ...]:
-    content = tomllib.loads(resources.files(__package__).joinpath("gpu_table.toml").read_text("utf-8"))
+    content = tomllib.loads(Path(__file__).with_name("gpu_table.toml").read_text("utf-8"))
     return tuple(_entry(row, content["sources"]) for row in content["gpus"])
 
 

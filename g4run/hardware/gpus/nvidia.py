@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
-from xml.etree import ElementTree
 
 from g4run.hardware.control_groups import read_text
 from g4run.hardware.gpus.gpus import Card, Vendor
@@ -155,6 +154,8 @@ def _slice_profiles(listing: str) -> dict[str, list[str]]:
 
 
 def _slice_sizes(report: str) -> dict[str, list[tuple[int, int]]]:
+    from xml.etree import ElementTree  # noqa: PLC0415 - takes 2 ms, and few cards are divided
+
     try:
         tree = ElementTree.fromstring(report)
     except ElementTree.ParseError:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from g4run.models.download.remote_files import RemoteFile, RemoteRepository
 from g4run.models.quantizations import (
     FileRole,
     drafter_rank,
@@ -11,6 +10,7 @@ from g4run.models.quantizations import (
     quantization_of,
     role_of,
 )
+from g4run.models.remote_files import RemoteFile, RemoteRepository
 
 
 @dataclass(frozen=True, slots=True)

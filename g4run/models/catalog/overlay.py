@@ -4,21 +4,23 @@
  "repositories": {"USER/REPO": {"commit": "…", "files": [{"path": "…", "size_bytes": 1, "sha256": "…"}]}}}
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
+
+import msgspec
 
 from g4run.files import read_shared
 from g4run.models.catalog.live import catalog_entries
 from g4run.models.catalog.source import ListedModel, Listing
 from g4run.models.catalog.values import CompanionFile
-from g4run.models.digest import is_sha256
-from g4run.models.download.remote_files import RemoteFile, RemoteRepository
 from g4run.models.quantizations import FileRole, role_of
+from g4run.models.remote_files import RemoteFile, RemoteRepository
 
 VERSION = 1
 FILE_NAME = "catalog.json"
+Name = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,38 +31,46 @@ class Overlay:
     repositories: tuple[RemoteRepository, ...]
 
 
-class _Damaged(Exception):
-    """The file does not hold what a refresh writes."""
+class _Repository(msgspec.Struct):
+    commit: Name
+    files: tuple[RemoteFile, ...]
+
+
+class _Document(msgspec.Struct):
+    version: int
+    refreshed_at: Name
+    repositories: dict[Name, _Repository]
+
+
+class _Version(msgspec.Struct):
+    version: int
 
 
 def read_overlay(data_directory: Path) -> tuple[Overlay | None, str | None]:
     """What was refreshed, or None with the reason why it is not used; both None where nothing was refreshed."""
     path = data_directory / FILE_NAME
     try:
-        return _parse(json.loads(read_shared(path).decode())), None
+        content = read_shared(path)
+        if msgspec.json.decode(content, type=_Version).version > VERSION:
+            return None, f"{path} is not used: a newer version of g4run wrote it"
+        document = msgspec.json.decode(content, type=_Document)
     except FileNotFoundError:
         return None, None
     except OSError as error:
         return None, f"{path} cannot be read: {error.strerror}"
-    except _Damaged as error:
-        return None, f"{path} is not used: {error}"
-    except (ValueError, RecursionError):  # no JSON, no UTF-8, or nested without end
-        return None, f"{path} is not used: it is damaged"
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return None, f"{path} is not used: it is damaged: {error}"
+    found = document.repositories.items()
+    return Overlay(
+        document.refreshed_at, tuple(RemoteRepository(name, each.commit, each.files) for name, each in found)
+    ), None
 
 
-def render_overlay(overlay: Overlay) -> str:
+def render_overlay(overlay: Overlay) -> bytes:
     """The text of the file."""
-    repositories = {
-        repository.id: {
-            "commit": repository.commit,
-            "files": [
-                {"path": file.path, "size_bytes": file.size_bytes, "sha256": file.sha256} for file in repository.files
-            ],
-        }
-        for repository in overlay.repositories
-    }
-    document = {"version": VERSION, "refreshed_at": overlay.refreshed_at, "repositories": repositories}
-    return json.dumps(document, indent=1) + "\n"
+    repositories = {each.id: _Repository(each.commit, each.files) for each in overlay.repositories}
+    document = _Document(VERSION, overlay.refreshed_at, repositories)
+    return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 
 
 def useful_files(repository: RemoteRepository) -> RemoteRepository:
@@ -116,45 +126,3 @@ def _companions(listing: Listing, repository: RemoteRepository, role: FileRole) 
         for file in repository.files
         if role_of(file.path) is role
     )
-
-
-def _parse(document: object) -> Overlay:
-    version = _member(document, "version")
-    if isinstance(version, int) and version > VERSION:
-        raise _Damaged("a newer version of g4run wrote it")
-    repositories = _member(document, "repositories")
-    if version != VERSION or not isinstance(repositories, dict):
-        raise _Damaged("it is damaged")
-    return Overlay(
-        _text(_member(document, "refreshed_at")),
-        tuple(_parse_repository(_text(name), value) for name, value in repositories.items()),
-    )
-
-
-def _parse_repository(name: str, value: object) -> RemoteRepository:
-    files = _member(value, "files")
-    if not isinstance(files, list):
-        raise _Damaged("it is damaged")
-    return RemoteRepository(name, _text(_member(value, "commit")), tuple(_parse_file(file) for file in files))
-
-
-def _parse_file(value: object) -> RemoteFile:
-    size, sha256 = _member(value, "size_bytes"), _member(value, "sha256")
-    if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 1):
-        raise _Damaged("it is damaged")
-    if sha256 is not None and (not isinstance(sha256, str) or not is_sha256(sha256)):
-        raise _Damaged("it is damaged")
-    return RemoteFile(_text(_member(value, "path")), size, sha256)
-
-
-def _member(value: object, name: str) -> object:
-    if not isinstance(value, dict) or name not in value:
-        raise _Damaged("it is damaged")
-    member: object = value[name]
-    return member
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise _Damaged("it is damaged")
-    return value

@@ -9,7 +9,7 @@ from g4run.errors import G4RunError, NetworkError, Offline
 from g4run.files import write_atomically
 from g4run.models.catalog.overlay import FILE_NAME, Overlay, has_models, read_overlay, render_overlay, useful_files
 from g4run.models.catalog.source import read_source
-from g4run.models.download.remote_files import RemoteRepository
+from g4run.models.remote_files import RemoteRepository
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def refresh_catalog(data_directory: Path, list_repository: Callable[[str], Remot
     kept = before | answers
     path = data_directory / FILE_NAME
     overlay = Overlay(now, tuple(kept[name] for name in names if name in kept))
-    write_atomically(path, render_overlay(overlay).encode())
+    write_atomically(path, render_overlay(overlay))
     return RefreshReport(
         path=path,
         refreshed_at=now,

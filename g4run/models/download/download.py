@@ -1,34 +1,50 @@
-"""The transfer of one large file: parallel ranges into a partial file that every later run goes on from.
+"""The download of one large file: parallel ranges into a partial file that every later run goes on from.
 
-The partial file has its final size from the start; the journal beside it says which ranges are there (journal.py).
-The digest is computed while the bytes come, and a file counts as finished only when its size and its digest are the
+The digest is computed while the bytes arrive. A file counts as finished only when its size and its digest are the
 announced ones and its bytes are on the disk itself.
 """
 
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 
 import httpx2
 
 from g4run.errors import DigestMismatch
-from g4run.models.download.connection import Connection
-from g4run.models.download.journal import Identity
-from g4run.models.download.link import SharedLink
-from g4run.models.download.options import TransferOptions, Transferred
-from g4run.models.download.partial import journal_path, present_bytes
+from g4run.models.download.connection import KEPT, Connection
 from g4run.models.download.partial_file import PartialFile
-from g4run.models.download.remote_files import Link
 from g4run.models.download.segments import Schedule
+from g4run.models.download.source import DEFAULTS, Source, SourceOptions
 from g4run.models.download.threads import Hasher, Syncer, start_thread
+from g4run.models.remote_files import Link
 
-__all__ = ["TransferOptions", "Transferred", "journal_path", "present_bytes", "transfer"]
-
-_DEFAULTS = TransferOptions()
 _PROGRESS_SECONDS = 0.1
 _ENDING_SECONDS = 3.0  # that threads get to end after a stop; one that waits for an answer is left to itself
+
+
+@dataclass(frozen=True, slots=True)
+class TransferOptions:
+    """Numbers that a test may want smaller; the defaults suit files of 1 to 60 GB."""
+
+    connections: int = 4
+    segment_bytes: int = 64 * 2**20  # of one request, at most
+    block_bytes: int = 2**20  # written and recorded at once: what a kill loses of each connection
+    sync_bytes: int = 512 * 2**20  # so that the last sync finds little to do
+    source: SourceOptions = DEFAULTS
+
+
+_DEFAULTS = TransferOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    """The bytes over the wire in this run, and the digest of the whole file."""
+
+    wire_bytes: int
+    sha256: str
 
 
 def transfer(
@@ -43,41 +59,48 @@ def transfer(
     """Fetch what is missing of a file; afterwards `partial` is the whole of it, verified, and the journal is gone.
 
     `resolve` gives a fresh link each time; it is called from any thread, one at a time. `on_progress` gets the bytes
-    that are there, from the calling thread, ten times a second at most and once at the end.
+    that are there, from the calling thread, ten times a second at most and once at the end. Where the digest is wrong
+    and an earlier run had begun the file, it is fetched anew: a power failure may have lost bytes of it.
 
     Raises NetworkError, DiskFull, NotWritable, KeyboardInterrupt and what `resolve` raises with everything kept that
     came, G4RunError where another program removed that, and DigestMismatch, which removes it.
     """
-    link = SharedLink(resolve, options.fresh_links)
-    identity = Identity(link.current.size_bytes, link.current.etag)
-    for may_adopt in (expected_sha256 is not None, False):
-        with closing(PartialFile(partial, journal_path(partial), identity, may_adopt=may_adopt)) as file:
-            done = _Run(client, link, file, identity, options).complete(on_progress)
-        if expected_sha256 in (None, done.sha256):
+    source = Source(client, resolve, options.source, KEPT)
+    size_bytes, etag = source.link.size_bytes, source.link.etag
+    wire_bytes = 0
+    while True:
+        with closing(PartialFile(partial, size_bytes, etag, is_resumed=expected_sha256 is not None)) as file:
+            run = _Run(source, file, size_bytes, options)
+            sha256 = run.complete(on_progress)
+        wire_bytes += run.wire_bytes
+        if expected_sha256 in (None, sha256):
             file.finish()
-            on_progress(identity.size_bytes)
-            return done
+            on_progress(size_bytes)
+            return Transferred(wire_bytes, sha256)
         file.discard()
-        if not file.is_adopted:
-            break
-    raise _mismatch(expected_sha256 or "", done.sha256)
+        if not file.kept:
+            raise _mismatch(expected_sha256 or "", sha256)
 
 
 class _Run:
-    """The threads of one transfer, from their start to their end."""
+    """The threads of one download, from their start to their end."""
 
-    def __init__(
-        self, client: httpx2.Client, link: SharedLink, file: PartialFile, identity: Identity, options: TransferOptions
-    ) -> None:
-        self._file = file
-        self._schedule = Schedule(identity.size_bytes, file.kept, options.connections, options.segment_bytes)
+    def __init__(self, source: Source, file: PartialFile, size_bytes: int, options: TransferOptions) -> None:
+        self._schedule = Schedule(size_bytes, file.kept, options.connections, options.segment_bytes)
         count = 0 if self._schedule.is_complete else options.connections
-        self._connections = [Connection(client, link, file, self._schedule, options) for _ in range(count)]
+        self._connections = [
+            Connection(source, file, self._schedule, options.block_bytes, options.source.policy) for _ in range(count)
+        ]
         self._hasher = Hasher(file.path, self._schedule)
-        self._syncer = Syncer(file, self._schedule, options)
+        self._syncer = Syncer(file, self._schedule, options.sync_bytes)
 
-    def complete(self, on_progress: Callable[[int], None]) -> Transferred:
-        """Run until the file is whole, hashed and on the disk; stop everything on the way out."""
+    @property
+    def wire_bytes(self) -> int:
+        """What came over the wire so far."""
+        return sum(connection.wire_bytes for connection in self._connections)
+
+    def complete(self, on_progress: Callable[[int], None]) -> str:
+        """Run until the file is whole, hashed and on the disk; its sha256. Everything is stopped on the way out."""
         works = [("hash", self._hasher.run), ("sync", self._syncer.run)]
         works += [("connection", connection.run) for connection in self._connections]
         threads: list[Thread] = []
@@ -88,7 +111,7 @@ class _Run:
         finally:
             self._end(threads)
         self._schedule.raise_failure()
-        return Transferred(sum(connection.wire_bytes for connection in self._connections), self._hasher.sha256)
+        return self._hasher.sha256
 
     def _watch(self, threads: list[Thread], on_progress: Callable[[int], None]) -> None:
         """Tell how far it is, until the last byte is hashed and on the disk, or until something fails."""

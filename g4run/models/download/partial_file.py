@@ -1,69 +1,79 @@
-"""The partial file and its journal as one thing: what is written in the one is recorded in the other."""
+"""The unfinished file of a download, and the journal beside it that says which ranges were written.
+
+The journal is text: `g4run 2 SIZE ETAG`, then a line `START END` for each range, appended after its bytes were handed
+to the operating system, so that kill -9 loses nothing that was recorded. A line begins with its line break: a torn one
+names fewer bytes than were written, never others. After a power failure a line may be there without its bytes; then
+the digest of the whole file is wrong, and it is downloaded again.
+"""
 
 import os
+import re
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
-from g4run.disk import explain_refusal, sync_to_disk
-from g4run.models.download.journal import Identity, Journal, read_journal, remove_journal
-from g4run.models.download.ranges import Range
+from g4run.files import CACHE, explained, sync_to_disk
+from g4run.models.download.segments import Range, Ranges
+
+_HEADER = "g4run 2 {size_bytes} {etag}"
+_LINE = re.compile(r"(\d{1,18}) (\d{1,18})", re.ASCII)  # int() raises ValueError for more than 4,300 digits
+_SIZE = re.compile(r"g4run 2 (\d{1,18}) ", re.ASCII)
+_LONGEST_JOURNAL_BYTES = 64 * 2**20  # it is written anew at each sync; 60 GB in blocks of 1 MiB make 1.5 MB of lines
 
 
 class PartialFile:
-    """A file of its final size from the start, with holes where nothing came yet.
+    """A file of its final size from the start, with holes where nothing came yet; used by any thread.
 
-    Attributes: `kept`, the ranges that were there when it was opened; `is_adopted`, whether they are the whole file and
-    only its size says so. Every method may be called from any thread.
+    `kept` are the ranges that were there when it was opened. Every method raises DiskFull and NotWritable.
     """
 
-    def __init__(self, path: Path, journal_path: Path, identity: Identity, *, may_adopt: bool) -> None:
-        """Open what is there of this content, or begin anew. Raises DiskFull, NotWritable.
+    def __init__(self, path: Path, size_bytes: int, etag: str, *, is_resumed: bool) -> None:
+        """Open what is there of this content, or begin anew; only who knows the file's digest may resume.
 
-        `may_adopt`: a file of the right size without a journal may be one whose transfer had just ended.
+        A file of the right size without a journal counts as whole until it is hashed: its download had just ended.
         """
         self.path = path
-        self._journal_path = journal_path
-        self._size_bytes = identity.size_bytes
+        self._size_bytes = size_bytes
+        self._header = _HEADER.format(size_bytes=size_bytes, etag=etag)
         # A file system lets one thread at a time write to a file; waiting in the kernel cost a third of the speed.
-        self._write_lock = threading.Lock()
-        with self._explained():
+        self._lock = threading.Lock()
+        with explained(path, CACHE, size_bytes):
             path.parent.mkdir(parents=True, exist_ok=True)
-            recorded = read_journal(journal_path)
-            has_size = _size_of(path) == identity.size_bytes
-            self.is_adopted = may_adopt and recorded is None and has_size
-            usable = recorded if recorded and has_size and recorded.identity == identity else None
-            self.kept: tuple[Range, ...] = usable.present if usable else ()
-            self._journal: Journal | None = None  # of a file that is adopted nothing is known yet
-            if self.is_adopted:
-                self.kept = ((0, identity.size_bytes),)
-            else:  # it comes first: a partial file never meets a journal that speaks of another one
-                self._journal = Journal(journal_path, identity, usable.safe if usable else (), self.kept)
-            self._file = self._open()
+            self.kept = self._find_kept() if is_resumed else ()
+            self._written, self._synced = Ranges(self.kept), self.kept
+            self._journal = self._write_journal()  # first: no journal ever speaks of an older partial file
+            try:
+                self._file = FileIO(path, "r+" if self.kept else "w+")
+                self._file.truncate(size_bytes)
+            except OSError:
+                self._journal.close()
+                raise
 
     def write(self, start: int, data: memoryview) -> None:
         """Write at a place, and record it."""
-        with self._explained():
-            end = start + len(data)
-            with self._write_lock:
-                self._file.seek(start)
-                while data:
-                    data = data[self._file.write(data) :]
-            if self._journal:
-                self._journal.written(start, end)
+        end = start + len(data)
+        with explained(self.path, CACHE, self._size_bytes), self._lock:
+            self._file.seek(start)
+            _write_all(self._file, data)
+            _write_all(self._journal, memoryview(f"\n{start} {end}".encode("ascii")))
+            self._written.add(start, end)
 
-    def sync(self, ranges: tuple[Range, ...]) -> None:
-        """Put on the disk what was written, and record that these ranges of it are there."""
-        with self._explained():
+    def sync(self) -> None:
+        """Put on the disk what was written so far, and shorten the journal."""
+        with self._lock:
+            ranges = tuple(self._written)
+        with explained(self.path, CACHE, self._size_bytes):
             try:
                 sync_to_disk(self._file.fileno())
-            except OSError:
-                self._distrust()
+            except OSError:  # the system may have dropped what it could not write
+                with self._lock:
+                    self._written = Ranges(self._synced)
+                    self._replace_journal()
                 raise
-            if self._journal:
-                self._journal.safe(ranges)
+            self._synced = ranges
+            with self._lock:
+                self._replace_journal()
 
     def is_in_place(self) -> bool:
         """Whether the path still leads to the file that is open: `hf cache prune` removes partial files."""
@@ -75,47 +85,83 @@ class PartialFile:
         return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
 
     def close(self) -> None:
-        """Close file and journal, unless they are closed; both stay."""
-        if self._journal:
+        """Close both files, which stay; whoever writes later gets a ValueError."""
+        with self._lock:
             self._journal.close()
-        self._file.close()
+            self._file.close()
 
     def finish(self) -> None:
         """Close, and remove the journal: the file is whole."""
         self.close()
-        remove_journal(self._journal_path)
+        for path in (journal_path(self.path), _fresh_journal_path(self.path)):
+            path.unlink(missing_ok=True)
 
     def discard(self) -> None:
         """Close, and remove both."""
         self.finish()
         self.path.unlink(missing_ok=True)
 
-    def _open(self) -> FileIO:
-        try:
-            file = FileIO(self.path, "r+" if self.kept else "w+")
-            if not self.kept:
-                file.truncate(self._size_bytes)
-        except OSError:
-            if self._journal:
-                self._journal.close()
-            raise
-        return file
+    def _find_kept(self) -> tuple[Range, ...]:
+        if _size_of(self.path) != self._size_bytes:
+            return ()
+        content = _read_journal(self.path)
+        if content is None:
+            return ((0, self._size_bytes),)
+        header, *lines = content.split("\n")
+        return _parse_ranges(lines, self._size_bytes) if header == self._header else ()
 
-    def _distrust(self) -> None:
-        """After a failed sync the system may have dropped what it could not write: only what was safe still counts."""
-        recorded = read_journal(self._journal_path)
-        try:
-            if self._journal:
-                self._journal.forget_all_but(recorded.safe if recorded else ())
-        except OSError:
-            remove_journal(self._journal_path)
+    def _write_journal(self) -> FileIO:
+        """Write the journal anew, in one step, and open it for appending."""
+        lines = [self._header, *(f"{start} {end}" for start, end in self._written)]
+        fresh, path = _fresh_journal_path(self.path), journal_path(self.path)
+        fresh.write_bytes("\n".join(lines).encode("ascii", "replace"))
+        fresh.replace(path)
+        return FileIO(path, "a")
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise explain_refusal(error, self.path, self._size_bytes) from error
+    def _replace_journal(self) -> None:
+        if not self._journal.closed:
+            self._journal.close()  # Windows replaces no open file
+            self._journal = self._write_journal()
+
+
+def journal_path(partial: Path) -> Path:
+    """Where the journal of a partial file lies."""
+    return partial.with_name(partial.name.removesuffix(".incomplete") + ".journal")
+
+
+def present_bytes(partial: Path) -> int:
+    """How much of the file need not be downloaded again; 0 too where nothing can be read."""
+    with suppress(OSError):
+        header, *lines = (_read_journal(partial) or "").split("\n")
+        size = _SIZE.match(header)
+        if size and partial.stat().st_size == int(size[1]):
+            return sum(end - start for start, end in _parse_ranges(lines, int(size[1])))
+    return 0
+
+
+def _parse_ranges(lines: list[str], size_bytes: int) -> tuple[Range, ...]:
+    """What lines name within a file; a damaged one names nothing."""
+    found = (line for text in lines if (line := _LINE.fullmatch(text)))
+    pairs = ((int(line[1]), int(line[2])) for line in found)
+    return tuple(Ranges((start, end) for start, end in pairs if start < end <= size_bytes))
+
+
+def _read_journal(partial: Path) -> str | None:
+    try:
+        with journal_path(partial).open("rb") as file:
+            return file.read(_LONGEST_JOURNAL_BYTES).decode("ascii", "replace")
+    except FileNotFoundError:
+        return None
+
+
+def _fresh_journal_path(partial: Path) -> Path:
+    path = journal_path(partial)
+    return path.with_name(f"{path.name}.new")
+
+
+def _write_all(file: FileIO, data: memoryview) -> None:
+    while data:
+        data = data[file.write(data) :]
 
 
 def _size_of(path: Path) -> int:

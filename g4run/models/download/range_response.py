@@ -1,4 +1,4 @@
-"""What a server's answer to a range request is worth, before a byte of its body is read. Pure."""
+"""Asking a server for a part of a file, and judging its answer before a byte of the body is read."""
 
 import re
 from collections.abc import Mapping
@@ -7,6 +7,11 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 
+import httpx2
+
+from g4run.models.remote_files import Link
+
+NETWORK_FAILURES = (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, OSError)
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d{1,18})-(\d{1,18})|\*)/(\d{1,18}|\*)", re.IGNORECASE)
 _LENGTH = re.compile(r"\d{1,18}", re.ASCII)
 _BUSY = frozenset({429, 503})
@@ -48,6 +53,27 @@ class Answer:
     total_bytes: int = 0  # of OTHER_SIZE
     etag: str | None = None  # a strong one
     wait_seconds: float | None = None  # of BUSY, where the server says
+
+
+def send_request(
+    client: httpx2.Client, link: Link, asked: Asked, stall_seconds: float, connect_seconds: float
+) -> httpx2.Response:
+    """Ask for a range; the body of the answer is still to be read. Raises NETWORK_FAILURES."""
+    headers = {**link.headers, "Range": f"bytes={asked.start}-{asked.end - 1}", "Accept-Encoding": "identity"}
+    if len(asked.etags) == 1:
+        headers["If-Range"] = min(asked.etags)
+    timeout = httpx2.Timeout(stall_seconds, connect=min(connect_seconds, stall_seconds))
+    request = client.build_request("GET", link.url, headers=headers, timeout=timeout)
+    return client.send(request, stream=True, follow_redirects=True)
+
+
+def describe_failure(error: Exception) -> str:
+    """What the network did, for the user."""
+    if isinstance(error, httpx2.ConnectTimeout | httpx2.ConnectError):
+        return f"cannot connect to the server ({error})"
+    if isinstance(error, httpx2.TimeoutException):
+        return "the server sends nothing more"
+    return f"the connection broke ({error})"
 
 
 def judge_answer(status: int, headers: Mapping[str, str], asked: Asked, now: datetime | None = None) -> Answer:

@@ -1,19 +1,20 @@
-"""The Hugging Face Hub: what a repository has, where a file can be had, and the locks of the shared cache.
+"""The Hugging Face Hub: which files a repository has, and where their bytes are.
 
-The only importer of huggingface_hub, which knows addresses, tokens and locks. This module adds what it does not do:
-limits of time and further attempts for listings (2.4.0 waits for ever, and gives up at the first 503), errors that a
-person can act on, and silence on the terminal.
+The only importer of huggingface_hub, which knows addresses and tokens. This module adds what it does not do: timeouts
+and further attempts for listings (2.4.0 waits for ever, and gives up at the first 503), errors that say what to do
+next, and silence on the terminal.
 """
 
 import logging
+import ssl
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import contextmanager
+from time import sleep
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import httpx2
-from filelock import Timeout
 from huggingface_hub import HfApi, ModelInfo, constants, get_hf_file_metadata, hf_hub_url
 from huggingface_hub.errors import (
     DeviceCodeError,
@@ -25,41 +26,52 @@ from huggingface_hub.errors import (
 from huggingface_hub.file_download import HfFileMetadata
 from huggingface_hub.hf_api import RepoSibling
 from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, but exported lazily
-    WeakFileLock,
     build_hf_headers,
     get_session,
 )
 
 from g4run import __version__
 from g4run.errors import AccessDenied, G4RunError, ModelNotFound, Offline, UsageError
-from g4run.models.download.remote_files import Link, RemoteFile, RemoteRepository
-from g4run.models.hub.errors import Subject, explain_setup, explain_status, explain_transport, not_the_hub
-from g4run.models.hub.retry import Patience, ask_patiently
+from g4run.models.digest import is_sha256
+from g4run.models.download.retry_policy import AttemptFailed, Retries, RetryPolicy
+from g4run.models.hub.errors import (
+    Subject,
+    explain_setup,
+    explain_status,
+    explain_transport,
+    find_cause,
+    not_the_hub,
+    retry_after_seconds,
+)
 from g4run.models.hub_cache.cache import is_commit
-from g4run.models.hub_cache.layout import HubCache, explained, is_etag
+from g4run.models.hub_cache.layout import is_etag
+from g4run.models.remote_files import Link, RemoteFile, RemoteRepository
 from g4run.settings import Settings
 from g4run.suggestions import did_you_mean, find_similar
 
+POLICY = RetryPolicy(longest_pause_seconds=8.0, longest_wait_seconds=25.0, total_seconds=25.0)
 _LIBRARY = "g4run"
-_LOCK_LOOK_SECONDS = 0.2  # between two looks at a lock, in which Ctrl-C is heard
+_RETRIED = frozenset({408, 429, 500, 502, 503, 504})  # those of huggingface_hub's own retries
+_UNCONNECTED_RETRIES = 2
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _STRANGE_ANSWER = (ValueError, KeyError, TypeError, AttributeError)  # of huggingface_hub, reading what is no listing
 
+T = TypeVar("T")
+
 
 class Hub:
-    """The Hub at the endpoint of the settings, and the cache in their directory."""
+    """The Hub at the endpoint of the settings."""
 
-    def __init__(self, settings: Settings, patience: Patience | None = None) -> None:
+    def __init__(self, settings: Settings, policy: RetryPolicy = POLICY) -> None:
         _silence()
         self._is_offline = settings.is_offline
         self._endpoint = settings.hub_endpoint.rstrip("/")
-        self._patience = patience or Patience()
+        self._policy = policy
         self._api = HfApi(endpoint=self._endpoint, library_name=_LIBRARY, library_version=__version__)
-        self._cache = HubCache(settings.hub_cache, makes_links=not constants.HF_HUB_DISABLE_SYMLINKS)
 
     @property
     def session(self) -> httpx2.Client:
-        """huggingface_hub's own client, with its proxies and certificates, and no limits of time. Raises UsageError."""
+        """huggingface_hub's own client, with its proxies and certificates, and no timeouts. Raises UsageError."""
         try:
             session: httpx2.Client = get_session()
         except (ImportError, OSError, ValueError, httpx2.InvalidURL) as error:
@@ -70,7 +82,7 @@ class Hub:
         """The files of a repository's revision (None: the newest). Raises NetworkError, ModelNotFound, UsageError."""
         subject = Subject(self._endpoint, repository, revision)
         with self._explained(subject):
-            info = ask_patiently(lambda: self._ask_listing(subject), self._patience)
+            info = self._retried(lambda: self._ask_listing(subject))
         return _read_listing(info, subject)
 
     def locate(self, repository: str, commit: str, path: str) -> Link:
@@ -78,58 +90,23 @@ class Hub:
         subject = Subject(self._endpoint, repository, commit, path)
         try:
             with self._explained(subject):
-                metadata = ask_patiently(lambda: self._ask_metadata(subject), self._patience)
+                metadata = self._retried(lambda: self._ask_metadata(subject))
                 return self._read_link(metadata, subject)
         except ModelNotFound as error:
             raise self._with_nearest(error, subject) from error
-
-    @contextmanager
-    def lock(self, repository: str, etag: str, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
-        """huggingface_hub's own lock of that content; `on_wait` is called once if another process has it."""
-        path = self._cache.lock_path(repository, etag)
-        with ExitStack() as stack:
-            with explained(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                is_ours = _try_lock(stack, path)
-            if not is_ours and on_wait:
-                on_wait()
-            while not is_ours:
-                with explained(path):
-                    is_ours = _try_lock(stack, path)
-            yield
-
-    def blob_path(self, repository: str, etag: str) -> Path:
-        """Where the content of that name lies."""
-        return self._cache.blob_path(repository, etag)
-
-    def partial_path(self, repository: str, etag: str) -> Path:
-        """Where the content is gathered."""
-        return self._cache.partial_path(repository, etag)
-
-    def prepare(self, repository: str, commit: str) -> None:
-        """Make the cache's directories for a commit. Raises NotWritable and DiskFull, as the next two do."""
-        self._cache.prepare(repository, commit)
-
-    def commit_blob(self, repository: str, etag: str, partial: Path) -> None:
-        """Move finished, verified content to its place."""
-        self._cache.commit_blob(repository, etag, partial)
-
-    def link(self, repository: str, commit: str, requested_revision: str | None, path: str, etag: str) -> Path:
-        """Make the file appear in the commit's snapshot, and the revision refer to that commit; the file's path."""
-        return self._cache.link(repository, commit, requested_revision, path, etag)
 
     def _ask_listing(self, subject: Subject) -> ModelInfo:
         return self._api.model_info(
             subject.repository,
             revision=subject.revision,
-            timeout=self._patience.answer_seconds,
+            timeout=self._policy.answer_seconds,
             files_metadata=True,
         )
 
     def _ask_metadata(self, subject: Subject) -> HfFileMetadata:
         return get_hf_file_metadata(
             hf_hub_url(subject.repository, subject.path, revision=subject.revision, endpoint=self._endpoint),
-            timeout=self._patience.answer_seconds,
+            timeout=self._policy.answer_seconds,
             library_name=_LIBRARY,
             library_version=__version__,
             endpoint=self._endpoint,
@@ -154,6 +131,19 @@ class Hub:
             return error
         return ModelNotFound(error.message, did_you_mean(near))
 
+    def _retried(self, ask: Callable[[], T]) -> T:
+        """What `ask` returns, which is tried again after failures that may pass. Raises the last failure."""
+        retries = Retries(self._policy)
+        while True:
+            try:
+                return ask()
+            except httpx2.HTTPError as error:
+                if not _may_pass(error, retries.failures):
+                    raise
+                response = getattr(error, "response", None)
+                wait = retry_after_seconds(response) if isinstance(response, httpx2.Response) else None
+                sleep(retries.pause_seconds(AttemptFailed(str(error), wait, error)))
+
     @contextmanager
     def _explained(self, subject: Subject) -> Iterator[None]:
         if self._is_offline:
@@ -163,6 +153,16 @@ class Hub:
             yield
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, OIDCError, DeviceCodeError, *_STRANGE_ANSWER) as error:
             raise _explain(error, subject) from error
+
+
+def _may_pass(error: httpx2.HTTPError, failures: int) -> bool:
+    """Whether another attempt may help; without any connection, waiting helps little."""
+    response = getattr(error, "response", None)
+    if isinstance(response, httpx2.Response):
+        return response.status_code in _RETRIED
+    if isinstance(error, httpx2.ConnectError):
+        return failures < _UNCONNECTED_RETRIES and find_cause(error, ssl.SSLError) is None
+    return isinstance(error, httpx2.TimeoutException | httpx2.NetworkError | httpx2.RemoteProtocolError)
 
 
 def _explain(error: Exception, subject: Subject) -> G4RunError:
@@ -203,15 +203,7 @@ def _read_file(sibling: RepoSibling, subject: Subject) -> RemoteFile:
     sha256 = sibling.lfs.sha256 if sibling.lfs else None
     if not isinstance(path, str) or not isinstance(size, int | None) or not isinstance(sha256, str | None):
         raise not_the_hub(subject)
-    return RemoteFile(path, size, sha256 if sha256 and is_etag(sha256) else None)
-
-
-def _try_lock(stack: ExitStack, path: Path) -> bool:
-    try:
-        stack.enter_context(WeakFileLock(path, timeout=_LOCK_LOOK_SECONDS))
-    except Timeout:
-        return False
-    return True
+    return RemoteFile(path, size, sha256 if sha256 and is_sha256(sha256) else None)
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

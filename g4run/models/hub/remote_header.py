@@ -1,4 +1,4 @@
-"""The header of a model that lies on the Hub, read without the model: kept on disk, since a digest never goes stale."""
+"""The header of a model on the Hub, read without the model and kept on disk, since a digest never goes stale."""
 
 import hashlib
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from g4run.errors import DiskFull, InvalidModelFile, NetworkError, NotWritable
 from g4run.files import write_atomically
-from g4run.models.download.options import TransferOptions
+from g4run.models.download.source import SourceOptions
 from g4run.models.gguf.header import GgufHeader, parse_header
 from g4run.models.gguf.other_formats import LOCAL_HINTS
 from g4run.models.gguf.shards import merge_headers, trim_metadata
@@ -41,14 +41,14 @@ def read_remote_header(
     commit: str,
     paths: str | Sequence[str],
     cache_directory: Path,
-    options: TransferOptions | None = None,
+    options: SourceOptions | None = None,
 ) -> RemoteHeader:
     """Read the header of a model's file, or of all its parts in order.
 
     Raises InvalidModelFile that begins with the file's path, NetworkError, and what `Hub.locate` raises.
     """
     paths = (paths,) if isinstance(paths, str) else tuple(paths)
-    reader = _Reader(hub, repository, commit, cache_directory, options or TransferOptions())
+    reader = _Reader(hub, repository, commit, cache_directory, options or SourceOptions())
     # The first comes last: its metadata are kept, and a hostile part's are gone before another's come.
     later = [trim_metadata(reader.read(path)) for path in reversed(paths[1:])]
     header = reader.read(paths[0])
@@ -60,7 +60,7 @@ def read_remote_header(
 class _Reader:
     """Reads headers of one commit, and counts."""
 
-    def __init__(self, hub: Hub, repository: str, commit: str, cache_directory: Path, options: TransferOptions) -> None:
+    def __init__(self, hub: Hub, repository: str, commit: str, cache_directory: Path, options: SourceOptions) -> None:
         self._hub = hub
         self._repository = repository
         self._commit = commit

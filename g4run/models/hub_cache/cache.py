@@ -1,4 +1,4 @@
-"""The Hugging Face cache, read as files: what lies in it, and where.
+"""The Hugging Face cache on disk: what lies in it, and where.
 
     models--USER--REPOSITORY/
       blobs/<etag>                   a file's bytes; the etag of a large file is its sha256
@@ -16,14 +16,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from g4run.errors import Offline
+from g4run.models.remote_files import RemoteFile, RemoteRepository
+
 MODELS_PREFIX = "models--"
 PARTIAL_SUFFIX = ".g4run.incomplete"
 STRAY_PREFIX = ".g4run-"  # pointers and refs that a killed process was about to rename into place
 _COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_OUR_PARTIAL = re.compile(r"(?P<etag>.+)\.g4run\.(?:incomplete|journal|journal\.new)", re.ASCII)
-_THEIR_PARTIAL = re.compile(r"(?P<etag>.+?)(?:\.[0-9a-f]{8})?\.incomplete", re.ASCII)
-_DISK_BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system's own is
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +52,12 @@ class CachedFile:
     sha256: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class UnfinishedDownload:
-    """What is left of a download that has not finished, or is running."""
-
-    path: Path
-    repository: str
-    etag: str
-    bytes_on_disk: int
-    is_ours: bool  # else huggingface_hub's, which never goes on from it
-    modified: float  # seconds since 1970
-    others: tuple[Path, ...] = ()  # our journal
-
-
 def repository_directory(hub_cache: Path, repository: str) -> Path:
     """The directory of a repository, which need not exist; one in another spelling of upper and lower case counts."""
     name = MODELS_PREFIX + repository.replace("/", "--")
     directory = hub_cache / name
     if not directory.is_dir():
-        for other in _entries(hub_cache):
+        for other in entries_of(hub_cache):
             if other.name.lower() == name.lower():
                 return other
     return directory
@@ -83,7 +70,7 @@ def repository_of(directory: Path) -> str:
 
 def model_directories(hub_cache: Path) -> tuple[Path, ...]:
     """The directories of all repositories of models, by name."""
-    return tuple(entry for entry in _entries(hub_cache) if entry.name.startswith(MODELS_PREFIX) and entry.is_dir())
+    return tuple(entry for entry in entries_of(hub_cache) if entry.name.startswith(MODELS_PREFIX) and entry.is_dir())
 
 
 def find_snapshot_file(hub_cache: Path, repository: str, revision: str | None, path: str) -> Path | None:
@@ -101,7 +88,7 @@ def find_snapshot_file(hub_cache: Path, repository: str, revision: str | None, p
 
 def find_blob(hub_cache: Path, sha256: str, size_bytes: int) -> Path | None:
     """The bytes of that digest, by name, in any repository; not hashed."""
-    for directory in _entries(hub_cache):
+    for directory in entries_of(hub_cache):
         blob = directory / "blobs" / sha256
         if file_size(blob) == size_bytes:
             return blob
@@ -140,27 +127,23 @@ def cached_gguf_files(hub_cache: Path) -> tuple[CachedFile, ...]:
     return tuple(file for directory in model_directories(hub_cache) for file in _gguf_files(directory))
 
 
-def partials(hub_cache: Path) -> tuple[UnfinishedDownload, ...]:
-    """All unfinished downloads, ours and huggingface_hub's."""
-    return tuple(partial for directory in model_directories(hub_cache) for partial in _partials(directory))
+def list_cached_repository(hub_cache: Path, repository: str, revision: str | None) -> RemoteRepository:
+    """The files of a revision that the cache has, without one of `main` or the newest. Raises Offline for none."""
+    directory = repository_directory(hub_cache, repository)
+    for commit in commits_of(directory, revision):
+        paths = [path for found, path in snapshot_files(directory) if found == commit]
+        if paths:
+            files = tuple(_as_listed(path, directory / "snapshots" / commit) for path in paths)
+            return RemoteRepository(repository_of(directory), commit, files)  # spelled as the cache has it
+    raise Offline(f"offline mode is on, and nothing of {repository} is in the cache", "unset HF_HUB_OFFLINE")
 
 
 def snapshot_files(directory: Path) -> Iterator[tuple[str, Path]]:
     """Every file of every snapshot of a repository, with its commit."""
-    for snapshot in _entries(directory / "snapshots"):
+    for snapshot in entries_of(directory / "snapshots"):
         for folder, _, names in os.walk(snapshot):
             for name in sorted(names):
                 yield snapshot.name, Path(folder) / name
-
-
-def bytes_on_disk(path: Path) -> int:
-    """What a file takes up, holes excluded; 0 where it is not there."""
-    try:
-        status = path.stat()
-    except OSError:
-        return 0
-    blocks: int | None = getattr(status, "st_blocks", None)  # not on Windows
-    return status.st_size if blocks is None else blocks * _DISK_BLOCK_BYTES
 
 
 def file_size(path: Path) -> int | None:
@@ -196,12 +179,17 @@ def _read_ref(directory: Path, revision: str) -> str | None:
 
 def _newest_first(snapshots: Path) -> list[Path]:
     found = []
-    for entry in _entries(snapshots):
+    for entry in entries_of(snapshots):
         try:
             found.append((entry.stat().st_mtime, entry.name, entry))
         except OSError:
             continue
     return [entry for _, _, entry in sorted(found, reverse=True)]
+
+
+def _as_listed(path: Path, snapshot: Path) -> RemoteFile:
+    sha256 = digest_named(blob_of(path)) if path.is_symlink() else None
+    return RemoteFile(path.relative_to(snapshot).as_posix(), file_size(path), sha256)
 
 
 def _gguf_files(directory: Path) -> Iterator[CachedFile]:
@@ -219,40 +207,8 @@ def _gguf_files(directory: Path) -> Iterator[CachedFile]:
             yield CachedFile(path, repository_of(directory), commit, within, size_bytes, digest_named(blob))
 
 
-def _partials(directory: Path) -> Iterator[UnfinishedDownload]:
-    ours: dict[str, list[Path]] = {}
-    for path in _entries(directory / "blobs"):
-        our, their = _OUR_PARTIAL.fullmatch(path.name), _THEIR_PARTIAL.fullmatch(path.name)
-        if our:
-            ours.setdefault(our["etag"], []).append(path)
-        elif their:
-            yield _partial(directory, their["etag"], path, (), is_ours=False)
-    for etag, paths in ours.items():
-        path = directory / "blobs" / f"{etag}{PARTIAL_SUFFIX}"
-        yield _partial(directory, etag, path, tuple(other for other in paths if other != path), is_ours=True)
-
-
-def _partial(directory: Path, etag: str, path: Path, others: tuple[Path, ...], *, is_ours: bool) -> UnfinishedDownload:
-    return UnfinishedDownload(
-        path=path,
-        repository=repository_of(directory),
-        etag=etag,
-        bytes_on_disk=bytes_on_disk(path) + sum(bytes_on_disk(other) for other in others),
-        is_ours=is_ours,
-        modified=max(modified_time(file) for file in (path, *others)),
-        others=others,
-    )
-
-
-def modified_time(path: Path) -> float:
-    """Seconds since 1970; 0 where the file is not there."""
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0
-
-
-def _entries(directory: Path) -> list[Path]:
+def entries_of(directory: Path) -> list[Path]:
+    """What lies in a directory, by name; nothing where it cannot be read."""
     try:
         return sorted(directory.iterdir())
     except OSError:

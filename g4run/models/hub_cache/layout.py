@@ -1,4 +1,4 @@
-"""The Hugging Face cache as huggingface_hub writes it: blobs, snapshots that point at them, and refs.
+"""Writing into the Hugging Face cache as huggingface_hub does: blobs, snapshots that point at them, and refs.
 
 Everything is renamed into place, and in the order in which huggingface_hub reads it: a snapshot's directory before the
 ref to it, a blob before the pointer. A process that is killed leaves a cache that every tool still reads.
@@ -9,13 +9,13 @@ import errno
 import os
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from g4run.disk import explain_refusal
 from g4run.errors import NetworkError
+from g4run.files import CACHE, explained
 from g4run.models.hub_cache.cache import MODELS_PREFIX, PARTIAL_SUFFIX, STRAY_PREFIX, is_commit
-from g4run.models.hub_cache.locks import lock_path
+from g4run.models.hub_cache.locks import blob_lock
 
 _CACHE_TAG = "CACHEDIR.TAG"
 # The standard's signature (https://bford.info/cachedir/), by which backup programs know a cache.
@@ -50,15 +50,19 @@ class HubCache:
         blob = self.blob_path(repository, etag)
         return blob.with_name(f"{blob.name}{PARTIAL_SUFFIX}")
 
-    def lock_path(self, repository: str, etag: str) -> Path:
-        """The file that huggingface_hub locks while it downloads that content."""
-        return lock_path(self.repository_directory(repository), _checked_etag(etag))
+    @contextlib.contextmanager
+    def lock(self, repository: str, etag: str, on_wait: Callable[[], None]) -> Iterator[None]:
+        """Hold huggingface_hub's own lock of that content; `on_wait` is called if another process has it."""
+        with contextlib.ExitStack() as stack:
+            with explained(self.directory, CACHE):
+                stack.enter_context(blob_lock(self.repository_directory(repository), _checked_etag(etag), on_wait))
+            yield
 
     def prepare(self, repository: str, commit: str) -> None:
         """Make the directories; the snapshot's first, because a repository without one is reported as damaged."""
         directory = self.repository_directory(repository)
         snapshot = directory / "snapshots" / _checked_commit(commit)
-        with explained(snapshot):
+        with explained(snapshot, CACHE):
             snapshot.mkdir(parents=True, exist_ok=True)
             (directory / "blobs").mkdir(exist_ok=True)
         tag = self.directory / _CACHE_TAG
@@ -69,15 +73,20 @@ class HubCache:
     def commit_blob(self, repository: str, etag: str, partial: Path) -> None:
         """Move finished content to its place."""
         blob = self.blob_path(repository, etag)
-        with explained(blob):
+        with explained(blob, CACHE):
             blob.parent.mkdir(parents=True, exist_ok=True)
             partial.replace(blob)
+
+    def pointer_path(self, repository: str, commit: str, path: str) -> Path:
+        """Where a file appears in the snapshot of a commit."""
+        directory = self.repository_directory(repository)
+        return directory.joinpath("snapshots", _checked_commit(commit), *checked_parts(path))
 
     def link(self, repository: str, commit: str, revision: str | None, path: str, etag: str) -> Path:
         """Make the snapshot's pointer to a blob, then the ref of the revision that was asked for (None: main)."""
         directory = self.repository_directory(repository)
-        pointer = directory.joinpath("snapshots", _checked_commit(commit), *checked_parts(path))
-        with explained(pointer):
+        pointer = self.pointer_path(repository, commit, path)
+        with explained(pointer, CACHE):
             pointer.parent.mkdir(parents=True, exist_ok=True)
             self._point(pointer, self.blob_path(repository, etag))
             _write_ref(directory, revision or "main", commit)
@@ -100,15 +109,6 @@ class HubCache:
             blob.replace(pointer)
         else:
             _rename(temporary, pointer)
-
-
-@contextlib.contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turns what the file system refuses into NotWritable or DiskFull."""
-    try:
-        yield
-    except OSError as error:
-        raise explain_refusal(error, path, 0) from error
 
 
 def checked_parts(path: str) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
-"""The locks that huggingface_hub and we hold on a blob while we fetch it, asked for without waiting."""
+"""The locks that huggingface_hub and g4run hold on a blob while they download it."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,23 +9,25 @@ _MODE = 0o664  # huggingface_hub's own, so that other users of a shared cache ca
 
 
 def lock_path(repository_directory: Path, etag: str) -> Path:
-    """The file that is locked while a blob is fetched."""
+    """The file that is locked while a blob is downloaded."""
     return repository_directory.parent / ".locks" / repository_directory.name / f"{etag}.lock"
 
 
 @contextmanager
-def blob_lock(repository_directory: Path, etag: str) -> Iterator[bool]:
-    """Hold a blob's lock; yields False at once where a living process has it. Raises OSError."""
+def blob_lock(repository_directory: Path, etag: str, on_wait: Callable[[], None] | None = None) -> Iterator[bool]:
+    """Hold a blob's lock. Where another process has it: call `on_wait` and wait, or without one yield False at once.
+
+    Raises OSError.
+    """
     path = lock_path(repository_directory, etag)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _held(path) as is_held:
+    with _held(path, on_wait) as is_held:
         yield is_held
 
 
 def is_any_locked(repository_directory: Path) -> bool:
-    """Whether a living process is fetching anything into a repository."""
-    directory = lock_path(repository_directory, "any").parent
-    for path in directory.glob("*.lock") if directory.is_dir() else ():
+    """Whether a living process is downloading anything into a repository."""
+    for path in _lock_files(repository_directory):
         with _held(path) as is_held:
             if not is_held:
                 return True
@@ -37,26 +39,39 @@ def remove_locks(repository_directory: Path) -> None:
 
     Only a file that we hold is removed: who waits for it notices that it is gone, and makes a new one.
     """
-    directory = lock_path(repository_directory, "any").parent
     with contextlib.suppress(OSError):
-        for path in directory.glob("*.lock"):
+        for path in _lock_files(repository_directory):
             with _held(path) as is_held:
                 if is_held:
                     path.unlink()  # Windows refuses; the empty file does no harm
-        directory.rmdir()
+        lock_path(repository_directory, "any").parent.rmdir()
+
+
+def _lock_files(repository_directory: Path) -> list[Path]:
+    return list(lock_path(repository_directory, "any").parent.glob("*.lock"))
 
 
 @contextmanager
-def _held(path: Path) -> Iterator[bool]:
-    from filelock import FileLock, Timeout  # noqa: PLC0415 - it imports asyncio, and only removal needs it
+def _held(path: Path, on_wait: Callable[[], None] | None = None) -> Iterator[bool]:
+    from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout  # noqa: PLC0415 - imports asyncio
 
-    lock = FileLock(path, mode=_MODE)
+    def is_acquired(lock: BaseFileLock) -> bool:
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if on_wait is None:
+                return False
+            on_wait()
+            lock.acquire()
+        return True
+
+    lock: BaseFileLock = FileLock(path, mode=_MODE)
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        yield False
-        return
+        is_held = is_acquired(lock)
+    except NotImplementedError:  # the file system knows no locks; huggingface_hub falls back to the same
+        lock = SoftFileLock(path, mode=_MODE)
+        is_held = is_acquired(lock)
     try:
-        yield True
+        yield is_held
     finally:
         lock.release()

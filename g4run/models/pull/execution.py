@@ -1,10 +1,10 @@
-"""Carrying out a pull: fetch what is missing, check everything, and only then give it a name."""
+"""Carrying out a pull: download what is missing, check everything, and only then give it a name."""
 
 from contextlib import ExitStack
 from pathlib import Path
 
 from g4run.errors import InvalidModelFile
-from g4run.models.download.download import present_bytes
+from g4run.models.download.partial_file import present_bytes
 from g4run.models.gguf.architecture import Gemma4, inspect_architecture
 from g4run.models.gguf.file_types import quantization_in
 from g4run.models.gguf.header import GgufHeader, read_header
@@ -12,15 +12,13 @@ from g4run.models.gguf.loadable import check_loadable
 from g4run.models.gguf.shards import read_model
 from g4run.models.hub.client import Hub
 from g4run.models.hub_cache.cache import file_size
-from g4run.models.hub_cache.marks import Marks
+from g4run.models.hub_cache.layout import HubCache
 from g4run.models.library import Library
-from g4run.models.pull.fetching import Fetched, Fetching, Locks, PullObserver
-from g4run.models.pull.files import PlannedFile
-from g4run.models.pull.foresight import OTHERS
-from g4run.models.pull.plan import PullPlan, check_space
+from g4run.models.pull.fetching import Fetched, Fetcher, PullObserver
+from g4run.models.pull.plan import OTHERS, PlannedFile, PullPlan, check_space
 from g4run.models.quantizations import FileRole
-from g4run.models.store.records import timestamp
-from g4run.models.store.removal import release_files
+from g4run.models.store.records import Entry, timestamp
+from g4run.models.store.removal import arrived_files, release_files
 from g4run.models.store.store import Record, Summary
 
 COMPANION_ARCHITECTURES = {FileRole.PROJECTOR: "clip", FileRole.DRAFTER: "gemma4-assistant"}
@@ -38,41 +36,38 @@ def execute_pull(library: Library, hub: Hub, plan: PullPlan, observer: PullObser
     if plan.refusal is not None:
         raise plan.refusal
     check_space(plan)
-    with library.store.locked():  # a store that cannot be written is said before the first byte
-        library.store.find(plan.name)
-    marks = Marks(library.settings.data_directory)
-    with ExitStack() as locks:  # held until the name exists: nobody takes the new files for abandoned ones
-        held = Locks(hub, locks)
-        fetched = [Fetching(library, hub, plan, file, observer, held).run() for file in plan.files]
+    store = library.store
+    with ExitStack() as locks:  # held until the record is complete: nobody takes the new files for abandoned ones
+        fetcher = Fetcher(library, hub, plan, observer, locks)
+        fetcher.begin()  # a store that cannot be written is said before the first byte
+        fetched = [fetcher.fetch(file) for file in plan.files]
         try:
             model, header = _check_files(fetched)
         except InvalidModelFile:
             locks.close()
-            new = [file.stored for file in fetched if file.is_new]
-            release_files(library.store, new)
-            marks.clear(file.sha256 for file in new if file.sha256)
+            release_files(store, [file.stored for file in fetched if file.is_new])
+            store.save_pulling(plan.name, ())
             raise
-        with library.store.locked():
-            before = library.store.find(plan.name)
-            record = _make_record(plan, before, model, header, fetched)
-            library.store.save(record)
-        marks.clear(file.sha256 for file in record.files if file.sha256)
-    if before is not None:
-        release_files(library.store, before.files)
+        with store.locked():
+            before = store.find_entry(plan.name) or Entry(plan.name, None)
+            unused = (*(before.record.files if before.record else ()), *arrived_files(store, before))
+            record = _make_record(plan, before.record, model, header, fetched)
+            store.save(record)
+    release_files(store, unused)
     return record
 
 
-def downloaded_bytes(hub: Hub, plan: PullPlan) -> int:
-    """What of a plan's downloads is kept on disk now, finished or not; for the person who stopped it."""
-    return sum(_kept_bytes(hub, file) for file in plan.files if file.source == "download")
+def downloaded_bytes(plan: PullPlan) -> int:
+    """What of a plan's downloads is kept on disk now, finished or not; for the user who stopped it."""
+    return sum(_kept_bytes(HubCache(plan.cache_directory), file) for file in plan.files if file.source == "download")
 
 
-def _kept_bytes(hub: Hub, file: PlannedFile) -> int:
+def _kept_bytes(cache: HubCache, file: PlannedFile) -> int:
     if file.sha256 is None:
         return 0
-    if file_size(hub.blob_path(file.repository, file.sha256)) == file.size_bytes:
+    if file_size(cache.blob_path(file.repository, file.sha256)) == file.size_bytes:
         return file.size_bytes
-    return present_bytes(hub.partial_path(file.repository, file.sha256))
+    return present_bytes(cache.partial_path(file.repository, file.sha256))
 
 
 def _check_files(fetched: list[Fetched]) -> tuple[Gemma4, GgufHeader]:

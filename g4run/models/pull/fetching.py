@@ -1,31 +1,30 @@
-"""One file of a pull on its way: found here and checked, or fetched into the cache."""
+"""The files of a pull: found here and checked, or downloaded into the cache."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from g4run.errors import DigestMismatch, G4RunError
-from g4run.models.digest import sha256_of
+from g4run.models.digest import is_sha256, sha256_of
 from g4run.models.download.download import transfer
-from g4run.models.download.remote_files import Link
 from g4run.models.external.search import find_same_file
 from g4run.models.hub.client import Hub
 from g4run.models.hub_cache.cache import blob_of, file_size, locate_in_snapshot
+from g4run.models.hub_cache.layout import HubCache
 from g4run.models.hub_cache.locks import blob_lock
-from g4run.models.hub_cache.marks import Marks
 from g4run.models.library import Library
-from g4run.models.pull.files import PlannedFile
-from g4run.models.pull.plan import PullPlan
+from g4run.models.pull.plan import PlannedFile, PullPlan
+from g4run.models.remote_files import Link
 from g4run.models.store.records import Record
 from g4run.models.store.store import Origin, StoredFile
 
 
 class PullObserver(Protocol):
-    """Who is told how far a pull is; all calls come from the thread that pulls."""
+    """Is told how far a pull is; all calls come from the thread that pulls."""
 
     def planned(self, plan: PullPlan) -> None:
         """All that will be done; comes first."""
@@ -37,7 +36,7 @@ class PullObserver(Protocol):
         """So many bytes of the file are here; at most ten times a second."""
 
     def waiting(self, file: PlannedFile) -> None:
-        """Another process is fetching this very file."""
+        """Another process is downloading this very file."""
 
     def verifying(self, file: PlannedFile) -> None:
         """A file that was here is being hashed; `progressed` counts what is done of it."""
@@ -48,200 +47,178 @@ class PullObserver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A file that is here and was checked; `is_new` where this pull brought it."""
+    """A file that is here and was checked; `is_new` where this pull brought it, or an earlier one that was stopped."""
 
     planned: PlannedFile
     stored: StoredFile
     is_new: bool
 
 
-class Locks:
-    """The locks of this pull's blobs, each taken once."""
+class Fetcher:
+    """Brings the files of one pull here; what it locks stays locked until `locks` is closed."""
 
-    def __init__(self, hub: Hub, stack: ExitStack) -> None:
+    def __init__(self, library: Library, hub: Hub, plan: PullPlan, observer: PullObserver, locks: ExitStack) -> None:
+        self._settings = library.settings
+        self._store = library.store
+        self._cache = HubCache(library.settings.hub_cache, makes_links=library.settings.makes_links)
         self._hub = hub
-        self._stack = stack
-        self._taken: set[Path] = set()
+        self._plan = plan
+        self._observer = observer
+        self._locks = locks
+        self._locked: set[Path] = set()
+        self._damaged: set[tuple[int, int, int]] = set()  # files that were hashed and are not the wanted ones
 
-    def take(self, file: PlannedFile, etag: str, on_wait: Callable[[], None]) -> None:
-        """Wait for the lock of a blob, and keep it until the pull ends."""
-        blob = self._hub.blob_path(file.repository, etag)
-        if blob not in self._taken:
-            self._stack.enter_context(self._hub.lock(file.repository, etag, on_wait))
-            self._taken.add(blob)
+    def begin(self) -> None:
+        """Note what will be downloaded, beside what a stopped pull of the name has brought. Raises NotWritable."""
+        with self._store.locked():
+            entry = self._store.find_entry(self._plan.name)
+            planned = [self._stored(file, None) for file in self._plan.files if file.source == "download"]
+            arrived = [file for file in entry.pulling if file.modified_ns is not None] if entry else []
+            self._store.save_pulling(
+                self._plan.name, tuple({file.path: file for file in (*planned, *arrived)}.values())
+            )
 
-    def keep(self, blob: Path) -> None:
+    def fetch(self, file: PlannedFile) -> Fetched:
+        """Use what is here if its digest is right, else download."""
+        self._observer.started(file)
+        found = None
+        if file.source == "elsewhere":
+            found = self._use_external(file)
+        elif file.where is not None:
+            found = self._use_cached(file, file.where)
+        return found or self._download(file)
+
+    def _use_external(self, file: PlannedFile) -> Fetched | None:
+        """Take a file that lies elsewhere, be it in another repository of the cache; each that may be it is hashed."""
+        self._observer.verifying(file)
+        on_progress = partial(self._observer.progressed, file)
+        path = find_same_file(self._settings, Path(file.path).name, file.size_bytes, file.sha256, on_progress)
+        if path is None:
+            return None
+        place = locate_in_snapshot(self._settings.hub_cache, path)
+        if place is not None:
+            self._keep(place.directory / "blobs" / blob_of(path).name)
+        return self._done(file, path, file.sha256)
+
+    def _use_cached(self, file: PlannedFile, path: Path) -> Fetched | None:
+        """Take the file that the cache has, unless it turns out to be damaged, or was removed meanwhile."""
+        if file.sha256 is not None:
+            self._keep(self._cache.blob_path(file.repository, file.sha256))
+        if file_size(path) != file.size_bytes or _state_of(path) in self._damaged:
+            return None
+        digest = self._digest_of(file, path)
+        if file.sha256 not in (None, digest):
+            self._damaged.add(_state_of(path))
+            return None
+        return self._done(file, self._link(file, file.sha256 or self._locate(file).etag), digest)
+
+    def _download(self, file: PlannedFile) -> Fetched:
+        first = self._locate(file)
+        self._wait_for_lock(file, first.etag)
+        self._cache.prepare(file.repository, file.commit)
+        found = None
+        if file.sha256 is not None:  # another process may have downloaded it meanwhile
+            found = self._use_cached(file, self._cache.blob_path(file.repository, first.etag))
+        if found is None:
+            digest = self._transfer(file, first)
+            found = self._done(file, self._link(file, first.etag), digest)
+        return found
+
+    def _transfer(self, file: PlannedFile, first: Link) -> str:
+        """Download into the partial file, and move it to its place once it is whole and right."""
+        partial_file = self._cache.partial_path(file.repository, first.etag)
+        links = [first]
+        done = transfer(
+            self._hub.session,
+            lambda: links.pop() if links else self._locate(file),
+            partial_file,
+            expected_sha256=file.sha256 or (first.etag if is_sha256(first.etag) else None),
+            on_progress=partial(self._observer.progressed, file),
+        )
+        self._note(replace(self._stored(file, done.sha256), modified_ns=partial_file.stat().st_mtime_ns))
+        self._cache.commit_blob(file.repository, first.etag, partial_file)
+        return done.sha256
+
+    def _note(self, arrived: StoredFile) -> None:
+        """Note that a file is whole: until the name's record is complete, nothing else tells that it is ours."""
+        with self._store.locked():
+            entry = self._store.find_entry(self._plan.name)
+            others = [file for file in entry.pulling if file.path != arrived.path] if entry else []
+            self._store.save_pulling(self._plan.name, (*others, arrived))
+
+    def _wait_for_lock(self, file: PlannedFile, etag: str) -> None:
+        blob = self._cache.blob_path(file.repository, etag)
+        if blob not in self._locked:
+            lock = self._cache.lock(file.repository, etag, lambda: self._observer.waiting(file))
+            self._locks.enter_context(lock)
+            self._locked.add(blob)
+
+    def _keep(self, blob: Path) -> None:
         """Keep others from removing a blob that is there, without waiting.
 
         Who has its lock already does so as well, and where there can be no lock, nothing can be removed.
         """
         with suppress(OSError):
-            if blob not in self._taken and self._stack.enter_context(blob_lock(blob.parent.parent, blob.name)):
-                self._taken.add(blob)
+            if blob not in self._locked and self._locks.enter_context(blob_lock(blob.parent.parent, blob.name)):
+                self._locked.add(blob)
 
-
-class Fetching:
-    """One file on its way into the cache."""
-
-    def __init__(
-        self,
-        library: Library,
-        hub: Hub,
-        plan: PullPlan,
-        file: PlannedFile,
-        observer: PullObserver,
-        locks: Locks,
-    ) -> None:
-        self._locks = locks
-        self._library = library
-        self._marks = Marks(library.settings.data_directory)
-        self._hub = hub
-        self._plan = plan
-        self._file = file
-        self._observer = observer
-        self._damaged: tuple[int, int, int] | None = None  # the file that was hashed and is not the wanted one
-
-    def run(self) -> Fetched:
-        """Use what is here if its digest is right, else fetch."""
-        self._observer.started(self._file)
-        if self._file.source == "elsewhere":
-            found = self._find_elsewhere()
-            if found is not None:
-                return self._use_found(found)
-        if self._file.source == "cache" and self._file.where is not None:
-            fetched = self._use_cached(self._file.where)
-            if fetched is not None:
-                return fetched
-        return self._fetch()
-
-    def _use_found(self, path: Path) -> Fetched:
-        """Take a file that lies elsewhere, be it in another repository of the cache."""
-        place = locate_in_snapshot(self._library.settings.hub_cache, path)
-        if place is not None:
-            self._locks.keep(place.directory / "blobs" / blob_of(path).name)
-        origin, is_new = self._origin_of(path, self._known_file(path)[1])
-        return self._done(path, origin, self._file.sha256, is_new=is_new)
-
-    def _use_cached(self, path: Path) -> Fetched | None:
-        """Take the file that the cache has, unless it turns out to be damaged, or was removed meanwhile."""
-        if self._file.sha256 is not None:
-            self._locks.keep(self._hub.blob_path(self._file.repository, self._file.sha256))
-        if file_size(path) != self._file.size_bytes:
-            return None
-        checked = self._check(path)
-        if checked is None:
-            return None
-        digest, origin, is_new = checked
-        pointer = self._link(self._locate().etag if self._file.sha256 is None else self._file.sha256)
-        return self._done(pointer, origin, digest, is_new=is_new)
-
-    def _check(self, path: Path) -> tuple[str | None, Origin, bool] | None:
-        """The digest of a file of the cache, and whose it is; None where it is not the wanted one."""
-        record, known = self._known_file(path)
-        is_hashed = known is not None and record is not None and _is_untouched(path, record.modified_at)
-        digest = known.sha256 if known and is_hashed else self._hash(path)
-        if self._file.sha256 is not None and digest != self._file.sha256:
-            self._damaged = _state_of(path)
-            return None
-        return digest, *self._origin_of(path, known)
-
-    def _origin_of(self, path: Path, known: StoredFile | None) -> tuple[Origin, bool]:
-        """Whose a file of the cache is, and whether it came by a pull that was stopped before its end."""
-        if known is not None:
-            return known.origin, False
-        is_ours = self._file.sha256 is not None and self._marks.has(self._file.sha256, path)
-        return (Origin.DOWNLOADED if is_ours else Origin.FOUND), is_ours
-
-    def _find_elsewhere(self) -> Path | None:
-        """Another program's file that has the right bytes: each that may be the one is hashed."""
-        self._observer.verifying(self._file)
-        return find_same_file(
-            self._library.settings,
-            Path(self._file.path).name,
-            self._file.size_bytes,
-            self._file.sha256,
-            partial(self._observer.progressed, self._file),
-        )
-
-    def _known_file(self, path: Path) -> tuple[Record | None, StoredFile | None]:
-        """The same file under another name, or under this one, and the record that has it."""
-        for record in self._library.store.records():
-            for file in record.files:
-                if file.sha256 == self._file.sha256 is not None and _is_same(file.path, path):
-                    return record, file
-        return None, None
-
-    def _fetch(self) -> Fetched:
-        first = self._locate()
-        self._locks.take(self._file, first.etag, lambda: self._observer.waiting(self._file))
-        self._hub.prepare(self._file.repository, self._file.commit)
-        blob = self._hub.blob_path(self._file.repository, first.etag)
-        is_there = self._file.sha256 is not None and file_size(blob) == self._file.size_bytes
-        is_other = is_there and _state_of(blob) != self._damaged
-        shared = self._check(blob) if is_other else None  # another process fetched it meanwhile
-        if shared is not None:
-            digest, origin, is_new = shared
-            return self._done(self._link(first.etag), origin, digest, is_new=is_new)
-        digest = self._transfer(first)
-        return self._done(self._link(first.etag), Origin.DOWNLOADED, digest, is_new=True)
-
-    def _transfer(self, first: Link) -> str:
-        """Fetch into the partial file, and move it to its place once it is whole and right."""
-        partial_file = self._hub.partial_path(self._file.repository, first.etag)
-        links = [first]
-
-        def resolve() -> Link:
-            return links.pop() if links else self._locate()
-
-        done = transfer(
-            self._hub.session,
-            resolve,
-            partial_file,
-            expected_sha256=self._file.sha256,
-            on_progress=partial(self._observer.progressed, self._file),
-        )
-        if self._file.sha256 is not None:
-            self._marks.set(self._file.sha256, partial_file)
-        self._hub.commit_blob(self._file.repository, first.etag, partial_file)
-        return done.sha256
-
-    def _locate(self) -> Link:
-        return self._hub.locate(self._file.repository, self._file.commit, self._file.path)
-
-    def _hash(self, path: Path) -> str:
-        self._observer.verifying(self._file)
+    def _digest_of(self, file: PlannedFile, path: Path) -> str | None:
+        """The digest of a file of the cache; it is not hashed again where a record says that nobody wrote to it."""
+        for record, known in self._known_files(file.sha256, path):
+            if path.stat().st_mtime <= datetime.fromisoformat(record.modified_at).timestamp():
+                return known.sha256
+        self._observer.verifying(file)
         with _readable(path):
-            return sha256_of(path, partial(self._observer.progressed, self._file))
+            return sha256_of(path, partial(self._observer.progressed, file))
 
-    def _link(self, etag: str) -> Path:
-        return self._hub.link(
-            self._file.repository, self._file.commit, self._file.reference or self._file.commit, self._file.path, etag
-        )
+    def _known_files(self, sha256: str | None, path: Path) -> Iterator[tuple[Record, StoredFile]]:
+        """The same file as names have it, and their records."""
+        for record in self._store.records() if sha256 is not None else ():
+            for known in record.files:
+                if known.sha256 == sha256 and _is_same(known.path, path):
+                    yield record, known
 
-    def _done(self, path: Path, origin: Origin, sha256: str | None, *, is_new: bool) -> Fetched:
+    def _origin_of(self, sha256: str | None, path: Path) -> tuple[Origin, bool]:
+        """Whose a file is, and whether a pull brought it that has not ended."""
+        entries, _ = self._store.read_entries()
+        pulled = (file for entry in entries for file in entry.pulling if file.sha256 == sha256)
+        if sha256 is not None and any(file.is_at(path) for file in pulled):
+            return Origin.DOWNLOADED, True
+        return next((known.origin for _, known in self._known_files(sha256, path)), Origin.FOUND), False
+
+    def _locate(self, file: PlannedFile) -> Link:
+        return self._hub.locate(file.repository, file.commit, file.path)
+
+    def _link(self, file: PlannedFile, etag: str) -> Path:
+        return self._cache.link(file.repository, file.commit, file.reference or file.commit, file.path, etag)
+
+    def _done(self, file: PlannedFile, path: Path, sha256: str | None) -> Fetched:
         size_bytes = path.stat().st_size
-        if size_bytes != self._file.size_bytes:
+        if size_bytes != file.size_bytes:
             raise DigestMismatch(
-                f"{path} has {size_bytes} bytes, but the Hub says {self._file.size_bytes}",
-                f"g4run pull {self._plan.name}",
+                f"{path} has {size_bytes} bytes, but the Hub says {file.size_bytes}", f"g4run pull {self._plan.name}"
             )
-        self._observer.finished(self._file, path)
-        stored = StoredFile(
-            role=self._file.role,
-            path=path,
-            size_bytes=self._file.size_bytes,
-            sha256=sha256,
-            origin=origin,
-            repository=self._file.repository,
-            commit=self._file.commit,
-            repository_path=self._file.path,
+        origin, is_new = self._origin_of(sha256, path)
+        self._observer.finished(file, path)
+        return Fetched(file, replace(self._stored(file, sha256), path=path, origin=origin), is_new)
+
+    def _stored(self, file: PlannedFile, sha256: str | None) -> StoredFile:
+        """A file as a record has it, downloaded to its place in the cache."""
+        return StoredFile(
+            role=file.role,
+            path=self._cache.pointer_path(file.repository, file.commit, file.path),
+            size_bytes=file.size_bytes,
+            sha256=sha256 or file.sha256,
+            origin=Origin.DOWNLOADED,
+            repository=file.repository,
+            commit=file.commit,
+            repository_path=file.path,
         )
-        return Fetched(self._file, stored, is_new)
 
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Turns what the file system refuses to read into an error for a person."""
+    """Turn what the file system refuses to read into an error that says what to do."""
     try:
         yield
     except OSError as error:
@@ -261,8 +238,3 @@ def _state_of(path: Path) -> tuple[int, int, int]:
     """By which a file is told from one that took its place: device, number, time of modification."""
     status = path.stat()
     return status.st_dev, status.st_ino, status.st_mtime_ns
-
-
-def _is_untouched(path: Path, since: str) -> bool:
-    """Whether a file was last written before a record of it was made."""
-    return path.stat().st_mtime <= datetime.fromisoformat(since).timestamp()

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from g4run.models.download.remote_files import RemoteRepository
 from g4run.models.hub.client import Hub
 from g4run.models.library import Library
 from g4run.models.pull.target import place_of
+from g4run.models.remote_files import RemoteRepository
 from g4run.models.store.store import Record, StoredFile
 
 

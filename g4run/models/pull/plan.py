@@ -1,28 +1,50 @@
-"""What a pull would fetch: which files of which commit, what of them is here already, and what room that takes."""
+"""What a pull would download: which files of which commit, what of them is here already, and what room that takes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
-from g4run.errors import DigestMismatch, DiskFull, ModelNotFound
-from g4run.models.download.download import present_bytes
-from g4run.models.download.remote_files import RemoteRepository
+from g4run.errors import DigestMismatch, DiskFull, InvalidModelFile, ModelNotFound
+from g4run.files import free_bytes
+from g4run.models.download.partial_file import present_bytes
 from g4run.models.external.search import candidates_for
+from g4run.models.gguf.architecture import inspect_architecture
 from g4run.models.hub.client import Hub
-from g4run.models.hub_cache.cache import file_size, find_snapshot_file
-from g4run.models.hub_cache.offline_listing import list_cached_repository
+from g4run.models.hub.remote_header import read_remote_header
+from g4run.models.hub_cache.cache import file_size, find_snapshot_file, list_cached_repository
+from g4run.models.hub_cache.layout import HubCache
 from g4run.models.library import Library
-from g4run.models.pull.files import PlannedFile, Source
-from g4run.models.pull.foresight import refuse_foreign
 from g4run.models.pull.selection import Chosen, Selection, select_files
 from g4run.models.pull.target import PullRequest, Target, find_target
 from g4run.models.quantizations import FileRole
-from g4run.models.store.copies import free_bytes
+from g4run.models.remote_files import RemoteRepository
+from g4run.models.store.usage import HEADERS
 from g4run.units import render_bytes
 
+Source: TypeAlias = Literal["download", "cache", "elsewhere"]
 ListRevision: TypeAlias = Callable[[str, str | None], RemoteRepository]
+
+OTHERS = "`g4run list --available` shows models that run here"
+# A header of 16 MB is then at most a thirtieth of what a vain download would cost.
+_LARGE_BYTES = 500_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFile:
+    """One file, and where it comes from; sizes in bytes."""
+
+    role: FileRole
+    repository: str
+    commit: str
+    path: str
+    size_bytes: int
+    sha256: str | None
+    present_bytes: int  # of a download that was begun; all of it where nothing needs to be downloaded
+    source: Source
+    where: Path | None  # the file that is here already
+    reference: str | None = None  # the branch or tag that the commit was just listed as, which the cache may note
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +97,7 @@ def plan_pull(library: Library, hub: Hub, request: PullRequest) -> PullPlan:
         for chosen in selection.files
     )
     if target.entry is None and not library.settings.is_offline:
-        refuse_foreign(library, hub, files)
+        _refuse_foreign(library, hub, files)
     return PullPlan(
         name=target.name,
         repository=repository.id,
@@ -90,13 +112,27 @@ def plan_pull(library: Library, hub: Hub, request: PullRequest) -> PullPlan:
     )
 
 
+def _refuse_foreign(library: Library, hub: Hub, files: Sequence[PlannedFile]) -> None:
+    """Raise InvalidModelFile where the header of a large file that is still to be downloaded is not a Gemma 4's."""
+    models = [file for file in files if file.role is FileRole.MODEL]
+    is_begun = any(file.source != "download" or file.present_bytes for file in models)
+    if is_begun or sum(file.size_bytes for file in models) < _LARGE_BYTES:
+        return
+    first, directory = models[0], library.settings.data_directory / HEADERS
+    header = read_remote_header(hub, first.repository, first.commit, [file.path for file in models], directory).header
+    try:
+        inspect_architecture(header)
+    except InvalidModelFile as error:
+        raise InvalidModelFile(f"{first.path}: {error.message}", error.hint or OTHERS) from None
+
+
 def check_space(plan: PullPlan) -> None:
     """Raise DiskFull where what is still to come has no room."""
     if plan.free_bytes is not None and plan.download_bytes > plan.free_bytes:
         raise DiskFull(
             f"{plan.name} needs {render_bytes(plan.download_bytes)} more in {plan.cache_directory}, "
             f"where {render_bytes(plan.free_bytes)} are free",
-            "free some space (`g4run df` shows what models take), or set HF_HOME to a larger disk",
+            "free some space (`g4run list --space` shows what models take), or set HF_HOME to a larger disk",
         )
 
 
@@ -166,6 +202,7 @@ def _plan_file(library: Library, hub: Hub, chosen: Chosen, *, is_part: bool) -> 
     if etag is None or size_bytes is None:
         link = hub.locate(repository.id, repository.commit, path)
         etag, size_bytes = link.etag, link.size_bytes
+    cache = HubCache(library.settings.hub_cache)
     planned = PlannedFile(
         role=chosen.role,
         repository=repository.id,
@@ -173,11 +210,11 @@ def _plan_file(library: Library, hub: Hub, chosen: Chosen, *, is_part: bool) -> 
         path=path,
         size_bytes=size_bytes,
         sha256=sha256,
-        present_bytes=present_bytes(hub.partial_path(repository.id, etag)),
+        present_bytes=present_bytes(cache.partial_path(repository.id, etag)),
         source="download",
         where=None,
     )
-    source, where = _find_present(library, hub, planned, etag, is_part=is_part)
+    source, where = _find_present(library, planned, cache.blob_path(repository.id, etag), is_part=is_part)
     if where is not None:
         return replace(planned, source=source, where=where, present_bytes=size_bytes)
     if link is None:
@@ -185,15 +222,13 @@ def _plan_file(library: Library, hub: Hub, chosen: Chosen, *, is_part: bool) -> 
     return planned
 
 
-def _find_present(
-    library: Library, hub: Hub, file: PlannedFile, etag: str, *, is_part: bool
-) -> tuple[Source, Path | None]:
+def _find_present(library: Library, file: PlannedFile, blob: Path, *, is_part: bool) -> tuple[Source, Path | None]:
     """Where the same file seems to lie already, by size and name: in the cache, or in another program's folder.
 
     llama.cpp wants the parts of a model side by side, so these are taken from the cache alone.
     """
     cached = find_snapshot_file(library.settings.hub_cache, file.repository, file.commit, file.path)
-    for candidate in (cached, hub.blob_path(file.repository, etag)):
+    for candidate in (cached, blob):
         if candidate is not None and file_size(candidate) == file.size_bytes:
             return "cache", candidate
     found = candidates_for(library.settings, Path(file.path).name, file.size_bytes, file.sha256)

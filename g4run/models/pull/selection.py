@@ -7,7 +7,6 @@ from typing import TypeAlias
 
 from g4run.errors import ModelNotFound, Pointer
 from g4run.models.catalog.catalog import CatalogFile, CompanionFile
-from g4run.models.download.remote_files import RemoteFile, RemoteRepository
 from g4run.models.pull.target import PullRequest, Target
 from g4run.models.quantizations import (
     FileRole,
@@ -18,6 +17,7 @@ from g4run.models.quantizations import (
     quantization_of,
     role_of,
 )
+from g4run.models.remote_files import RemoteFile, RemoteRepository
 from g4run.suggestions import find_similar
 
 MAX_LISTED = 12

@@ -1,29 +1,30 @@
-"""A record as the text of a file, and back.
+"""What the store keeps under a name as the text of a file, and back.
 
-{"version": 1, "name": …, "files": [{"role": …, "place": "hub_cache", "path": …, …}], "summary": {…}, …}. A path below
-the Hugging Face cache or the data directory is stored relative to it, so that either may move. Unknown fields are
-ignored.
+{"version": 1, "name": …, "files": [{"role": …, "place": "hub_cache", "path": …, …}], "summary": {…}, …, "pulling": […]}
+
+`files` and the rest of a record are there once a model is complete, `pulling` while a pull of the name has not ended. A
+path below the Hugging Face cache or the data directory is stored relative to it, so that either may move. Unknown
+fields are ignored.
 """
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+
 from g4run.errors import DamagedRecord
-from g4run.models.digest import is_sha256
-from g4run.models.quantizations import FileRole
-from g4run.models.store.records import Origin, Record, StoredFile, Summary
+from g4run.models.store.records import Entry, Record, StoredFile
 from g4run.settings import Settings
 
 VERSION = 1
-_LARGEST = 2**63 - 1
 
-Choice = TypeVar("Choice", bound=StrEnum)
+Decoded = TypeVar("Decoded")
 
 
 class _Place(StrEnum):
@@ -34,209 +35,121 @@ class _Place(StrEnum):
     ABSOLUTE = "absolute"
 
 
-def render_record(record: Record, settings: Settings) -> bytes:
-    """The text of a record's file."""
-    document = {
-        "version": VERSION,
-        "name": record.name,
-        "repository": record.repository,
-        "commit": record.commit,
-        "requested_revision": record.requested_revision,
-        "created_at": record.created_at,
-        "modified_at": record.modified_at,
-        "summary": {
-            "size_label": _printable(record.summary.size_label),
-            "parameters": record.summary.parameters,
-            "context_length": record.summary.context_length,
-            "quantization": _printable(record.summary.quantization),
-            "has_thinking": record.summary.has_thinking,
-        },
-        "files": [_render_file(file, settings) for file in record.files],
-    }
+class _Placed(msgspec.Struct):
+    place: _Place
+
+
+class _Places(msgspec.Struct):
+    version: int
+    files: tuple[_Placed, ...] = ()
+    pulling: tuple[_Placed, ...] = ()
+
+
+class _Pull(msgspec.Struct):
+    name: str
+    pulling: tuple[StoredFile, ...] = ()
+
+
+def render_entry(entry: Entry, settings: Settings) -> bytes:
+    """The text of an entry's file."""
+    document: dict[str, object] = {"version": VERSION, "name": entry.name}
+    if (record := entry.record) is not None:
+        summary = record.summary
+        shown = replace(
+            summary, size_label=_printable(summary.size_label), quantization=_printable(summary.quantization)
+        )
+        document |= msgspec.to_builtins(replace(record, summary=shown), enc_hook=str)
+        document["files"] = [_render_file(file, settings) for file in record.files]
+    if entry.pulling:
+        document["pulling"] = [_render_file(file, settings) for file in entry.pulling]
     return json.dumps(document, indent=1).encode("ascii") + b"\n"
 
 
-def parse_record(content: bytes, settings: Settings) -> Record:
-    """The record that a file holds. Raises DamagedRecord, with what is wrong and without the file's name."""
-    fields = _Fields(_parse_document(content), "")
-    version = fields.number("version")
-    if version != VERSION:
+def parse_entry(content: bytes, settings: Settings) -> Entry:
+    """The entry that a file holds. Raises DamagedRecord, with what is wrong and without the file's name."""
+    try:
+        decoded: object = json.loads(content)  # unlike msgspec's, it takes names of files in any encoding
+    except (ValueError, RecursionError):
+        raise DamagedRecord("it is not JSON") from None
+    if isinstance(decoded, dict) and isinstance(version := decoded.get("version"), int) and version > VERSION:
         raise DamagedRecord(f"it was written by a newer version of g4run (format {version})")
-    return Record(
-        name=fields.text("name"),
-        files=_parse_files(fields, settings),
-        summary=_parse_summary(fields.inner("summary")),
-        repository=fields.text_or_none("repository"),
-        commit=fields.text_or_none("commit"),
-        requested_revision=fields.text_or_none("requested_revision"),
-        created_at=fields.time("created_at"),
-        modified_at=fields.time("modified_at"),
+    places, pull = _convert(decoded, _Places), _convert(decoded, _Pull)
+    entry = Entry(pull.name, None, _located(pull.pulling, places.pulling, settings))
+    if places.files:
+        record = _convert(decoded, Record)
+        entry = replace(entry, record=replace(record, files=_located(record.files, places.files, settings)))
+    elif not entry.pulling:
+        raise DamagedRecord("it names no file of a model")
+    _check(entry)
+    return entry
+
+
+def _convert(decoded: object, kind: type[Decoded]) -> Decoded:
+    try:
+        return msgspec.convert(decoded, kind, dec_hook=_parse_path)
+    except msgspec.ValidationError as error:
+        raise DamagedRecord(f"it is damaged: {error}") from None
+
+
+def _parse_path(_: type, value: object) -> Path:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError("Expected a path")
+    os.fsencode(value)
+    return Path(value)
+
+
+def _located(files: Iterable[StoredFile], places: Iterable[_Placed], settings: Settings) -> tuple[StoredFile, ...]:
+    return tuple(
+        replace(file, path=_absolute(placed.place, file.path, settings))
+        for file, placed in zip(files, places, strict=True)
     )
 
 
-def _printable(text: str) -> str:
-    """A text from a file's header without what would move a terminal's cursor."""
-    return "".join(character if character.isprintable() else "?" for character in text)
+def _absolute(place: _Place, path: Path, settings: Settings) -> Path:
+    if place is _Place.ABSOLUTE:
+        return path
+    if path.is_absolute() or not path.parts or ".." in path.parts:
+        raise DamagedRecord(f"the path {str(path)!r} leaves its directory")
+    return _directories(settings)[place] / path
 
 
-def _render_file(file: StoredFile, settings: Settings) -> dict[str, str | int | None]:
-    place, path = _relative(file.path, settings)
-    return {
-        "role": file.role.value,
-        "place": place.value,
-        "path": path,
-        "size_bytes": file.size_bytes,
-        "sha256": file.sha256,
-        "origin": file.origin.value,
-        "repository": file.repository,
-        "commit": file.commit,
-        "repository_path": file.repository_path,
-    }
-
-
-def _relative(path: Path, settings: Settings) -> tuple[_Place, str]:
+def _render_file(file: StoredFile, settings: Settings) -> dict[str, object]:
+    rendered: dict[str, object] = msgspec.to_builtins(file, enc_hook=str)
     for place, directory in _directories(settings).items():
-        if path.is_relative_to(directory):
-            return place, path.relative_to(directory).as_posix()
-    return _Place.ABSOLUTE, os.path.abspath(path)  # noqa: PTH100 - resolve() would follow a snapshot's link
+        if file.path.is_relative_to(directory):
+            return rendered | {"place": place, "path": file.path.relative_to(directory).as_posix()}
+    path = os.path.abspath(file.path)  # noqa: PTH100 - resolve() would follow a snapshot's link
+    return rendered | {"place": _Place.ABSOLUTE, "path": path}
 
 
 def _directories(settings: Settings) -> dict[_Place, Path]:
     return {_Place.HUB_CACHE: settings.hub_cache, _Place.DATA: settings.data_directory}
 
 
-def _parse_document(content: bytes) -> object:
+def _check(entry: Entry) -> None:
+    """Check what types do not say. Raises DamagedRecord."""
+    texts, files, record = [entry.name], list(entry.pulling), entry.record
+    if record is not None:
+        texts += [record.repository or "", record.commit or "", record.requested_revision or ""]
+        texts += [record.summary.size_label, record.summary.quantization]
+        files += record.files
+        if not record.model_files:
+            raise DamagedRecord("it names no file of a model")
+        for name, moment in (("created_at", record.created_at), ("modified_at", record.modified_at)):
+            if not _is_moment(moment):
+                raise DamagedRecord(f"it is damaged: Expected a time with its distance from UTC - at `$.{name}`")
+    texts += [text or "" for file in files for text in (file.repository, file.commit, file.repository_path)]
+    if not all(text.isprintable() for text in texts):
+        raise DamagedRecord("it has characters that cannot be shown")
+
+
+def _is_moment(text: str) -> bool:
     try:
-        document: object = json.loads(content)
-    except (ValueError, RecursionError):
-        raise DamagedRecord("it is not JSON") from None
-    return document
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
 
 
-def _parse_files(fields: "_Fields", settings: Settings) -> tuple[StoredFile, ...]:
-    files = tuple(_parse_file(inner, settings) for inner in fields.items("files"))
-    if not any(file.role is FileRole.MODEL for file in files):
-        raise DamagedRecord("it names no file of a model")
-    return files
-
-
-def _parse_file(fields: "_Fields", settings: Settings) -> StoredFile:
-    return StoredFile(
-        role=fields.choice("role", FileRole),
-        path=_absolute(fields.choice("place", _Place), fields.path("path"), settings),
-        size_bytes=fields.number("size_bytes"),
-        sha256=fields.digest_or_none("sha256"),
-        origin=fields.choice("origin", Origin),
-        repository=fields.text_or_none("repository"),
-        commit=fields.text_or_none("commit"),
-        repository_path=fields.text_or_none("repository_path"),
-    )
-
-
-def _absolute(place: _Place, text: str, settings: Settings) -> Path:
-    if place is _Place.ABSOLUTE:
-        return Path(text)
-    relative = PurePosixPath(text)
-    if Path(text).is_absolute() or not relative.parts or ".." in relative.parts:
-        raise DamagedRecord(f"the path {text!r} leaves its directory")
-    return _directories(settings)[place] / relative
-
-
-def _parse_summary(fields: "_Fields") -> Summary:
-    return Summary(
-        size_label=fields.text("size_label"),
-        parameters=fields.number("parameters"),
-        context_length=fields.number("context_length"),
-        quantization=fields.text("quantization"),
-        has_thinking=fields.fact("has_thinking"),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Fields:
-    """The fields of one JSON object, each taken with its type. Raises DamagedRecord."""
-
-    value: object
-    place: str  # where in the document it stands, for the message
-
-    def text(self, key: str) -> str:
-        """A string that can be shown and encoded."""
-        value = self._get(key)
-        if not isinstance(value, str) or not value.isprintable():
-            raise self._wrong(key, "a text")
-        return value
-
-    def text_or_none(self, key: str) -> str | None:
-        """The same, where null and absence mean None."""
-        return None if self._get(key) is None else self.text(key)
-
-    def path(self, key: str) -> str:
-        """A path, in whatever encoding the file system has."""
-        value = self._get(key)
-        if not isinstance(value, str) or not value or "\0" in value:
-            raise self._wrong(key, "a path")
-        try:
-            os.fsencode(value)
-        except ValueError:
-            raise self._wrong(key, "a path") from None
-        return value
-
-    def digest_or_none(self, key: str) -> str | None:
-        """A sha256 in hexadecimal digits."""
-        value = self.text_or_none(key)
-        if value is not None and not is_sha256(value):
-            raise self._wrong(key, "a sha256")
-        return value
-
-    def number(self, key: str) -> int:
-        """A whole number of 0 or more."""
-        value = self._get(key)
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _LARGEST:
-            raise self._wrong(key, "a whole number")
-        return value
-
-    def fact(self, key: str) -> bool:
-        """True or false."""
-        value = self._get(key)
-        if not isinstance(value, bool):
-            raise self._wrong(key, "true or false")
-        return value
-
-    def time(self, key: str) -> str:
-        """A moment in ISO 8601, with its distance from UTC."""
-        value = self.text(key)
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            raise self._wrong(key, "a time") from None
-        if moment.tzinfo is None:
-            raise self._wrong(key, "a time")
-        return value
-
-    def choice(self, key: str, choices: type[Choice]) -> Choice:
-        """One of the values of an enumeration."""
-        value = self.text(key)
-        try:
-            return choices(value)
-        except ValueError:
-            raise self._wrong(key, f"one of {', '.join(choices)}") from None
-
-    def inner(self, key: str) -> "_Fields":
-        """An object within this one."""
-        return _Fields(self._get(key), f"{self.place}{key}.")
-
-    def items(self, key: str) -> tuple["_Fields", ...]:
-        """A list of objects."""
-        value = self._get(key)
-        if not isinstance(value, list):
-            raise self._wrong(key, "a list")
-        return tuple(_Fields(item, f"{self.place}{key}[{index}].") for index, item in enumerate(value))
-
-    def _get(self, key: str) -> object:
-        if not isinstance(self.value, Mapping):
-            raise DamagedRecord(f"{self.place.removesuffix('.') or 'the whole'} is not an object")
-        return self.value.get(key)
-
-    def _wrong(self, key: str, wanted: str) -> DamagedRecord:
-        missing = isinstance(self.value, Mapping) and key not in self.value
-        return DamagedRecord(f"{self.place}{key} is {'missing' if missing else f'not {wanted}'}")
+def _printable(text: str) -> str:
+    """A text from a file's header without what would move a terminal's cursor."""
+    return "".join(character if character.isprintable() else "?" for character in text)

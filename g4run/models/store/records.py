@@ -1,11 +1,15 @@
-"""What the store remembers of a model: its name, its files, and enough about it for a list."""
+"""What the store knows about a model: its name, its files, and enough about it for a list."""
 
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
+from msgspec import Meta
+
+from g4run.models.digest import Sha256
 from g4run.models.quantizations import FileRole
 
 ID_LENGTH = 12  # hexadecimal digits
@@ -27,16 +31,28 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """One file of a model; in the Hugging Face cache `path` is the snapshot's, not the blob's."""
+    """One file of a model; in the Hugging Face cache `path` is the snapshot's, not the blob's.
+
+    `modified_ns` is noted during a pull, before the file is moved into the cache: another program's later file of the
+    same content has another one.
+    """
 
     role: FileRole
     path: Path
-    size_bytes: int
-    sha256: str | None
+    size_bytes: Annotated[int, Meta(ge=0)]
+    sha256: Sha256 | None
     origin: Origin
     repository: str | None = None
     commit: str | None = None
     repository_path: str | None = None
+    modified_ns: int | None = None
+
+    def is_at(self, path: Path) -> bool:
+        """Whether what lies at a path is the very file that a pull brought."""
+        try:
+            return self.modified_ns == path.stat().st_mtime_ns
+        except OSError:
+            return False
 
     @property
     def hub_place(self) -> tuple[str, str] | None:
@@ -48,7 +64,7 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a list says about a model, so that it need not read the header."""
+    """What a list says about a model without reading its header."""
 
     size_label: str
     parameters: int
@@ -113,6 +129,15 @@ class Record:
         """Twelve digits that tell models apart: two names of the same weights have the same."""
         digest = self.digest or hashlib.sha256(self.name.encode()).hexdigest()
         return digest[:ID_LENGTH]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the store keeps under a name: a complete model, the files of a pull that has not ended, or both."""
+
+    name: str
+    record: Record | None
+    pulling: tuple[StoredFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,21 @@
 """Forgetting names, and freeing the bytes that nothing else needs."""
 
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from g4run.errors import DamagedRecord, G4RunError, ModelNotFound
-from g4run.files import explain_removal
-from g4run.models.hub_cache.cache import file_size, locate_in_snapshot
+from g4run.files import CACHE, DATA, explained, remove_file
+from g4run.models.hub_cache.cache import file_size, locate_in_snapshot, repository_directory
 from g4run.models.hub_cache.removal import unlink_snapshot_file
+from g4run.models.hub_cache.unfinished import find_unfinished, remove_unfinished
 from g4run.models.names.parse import DEMO, DemoName, parse_name
-from g4run.models.store.copies import COPIES, remove_copy
-from g4run.models.store.records import Origin, Record, StoredFile
+from g4run.models.store.records import Entry, Origin, StoredFile
 from g4run.models.store.store import Store
+
+_COPIES = "files"  # below the data directory: where g4run 0.1.0 copied files on request
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +43,16 @@ class Removal:
     kept: tuple[KeptFile, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """A name to be removed; the record is None where it cannot be read."""
-
-    name: str
-    record: Record | None
-
-
 def remove(store: Store, names: Sequence[str]) -> tuple[Removal, ...]:
-    """Remove names, and their files where nothing else uses them.
+    """Remove names, and their files where nothing else uses them; of a pull that has not ended, what it brought.
 
     Raises ModelNotFound before anything is removed, NotWritable where the file system refuses: that name then stays;
     DamagedRecord where the store's directory cannot be read.
     """
     with store.locked():
-        targets = {target.name.lower(): target for target in (_find(store, name) for name in names)}
-        users = _Users.of(store, frozenset(targets))
-        return tuple(_remove(store, target, users) for target in targets.values())
+        entries = {entry.name.lower(): entry for entry in (_find(store, name) for name in names)}
+        users = _Users.of(store, frozenset(entries))
+        return tuple(_remove(store, entry, users) for entry in entries.values())
 
 
 def release_files(store: Store, files: Sequence[StoredFile]) -> Released:
@@ -66,15 +61,25 @@ def release_files(store: Store, files: Sequence[StoredFile]) -> Released:
         return _release_all(store, files, _Users.of(store, frozenset()))
 
 
-def _find(store: Store, name: str) -> _Target:
-    """The record of a name as it was typed, else of its canonical form."""
+def arrived_files(store: Store, entry: Entry) -> tuple[StoredFile, ...]:
+    """The whole files that a pull which has not ended brought, as long as they are still there."""
+
+    def has_arrived(file: StoredFile) -> bool:
+        directory = repository_directory(store.settings.hub_cache, file.repository or "")
+        return file.is_at(file.path) or file.is_at(directory / "blobs" / (file.sha256 or "-"))
+
+    return tuple(file for file in entry.pulling if has_arrived(file))
+
+
+def _find(store: Store, name: str) -> Entry:
+    """What the store has under a name as it was typed, else under its canonical form; empty where that is damaged."""
     for spelling in (name, _canonical(name)):
         try:
-            record = store.find(spelling)
+            entry = store.find_entry(spelling)
         except DamagedRecord:
-            return _Target(spelling, None)
-        if record is not None:
-            return _Target(record.name, record)
+            return Entry(spelling, None)
+        if entry is not None:
+            return entry
     raise store.unknown(name)
 
 
@@ -88,21 +93,33 @@ def _canonical(name: str) -> str:
     return parsed.text
 
 
-def _remove(store: Store, target: _Target, users: "_Users") -> Removal:
+def _remove(store: Store, entry: Entry, users: "_Users") -> Removal:
     """The files first: a removal that is interrupted can be repeated."""
-    files = target.record.files if target.record else ()
-    released = _release_all(store, files, users)
-    store.remove(target.name)
-    return Removal(target.name, released.freed_bytes, released.kept)
+    partials = _remove_partials(store, entry)
+    released = _release_all(store, (*(entry.record.files if entry.record else ()), *arrived_files(store, entry)), users)
+    store.remove(entry.name)
+    return Removal(entry.name, partials.freed_bytes + released.freed_bytes, (*partials.kept, *released.kept))
+
+
+def _remove_partials(store: Store, entry: Entry) -> Released:
+    """Remove what the pull of a name has not finished, and only that."""
+    freed_bytes, kept = 0, []
+    wanted = {(file.repository, file.sha256) for file in entry.pulling}
+    for found in find_unfinished(store.settings.hub_cache) if wanted else ():
+        if found.is_ours and (found.repository, found.etag) in wanted:
+            found_bytes = found.bytes_on_disk
+            reason = remove_unfinished(store.settings.hub_cache, found)
+            freed_bytes += 0 if reason else found_bytes
+            kept += [KeptFile(found.path, reason)] if reason else []
+    return Released(freed_bytes, tuple(kept))
 
 
 def _release_all(store: Store, files: Sequence[StoredFile], users: "_Users") -> Released:
     freed_bytes, kept = 0, []
     for file in files:
-        try:
+        is_cached = file.path.is_relative_to(store.settings.hub_cache)
+        with explained(file.path, CACHE if is_cached else DATA):
             freed, reason = _release(store, file, users)
-        except OSError as error:
-            raise explain_removal(error, file.path, store.settings.hub_cache) from error
         freed_bytes += freed
         if reason is not None:
             kept.append(KeptFile(file.path, reason))
@@ -139,11 +156,13 @@ def _not_ours(store: Store, file: StoredFile) -> str:
 
 
 def _remove_copy(store: Store, path: Path) -> tuple[int, str | None]:
-    directory = store.settings.data_directory / COPIES
+    directory = store.settings.data_directory / _COPIES
     if not path.parent.is_relative_to(directory) or path.parent == directory or ".." in path.parts:
         return 0, f"it is not in {directory}"
     size_bytes = file_size(path) or 0
-    remove_copy(path)
+    remove_file(path)
+    with contextlib.suppress(OSError):
+        path.parent.rmdir()
     return size_bytes, None
 
 
@@ -158,15 +177,11 @@ class _Users:
     @classmethod
     def of(cls, store: Store, removed: frozenset[str]) -> "_Users":
         """All records but those that are being removed, by their names in lower case."""
-        by_path, by_bytes = dict[str, str](), dict[str, str]()
         records, damaged = store.read()
-        for record in records:
-            if record.name.lower() not in removed:
-                for file in record.files:
-                    by_path[_place(file.path)] = record.name
-                    by_bytes[_real_place(file.path)] = record.name
+        files = [(file.path, each.name) for each in records if each.name.lower() not in removed for file in each.files]
         unreadable = next((entry.name for entry in damaged if entry.name.lower() not in removed), None)
-        return cls(by_path, by_bytes, unreadable)
+        by_path = {_place(path): name for path, name in files}
+        return cls(by_path, {_real_place(path): name for path, name in files}, unreadable)
 
     def of_path(self, path: Path) -> str | None:
         """Who has this very path."""

@@ -1,4 +1,4 @@
-"""What is on disk under which name: one small file a name, written atomically, locked across processes.
+"""What is on disk under which name: one small file for each name, written atomically, locked across processes.
 
 Files: `<data>/models/<quoted name>.json`. Readers take no lock and never see half a file; whoever changes something
 holds `<data>/models/.lock`. A file that cannot be read is reported and stands in nobody's way.
@@ -8,15 +8,22 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote, unquote
 
 from g4run.errors import DamagedRecord, ModelNotFound, NotWritable
-from g4run.files import explain, read_shared, remove_file, remove_temporaries, write_atomically
-from g4run.models.store.format import parse_record, render_record
-from g4run.models.store.records import DamagedEntry, Origin, Record, StoredFile, Summary
+from g4run.files import (
+    DATA,
+    TEMPORARY_SUFFIX,
+    explained,
+    read_shared,
+    remove_file,
+    write_atomically,
+)
+from g4run.models.store.format import parse_entry, render_entry
+from g4run.models.store.records import DamagedEntry, Entry, Origin, Record, StoredFile, Summary
 from g4run.settings import Settings
 from g4run.suggestions import did_you_mean, find_similar
 from g4run.units import render_bytes
@@ -32,32 +39,38 @@ _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("c
 
 
 class Store:
-    """The names that a person has; every method reads the disk anew."""
+    """The names of this user; every method reads the disk anew."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.directory = settings.data_directory / "models"
 
     def read(self) -> tuple[tuple[Record, ...], tuple[DamagedEntry, ...]]:
-        """All records, the one changed last first, and all that cannot be read, by name.
+        """All complete models, the one changed last first, and all that cannot be read, by name.
 
         Raises DamagedRecord where the directory itself cannot be read.
         """
-        found = tuple(self._read_all())
-        records = sorted((item for item in found if isinstance(item, Record)), key=lambda record: record.name)
-        damaged = sorted((item for item in found if isinstance(item, DamagedEntry)), key=lambda entry: entry.name)
-        return tuple(sorted(records, key=_modified, reverse=True)), tuple(damaged)
+        entries, damaged = self.read_entries()
+        records = (entry.record for entry in entries if entry.record is not None)
+        return tuple(sorted(records, key=_modified, reverse=True)), damaged
+
+    def read_entries(self) -> tuple[tuple[Entry, ...], tuple[DamagedEntry, ...]]:
+        """The same with pulls that have not ended, all by name."""
+        found = sorted(self._read_all(), key=lambda item: item.name)
+        entries = tuple(item for item in found if isinstance(item, Entry))
+        return entries, tuple(item for item in found if isinstance(item, DamagedEntry))
 
     def records(self) -> tuple[Record, ...]:
-        """All that can be read, the one changed last first. Raises DamagedRecord as `read` does."""
+        """All complete models, the one changed last first. Raises DamagedRecord as `read` does."""
         return self.read()[0]
 
-    def damaged(self) -> tuple[DamagedEntry, ...]:
-        """All that cannot be read, by name. Raises DamagedRecord as `read` does."""
-        return self.read()[1]
-
     def find(self, name: str) -> Record | None:
-        """The record of a name, in any case. Raises DamagedRecord where it is there but cannot be read."""
+        """The complete model of a name, in any case. Raises DamagedRecord where its entry cannot be read."""
+        entry = self.find_entry(name)
+        return entry.record if entry else None
+
+    def find_entry(self, name: str) -> Entry | None:
+        """All that is known under a name, in any case. Raises DamagedRecord where it is there but cannot be read."""
         try:
             found = self._read(self.path_of(name))
         except UnicodeEncodeError:
@@ -82,10 +95,20 @@ class Store:
         return ModelNotFound(f"there is no model named {name}", did_you_mean(near, "`g4run list` shows the names"))
 
     def save(self, record: Record) -> None:
-        """Write a record, in the place of the one of that name. Raises DiskFull, NotWritable."""
+        """Write a complete model in the place of what the name had. Raises DiskFull, NotWritable."""
+        self._save(Entry(record.name, record))
+
+    def save_pulling(self, name: str, files: tuple[StoredFile, ...]) -> None:
+        """Note which files are being pulled for a name, whose complete model stays; none: the pull is over.
+
+        Raises DamagedRecord, DiskFull, NotWritable.
+        """
         with self.locked():
-            remove_temporaries(self.directory)
-            write_atomically(self.path_of(record.name), render_record(record, self.settings))
+            entry = self.find_entry(name) or Entry(name, None)
+            if entry.record is None and not files:
+                self.remove(name)
+            elif entry.pulling != files:
+                self._save(Entry(entry.name, entry.record, files))
 
     def remove(self, name: str) -> None:
         """Forget a name, readable or not; its files stay. Raises NotWritable."""
@@ -93,10 +116,15 @@ class Store:
         with self.locked():
             if path.is_dir() and not path.is_symlink():
                 raise NotWritable(f"{path} is a directory, not the record of a model", _DIRECTORY_HINT)
-            try:
+            with explained(path, DATA):
                 remove_file(path)
-            except OSError as error:
-                raise explain(error, path) from error
+
+    def _save(self, entry: Entry) -> None:
+        with self.locked():
+            for left in self.directory.glob(f".*{TEMPORARY_SUFFIX}"):  # by writers that were killed
+                with suppress(OSError):
+                    left.unlink()
+            write_atomically(self.path_of(entry.name), render_entry(entry, self.settings))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -104,12 +132,10 @@ class Store:
         from filelock import FileLock  # noqa: PLC0415 - it imports asyncio, and only who writes needs it
 
         path = self.directory / ".lock"
-        try:
+        with explained(path, DATA):
             self.directory.mkdir(parents=True, exist_ok=True)
             lock = FileLock(path, is_singleton=True)
             lock.acquire()
-        except OSError as error:
-            raise explain(error, path) from error
         try:
             yield
         finally:
@@ -119,7 +145,7 @@ class Store:
         """The file of a name's record, which need not exist."""
         return self.directory / file_name_of(name)
 
-    def _read_all(self) -> Iterator[Record | DamagedEntry]:
+    def _read_all(self) -> Iterator[Entry | DamagedEntry]:
         try:
             names = os.listdir(self.directory)  # noqa: PTH208 - half the time of iterdir()
         except FileNotFoundError:
@@ -134,19 +160,19 @@ class Store:
                 if found is not None:
                     yield found
 
-    def _read(self, path: Path) -> Record | DamagedEntry | None:
+    def _read(self, path: Path) -> Entry | DamagedEntry | None:
         name = unquote(path.name.removesuffix(SUFFIX))
         try:
-            record = parse_record(_content(path), self.settings)
-            if path.name != file_name_of(record.name):
-                raise DamagedRecord(f"it is the record of {record.name}")
+            entry = parse_entry(_content(path), self.settings)
+            if path.name != file_name_of(entry.name):
+                raise DamagedRecord(f"it is the record of {entry.name}")
         except FileNotFoundError:
             return None
         except DamagedRecord as error:
             return DamagedEntry(path, name, error.message)
         except (OSError, UnicodeEncodeError) as error:
             return DamagedEntry(path, name, f"it cannot be read: {getattr(error, 'strerror', None) or error}")
-        return record
+        return entry
 
 
 def file_name_of(name: str) -> str:

@@ -1,24 +1,24 @@
-"""What models take up on disk, each file counted once, and clearing away what nobody will miss."""
+"""What models take up on disk, each file counted once, and removing what nobody needs."""
 
 import os
 import time
 from collections import Counter
+from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from g4run.files import TEMPORARY_SUFFIX, explain_removal, remove_file
-from g4run.models.hub_cache.cache import bytes_on_disk, file_size, modified_time, partials
-from g4run.models.hub_cache.layout import STRAY_PATTERN
-from g4run.models.store.abandoned import abandoned_files
-from g4run.models.store.copies import free_bytes
-from g4run.models.store.partial_downloads import RemovedPartial, remove_partial
-from g4run.models.store.records import Record
+from g4run.files import CACHE, DATA, TEMPORARY_SUFFIX, explained, free_bytes, remove_file
+from g4run.models.hub_cache.cache import STRAY_PREFIX, file_size, repository_directory
+from g4run.models.hub_cache.locks import is_any_locked
+from g4run.models.hub_cache.unfinished import UnfinishedDownload, bytes_on_disk, find_unfinished, remove_unfinished
+from g4run.models.store.records import Record, StoredFile
+from g4run.models.store.removal import arrived_files, release_files
 from g4run.models.store.store import Store
 from g4run.settings import Settings
 
 HEADERS = "headers"  # below the data directory: headers of remote files
-PARTIAL_DAYS = 7  # an unfinished download that nobody touched for so long is forgotten
-_DAY_SECONDS = 86400.0
+ANOTHER_PROGRAM = "it is another program's: `hf cache prune` removes it"
 _STALE_SECONDS = 3600.0  # whoever is still writing does so far more often
 
 
@@ -39,16 +39,27 @@ class DiskUsage:
     models: tuple[ModelUsage, ...]
     total_bytes: int
     partial_bytes: int  # our unfinished downloads, and whole files of a pull that was stopped before its end
-    foreign_partial_bytes: int  # huggingface_hub's, which it never goes on from
+    foreign_partial_bytes: int  # huggingface_hub's, which it never resumes
     header_cache_bytes: int
-    free_bytes: int | None  # on the cache's file system; None where it cannot be asked
+    free_bytes: int | None  # on the cache's file system; None where it cannot be told
     directory: Path  # the Hugging Face cache
     data_directory: Path
 
 
 @dataclass(frozen=True, slots=True)
+class RemovedPartial:
+    """What an unfinished download left and was removed; or was not, and `kept` says why."""
+
+    path: Path
+    repository: str
+    freed_bytes: int
+    is_ours: bool = True
+    kept: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Pruned:
-    """What was cleared away, and what is for the person to decide."""
+    """What was removed, and what is for the user to decide."""
 
     partials: tuple[RemovedPartial, ...]
     header_bytes: int
@@ -66,41 +77,68 @@ def measure_usage(settings: Settings, store: Store) -> DiskUsage:
     records = store.records()
     places = {record.name: _places(record) for record in records}
     users = Counter(place for found in places.values() for place in found)
-    unfinished = partials(settings.hub_cache)
+    unfinished = find_unfinished(settings.hub_cache)
     return DiskUsage(
         models=tuple(_usage_of(record, places[record.name], users) for record in records),
         total_bytes=sum({place: size for found in places.values() for place, size in found.items()}.values()),
-        partial_bytes=sum(partial.bytes_on_disk for partial in unfinished if partial.is_ours)
-        + sum(file.size_bytes for file in abandoned_files(store)),
-        foreign_partial_bytes=sum(partial.bytes_on_disk for partial in unfinished if not partial.is_ours),
-        header_cache_bytes=sum(bytes_on_disk(path) for path in _files_below(settings.data_directory / HEADERS)),
+        partial_bytes=sum(download.bytes_on_disk for download in unfinished if download.is_ours)
+        + sum(file.size_bytes for file in _abandoned(store)),
+        foreign_partial_bytes=sum(download.bytes_on_disk for download in unfinished if not download.is_ours),
+        header_cache_bytes=_total_bytes(_files_below(settings.data_directory / HEADERS)),
         free_bytes=free_bytes(settings.hub_cache),
         directory=settings.hub_cache,
         data_directory=settings.data_directory,
     )
 
 
-def prune(settings: Settings, store: Store, *, partial_days: float = PARTIAL_DAYS, is_dry_run: bool = False) -> Pruned:
-    """Remove old unfinished downloads of ours, cached headers, and what killed processes left.
+def prune(settings: Settings, store: Store, *, is_dry_run: bool = False) -> Pruned:
+    """Remove unfinished downloads that no process is at, cached headers, and what killed processes left.
 
     A dry run returns what would be removed, and removes nothing. Raises NotWritable, and DamagedRecord where the
     store's directory cannot be read.
     """
-    oldest = time.time() - partial_days * _DAY_SECONDS
-    old = [partial for partial in partials(settings.hub_cache) if partial.is_ours and partial.modified < oldest]
     vanished = tuple(record.name for record in store.records() if _missing(record))
-    headers, temporaries = _files_below(settings.data_directory / HEADERS), _temporaries(settings, store)
+    headers = _files_below(settings.data_directory / HEADERS)
+    partials = [_prune_unfinished(settings, found, is_dry_run) for found in find_unfinished(settings.hub_cache)]
+    partials += [_prune_abandoned(store, file, is_dry_run) for file in _abandoned(store)]
     if is_dry_run:
-        would = tuple(
-            RemovedPartial(each.path, each.repository, each.etag, each.bytes_on_disk, each.is_ours) for each in old
-        )
-        return Pruned(would, _total_bytes(headers), _total_bytes(temporaries), vanished)
-    removed = tuple(remove_partial(settings.hub_cache, partial) for partial in old)
+        temporaries = _temporaries(settings, store)
+        return Pruned(tuple(partials), _total_bytes(headers), _total_bytes(temporaries), vanished)
     header_bytes = _remove_all(settings, headers)
-    if not store.directory.is_dir():
-        return Pruned(removed, header_bytes, _remove_all(settings, temporaries), vanished)
-    with store.locked():
-        return Pruned(removed, header_bytes, _remove_all(settings, _temporaries(settings, store)), vanished)
+    with store.locked() if store.directory.is_dir() else nullcontext():
+        _end_pulls(settings, store)
+        temporary_bytes = _remove_all(settings, _temporaries(settings, store))
+    return Pruned(tuple(partials), header_bytes, temporary_bytes, vanished)
+
+
+def _prune_unfinished(settings: Settings, found: UnfinishedDownload, is_dry_run: bool) -> RemovedPartial:
+    freed_bytes, kept = found.bytes_on_disk, None if found.is_ours else ANOTHER_PROGRAM
+    if kept is None and not is_dry_run:
+        kept = remove_unfinished(settings.hub_cache, found)
+    return RemovedPartial(found.path, found.repository, 0 if kept else freed_bytes, found.is_ours, kept)
+
+
+def _prune_abandoned(store: Store, file: StoredFile, is_dry_run: bool) -> RemovedPartial:
+    freed_bytes, kept = file.size_bytes, None
+    if not is_dry_run:
+        released = release_files(store, [file])
+        freed_bytes, kept = released.freed_bytes, released.kept[0].reason if released.kept else None
+    return RemovedPartial(file.path, file.repository or "", freed_bytes, kept=kept)
+
+
+def _abandoned(store: Store) -> tuple[StoredFile, ...]:
+    """Whole files that came by a pull which has not ended, and that no name uses."""
+    entries, _ = store.read_entries()
+    used = {file.sha256 for entry in entries if entry.record for file in entry.record.files}
+    return tuple(file for entry in entries for file in arrived_files(store, entry) if file.sha256 not in used)
+
+
+def _end_pulls(settings: Settings, store: Store) -> None:
+    """Forget the pulls that no process is at; what they brought was removed."""
+    for entry in store.read_entries()[0]:
+        directories = {repository_directory(settings.hub_cache, file.repository or "") for file in entry.pulling}
+        if entry.pulling and not any(map(is_any_locked, directories)):
+            store.save_pulling(entry.name, ())
 
 
 def _usage_of(record: Record, places: dict[str, int], users: Counter[str]) -> ModelUsage:
@@ -123,24 +161,28 @@ def _files_below(directory: Path) -> list[Path]:
 
 
 def _temporaries(settings: Settings, store: Store) -> list[Path]:
-    """What killed writers left behind: copies, records, marks, and pointers of the cache that were not renamed."""
-    pattern, now = f".*{TEMPORARY_SUFFIX}", time.time()
+    """What killed writers left: files of the data directory, and pointers of the cache, that were not renamed."""
+    pattern, oldest = f".*{TEMPORARY_SUFFIX}", time.time() - _STALE_SECONDS
     data = settings.data_directory
     ours = (path for path in (*data.glob(pattern), *data.glob(f"*/{pattern}")) if path.parent != store.directory)
-    layouts = settings.hub_cache.glob(f"models--*/{STRAY_PATTERN}")
-    stale = [path for path in (*ours, *layouts) if modified_time(path) < now - _STALE_SECONDS]
-    return [*stale, *store.directory.glob(pattern)]
+    stale = (*ours, *settings.hub_cache.glob(f"models--*/{STRAY_PREFIX}*"))
+    return [*(path for path in stale if _modified(path) < oldest), *store.directory.glob(pattern)]
 
 
-def _total_bytes(paths: list[Path]) -> int:
+def _modified(path: Path) -> float:
+    try:
+        return path.lstat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _total_bytes(paths: Iterable[Path]) -> int:
     return sum(bytes_on_disk(path) for path in paths)
 
 
 def _remove_all(settings: Settings, paths: list[Path]) -> int:
     freed = _total_bytes(paths)
     for path in paths:
-        try:
+        with explained(path, CACHE if path.is_relative_to(settings.hub_cache) else DATA):
             remove_file(path)
-        except OSError as error:
-            raise explain_removal(error, path, settings.hub_cache) from error
     return freed

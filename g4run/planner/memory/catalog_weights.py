@@ -41,13 +41,15 @@ def shape_of_catalog(file: CatalogFile, facts: SizeFacts) -> ModelShape:
     bits = _bits_of(file.quantization)
     embedding = architecture.vocabulary_size * architecture.embedding_length * bits.embedding / 8
     table = architecture.vocabulary_size * _table_width(architecture) * bits.embedding / 8
-    layers = [_raw_layer(architecture, layer, bits) for layer in range(architecture.layers)]
-    raw = embedding + table + sum(dense + experts for dense, experts, _ in layers)
+    alike = _first_alike(architecture)
+    layers = {layer: _raw_layer(architecture, layer, bits) for layer in set(alike)}
+    raw = embedding + table + sum(layers[layer][0] + layers[layer][1] for layer in alike)
     scale = max(0, file.size_bytes - HEADER_BYTES) / raw
+    scaled = {layer: _scaled(*weights, scale) for layer, weights in layers.items()}
     return ModelShape(
         name=file.name,
         architecture=architecture,
-        layers=tuple(_scaled(*layer, scale) for layer in layers),
+        layers=tuple(scaled[layer] for layer in alike),
         embedding_bytes=int(embedding * scale),
         table_bytes=int(table * scale),
         output_bytes=architecture.embedding_length * _FLOAT_BYTES,
@@ -88,6 +90,16 @@ def _fallback_bits(quantization: str, bits: float) -> float:
     if bits < _MOST_PLAIN_BITS:
         return 4.5
     return {4: 6.9, 5: 7.3}.get(int(bits), _Q8_0_BITS)
+
+
+@lru_cache(maxsize=16)
+def _first_alike(architecture: Gemma4) -> tuple[int, ...]:
+    """For each layer the first that has the same weights: there are two to five kinds."""
+    kinds = zip(
+        architecture.feed_forward_lengths, architecture.kv_head_counts, architecture.sliding_pattern, strict=True
+    )
+    numbered = [(*kind, layer == 0) for layer, kind in enumerate(kinds)]
+    return tuple(numbered.index(kind) for kind in numbered)
 
 
 def _raw_layer(architecture: Gemma4, layer: int, bits: _Bits) -> tuple[float, float, float]:

@@ -7,7 +7,7 @@ On the CPU the sum is exact to the byte for the five sizes; on a GPU it is the b
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from g4run.engine.parameters import max_outputs
+from g4run.engine.outputs import max_outputs
 from g4run.kv_types import KvType
 from g4run.models.gguf.architecture import Gemma4
 from g4run.planner.memory.kv_cache import cells_of

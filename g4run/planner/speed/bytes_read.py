@@ -1,6 +1,7 @@
 """What one token costs: the bytes that are read for it, and the operations that a prompt's token takes."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from g4run.kv_types import KvType
 from g4run.models.gguf.architecture import Gemma4
@@ -78,9 +79,14 @@ def split_reads(shape: ModelShape, settings: PlanSettings, position: int) -> Spl
 def _reads(shape: ModelShape, layers: range, kv_type: KvType, position: int) -> Reads:
     return Reads(
         sum(layer_read_bytes(shape, layer) for layer in layers),
-        sum(cache_read_bytes(shape.architecture, layer, kv_type, position) for layer in layers),
+        _all_cache_bytes(shape.architecture, layers, kv_type, position),
         len(layers),
     )
+
+
+@lru_cache(maxsize=64)  # the files of a size have one architecture
+def _all_cache_bytes(architecture: Gemma4, layers: range, kv_type: KvType, position: int) -> float:
+    return sum(cache_read_bytes(architecture, layer, kv_type, position) for layer in layers)
 
 
 def matrix_operations(architecture: Gemma4, layer: int) -> float:

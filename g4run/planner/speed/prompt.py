@@ -4,6 +4,9 @@ llama.cpp computes large batches on the GPU also where the weights lie in main m
 micro-batch (ggml-backend.cpp, offload_op; 32 tokens or more).
 """
 
+from functools import lru_cache
+
+from g4run.models.gguf.architecture import Gemma4
 from g4run.planner.speed.bytes_read import attention_operations, matrix_operations
 from g4run.planner.speed.calibration import MIXTURE_EFFICIENCY, TRANSFER_BYTES_PER_SECOND
 from g4run.planner.speed.devices import SpeedDevice, SpeedDevices
@@ -18,7 +21,7 @@ def prompt_tokens_per_second(
     """Speed over a prompt of so many tokens that begins at a position."""
     middle = position + tokens / 2
     batch = max(1, min(settings.micro_batch, tokens))
-    operations = operations_per_prompt_token(shape, middle)
+    operations = operations_per_prompt_token(shape.architecture, middle)
     if not devices.gpus:
         return 1 / _seconds(devices.processors, operations, _layer_bytes(shape), batch)
     moved = host_bytes(shape, settings)
@@ -27,9 +30,9 @@ def prompt_tokens_per_second(
     return 1 / (computing + moved / TRANSFER_BYTES_PER_SECOND / batch)
 
 
-def operations_per_prompt_token(shape: ModelShape, position: float) -> float:
+@lru_cache(maxsize=64)  # the files of a size have one architecture
+def operations_per_prompt_token(architecture: Gemma4, position: float) -> float:
     """Operations for one token, as many of a dense model's as they take the time of; the head is computed once only."""
-    architecture = shape.architecture
     layers = range(architecture.layers)
     matrices = sum(matrix_operations(architecture, layer) for layer in layers)
     attention = sum(attention_operations(architecture, layer, position) for layer in layers)

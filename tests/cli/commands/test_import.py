@@ -19,7 +19,7 @@ def test_from_a_directory_that_was_removed_only_whole_paths_lead_somewhere(
     monkeypatch.chdir(gone)
     gone.rmdir()
     output = RecordedOutput()
-    assert import_path(str(model), "mine", False, False, output) == 0
+    assert import_path(str(model), "mine", False, output) == 0
     assert output.stdout == "mine is ready, its file is used where it is: g4run chat mine\n"
     with pytest.raises(ModelNotFound, match=r"there is no file m\.gguf: the directory that you are in was removed"):
-        import_path("m.gguf", "mine", False, False, output)
+        import_path("m.gguf", "mine", False, output)

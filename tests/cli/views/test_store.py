@@ -4,25 +4,22 @@ from pathlib import Path
 
 from g4run.cli.views.store import (
     found_value,
-    partials_value,
     pruned_value,
     removals_value,
     render_found,
-    render_partials,
     render_pruned,
     render_removal,
     render_usage,
     usage_value,
 )
 from g4run.models.external.search import Elsewhere, FoundModel
-from g4run.models.store.partial_downloads import RemovedPartial
 from g4run.models.store.removal import KeptFile, Removal
-from g4run.models.store.usage import DiskUsage, ModelUsage, Pruned
+from g4run.models.store.usage import DiskUsage, ModelUsage, Pruned, RemovedPartial
 
 QUOTE = '"' if os.name == "nt" else "'"
 BLOB = Path("/cache/blobs/abab")
 REMOVAL = Removal("gemma4:26b", 1_500_000_000, (KeptFile(BLOB, "mine uses it too"),))
-PARTIAL = RemovedPartial(Path("/cache/blobs/ab.g4run.incomplete"), "acme/x", "ab", 700_000_000, is_ours=True)
+PARTIAL = RemovedPartial(Path("/cache/blobs/ab.g4run.incomplete"), "acme/x", 700_000_000)
 KEPT = replace(PARTIAL, freed_bytes=0, kept="another process is fetching it")
 USAGE = DiskUsage(
     models=(ModelUsage("gemma4:26b", 15_600_000_000, 600_000_000, ()), ModelUsage("mine", 15_000_000_000, 0, (BLOB,))),
@@ -59,25 +56,6 @@ def test_a_removal_says_what_is_free_and_what_stays_and_why() -> None:
     }
 
 
-def test_unfinished_downloads_are_named_by_their_repository() -> None:
-    assert render_partials([PARTIAL, KEPT]) == (
-        "removed the unfinished download of acme/x, 700.0 MB are free again\n"
-        f"kept {PARTIAL.path}\n    another process is fetching it\n"
-    )
-    assert render_partials([]) == "there are no unfinished downloads\n"
-    assert partials_value([KEPT]) == {
-        "removed_partials": [
-            {
-                "path": str(PARTIAL.path),
-                "repository": "acme/x",
-                "freed_bytes": 0,
-                "is_ours": True,
-                "kept": "another process is fetching it",
-            }
-        ]
-    }
-
-
 def test_usage_counts_each_file_once() -> None:
     assert render_usage(USAGE, 80) == (
         "NAME           SIZE   ITS OWN\n"
@@ -85,7 +63,7 @@ def test_usage_counts_each_file_once() -> None:
         "mine        15.0 GB       0 B  a file is missing\n"
         "\n"
         "all models    15.6 GB  each file counted once\n"
-        "unfinished   700.0 MB  g4run rm --partial\n"
+        "unfinished   700.0 MB  g4run prune\n"
         "headers       16.0 MB  g4run prune\n"
         f"free          unknown  {USAGE.directory}\n"
     )
@@ -96,7 +74,7 @@ def test_usage_of_an_empty_store_has_no_table() -> None:
     assert render_usage(replace(usage, free_bytes=10**12), 80) == (
         "all models        0 B  each file counted once\n"
         "unfinished        0 B\n"
-        "of others      1.0 kB  left by other programs, which will not go on\n"
+        "of others      1.0 kB  left by other programs: hf cache prune\n"
         "headers           0 B\n"
         f"free           1.0 TB  {USAGE.directory}\n"
     )
@@ -134,9 +112,17 @@ def test_pruning_says_what_went_and_what_the_person_decides() -> None:
 
 
 def test_pruning_as_json() -> None:
-    assert pruned_value(replace(PRUNED, partials=()), is_dry_run=True) == {
+    assert pruned_value(replace(PRUNED, partials=(KEPT,)), is_dry_run=True) == {
         "is_dry_run": True,
-        "partials": [],
+        "partials": [
+            {
+                "path": str(PARTIAL.path),
+                "repository": "acme/x",
+                "freed_bytes": 0,
+                "is_ours": True,
+                "kept": "another process is fetching it",
+            }
+        ],
         "header_bytes": 16_000_000,
         "temporary_bytes": 2_000,
         "freed_bytes": 16_002_000,

@@ -10,13 +10,14 @@ from g4run.errors import AccessDenied, G4RunError, NetworkError, NotWritable, Of
 from g4run.models.catalog.catalog import Catalog, read_catalog
 from g4run.models.catalog.live import catalog_entries
 from g4run.models.catalog.refresh import refresh_catalog
-from g4run.models.download.remote_files import RemoteFile, RemoteRepository
 from g4run.models.names.parse import FamilyName, Size
+from g4run.models.remote_files import RemoteFile, RemoteRepository
 from tests.models.catalog.test_catalog import resolve
 
 PLAIN_31B = "unsloth/gemma-4-31B-it-GGUF"
 GOOGLE_26B = "google/gemma-4-26B-A4B-it-qat-q4_0-gguf"
 DIGEST = "ab" * 32
+SIZE = " - at `$.repositories[...].files[0].size_bytes`"
 
 
 def repository(name: str, *paths: str, commit: str = "c" * 40, size_bytes: int | None = 1000) -> RemoteRepository:
@@ -174,18 +175,27 @@ def spoil_version(text: str) -> str:
     ("spoil", "problem"),
     [
         (spoil_version, "a newer version of g4run wrote it"),
-        (lambda text: text[: len(text) // 2], "it is damaged"),
-        (lambda text: "", "it is damaged"),
-        (lambda text: "[" * 100_000, "it is damaged"),
-        (lambda text: "[]", "it is damaged"),
-        (lambda text: '{"version": 1}', "it is damaged"),
-        (lambda text: text.replace('"version": 1', '"version": "1"'), "it is damaged"),
-        (lambda text: text.replace('"size_bytes": 1000', '"size_bytes": -1'), "it is damaged"),
-        (lambda text: text.replace('"size_bytes": 1000', '"size_bytes": 1e9'), "it is damaged"),
-        (lambda text: text.replace('"size_bytes": 1000', '"size_bytes": true'), "it is damaged"),
-        (lambda text: text.replace(DIGEST, DIGEST[1:]), "it is damaged"),
-        (lambda text: text.replace('"path"', '"name"'), "it is damaged"),
-        (lambda text: text.replace('"commit": "cc', '"commit": ["c'), "it is damaged"),
+        (lambda text: text[: len(text) // 2], "it is damaged: Input data was truncated"),
+        (lambda text: "", "it is damaged: Input data was truncated"),
+        (lambda text: "[" * 100_000, "it is damaged: Expected `object`, got `array`"),
+        (lambda text: "[]", "it is damaged: Expected `object`, got `array`"),
+        (lambda text: '{"version": 1}', "it is damaged: Object missing required field `refreshed_at`"),
+        (lambda text: text.replace('"version": 1', '"version": "1"'), "Expected `int`, got `str` - at `$.version`"),
+        (lambda text: text.replace('"size_bytes": 1000', '"size_bytes": -1'), "Expected `int` >= 1" + SIZE),
+        (
+            lambda text: text.replace('"size_bytes": 1000', '"size_bytes": 1.5'),
+            "got `float`" + SIZE,
+        ),
+        (
+            lambda text: text.replace('"size_bytes": 1000', '"size_bytes": true'),
+            "got `bool`" + SIZE,
+        ),
+        (lambda text: text.replace(DIGEST, DIGEST[1:]), "[...].files[0].sha256`"),
+        (
+            lambda text: text.replace('"path"', '"name"'),
+            "Object missing required field `path` - at `$.",
+        ),
+        (lambda text: text.replace('"commit": "cc', '"commit": ["c'), "it is damaged: "),
     ],
 )
 def test_a_spoilt_file_is_told_and_not_used(tmp_path: Path, spoil: Callable[[str], str], problem: str) -> None:
@@ -196,13 +206,17 @@ def test_a_spoilt_file_is_told_and_not_used(tmp_path: Path, spoil: Callable[[str
     assert spoil(text) != text
     path.write_text(spoil(text), "utf-8")
     catalog = read_catalog(tmp_path)
-    assert catalog.overlay_problem == f"{path} is not used: {problem}"
+    assert catalog.overlay_problem is not None
+    assert catalog.overlay_problem.startswith(f"{path} is not used: ")
+    assert problem in catalog.overlay_problem
     assert (catalog.refreshed_at, catalog.files) == (None, built_in.files)
 
 
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "catalog.json").write_bytes(b"\xff\xfe{}")
-    assert read_catalog(tmp_path).overlay_problem == f"{tmp_path / 'catalog.json'} is not used: it is damaged"
+    assert read_catalog(tmp_path).overlay_problem == (
+        f"{tmp_path / 'catalog.json'} is not used: it is damaged: JSON is malformed: invalid character (byte 0)"
+    )
 
 
 def test_a_directory_in_the_place_of_the_file(tmp_path: Path) -> None:

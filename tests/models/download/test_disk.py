@@ -3,15 +3,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from g4run.errors import DiskFull, G4RunError, NotWritable
-from g4run.models.download.boot import boot_identity
-from g4run.models.download.download import present_bytes
-from g4run.models.download.journal import parse_journal
+from g4run.models.download.partial_file import present_bytes
 from tests.fakes.hub_faults import FaultKind
 from tests.models.download.transfers import NAME, REPOSITORY, Pull, pull_of, some_bytes
 
@@ -46,9 +43,7 @@ def test_a_full_disk_keeps_what_came(pull: Pull, small_disk: Path) -> None:
     assert caught.value.hint == "free some space and run the same command again; what came is kept"
     kept = present_bytes(pull.partial)
     assert kept > 2_000_000
-    recorded, partial = parse_journal(pull.journal.read_bytes(), boot_identity()), pull.partial.read_bytes()
-    assert recorded is not None
-    assert all(partial[start:end] == pull.content[start:end] for start, end in recorded.present)
+    assert all(pull.partial.read_bytes()[start:end] == pull.content[start:end] for start, end in pull.recorded())
     subprocess.run(["mount", "-o", "remount,size=20m", small_disk], check=True)
     assert pull.run().wire_bytes == SIZE - kept
     assert pull.is_finished()
@@ -87,7 +82,7 @@ def test_an_unfinished_file_that_is_removed_while_it_comes(pull: Pull) -> None:
         pull.partial.unlink(missing_ok=True)
 
     pull.hub.fault(FaultKind.STALL, 600_000)
-    pull.options = replace(pull.options, stall_seconds=0.3)
+    pull.set_stall(0.3)
     with pytest.raises(G4RunError) as caught:
         pull.run(on_progress=prune)
     assert caught.value.message.startswith("another program removed the unfinished file while it came")

@@ -7,8 +7,8 @@ import httpx2
 import pytest
 
 from g4run.errors import AccessDenied, DigestMismatch, NetworkError
-from g4run.models.download.download import present_bytes
-from g4run.models.download.remote_files import Link
+from g4run.models.download.partial_file import present_bytes
+from g4run.models.remote_files import Link
 from tests.fakes.hub_faults import FaultKind
 from tests.models.download.transfers import NAME, REPOSITORY, Pull, find_link, pull_of, some_bytes
 
@@ -25,7 +25,7 @@ def pull(tmp_path: Path) -> Iterator[Pull]:
 @pytest.mark.parametrize("kind", [FaultKind.RESET, FaultKind.CLOSE, FaultKind.STALL])
 def test_a_connection_that_breaks_loses_nothing_that_came(kind: FaultKind, pull: Pull) -> None:
     pull.hub.fault(kind, 500_000, times=2)
-    pull.options = replace(pull.options, stall_seconds=0.3 if kind is FaultKind.STALL else 3)
+    pull.set_stall(0.3 if kind is FaultKind.STALL else 3)
     done = pull.run()
     assert pull.is_finished()
     # A reset may overtake bytes that were sent before it.
@@ -56,7 +56,7 @@ def test_a_link_that_dies_every_100_kb_gets_there(kind: FaultKind, pull: Pull) -
 )
 def test_an_answer_that_is_no_good_is_asked_for_again(kind: FaultKind, value: int, pull: Pull) -> None:
     pull.hub.fault(kind, value, times=3)
-    pull.options = replace(pull.options, stall_seconds=0.3 if kind is FaultKind.HANG else 3)
+    pull.set_stall(0.3 if kind is FaultKind.HANG else 3)
     pull.run()
     assert pull.is_finished()
 
@@ -75,7 +75,8 @@ def test_what_does_not_get_better_ends_and_keeps_what_came(
     kind: FaultKind, value: int, message: str, pull: Pull
 ) -> None:
     pull.hub.fault(kind, value, times=None, skip=1)
-    pull.options = replace(pull.options, connections=1, stall_seconds=0.2 if kind is FaultKind.STALL else 3)
+    pull.options = replace(pull.options, connections=1)
+    pull.set_stall(0.2 if kind is FaultKind.STALL else 3)
     with pytest.raises(NetworkError) as caught:
         pull.run()
     assert caught.value.message.startswith(message)
@@ -138,7 +139,7 @@ def test_links_that_never_work_are_given_up(status: int, pull: Pull) -> None:
     with pytest.raises(AccessDenied) as caught:
         pull.run()
     assert caught.value.message == f"the server refuses the link ({status}), fresh ones too"
-    assert pull.links == 1 + pull.options.fresh_links
+    assert pull.links == 1 + pull.options.source.fresh_links
 
 
 def test_links_that_live_for_one_request_get_there(pull: Pull) -> None:

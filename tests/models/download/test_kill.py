@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from g4run.models.download.download import present_bytes
+from g4run.models.download.partial_file import present_bytes
 from tests.fakes.hub_faults import FaultKind
 from tests.models.download.transfers import NAME, REPOSITORY, Pull, pull_of, some_bytes
 

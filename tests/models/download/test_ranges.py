@@ -3,7 +3,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from g4run.models.download.ranges import Range, Ranges
+from g4run.models.download.segments import Range, Ranges
 
 SIZE = 40
 

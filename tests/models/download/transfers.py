@@ -7,13 +7,16 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx2
 
 from g4run.models.download.download import TransferOptions, Transferred, transfer
-from g4run.models.download.remote_files import Link
+from g4run.models.download.retry_policy import RetryPolicy
+from g4run.models.download.segments import Range
+from g4run.models.download.source import SourceOptions
+from g4run.models.remote_files import Link
 from tests.fakes.hub import FakeHub
 
 REPOSITORY = "user/Repo-GGUF"
@@ -21,10 +24,9 @@ NAME = "model.gguf"
 QUICK = TransferOptions(
     segment_bytes=1_000_000,
     block_bytes=100_000,
-    stall_seconds=3,
-    retries=3,
-    first_pause_seconds=0.01,
-    longest_pause_seconds=0.05,
+    source=SourceOptions(
+        stall_seconds=3, policy=RetryPolicy(retries=3, first_pause_seconds=0.01, longest_pause_seconds=0.05)
+    ),
 )
 
 
@@ -81,6 +83,15 @@ class Pull:
             on_progress=on_progress or self.progress.append,
             options=self.options,
         )
+
+    def set_stall(self, seconds: float) -> None:
+        """How long a connection may send nothing."""
+        self.options = replace(self.options, source=replace(self.options.source, stall_seconds=seconds))
+
+    def recorded(self) -> tuple[Range, ...]:
+        """What the journal says is there."""
+        _, *lines = self.journal.read_text("ascii").split("\n")
+        return tuple((int(start), int(end)) for start, end in (line.split() for line in lines))
 
     def is_finished(self) -> bool:
         """Whether the file is there as it should be, and nothing else."""

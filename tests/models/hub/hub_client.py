@@ -5,14 +5,14 @@ from collections.abc import Callable
 import pytest
 
 from g4run.errors import G4RunError
+from g4run.models.download.retry_policy import RetryPolicy
 from g4run.models.hub.client import Hub
-from g4run.models.hub.retry import Patience
 
 REPOSITORY = "user/Repo-GGUF"
 GATED = "user/Gated"
 LARGE = b"large" * 50_000
-LITTLE = Patience(answer_seconds=0.3, total_seconds=0.4, first_wait_seconds=0.01, longest_wait_seconds=0.1)
-ENOUGH = Patience(answer_seconds=10, total_seconds=60, first_wait_seconds=0.01)
+LITTLE = RetryPolicy(answer_seconds=0.3, total_seconds=0.4, first_pause_seconds=0.01, longest_pause_seconds=0.1)
+ENOUGH = RetryPolicy(answer_seconds=10, total_seconds=60, first_pause_seconds=0.01)
 
 
 def failure(ask: Callable[[], object]) -> G4RunError:

@@ -1,16 +1,19 @@
 """What a repository has and where a file can be had, and who may not have it."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from g4run.errors import AccessDenied, ModelNotFound, Offline, UsageError
-from g4run.models.download.remote_files import RemoteFile
 from g4run.models.hub.client import Hub
+from g4run.models.remote_files import RemoteFile
 from g4run.settings import Settings
 from tests.fakes.hub import GOOD_TOKEN, POOR_TOKEN, FakeHub
-from tests.fakes.hub_faults import Stage
+from tests.fakes.hub_faults import FaultKind, Stage
 from tests.models.hub.hub_client import (
     GATED,
     LARGE,
@@ -19,6 +22,23 @@ from tests.models.hub.hub_client import (
     commit_of,
     failure,
 )
+
+
+def test_nothing_is_printed_and_nothing_else_is_asked(server: FakeHub, tmp_path: Path) -> None:
+    server.warning = "topic; this client is too old"
+    server.fault(FaultKind.STATUS, 503, stage=None, times=2)
+    code = f"""
+from g4run.models.hub.client import Hub
+from g4run.settings import read_settings
+hub = Hub(read_settings())
+hub.locate("{REPOSITORY}", hub.list_repository("{REPOSITORY}").commit, "README.md")
+"""
+    environment = {**os.environ, "HF_ENDPOINT": server.endpoint, "HF_HOME": str(tmp_path)}
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, env=environment, cwd=Path(__file__).parents[3], text=True, capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert [request.method for request in server.requests] == ["GET", "GET", "GET", "HEAD"]
+
 
 # What is there
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from g4run.errors import AccessDenied, InvalidModelFile, ModelNotFound, NetworkError
-from g4run.models.download.options import TransferOptions
+from g4run.models.download.retry_policy import RetryPolicy
+from g4run.models.download.source import SourceOptions
 from g4run.models.gguf.architecture import inspect_architecture
 from g4run.models.gguf.header import GgufHeader, LongArray, read_header
 from g4run.models.gguf.loadable import check_loadable
@@ -26,7 +27,7 @@ NAME = f"{REPOSITORY}/model.gguf"
 SMALL = gemma4_file()
 # A file with the real vocabulary; without one, a header of the same number of tokens is made up: 8 MB instead of 16.
 VOCABULARY = os.environ.get("G4RUN_TEST_VOCABULARY")
-IMPATIENT = TransferOptions(stall_seconds=0.3, connect_seconds=2, first_pause_seconds=0.01, retries=3)
+IMPATIENT = SourceOptions(stall_seconds=0.3, connect_seconds=2, policy=RetryPolicy(first_pause_seconds=0.01, retries=3))
 
 
 @pytest.fixture
@@ -226,14 +227,14 @@ def test_what_never_works_ends(fake: FakeHub, ask: Callable[..., RemoteHeader], 
     with pytest.raises(NetworkError) as raised:
         ask(small)
     assert raised.value.message == f"the header of {NAME}: the server answers 500, again and again"
-    assert len([request for request in fake.requests if request.stage is Stage.CDN]) == 1 + IMPATIENT.retries
+    assert len([request for request in fake.requests if request.stage is Stage.CDN]) == 1 + IMPATIENT.policy.retries
 
 
 def test_a_link_that_is_always_refused_is_no_permission(
     fake: FakeHub, ask: Callable[..., RemoteHeader], small: dict[str, Path]
 ) -> None:
     fake.fault(FaultKind.STATUS, 403, path=NAME, times=None)
-    with pytest.raises(AccessDenied, match=r"the server refuses the link \(403\), with a fresh link too"):
+    with pytest.raises(AccessDenied, match=r"the server refuses the link \(403\), fresh ones too"):
         ask(small)
 
 

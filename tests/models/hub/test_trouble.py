@@ -9,9 +9,9 @@ import httpx2
 import pytest
 
 from g4run.errors import AccessDenied, NetworkError, UsageError
-from g4run.models.download.remote_files import RemoteFile
 from g4run.models.hub.client import Hub
 from g4run.models.hub.errors import retry_after_seconds
+from g4run.models.remote_files import RemoteFile
 from g4run.settings import Settings
 from tests.fakes.hub import FakeHub
 from tests.fakes.hub_faults import FaultKind, Stage

@@ -291,6 +291,6 @@ def test_an_update_frees_the_old_file(fake: FakeHub, settings: Settings, demo: s
 def test_what_is_kept_of_a_stopped_pull_can_be_told(fake: FakeHub, settings: Settings, demo: str) -> None:
     library, hub = Library(settings), Hub(settings)
     plan = plan_pull(library, hub, PullRequest(NAME))
-    assert downloaded_bytes(hub, plan) == 0
+    assert downloaded_bytes(plan) == 0
     execute_pull(library, hub, plan, Watching())
-    assert downloaded_bytes(hub, plan) == plan.total_bytes
+    assert downloaded_bytes(plan) == plan.total_bytes

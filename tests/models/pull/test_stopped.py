@@ -10,18 +10,16 @@ from huggingface_hub import hf_hub_download, scan_cache_dir
 from g4run.errors import G4RunError, NotWritable
 from g4run.models.hub.client import Hub
 from g4run.models.hub_cache.locks import blob_lock
-from g4run.models.hub_cache.marks import Marks
 from g4run.models.library import DEMO_PATH, Library
 from g4run.models.pull.execution import execute_pull
-from g4run.models.pull.files import PlannedFile
-from g4run.models.pull.plan import plan_pull
+from g4run.models.pull.plan import PlannedFile, plan_pull
 from g4run.models.pull.target import PullRequest
-from g4run.models.store.abandoned import abandoned_files
-from g4run.models.store.partial_downloads import remove_partials
+from g4run.models.store.records import Entry
 from g4run.models.store.removal import remove
 from g4run.models.store.store import Origin, Record
-from g4run.models.store.usage import measure_usage
+from g4run.models.store.usage import RemovedPartial, measure_usage, prune
 from g4run.settings import Settings
+from tests.fakes.gguf_files import read_gguf
 from tests.fakes.hub import FakeHub
 from tests.fakes.stores import write_projector
 from tests.models.pull.watching import Watching
@@ -91,51 +89,103 @@ def test_files_of_a_pull_that_was_stopped_between_two_are_ours(settings: Setting
     assert files_of(settings) == []
 
 
-@pytest.mark.parametrize("names", [None, [NAME]])
-def test_whole_files_of_a_stopped_pull_count_as_unfinished_and_can_be_removed(
-    settings: Settings, names: list[str] | None
-) -> None:
+def clear(settings: Settings) -> tuple[RemovedPartial, ...]:
+    return prune(settings, Library(settings).store).partials
+
+
+def test_whole_files_of_a_stopped_pull_count_as_unfinished_and_can_be_removed(settings: Settings) -> None:
     store = Library(settings).store
     with pytest.raises(KeyboardInterrupt):
         pull(settings, StoppingAt())
     assert measure_usage(settings, store).partial_bytes == DEMO_PATH.stat().st_size
-    assert remove_partials(store, ["hf.co/acme/other-GGUF"]) == ()
-    (removed,) = remove_partials(store, names)
+    would = prune(settings, store, is_dry_run=True)
+    assert files_of(settings) == ["demo-Q8_0.gguf"]
+    assert clear(settings) == would.partials
+    (removed,) = would.partials
     assert (removed.freed_bytes, removed.is_ours, removed.kept) == (DEMO_PATH.stat().st_size, True, None)
     assert files_of(settings) == []
     assert scan_cache_dir(settings.hub_cache).warnings == []
     assert measure_usage(settings, store).partial_bytes == 0
-    assert remove_partials(store) == ()
+    assert clear(settings) == ()
+    assert store.find_entry(NAME) is None
 
 
-def test_whole_files_of_a_running_pull_stay(settings: Settings) -> None:
+def test_a_name_whose_pull_was_stopped_can_be_removed(fake: FakeHub, settings: Settings) -> None:
+    store = Library(settings).store
     with pytest.raises(KeyboardInterrupt):
         pull(settings, StoppingAt())
-    (file,) = abandoned_files(Library(settings).store)
-    with blob_lock(settings.hub_cache / "models--acme--demo-GGUF", file.sha256 or "-"):
-        (kept,) = remove_partials(Library(settings).store)
-    assert kept.kept is not None
+    blob = (settings.hub_cache / "models--acme--demo-GGUF" / "blobs" / "x").with_name(
+        f"{fake.file(REPOSITORY, 'mmproj-demo-BF16.gguf').sha256}.g4run.incomplete"
+    )
+    blob.write_bytes(bytes(100_000))
+    (removal,) = remove(store, [NAME])
+    assert removal.freed_bytes >= DEMO_PATH.stat().st_size + 100_000
+    assert (files_of(settings), blob.exists(), store.find_entry(NAME)) == ([], False, None)
+
+
+def test_whole_files_of_a_running_pull_stay(fake: FakeHub, settings: Settings) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        pull(settings, StoppingAt())
+    digest = fake.file(REPOSITORY, "demo-Q8_0.gguf").sha256
+    with blob_lock(settings.hub_cache / "models--acme--demo-GGUF", digest):
+        (kept,) = clear(settings)
+        assert kept.kept == "another process is downloading it"
+        entry = Library(settings).store.find_entry(NAME)
+        assert entry is not None
+        assert [file.sha256 for file in entry.pulling if file.modified_ns] == [digest]
     assert files_of(settings) == ["demo-Q8_0.gguf"]
 
 
 def test_what_has_a_name_or_another_owner_is_not_abandoned(fake: FakeHub, settings: Settings) -> None:
     pull(settings, Watching())
-    assert abandoned_files(Library(settings).store) == ()
+    assert clear(settings) == ()
     remove(Library(settings).store, [NAME])
     download_as_another_program(fake, settings)
-    assert abandoned_files(Library(settings).store) == ()
+    assert clear(settings) == ()
+    assert files_of(settings) == ["demo-Q8_0.gguf"]
 
 
-def test_marks_go_when_the_name_is_there(settings: Settings) -> None:
-    pull(settings, Watching())
+def test_the_store_says_what_is_being_pulled_until_it_is_complete(settings: Settings) -> None:
+    store = Library(settings).store
+    with pytest.raises(KeyboardInterrupt):
+        pull(settings, StoppingAt())
+    entry = store.find_entry(NAME)
+    assert entry is not None
+    assert (entry.record, store.find(NAME), store.read()) == (None, None, ((), ()))
+    assert {file.repository_path: file.modified_ns is not None for file in entry.pulling} == {
+        "demo-Q8_0.gguf": True,
+        "mmproj-demo-BF16.gguf": False,
+    }
+    record = pull(settings, Watching())
+    assert store.find_entry(NAME) == Entry(NAME, record)
     assert sorted(path.name for path in settings.data_directory.iterdir()) == ["models"]
 
 
-def test_a_mark_that_cannot_be_written_is_no_fault_of_the_cache(tmp_path: Path) -> None:
-    (tmp_path / "downloads").write_bytes(b"")
-    with pytest.raises(NotWritable) as caught:
-        Marks(tmp_path).set("a" * 64, DEMO_PATH)
-    assert caught.value.hint == "make it writable, or set G4RUN_HOME to a directory that is"
+def test_what_a_stopped_pull_brought_goes_where_the_name_gets_other_files(
+    fake: FakeHub, settings: Settings, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        pull(settings, StoppingAt())
+    newer = read_gguf(DEMO_PATH).write(tmp_path / "newer.gguf", "random")
+    commit = fake.add_revision(REPOSITORY, {"demo-Q8_0.gguf": newer})
+    record = pull(settings, Watching())
+    assert record.commit == commit
+    assert [path.parent.name for path in settings.hub_cache.rglob("demo-Q8_0.gguf")] == [commit]
+    assert scan_cache_dir(settings.hub_cache).warnings == []
+
+
+def test_a_name_stays_usable_while_an_update_is_stopped(fake: FakeHub, settings: Settings, tmp_path: Path) -> None:
+    store = Library(settings).store
+    before = pull(settings, Watching(), with_projector=False)
+    fake.add_revision(REPOSITORY, {"demo-Q8_0.gguf": read_gguf(DEMO_PATH).write(tmp_path / "newer.gguf", "random")})
+    with pytest.raises(KeyboardInterrupt):
+        pull(settings, StoppingAt())
+    entry = store.find_entry(NAME)
+    assert entry is not None
+    assert (store.find(NAME), len(entry.pulling)) == (before, 2)
+    assert Library(settings).resolve(NAME).path == before.path
+    assert len(clear(settings)) == 1
+    assert store.find_entry(NAME) == Entry(NAME, before)
 
 
 def test_what_another_program_fetched_after_a_stopped_pull_is_not_ours(fake: FakeHub, settings: Settings) -> None:

@@ -3,8 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from g4run.models.pull.files import PlannedFile
-from g4run.models.pull.plan import PullPlan
+from g4run.models.pull.plan import PlannedFile, PullPlan
 
 
 @dataclass(slots=True)

@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,7 +13,7 @@ from g4run.models.copy_name import copy_name
 from g4run.models.hub_cache.cache import blob_of
 from g4run.models.import_model import import_file
 from g4run.models.quantizations import FileRole
-from g4run.models.store.records import Origin
+from g4run.models.store.records import Origin, Record, StoredFile
 from g4run.models.store.removal import KeptFile, Removal, release_files, remove
 from g4run.models.store.store import Store
 from tests.fakes.stores import (
@@ -96,8 +97,18 @@ def test_another_programs_file_stays(store: Store, tmp_path: Path) -> None:
     assert remove(store, [record.name])[0].kept == (KeptFile(path, "it is another program's file"),)
 
 
+def copy_of(store: Store, model: Path, name: str) -> Record:
+    """A name whose file g4run 0.1.0 copied into its own directory."""
+    path = store.settings.data_directory / "files" / digest_of(model)[:12] / model.name
+    path.parent.mkdir(parents=True)
+    shutil.copyfile(model, path)
+    record = record_of(name, StoredFile(FileRole.MODEL, path, path.stat().st_size, digest_of(model), Origin.COPIED))
+    store.save(record)
+    return record
+
+
 def test_a_copy_is_removed(store: Store, model: Path) -> None:
-    record = import_file(store, model, "mine", copy=True)
+    record = copy_of(store, model, "mine")
     assert remove(store, ["mine"]) == (Removal("mine", model.stat().st_size, ()),)
     assert not record.path.parent.exists()
     assert model.exists()
@@ -148,7 +159,7 @@ def test_a_damaged_record_can_be_removed(store: Store, model: Path) -> None:
     import_file(store, model, "mine")
     store.path_of("mine").write_text("{half")
     assert remove(store, ["mine"]) == (Removal("mine", 0, ()),)
-    assert store.damaged() == ()
+    assert store.read()[1] == ()
 
 
 def test_a_record_that_cannot_be_read_may_need_a_file(store: Store, cache: FakeCache, model: Path) -> None:
@@ -230,7 +241,7 @@ def test_a_removal_that_is_killed_anywhere_breaks_nothing_and_can_be_repeated(
         program = [sys.executable, "-c", KILLED, str(tmp_path), str(changes)]
         code = subprocess.run(program, check=False).returncode
         assert [str(warning) for warning in scan_cache_dir(cache.hub_cache).warnings] == []
-        assert store.damaged() == ()
+        assert store.read()[1] == ()
         if store.find("a") is not None:
             assert code == 9
             remove(store, ["a"])
@@ -244,7 +255,7 @@ def test_a_removal_that_is_killed_anywhere_breaks_nothing_and_can_be_repeated(
 def test_removal_loads_no_network_library() -> None:
     program = """
 import sys
-from g4run.models.store import partial_downloads as partials
+from g4run.models.hub_cache import unfinished
 from g4run.models.store import removal, usage, verification
 from g4run.models import copy_name as copying
 print(*{"asyncio", "filelock", "huggingface_hub", "httpx2", "numpy"} & set(sys.modules))
@@ -263,7 +274,7 @@ def test_a_cache_that_refuses_is_named_by_its_own_setting(store: Store, cache: F
 
 
 def test_a_data_directory_that_refuses_is_named_by_its_own_setting(store: Store, model: Path) -> None:
-    record = import_file(store, model, "a", copy=True)
+    record = copy_of(store, model, "a")
     record.path.unlink()
     record.path.mkdir()
     with pytest.raises(NotWritable) as caught:

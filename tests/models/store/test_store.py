@@ -7,8 +7,8 @@ import pytest
 
 from g4run.errors import DamagedRecord, ModelNotFound, NotWritable
 from g4run.models.quantizations import FileRole
-from g4run.models.store.format import parse_record, render_record
-from g4run.models.store.records import Origin, Record, StoredFile
+from g4run.models.store.format import parse_entry, render_entry
+from g4run.models.store.records import Entry, Origin, Record, StoredFile
 from g4run.models.store.store import LONGEST_FILE_NAME, Store, file_name_of
 from tests.fakes.stores import SUMMARY, TIME, record_of, settings_in
 
@@ -19,7 +19,7 @@ def some_record(name: str, path: str = "/models/a.gguf", modified_at: str = TIME
 
 
 def test_a_missing_directory_is_an_empty_store(store: Store) -> None:
-    assert (store.records(), store.damaged(), store.find("anything")) == ((), (), None)
+    assert (store.records(), store.read()[1], store.find("anything")) == ((), (), None)
     assert not store.directory.exists()
 
 
@@ -65,7 +65,9 @@ def test_paths_follow_a_moved_cache_and_a_moved_data_directory(tmp_path: Path) -
     inside = StoredFile(FileRole.MODEL, before.hub_cache / "models--a--b" / "x.gguf", 1, None, Origin.DOWNLOADED)
     copied = StoredFile(FileRole.PROJECTOR, before.data_directory / "files" / "y.gguf", 1, None, Origin.COPIED)
     outside = StoredFile(FileRole.DRAFTER, tmp_path / "z.gguf", 1, None, Origin.LINKED)
-    moved = parse_record(render_record(record_of("a", inside, copied, outside), before), after)
+    entry = Entry("a", record_of("a", inside, copied, outside))
+    moved = parse_entry(render_entry(entry, before), after).record
+    assert moved is not None
     assert [file.path for file in moved.files] == [
         after.hub_cache / "models--a--b" / "x.gguf",
         after.data_directory / "files" / "y.gguf",
@@ -103,13 +105,12 @@ def test_every_name_has_a_file_of_its_own_on_every_system(store: Store, name: st
     [
         ("", "it is not JSON"),
         ("[" * 100_000, "it is not JSON"),
-        ("[]", "the whole is not an object"),
-        ("{}", "version is missing"),
+        ("[]", "it is damaged: Expected `object`, got `array`"),
+        ("{}", "it is damaged: Object missing required field `version`"),
         ('{"version": 2}', "it was written by a newer version of g4run (format 2)"),
-        ('{"version": true}', "version is not a whole number"),
-        ('{"version": 1, "name": "\\u001b[31m"}', "name is not a text"),
+        ('{"version": true}', "it is damaged: Expected `int`, got `bool` - at `$.version`"),
         ('{"version": 1, "name": "a", "files": []}', "it names no file of a model"),
-        ('{"version": 1, "name": "a", "files": [7]}', "files[0] is not an object"),
+        ('{"version": 1, "name": "a", "files": [7]}', "it is damaged: Expected `object`, got `int` - at `$.files[0]`"),
     ],
 )
 def test_a_damaged_file_is_reported_and_stands_in_nobodys_way(store: Store, content: str, problem: str) -> None:
@@ -117,13 +118,20 @@ def test_a_damaged_file_is_reported_and_stands_in_nobodys_way(store: Store, cont
     path = store.directory / "bad%3Aone.json"
     path.write_text(content)
     assert [record.name for record in store.records()] == ["good"]
-    assert [(entry.name, entry.path, entry.problem) for entry in store.damaged()] == [("bad:one", path, problem)]
+    assert [(entry.name, entry.path, entry.problem) for entry in store.read()[1]] == [("bad:one", path, problem)]
     with pytest.raises(DamagedRecord) as raised:
         store.find("bad:one")
     assert raised.value.message == f"what the store knows about bad:one cannot be read: {problem} ({path})"
     assert raised.value.hint.startswith("g4run rm bad:one")
     store.save(some_record("bad:one"))
-    assert store.damaged() == ()
+    assert store.read()[1] == ()
+
+
+def test_a_name_that_cannot_be_shown_is_damage(store: Store) -> None:
+    store.save(some_record("a"))
+    path = store.path_of("a")
+    path.write_text(path.read_text().replace('"name": "a"', '"name": "\\u001b[31m"'))
+    assert [entry.problem for entry in store.read()[1]] == ["it has characters that cannot be shown"]
 
 
 @pytest.mark.parametrize("moment", ["2026-11-21", "2026-11-21T10:00:00", "yesterday"])
@@ -131,7 +139,9 @@ def test_a_moment_that_cannot_be_compared_is_damage(store: Store, moment: str) -
     store.save(some_record("old"))
     path = store.path_of("old")
     path.write_text(path.read_text().replace(f'"modified_at": "{TIME}"', f'"modified_at": "{moment}"'))
-    assert [entry.problem for entry in store.damaged()] == ["modified_at is not a time"]
+    assert [entry.problem for entry in store.read()[1]] == [
+        "it is damaged: Expected a time with its distance from UTC - at `$.modified_at`"
+    ]
 
 
 def test_the_last_changed_comes_first_wherever_its_clock_stands(store: Store) -> None:
@@ -142,7 +152,7 @@ def test_the_last_changed_comes_first_wherever_its_clock_stands(store: Store) ->
 
 def test_a_directory_in_the_place_of_a_record_is_left_alone(store: Store) -> None:
     (store.path_of("folder") / "precious").mkdir(parents=True)
-    assert [entry.problem for entry in store.damaged()] == ["it is no regular file"]
+    assert [entry.problem for entry in store.read()[1]] == ["it is no regular file"]
     with pytest.raises(DamagedRecord) as raised:
         store.find("folder")
     assert raised.value.hint.startswith("move that directory away")
@@ -156,9 +166,9 @@ def test_a_file_that_is_far_too_large_is_not_read(store: Store) -> None:
     store.save(some_record("good"))
     with store.path_of("large").open("wb") as file:
         file.truncate(1 << 40)
-    assert [entry.problem for entry in store.damaged()] == ["it has 1.1 TB, too many for a record"]
+    assert [entry.problem for entry in store.read()[1]] == ["it has 1.1 TB, too many for a record"]
     store.remove("large")
-    assert store.damaged() == ()
+    assert store.read()[1] == ()
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="needs permissions that hold")
@@ -176,29 +186,29 @@ def test_a_pipe_in_the_place_of_a_record_stops_nobody(store: Store) -> None:
     os.mkfifo(store.path_of("pipe"))
     assert [record.name for record in store.records()] == ["good"]
     store.remove("pipe")
-    assert store.damaged() == ()
+    assert store.read()[1] == ()
 
 
 @pytest.mark.parametrize("path", ["../../x.gguf", "/etc/passwd", ""])
 def test_a_path_does_not_leave_its_directory(store: Store, path: str) -> None:
-    document = json.loads(render_record(some_record("a"), store.settings))
+    document = json.loads(render_entry(Entry("a", some_record("a")), store.settings))
     document["files"][0] |= {"place": "hub_cache", "path": path}
     store.directory.mkdir(parents=True)
     (store.directory / "a.json").write_text(json.dumps(document))
-    assert len(store.damaged()) == 1
+    assert len(store.read()[1]) == 1
 
 
 def test_a_record_under_another_names_file_is_damaged(store: Store) -> None:
     store.save(some_record("a"))
     (store.directory / "a.json").replace(store.directory / "b.json")
-    assert [(entry.name, entry.problem) for entry in store.damaged()] == [("b", "it is the record of a")]
+    assert [(entry.name, entry.problem) for entry in store.read()[1]] == [("b", "it is the record of a")]
 
 
 def test_unknown_fields_are_ignored(store: Store) -> None:
     record = some_record("a")
-    document = json.loads(render_record(record, store.settings))
+    document = json.loads(render_entry(Entry("a", record), store.settings))
     document["later"] = document["files"][0]["later"] = {"x": 1}
-    assert parse_record(json.dumps(document).encode(), store.settings) == record
+    assert parse_entry(json.dumps(document).encode(), store.settings).record == record
 
 
 def test_what_would_move_the_terminals_cursor_is_not_kept(store: Store) -> None:
@@ -214,7 +224,7 @@ def test_what_a_killed_writer_left_is_not_seen_and_is_cleared_away(store: Store)
     left = store.directory / ".12-ab.tmp"
     left.write_text("{half")
     assert len(store.records()) == 1
-    assert store.damaged() == ()
+    assert store.read()[1] == ()
     store.save(some_record("b"))
     assert not left.exists()
 

@@ -7,7 +7,7 @@ import pytest
 
 from g4run.errors import NotWritable
 from g4run.models.copy_name import copy_name
-from g4run.models.hub_cache.cache import bytes_on_disk
+from g4run.models.hub_cache.unfinished import bytes_on_disk
 from g4run.models.import_model import import_file
 from g4run.models.quantizations import FileRole
 from g4run.models.store.store import Store
@@ -17,6 +17,7 @@ from tests.fakes.stores import (
     THEIR_PARTIAL,
     FakeCache,
     downloaded,
+    hold,
     record_of,
     write_model,
     write_projector,
@@ -73,26 +74,35 @@ def test_a_vanished_file_is_named(store: Store, tmp_path: Path) -> None:
 
 
 def test_only_what_nobody_misses_is_cleared_away(store: Store, cache: FakeCache, tmp_path: Path) -> None:
-    record = import_file(store, write_model(tmp_path / "m.gguf"), copy=True)
+    record = import_file(store, write_model(tmp_path / "m.gguf"))
     old, fresh = cache.add_partial(OUR_PARTIAL), cache.add_partial(OUR_PARTIAL.replace("a", "c", 64), repository="x/y")
     theirs = cache.add_partial(THEIR_PARTIAL)
     data = store.settings.data_directory
     header = data / "headers" / "ab" / "header.bin"
     header.parent.mkdir(parents=True)
     header.write_bytes(bytes(5000))
-    left, stale, running = store.directory / ".1-2.tmp", data / "files" / ".1-2.tmp", data / "files" / ".3-4.tmp"
+    left, stale, running = store.directory / ".1-2.tmp", data / "logs" / ".1-2.tmp", data / "logs" / ".3-4.tmp"
+    stale.parent.mkdir()
     for path in (left, stale, running):
         path.write_bytes(bytes(10))
     for path in (old, theirs, stale):
         age(path, 8)
+    process = hold(cache.lock_path("c" * 64, "x/y"))
     pruned = prune(store.settings, store)
-    assert [partial.path for partial in pruned.partials] == [old]
+    process.communicate("")
+    assert {partial.path: partial.kept for partial in pruned.partials} == {
+        old: None,
+        fresh: "another process is downloading it",
+        theirs: "it is another program's: `hf cache prune` removes it",
+    }
     assert [path.exists() for path in (old, header, left, stale)] == [False] * 4
     assert [path.exists() for path in (fresh, theirs, running, record.path)] == [True] * 4
     assert pruned.vanished == ()
     assert pruned.header_bytes >= 5000 or sys.platform == "win32"
-    assert pruned.freed_bytes == pruned.header_bytes + pruned.temporary_bytes + pruned.partials[0].freed_bytes
-    assert [partial.path for partial in prune(store.settings, store, partial_days=-1).partials] == [fresh]
+    partial_bytes = sum(partial.freed_bytes for partial in pruned.partials)
+    assert pruned.freed_bytes == pruned.header_bytes + pruned.temporary_bytes + partial_bytes
+    assert {partial.path for partial in prune(store.settings, store).partials if partial.is_ours} == {fresh}
+    assert not fresh.exists()
 
 
 def test_clearing_an_empty_store_makes_nothing(store: Store) -> None:

@@ -98,6 +98,6 @@ def prompt_ratio(row: Row) -> float:
 def prompt_efficiency(row: Row) -> float:
     """The share of a GPU's rate, or of PROCESSOR_FLOPS a core, that a row reached."""
     assert row.prompt_tokens and row.prompt_tokens_per_second
-    operations = operations_per_prompt_token(plan_of(row).shape, row.prompt_depth + row.prompt_tokens / 2)
+    operations = operations_per_prompt_token(plan_of(row).shape.architecture, row.prompt_depth + row.prompt_tokens / 2)
     rate = row.half_precision_flops or (row.cores or 1) * PROCESSOR_FLOPS[DeviceClass(row.device_class)]
     return operations * row.prompt_tokens_per_second / rate

@@ -1,4 +1,3 @@
-import sys
 from pathlib import Path
 
 import pytest
@@ -7,12 +6,10 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 
 from g4run.models.hub_cache.cache import (
     blob_of,
-    bytes_on_disk,
     cached_gguf_files,
     find_blob,
     find_snapshot_file,
     locate_in_snapshot,
-    partials,
     repository_directory,
 )
 from g4run.models.hub_cache.removal import Unlinked, unlink_snapshot_file
@@ -119,23 +116,6 @@ def test_a_path_knows_its_place_in_a_snapshot(cache: FakeCache, tmp_path: Path, 
     assert (place.repository, place.commit, place.repository_path) == (REPOSITORY, COMMIT, "dir/a.gguf")
     assert locate_in_snapshot(cache.hub_cache, blob_of(pointer)) is None
     assert locate_in_snapshot(cache.hub_cache, tmp_path / "model.gguf") is None
-
-
-def test_partials_are_told_apart_and_measured_without_their_holes(cache: FakeCache) -> None:
-    ours = cache.add_partial(f"{'a' * 64}.g4run.incomplete", 1 << 30)
-    (ours.parent / f"{'a' * 64}.g4run.journal").write_text("journal")
-    theirs = cache.add_partial(f"{'b' * 64}.1234abcd.incomplete")
-    (ours.parent / f"{'c' * 64}.g4run.journal").write_text("left alone")
-    found = {partial.etag[0]: partial for partial in partials(cache.hub_cache)}
-    assert {etag: (partial.is_ours, partial.repository) for etag, partial in found.items()} == {
-        "a": (True, REPOSITORY),
-        "b": (False, REPOSITORY),
-        "c": (True, REPOSITORY),
-    }
-    assert found["b"].path == theirs
-    if sys.platform != "win32":
-        assert 8192 <= found["a"].bytes_on_disk < 1 << 20
-        assert found["a"].bytes_on_disk == bytes_on_disk(ours) + bytes_on_disk(found["a"].others[0])
 
 
 def test_the_only_file_takes_its_repository_with_it(cache: FakeCache, model: Path) -> None:

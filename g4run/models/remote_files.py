@@ -2,15 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
+
+from msgspec import Meta
+
+from g4run.models.digest import Sha256
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
     """A file of a repository; `sha256` is known for the large ones, which Git LFS keeps."""
 
-    path: str
-    size_bytes: int | None
-    sha256: str | None
+    path: Annotated[str, Meta(min_length=1)]
+    size_bytes: Annotated[int, Meta(ge=1)] | None
+    sha256: Sha256 | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,9 @@
 import pytest
 
 from g4run.errors import AccessDenied, NetworkError
-from g4run.models.download.options import TransferOptions
-from g4run.models.download.retry_policy import AttemptFailed, Retries
+from g4run.models.download.retry_policy import AttemptFailed, Retries, RetryPolicy
 
-OPTIONS = TransferOptions(retries=3, first_pause_seconds=1.0, longest_pause_seconds=4.0, longest_wait_seconds=60.0)
+OPTIONS = RetryPolicy(retries=3, first_pause_seconds=1.0, longest_pause_seconds=4.0, longest_wait_seconds=60.0)
 BROKEN = AttemptFailed("the connection broke")
 
 
@@ -45,6 +44,12 @@ def test_failures_without_progress_come_to_an_end() -> None:
     with pytest.raises(NetworkError) as caught:
         pause(retries, has_progress=False)
     assert (caught.value.message, caught.value.hint) == ("the connection broke, again and again", "try later")
+
+
+def test_no_attempt_begins_after_the_deadline() -> None:
+    retries = Retries(RetryPolicy(first_pause_seconds=1.0, total_seconds=0.5), "try later")
+    with pytest.raises(NetworkError):
+        pause(retries, has_progress=True)
 
 
 def test_a_better_error_than_the_reason_is_raised() -> None:

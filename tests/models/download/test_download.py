@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from g4run.errors import DigestMismatch, NetworkError
-from g4run.models.download.download import journal_path, present_bytes
-from g4run.models.download.journal import Identity, Journal, parse_journal
-from g4run.models.download.remote_files import Link
+from g4run.models.download.download import transfer
+from g4run.models.download.partial_file import journal_path, present_bytes
+from g4run.models.remote_files import Link
 from tests.fakes.hub_faults import FaultKind
 from tests.models.download.transfers import NAME, REPOSITORY, Pull, pull_of, some_bytes
 
@@ -34,7 +34,8 @@ def interrupt_at(done_bytes: int) -> Callable[[int], None]:
 def interrupted(pull: Pull) -> int:
     """Stop a pull while all its connections wait for more; returns what is kept of it."""
     pull.hub.fault(FaultKind.STALL, 600_000, times=None)
-    options, pull.options = pull.options, replace(pull.options, stall_seconds=60)
+    options = pull.options
+    pull.set_stall(60)
     with pytest.raises(KeyboardInterrupt):
         pull.run(on_progress=interrupt_at(2_000_000))
     pull.options = options
@@ -83,22 +84,48 @@ def test_an_interrupted_pull_goes_on_where_it_was(pull: Pull) -> None:
 def test_what_the_journal_says_is_on_the_disk(pull: Pull) -> None:
     pull.options = replace(pull.options, sync_bytes=500_000)
     interrupted(pull)
-    content = pull.journal.read_bytes()
-    after_power_loss = parse_journal(content, "another")
-    assert after_power_loss is not None
-    assert after_power_loss.safe
     partial = pull.partial.read_bytes()
-    for start, end in after_power_loss.present:
+    assert pull.recorded()
+    for start, end in pull.recorded():
         assert partial[start:end] == pull.content[start:end]
 
 
-def test_after_a_power_loss_only_what_was_synced_is_trusted(pull: Pull) -> None:
-    interrupted(pull)
-    pull.partial.write_bytes(pull.content[:2_000_000] + bytes(SIZE - 2_000_000))
-    Journal(pull.journal, Identity(SIZE, pull.sha256), [(0, 2_000_000)], ()).close()
+def test_after_a_power_failure_the_digest_decides(pull: Pull) -> None:
+    """The journal speaks of bytes that never reached the disk."""
+    kept = interrupted(pull)
+    pull.partial.write_bytes(bytes(SIZE))
     done = pull.run()
     assert pull.is_finished()
-    assert done.wire_bytes == SIZE - 2_000_000
+    assert done.wire_bytes == SIZE - kept + SIZE
+
+
+def test_without_a_digest_nothing_is_resumed(pull: Pull) -> None:
+    interrupted(pull)
+    pull.partial.write_bytes(bytes(SIZE))
+    done = transfer(
+        pull.client, pull.resolve, pull.partial, expected_sha256=None, on_progress=lambda _: None, options=pull.options
+    )
+    assert pull.is_finished()
+    assert done.wire_bytes == SIZE
+
+
+@pytest.mark.parametrize(
+    "journal",
+    [
+        f"g4run-journal 1 {SIZE} etag 12345678\nwritten 0 100000 01234567 89abcdef\n",
+        f"g4run 2 {SIZE} another\n0 100000",
+        "g4run 2",
+        "",
+        "\0" * 100,
+    ],
+)
+def test_another_journal_is_not_believed(pull: Pull, journal: str) -> None:
+    """One of g4run 0.1.0, one of another file, and what a power failure may leave."""
+    pull.partial.parent.mkdir()
+    pull.partial.write_bytes(bytes(SIZE))
+    pull.journal.write_text(journal)
+    assert pull.run().wire_bytes == SIZE
+    assert pull.is_finished()
 
 
 def test_an_unfinished_file_that_vanished_is_begun_anew(pull: Pull) -> None:
@@ -148,7 +175,7 @@ def test_a_file_of_the_right_size_without_a_journal_is_not_believed(pull: Pull) 
 def test_a_journal_that_says_all_is_there_needs_no_byte(pull: Pull) -> None:
     pull.partial.parent.mkdir()
     pull.partial.write_bytes(pull.content)
-    Journal(pull.journal, Identity(SIZE, pull.sha256), (), [(0, SIZE)]).close()
+    pull.journal.write_text(f"g4run 2 {SIZE} {pull.sha256}\n0 {SIZE}")
     assert pull.run().wire_bytes == 0
     assert pull.is_finished()
 

@@ -1,0 +1,168 @@
+"""A file on a server: ranges of it through a link that expires and is renewed."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import httpx2
+
+from g4run.errors import AccessDenied, NetworkError, Offline
+from g4run.models.download.range_response import (
+    NETWORK_FAILURES,
+    RENEWED,
+    Answer,
+    Asked,
+    Verdict,
+    describe_failure,
+    judge_answer,
+    send_request,
+)
+from g4run.models.download.retry_policy import DOWNLOADS, AttemptFailed, RetryPolicy
+from g4run.models.remote_files import Link
+from g4run.units import render_count
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """Limits of one connection; times in seconds."""
+
+    connect_seconds: float = 10.0
+    stall_seconds: float = 30.0  # without a byte
+    fresh_links: int = 3  # in a row without a byte
+    policy: RetryPolicy = DOWNLOADS
+
+
+DEFAULTS = SourceOptions()
+
+
+class Body:
+    """The bytes of a file from `position` to `end` as they arrive; `is_whole` where the server ignores ranges."""
+
+    def __init__(self, response: httpx2.Response, position: int, end: int, *, is_whole: bool) -> None:
+        self._response = response
+        self.position = position
+        self.end = end
+        self.is_whole = is_whole
+
+    def chunks(self) -> Iterator[bytes]:
+        """All of it, in pieces. Raises AttemptFailed where the connection breaks."""
+        raw, position = self._response.iter_raw(), self.position
+        while position < self.end:
+            with _network_failures():
+                chunk = next(raw, b"")
+            if not chunk:
+                raise AttemptFailed("the server closed the connection too early")
+            position += len(chunk)
+            yield chunk
+        with suppress(*NETWORK_FAILURES):
+            next(raw, b"")  # the end of the message, so that the connection can be used again
+
+    def interrupt(self) -> None:
+        """Wake the thread that waits for bytes; called from another one."""
+        stream = self._response.extensions.get("network_stream")
+        connected = stream.get_extra_info("socket") if stream else None
+        if isinstance(connected, socket.socket):
+            with suppress(OSError):
+                socket.socket.shutdown(connected, socket.SHUT_RDWR)  # not SSLSocket's own, which is for its own thread
+
+
+class Source:
+    """One file; a thread that finds the link expired renews it while the others wait."""
+
+    def __init__(self, client: httpx2.Client, resolve: Callable[[], Link], options: SourceOptions, hint: str) -> None:
+        """Resolve the first link. Raises what `resolve` raises."""
+        self._client = client
+        self._resolve = resolve
+        self._options = options
+        self._hint = hint
+        self._lock = threading.Lock()
+        self._renewals = 0  # since the last progress
+        self._progress_bytes = -1
+        self._has_other_size = False
+        self._etags: frozenset[str] = frozenset()  # the CDN's own names of the content, which are not the Hub's
+        self.requests = 1  # links and ranges
+        self.link = resolve()
+
+    @contextmanager
+    def request(self, start: int, end: int, progress_bytes: int) -> Iterator[Body | None]:
+        """Ask for a range; None where the link was renewed instead.
+
+        `progress_bytes` tells whether anything arrived since the last renewal. Raises AttemptFailed, NetworkError when
+        fresh links do not help, and what `resolve` raises.
+        """
+        link = self.link
+        asked = Asked(start, end, link.size_bytes, self._etags)
+        self.requests += 1
+        with _network_failures():
+            response = send_request(
+                self._client, link, asked, self._options.stall_seconds, self._options.connect_seconds
+            )
+        try:
+            answer = judge_answer(response.status_code, response.headers, asked)
+            if answer.verdict in RENEWED:
+                self._renew(link, answer, progress_bytes)
+                yield None
+            elif answer.verdict in (Verdict.PART, Verdict.WHOLE):
+                self._accept(answer.etag)
+                is_whole = answer.verdict is Verdict.WHOLE
+                yield Body(response, 0 if is_whole else start, answer.end, is_whole=is_whole)
+            else:
+                raise AttemptFailed(answer.reason, answer.wait_seconds)
+        finally:
+            with suppress(httpx2.HTTPError, OSError):
+                response.close()
+
+    def _accept(self, etag: str | None) -> None:
+        """Remember how a server names the content; two servers of one CDN may not agree."""
+        if etag and etag not in self._etags:
+            with self._lock:
+                self._etags |= {etag}
+
+    def _renew(self, used: Link, answer: Answer, progress_bytes: int) -> None:
+        with self._lock:
+            if used is not self.link:  # another thread did so already
+                return
+            self._count(answer, progress_bytes)
+            fresh = self._resolve_again()
+            if (fresh.etag, fresh.size_bytes) != (used.etag, used.size_bytes):
+                raise NetworkError(
+                    "the file changed on the Hub while it was being downloaded", "run the same command again"
+                )
+            self.link = fresh
+            self._etags |= {answer.etag} if answer.etag else set()
+
+    def _resolve_again(self) -> Link:
+        self.requests += 1
+        try:
+            return self._resolve()
+        except (AccessDenied, Offline):
+            raise
+        except NetworkError as error:
+            raise AttemptFailed(error.message, error=error) from error
+
+    def _count(self, answer: Answer, progress_bytes: int) -> None:
+        self._renewals = self._renewals + 1 if progress_bytes == self._progress_bytes else 1
+        self._progress_bytes = progress_bytes
+        if answer.verdict is Verdict.OTHER_SIZE:
+            if self._has_other_size:
+                raise self._other_size(answer.total_bytes)
+            self._has_other_size = True
+        if self._renewals > self._options.fresh_links:
+            if answer.verdict is Verdict.EXPIRED:
+                raise AccessDenied(f"{answer.reason}, fresh ones too", self._hint)
+            raise NetworkError(answer.reason, self._hint)
+
+    def _other_size(self, total_bytes: int) -> NetworkError:
+        expected, found = render_count(self.link.size_bytes), render_count(total_bytes)
+        return NetworkError(f"the server has a file of {found} bytes, and the Hub says {expected}", self._hint)
+
+
+@contextmanager
+def _network_failures() -> Iterator[None]:
+    """Whatever the network does, as a failure of this attempt."""
+    try:
+        yield
+    except NETWORK_FAILURES as error:
+        raise AttemptFailed(describe_failure(error)) from error
