@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from g4run.engine.llama.tokens import piece_of
 from g4run.engine.sampling.grammar import Grammar
 from g4run.engine.sampling.pieces import index_first_bytes
+
+from g4run.engine.llama.tokens import piece_of
 from tests.engine.requests import DEMO
 from tests.engine.sampling.sampler_chain import LoadedVocabulary
 from tests.fakes.gguf_files import gemma4_file

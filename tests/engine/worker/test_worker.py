@@ -11,14 +11,14 @@ import time
 from pathlib import Path
 
 import pytest
+from g4run.engine.sampling.grammar import Grammar
+from g4run.engine.sampling.pieces import index_first_bytes
 
 from g4run.chat.tokens import CONTROL_TEXTS
 from g4run.engine.client import Engine, Generation
 from g4run.engine.llama.vocabulary import Vocabulary
 from g4run.engine.parameters import GenerationParameters, LoadParameters
 from g4run.engine.protocol import Command, Load, Submit
-from g4run.engine.sampling.grammar import Grammar
-from g4run.engine.sampling.pieces import index_first_bytes
 from g4run.engine.worker.worker import Worker
 from g4run.errors import SavedStateRefused, WorkerDied
 from tests.engine.requests import DEMO, ENDLESS, GREEDY, generate
