@@ -21,12 +21,12 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from g4run.engine.sampling.grammar import Grammar
+from g4run.engine.sampling.pieces import index_first_bytes
 
 from g4run.engine.llama.api import Batch, Context, Model
 from g4run.engine.parameters import GenerationParameters, LoadParameters, SamplingParameters
-from g4run.engine.sampling.grammar import Grammar
 from g4run.engine.sampling.logprobs import LogProbabilities
-from g4run.engine.sampling.pieces import index_first_bytes
 from g4run.engine.sampling.sampler import Sampler
 from g4run.engine.sampling.token_data import TokenDataArray
 from tests.engine.sampling.sampler_chain import LlamaChain, LoadedVocabulary, silence

@@ -20,7 +20,7 @@ _MAX_STEPS: Final = 40_000  # sets of schemas, and the schemas in all of them
 _MAX_BRANCHES: Final = 60  # of a oneOf: every pair is looked at
 _MAX_ITEMS: Final = 1_000
 _MAX_MEMBERS: Final = 1_000
-_MAX_COUNTED_MEMBERS: Final = 200  # where minProperties or maxProperties need a rule for each number of members
+_MAX_COUNTED_MEMBERS: Final = 100  # where minProperties or maxProperties need a rule for each number of members
 _MAX_FREE_DEPTH: Final = 16  # objects and lists within one another, where the schema says nothing of them
 
 

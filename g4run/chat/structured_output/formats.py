@@ -36,11 +36,10 @@ _IPV6: Final = "|".join(
 _PATH_CHARACTER: Final = "([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})"
 _QUERY: Final = rf"(\?({_PATH_CHARACTER}|[/?])*)?(#({_PATH_CHARACTER}|[/?])*)?"
 _HOST: Final = rf"{_LABEL}(\.{_LABEL})*"
-_AUTHORITY: Final = f"({_HOST})(:[0-9]{{1,5}})?"
+_AUTHORITY: Final = f"{_HOST}(:[0-9]{{1,5}})?"
 _PATH: Final = f"(/{_PATH_CHARACTER}*)*"
 _URI: Final = rf"[A-Za-z][A-Za-z0-9+.-]*:(//{_AUTHORITY}{_PATH}|{_PATH_CHARACTER}+{_PATH}){_QUERY}"
 _EMAIL_NAME: Final = r"[A-Za-z0-9_%+-]+(\.[A-Za-z0-9_%+-]+)*"
-_HOST_NAME: Final = f"{_LABEL}(\\.{_LABEL})*"
 _SHORT_LABELS: Final = "([A-Za-z0-9-]{1,30}\\.){0,7}[A-Za-z0-9-]{1,30}"  # so that labels and whole stay within limits
 _POINTER: Final = "(/([^~/]|~[01])*)*"
 
@@ -52,8 +51,8 @@ STRING_FORMATS: Final[Mapping[str, tuple[str, ...]]] = {
     "uuid": ("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",),
     "email": (rf"{_EMAIL_NAME}@{_LABEL}(\.{_LABEL})*\.[A-Za-z]{{2,20}}", f"[^@]{{1,64}}@{_SHORT_LABELS}"),
     "idn-email": (rf"{_EMAIL_NAME}@{_LABEL}(\.{_LABEL})*\.[A-Za-z]{{2,20}}", f"[^@]{{1,64}}@{_SHORT_LABELS}"),
-    "hostname": (_HOST_NAME, _SHORT_LABELS),
-    "idn-hostname": (_HOST_NAME, _SHORT_LABELS),
+    "hostname": (_HOST, _SHORT_LABELS),
+    "idn-hostname": (_HOST, _SHORT_LABELS),
     "ipv4": (_IPV4,),
     "ipv6": (_IPV6,),
     "uri": (_URI,),

@@ -50,6 +50,8 @@ class _Reader:
         for name in ("root", *self._references):
             if name not in self._defined:
                 raise UsageError(f"grammar: there is no rule named {name}", GBNF_HINT)
+        if not self._rules.can_end(self._references["root"]):
+            raise UsageError("grammar: no text satisfies it", GBNF_HINT)
         return self._rules.render(self._references["root"])
 
     def _read_rule(self) -> None:
@@ -100,7 +102,7 @@ class _Reader:
             case "<":
                 return (self._take(_TOKEN, "a token as <name> or <[id]>")[0],)
             case "!":
-                self._fail("a token by exclusion, !<...>, would end llama.cpp: it is not supported")
+                self._fail("a token by exclusion, !<...>, is not supported")
             case "(":
                 return self._read_group(nesting + 1)
         found = _NAME.match(self._text, self._position)
@@ -134,12 +136,8 @@ class _Reader:
 
     def _one_of(self, ranges: Sequence[tuple[int, int]], *, excludes: bool = False) -> Symbol:
         """One character; of code points that no text can hold, none."""
-        possible = [
-            (max(low, first), min(high, last))
-            for low, high in ranges
-            for first, last in _TEXT
-            if low <= last >= first <= high
-        ]
+        clipped = [(max(low, first), min(high, last)) for low, high in ranges for first, last in _TEXT]
+        possible = [(low, high) for low, high in clipped if low <= high]
         if not possible:
             return "/(?s:.)/" if excludes else self._rules.define("none", [])
         written = "".join(f"\\U{low:08x}-\\U{high:08x}" for low, high in possible)

@@ -11,10 +11,11 @@ from g4run.chat.structured_output.formats import INTEGER_FORMATS
 from g4run.chat.structured_output.keywords import Schema
 from g4run.chat.structured_output.rules import write_schema
 
-_FREE_INTEGER: Final = "-?(0|[1-9][0-9]{0,19})"
+_INTEGER_DIGITS: Final = 20
+_FRACTION: Final = r"(\.[0-9]{1,20})"
+_FREE_INTEGER: Final = f"-?(0|[1-9][0-9]{{0,{_INTEGER_DIGITS - 1}}})"
 _FREE_NUMBER: Final = (
-    rf"{_FREE_INTEGER}(\.[0-9]{{1,20}})?"
-    r"|-?[1-9](\.[0-9]{1,20})?[eE][+-]?(0?[1-9]|[1-9][0-9]|[12][0-9]{2}|30[0-6])"
+    rf"{_FREE_INTEGER}{_FRACTION}?|-?[1-9]{_FRACTION}?[eE][+-]?(0?[1-9]|[1-9][0-9]|[12][0-9]{{2}}|30[0-6])"
 )
 """No exponent that a double could not hold, and no digits without end."""
 _DIGITS: Final = 15  # as many as a double keeps, so that reading a number cannot round it over a bound
@@ -79,20 +80,14 @@ def write_number(schema: Schema, bounds: NumberBounds, *, is_integer: bool) -> s
     if bounds == NumberBounds():
         return f"/{_FREE_INTEGER if is_integer else _FREE_NUMBER}/"
     unit = _step(bounds, is_integer)
-    low = _first(bounds.low, unit)
-    least_negative = _first(bounds.high, unit)
-    high = None if least_negative is None else -least_negative
-    if low is not None and high is not None and low > high:
+    low, high = (_first(bound, unit) for bound in (bounds.low, bounds.high))  # of the numbers and of their negatives
+    if low is not None and high is not None and low > -high:
         raise schema.contradiction("no number fits its bounds")
     if bounds.multiple:
         return _write_multiple(schema, unit, low, high, is_integer=is_integer)
-    rest = "" if is_integer else r"(\.[0-9]{1,20})?"
-    ways = []
-    if high is None or high >= 0:
-        ways.append(_write_magnitudes(max(low or Fraction(0), Fraction(0)), high, rest))
+    ways = [_write_magnitudes(low, high, is_integer)] if high is None or high <= 0 else []
     if low is None or low < 0:
-        least = max(Fraction(0), Fraction(0) if high is None else -high)
-        ways.append('"-" ' + _write_magnitudes(least, None if low is None else -low, rest))
+        ways.append('"-" ' + _write_magnitudes(high, low, is_integer))
     return " | ".join(ways)
 
 
@@ -111,45 +106,31 @@ def _first(bound: _Bound | None, unit: Fraction) -> Fraction | None:
     return unit * (math.floor(bound[0] / unit) + 1 if bound[1] else math.ceil(bound[0] / unit))
 
 
-def _write_magnitudes(least: Fraction, most: Fraction | None, rest: str) -> str:
-    """Numbers without a sign; `rest` is what may follow the last digit before the point."""
-    lower = f"/{_write_from(*_split(least), rest)}/"
-    return lower if most is None else f"({lower} & /{_write_up_to(*_split(most), rest)}/)"
+def _write_magnitudes(low: Fraction | None, high: Fraction | None, is_integer: bool) -> str:
+    """Numbers without a sign, from `low` up to the negative of `high`."""
+    longest = max(_INTEGER_DIGITS, *(len(str(abs(int(each)))) for each in (low, high) if each is not None))
+    parts = [rf"/(0|[1-9][0-9]{{0,{longest - 1}}}){'' if is_integer else _FRACTION + '?'}/"]
+    if low is not None and low > 0:
+        parts.append(f"/{_write_from(low)}/")
+    if high is not None:
+        parts.append(f"~/{_write_from(-high, is_excluded=True)}/")
+    return f"({' & '.join(parts)})"
 
 
-def _split(value: Fraction) -> tuple[str, str]:
-    """The digits of a decimal before and behind the point."""
-    digits = str(int(value * 10**_DIGITS)).rjust(_DIGITS + 1, "0")
-    return digits[:-_DIGITS], digits[-_DIGITS:].rstrip("0")
-
-
-def _write_from(whole: str, fraction: str, rest: str) -> str:
-    """From a number upwards: more digits, or a greater one behind the same ones, or the same number and more."""
-    count = len(whole)
-    ways = [f"[1-9][0-9]{{{count},{max(count, 19)}}}{rest}"]
-    ways += [f"{same}[{digit + 1}-9][0-9]{{{left}}}{rest}" for same, digit, left in _places(whole) if digit < 9]
-    if not fraction:
-        return "|".join([*ways, whole + rest])
-    behind = [f"{same}[{digit + 1}-9][0-9]{{0,20}}" for same, digit, _ in _places(fraction) if digit < 9]
-    return "|".join([*ways, rf"{whole}\.({'|'.join([*behind, fraction + '[0-9]{0,20}'])})"])
-
-
-def _write_up_to(whole: str, fraction: str, rest: str) -> str:
-    """Up to a number: fewer digits, or a smaller one behind the same ones, or the same number and less or nothing."""
-    ways = [f"(0|[1-9][0-9]{{0,{len(whole) - 2}}}){rest}"] if len(whole) > 1 else []
-    ways += [
-        f"{same}[{first}-{digit - 1}][0-9]{{{left}}}{rest}"
-        for same, digit, left in _places(whole)
-        if digit > (first := int(not same and len(whole) > 1))
-    ]
-    behind = [f"{same}[0-{digit - 1}][0-9]{{0,20}}" for same, digit, _ in _places(fraction) if digit]
-    behind += [same for same, _, _ in _places(fraction) if same]
-    return "|".join([*ways, whole + (rf"(\.({'|'.join([*behind, fraction + '0{0,20}'])}))?" if rest else "")])
-
-
-def _places(digits: str) -> list[tuple[str, int, int]]:
-    """For each digit: those before it, itself, and how many come behind it."""
-    return [(digits[:index], int(digit), len(digits) - index - 1) for index, digit in enumerate(digits)]
+def _write_from(bound: Fraction, *, is_excluded: bool = False) -> str:
+    """A bound and what is greater: more digits, or a greater one behind the same ones, or further ones behind all."""
+    digits = str(int(bound * 10**_DIGITS)).rjust(_DIGITS + 1, "0")
+    whole, fraction = digits[:-_DIGITS], digits[-_DIGITS:].rstrip("0")
+    ways = [f"[1-9][0-9]{{{len(whole)},}}{_FRACTION}?"]
+    for place, digit in enumerate(whole):
+        if digit < "9":
+            ways.append(f"{whole[:place]}[{int(digit) + 1}-9][0-9]{{{len(whole) - place - 1}}}{_FRACTION}?")
+    for place, digit in enumerate(fraction):
+        if digit < "9":
+            ways.append(rf"{whole}\.{fraction[:place]}[{int(digit) + 1}-9][0-9]*")
+    further = "0*[1-9][0-9]*" if is_excluded else "[0-9]*"
+    ways.append(rf"{whole}\.{fraction}{further}")
+    return "|".join(ways if is_excluded or fraction else [*ways, whole])
 
 
 def _write_multiple(
@@ -159,9 +140,9 @@ def _write_multiple(
     number, places = float(unit), 0
     while number % 1 and places < _DIGITS:  # as llguidance takes it apart
         number, places = number * 10, places + 1
-    limit = math.floor(2**53 / unit) * unit
-    least, most = max(-limit if low is None else low, -limit), min(limit if high is None else high, limit)
-    if Fraction(number) / 10**places != unit or number > _LARGEST_MULTIPLE or least > most:
+    limit = -math.floor(2**53 / unit) * unit
+    least, most = (max(limit, limit if each is None else each) for each in (low, high))
+    if Fraction(number) / 10**places != unit or number > _LARGEST_MULTIPLE or least > -most:
         raise schema.error(f"multiples of {float(unit):g} cannot be enforced", "multipleOf")
-    bounds = {"minimum": float(least), "maximum": float(most), "multipleOf": float(unit)}
+    bounds = {"minimum": float(least), "maximum": -float(most), "multipleOf": float(unit)}
     return write_schema({"type": "integer" if is_integer else "number", **bounds})

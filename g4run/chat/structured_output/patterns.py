@@ -12,6 +12,8 @@ from typing import Final, TypeAlias
 
 ANY_TEXT: Final = "(?s:.)*"
 _MAX_COUNT: Final = 10_000  # counts within counts, multiplied: beyond this, llguidance gives up while it matches
+_MAX_DEPTH: Final = 60
+_MAX_LENGTH: Final = 20_000
 _CLASSES: Final = {
     "d": "0-9",
     "D": r"\x00-/:-\U0010ffff",
@@ -49,6 +51,8 @@ def translate_pattern(text: str) -> str:
 
     Raises NotSupported.
     """
+    if len(text) > _MAX_LENGTH:
+        raise NotSupported("is too complex")
     text = _PAIR.sub(lambda pair: chr(0x10000 + ((int(pair[1], 16) & 0x3FF) << 10) + (int(pair[2], 16) & 0x3FF)), text)
     translated = "|".join(map(_write_branch, _split(list(_TOKEN.finditer(text)))))
     try:
@@ -80,6 +84,8 @@ def _split(tokens: Sequence[_Token]) -> list[list[_Token]]:
         counts[-1] = max(counts[-1], product)
         if counts[-1] > _MAX_COUNT:
             raise NotSupported("is too complex")
+        if len(counts) > _MAX_DEPTH:
+            raise NotSupported(f"nests deeper than {_MAX_DEPTH} groups")
         if token["mark"] == "|" and len(counts) == 1:
             branches.append([])
         else:

@@ -8,8 +8,8 @@ from typing import Final, TypeAlias
 from g4run.chat.messages import JsonValue
 from g4run.errors import UsageError
 
-_MAX_RULES: Final = 40_000
-_MAX_CHARACTERS: Final = 8_000_000
+_MAX_RULES: Final = 9_000  # the engine takes 10,000 lines and 1 MiB
+_MAX_CHARACTERS: Final = 1_000_000
 _MAX_REPEATS: Final = 2**31 - 2  # llguidance counts in 32 bits; no answer gets so far
 
 
@@ -49,6 +49,7 @@ class Rules:
     def fill(self, reference: Reference, alternatives: Iterable[Parts]) -> None:
         """Say what a reserved rule consists of; no alternative means that nothing can stand there."""
         self._bodies[reference.rule] = tuple(dict.fromkeys(alternatives))
+        self._places[reference.rule] = self.place
 
     def define(self, hint: str, alternatives: Iterable[Parts]) -> Reference:
         """Make a rule, or find the one that consists of the same."""

@@ -118,8 +118,8 @@ def render_end_note(answer: "Answer", options: "AnswerOptions", context_length: 
 
 
 def _render_length_note(answer: "Answer", options: "AnswerOptions", context_length: int) -> str:
-    """Say which limit an answer met: one that is held to a form is closed there, if it can be."""
-    done = "ended early" if options.is_held else "cut"
+    """Say which limit an answer met; a constrained one is completed there, if it can be."""
+    done = "ended early" if options.is_constrained else "cut"
     room = context_length + 1 - answer.usage.prompt_tokens  # the last token needs no place in the context
     if options.max_tokens is not None and options.max_tokens <= room:
         return f"Note: the answer was {done} at {render_count(options.max_tokens)} tokens (--max-tokens)\n"

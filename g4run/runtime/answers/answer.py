@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from g4run.chat.messages import JsonValue, ToolCall
+from g4run.chat.structured_output.grammar import Grammar
 from g4run.engine.parameters import SamplingParameters
 
 
@@ -16,7 +17,7 @@ class FinishReason(StrEnum):
     CANCELLED = "cancelled"
     DEADLINE = "deadline"
     LOOP = "loop"
-    """Inside a grammar, white space or a repetition that would not have ended; it was then closed the shortest way."""
+    """Under a grammar, white space or a repetition that would not have ended; the answer was completed if possible."""
     FAILED = "failed"
     """No token could be drawn: all were forbidden, or the grammar became too ambiguous to be followed."""
 
@@ -48,9 +49,9 @@ class AnswerOptions:
     """One request to a loaded model. `max_tokens` of None goes on to the end of the context.
 
     `seed` of None draws a fresh one, which the answer reports. `logprobs` is None for none, else the number of
-    alternatives per token (0 to 20). Of `response_format`, `grammar` (GBNF with the root rule `root`), and a
-    `tool_choice` that asks for a call, only one can be given; all of them begin after the thought. `thinking_budget` is
-    how many tokens a thought may have, and `deadline_seconds` how long all of it may take.
+    alternatives per token (0 to 20). Of `response_format`, `grammar`, and a `tool_choice` that asks for a call, only
+    one can be given; all of them apply after the thought. `thinking_budget` is how many tokens a thought may have, and
+    `deadline_seconds` how long all of it may take.
     """
 
     thinking: bool = False
@@ -60,7 +61,7 @@ class AnswerOptions:
     stop: tuple[str, ...] = ()
     logprobs: int | None = None
     response_format: JsonFormat | None = None
-    grammar: str | None = None
+    grammar: Grammar | None = None
     tool_choice: ToolChoice | NamedTool = ToolChoice.AUTO
     thinking_budget: int | None = None
     deadline_seconds: float | None = None
@@ -71,8 +72,8 @@ class AnswerOptions:
         return self.tool_choice not in (ToolChoice.AUTO, ToolChoice.NONE)
 
     @property
-    def is_held(self) -> bool:
-        """Whether the answer is held to a form."""
+    def is_constrained(self) -> bool:
+        """Whether a grammar constrains the answer."""
         return self.must_call or self.response_format is not None or self.grammar is not None
 
 

@@ -63,6 +63,11 @@ class Walker:
         self._random = random.Random(seed)
         self._steps = steps
 
+    def texts(self, count: int) -> list[str]:
+        """Texts from so many walks, less those that did not come to an end."""
+        drawn = (self.draw() for _ in range(count))
+        return [text for text in drawn if text is not None]
+
     def draw(self) -> str | None:
         """One text; None where it did not come to an end."""
         state = self._start.deep_copy()

@@ -7,7 +7,7 @@ import pytest
 from g4run.chat.messages import JsonValue, Tool
 from g4run.chat.structured_output.json_schema import ANY_OBJECT, compile_json_schema
 from g4run.chat.structured_output.tool_calls import calls_or_json_grammar, tool_call_grammar
-from tests.chat.grammars.cases import CASES, Case
+from tests.chat.structured_output.cases import CASES, Case
 from tests.chat.structured_output.matching import accepts
 
 

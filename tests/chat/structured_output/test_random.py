@@ -1,4 +1,4 @@
-"""Whatever a grammar permits satisfies its schema: asked of sentences drawn at random, and of another validator."""
+"""Whatever a grammar permits satisfies its schema: asked of texts drawn at random, and of another validator."""
 
 import json
 
@@ -6,14 +6,15 @@ import jsonschema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from g4run.chat.grammars.json_schema import compile_json_schema, json_grammar
-from g4run.chat.grammars.scalars import Contradiction
-from g4run.chat.grammars.tool_calls import tool_call_grammar
 from g4run.chat.messages import JsonValue, Tool
+from g4run.chat.structured_output.json_schema import ANY_OBJECT, compile_json_schema
+from g4run.chat.structured_output.keywords import Contradiction
+from g4run.chat.structured_output.tool_calls import tool_call_grammar
+from g4run.chat.tokens import TOOL_CALL_CLOSE, TOOL_CALL_OPEN
 from g4run.chat.tools import parse_calls
 from g4run.errors import UsageError
-from tests.chat.grammars.schemas import schemas
-from tests.chat.grammars.sentences import Sentences, split_calls
+from tests.chat.structured_output.matching import Walker
+from tests.chat.structured_output.schemas import schemas
 
 
 def validator(schema: JsonValue) -> jsonschema.Draft202012Validator:
@@ -28,9 +29,7 @@ def test_every_json_text_satisfies_its_schema(schema: JsonValue, seed: int) -> N
     except UsageError as error:
         assert is_contradiction(error), error.message
         return
-    sentences = Sentences(grammar, seed)
-    for _ in range(8):
-        text = sentences.draw()
+    for text in Walker(grammar, seed).texts(8):
         validator(schema).validate(json.loads(text))
 
 
@@ -43,9 +42,8 @@ def test_every_call_reads_back_and_satisfies_its_schema(schema: JsonValue, seed:
     except UsageError as error:
         assert is_contradiction(error), error.message
         return
-    sentences = Sentences(grammar, seed)
-    for _ in range(8):
-        for text in split_calls(sentences.draw()):
+    for written in Walker(grammar, seed).texts(8):
+        for text in split_calls(written):
             parsed = parse_calls(text)
             assert parsed is not None and parsed.is_complete and not parsed.rest
             (call,) = parsed.calls
@@ -57,12 +55,19 @@ def test_every_call_reads_back_and_satisfies_its_schema(schema: JsonValue, seed:
 
 
 def is_contradiction(error: UsageError) -> bool:
-    """Whether random schemas may earn an error: they contradict themselves, or their patterns of names overlap."""
-    words = ("no value can satisfy", "cannot be written", "patterns of which several fit one name")
+    """Whether random schemas may earn an error: they contradict themselves."""
+    words = ("no value can satisfy", "cannot be written")
     return isinstance(error, Contradiction) or any(each in error.message for each in words)
 
 
+def split_calls(written: str) -> list[str]:
+    """What stands between the tags of each call; fails where anything stands outside."""
+    calls = written.split(TOOL_CALL_OPEN)
+    assert calls[0] == ""
+    assert all(call.endswith(TOOL_CALL_CLOSE) for call in calls[1:])
+    return [call.removesuffix(TOOL_CALL_CLOSE) for call in calls[1:]]
+
+
 def test_json_mode_gives_objects() -> None:
-    sentences = Sentences(json_grammar(), seed=5)
-    for _ in range(300):
-        assert isinstance(json.loads(sentences.draw()), dict)
+    for text in Walker(compile_json_schema(ANY_OBJECT), seed=5).texts(100):
+        assert isinstance(json.loads(text), dict)
