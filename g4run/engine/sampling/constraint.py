@@ -32,6 +32,7 @@ class Constraint:
     """
 
     def __init__(self, grammar: str, table: TokenTable, piece_of: Callable[[int], bytes]) -> None:
+        self._grammar = grammar
         self._table = table
         self._piece_of = piece_of
         self._compiling = table.compile(grammar)
@@ -95,7 +96,7 @@ class Constraint:
         except ValueError as error:
             self.ended_by, self.refusal = "refused", str(error)
             return False
-        self._completion = Completion(self._table.tokens)
+        self._completion = Completion(self._table.tokens, self._grammar)
         return True
 
     def _draw_permitted(self, chain: SamplerChain, logits: FloatArray) -> int | None:

@@ -23,19 +23,16 @@ _SLICE = r'[^"\\\x00-\x1F\x7F]+'
 
 @dataclass(frozen=True, slots=True)
 class TokenSet:
-    """llguidance's tokenizer, and the tokens that end or complete an answer.
+    """llguidance's tokenizer, and what is known of single tokens.
 
-    `ends` are the tokens that nothing follows, the usual one first. The others stand in the order in which a completion
-    tries them: `quotes` are the tags and the quote, `singles` a token for each single byte.
+    `ends` are the tokens that nothing follows, the usual one first; `tags` the others that structure a conversation, by
+    their text; `bytes` a token for each single byte.
     """
 
     tokenizer: "LLTokenizer"
     ends: tuple[int, ...]
-    brackets: tuple[int, ...]
-    quotes: tuple[int, ...]
-    separators: tuple[int, ...]
-    singles: tuple[int, ...]
-    letter: int
+    tags: dict[bytes, int]
+    bytes: dict[int, int]
 
 
 class TokenTable:
@@ -74,23 +71,19 @@ def _build(vocabulary: int, size: int) -> TokenSet:
     from llguidance import LLTokenizer, TokenizerWrapper  # noqa: PLC0415 - 60 ms that only constrained decoding needs
 
     pieces = [piece_of(vocabulary, token) for token in range(size)]
-    tags = [token for token, piece in enumerate(pieces) if piece.startswith(b"<") and _is_special(vocabulary, token)]
-    ends = sorted(
-        (token for token in tags if C.llama_vocab_is_eog(vocabulary, token)), key=end_token(vocabulary).__ne__
-    )
-    bytes_ = {piece[0]: token for token, piece in enumerate(pieces) if len(piece) == 1}
-    tokenize = partial(_tokenize_text, vocabulary, frozenset(tags), bytes_)
-    wrapper = TokenizerWrapper(TokenizerParts(pieces, tags, ends[0], tokenize))
-    closing = sorted(set(tags) - set(ends), key=lambda token: not pieces[token].endswith(b"|>"))
-    others = sorted(bytes_, key=lambda byte: (byte not in b"@:./-", not 0x20 < byte < 0x7F, byte < 0x80, byte))
+    tags = {piece: token for token, piece in enumerate(pieces) if piece[:1] == b"<" and _is_special(vocabulary, token)}
+    ends = [token for token in tags.values() if C.llama_vocab_is_eog(vocabulary, token)]
+    ends.sort(key=end_token(vocabulary).__ne__)
+    of_bytes = {piece[0]: token for token, piece in enumerate(pieces) if len(piece) == 1}
+    if len(of_bytes) < 0x100:
+        raise ValueError("grammar: the vocabulary has no token for each byte")
+    tokenize = partial(_tokenize_text, vocabulary, frozenset(tags.values()), of_bytes)
+    parts = TokenizerParts(pieces, list(tags.values()), ends[0], tokenize)
     return TokenSet(
-        tokenizer=LLTokenizer(wrapper, eos_token=ends, slices=[_SLICE]),
+        tokenizer=LLTokenizer(TokenizerWrapper(parts), eos_token=ends, slices=[_SLICE]),
         ends=tuple(ends),
-        brackets=tuple(bytes_[byte] for byte in b"}]"),
-        quotes=(*closing, bytes_[ord('"')]),
-        separators=tuple(bytes_[byte] for byte in b",:"),
-        singles=tuple(bytes_[byte] for byte in others),
-        letter=bytes_[ord("x")],
+        tags={text: token for text, token in tags.items() if token not in ends},
+        bytes=of_bytes,
     )
 
 
@@ -98,7 +91,7 @@ def _is_special(vocabulary: int, token: int) -> bool:
     return bool(C.llama_vocab_get_attr(vocabulary, token) & _SPECIAL)
 
 
-def _tokenize_text(vocabulary: int, special: frozenset[int], bytes_: dict[int, int], text: bytes) -> list[int]:
+def _tokenize_text(vocabulary: int, special: frozenset[int], of_bytes: dict[int, int], text: bytes) -> list[int]:
     """Tokens of text, which stays text where it spells out a special token."""
     tokens = tokens_of(vocabulary, text)
-    return [bytes_[byte] for byte in text] if special.intersection(tokens) else tokens
+    return [of_bytes[byte] for byte in text] if special.intersection(tokens) else tokens
