@@ -10,6 +10,7 @@ import pytest
 HEAVY = (
     "llama_cpp",
     "numpy",
+    "llguidance",
     "huggingface_hub",
     "httpx2",
     "starlette",

@@ -39,7 +39,7 @@ class JsonNode:
 
     def check_depth(self) -> None:
         """Refuse a value that nests deeper than MAX_DEPTH levels."""
-        if not _fits_depth(self.value):
+        if not fits_depth(self.value, MAX_DEPTH):
             raise self.error(f"nests deeper than {MAX_DEPTH} levels")
 
     def items(self) -> Iterator["JsonNode"]:
@@ -81,10 +81,10 @@ def describe_type(value: JsonValue) -> str:
             return "a list"
 
 
-def _fits_depth(value: JsonValue) -> bool:
-    """Return whether a value nests at most MAX_DEPTH levels; iterates, so that no input exhausts the stack."""
+def fits_depth(value: JsonValue, limit: int) -> bool:
+    """Return whether a value nests at most `limit` levels; iterates, so that no input exhausts the stack."""
     level = [value]
-    for _ in range(MAX_DEPTH):
+    for _ in range(limit):
         level = [child for parent in level for child in _children(parent)]
         if not level:
             return True

@@ -20,15 +20,15 @@ from pathlib import Path
 import jsonschema
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from g4run.chat.grammars.json_schema import compile_json_schema
 from g4run.chat.messages import JsonValue
+from g4run.chat.structured_output.json_schema import compile_json_schema
 from g4run.chat.tokens import CONTROL_TEXTS
 from g4run.engine.client import Engine
 from g4run.engine.llama.vocabulary import Vocabulary
 from g4run.engine.parameters import GenerationParameters, LoadParameters, SamplingParameters
 from g4run.errors import UsageError
 from g4run.models.library import DEMO_PATH
-from tests.chat.grammars.schemas import schemas
+from tests.chat.structured_output.schemas import schemas
 
 THREADS = 2
 SCHEMA: JsonValue = {

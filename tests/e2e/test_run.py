@@ -123,6 +123,16 @@ def test_an_answer_by_a_grammar_or_by_none(tmp_path: Path) -> None:
     assert ended.stderr.startswith(f"Error: {grammar}, line 1, column 11: a closing parenthesis is expected\n")
 
 
+def test_an_answer_by_a_lark_file_or_an_expression(tmp_path: Path) -> None:
+    grammar = tmp_path / "yes.lark"
+    grammar.write_text('start: ANSWER "!"\nANSWER: "yes" | "no"')
+    assert run_model(*HELLO, "--grammar", str(grammar)).stdout in ("yes!\n", "no!\n")
+    assert run_model(*HELLO, "--regex", "[0-9]{3}").stdout.strip().isdecimal()
+    ended = run_g4run(*HELLO, "--regex", "[0-9")
+    assert (ended.code, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("Error: --regex: unclosed character class\n")
+
+
 def test_the_same_seed_draws_the_same_answer() -> None:
     draws = [run_model("run", "demo", *ENDLESS, "--max-tokens", "12", "--hide-thinking") for _ in range(2)]
     assert draws[0] == draws[1]

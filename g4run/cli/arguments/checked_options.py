@@ -69,14 +69,13 @@ _LOAD_RULES: Final = {
 
 def make_answer_options(shared: SharedOptions) -> "AnswerOptions":
     """Check the typed values and read the files they name; omitted options take their default. Raises UsageError."""
-    from g4run.cli.arguments.response_format import read_format, read_grammar_file
+    from g4run.cli.arguments.response_format import check_one_constraint, read_format, read_grammar
     from g4run.runtime.answers.answer import AnswerOptions
 
     _check_numbers(shared, {**_ANSWER_RULES, **_SAMPLING_RULES})
     if any(not text for text in shared.stop or ()):
         raise UsageError("--stop must not be empty", "omit --stop to stop where the model does")
-    if shared.format is not None and shared.grammar is not None:
-        raise UsageError("--format and --grammar cannot be used together", "omit one of them")
+    check_one_constraint(format=shared.format, grammar=shared.grammar, regex=shared.regex)
     if shared.thinking_budget is not None and not shared.think:
         raise UsageError("--thinking-budget needs --think", "add --think")
     return AnswerOptions(
@@ -86,7 +85,7 @@ def make_answer_options(shared: SharedOptions) -> "AnswerOptions":
         max_tokens=shared.max_tokens,
         stop=tuple(shared.stop or ()),
         response_format=read_format(shared.format),
-        grammar=read_grammar_file(shared.grammar),
+        grammar=read_grammar(shared.grammar, shared.regex),
         thinking_budget=shared.thinking_budget,
     )
 

@@ -118,7 +118,11 @@ class SharedOptions:
         typer.Option(metavar="json|FILE", help="Answer in JSON: any object, or what the JSON schema in FILE asks for."),
     ] = None
     grammar: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Answer by the grammar in FILE, in llama.cpp's notation (GBNF).")
+        str | None,
+        typer.Option(metavar="FILE", help="Answer by the grammar in FILE: Lark if it ends in .lark, else GBNF."),
+    ] = None
+    regex: Annotated[
+        str | None, typer.Option(metavar="PATTERN", help="Answer with text that the regular expression matches.")
     ] = None
     think: Annotated[bool, typer.Option("--think/--no-think", help="Let the model think before it answers.")] = False
     thinking_budget: Annotated[

@@ -10,7 +10,7 @@ from g4run.cli.arguments.checked_options import make_answer_options, make_load_o
 from g4run.cli.arguments.json_output import Json
 from g4run.cli.arguments.options import SharedOptions, System, expand_options
 from g4run.cli.arguments.prompt import read_conversation
-from g4run.cli.arguments.tool_choice import add_tool_choice, check_has_messages
+from g4run.cli.arguments.response_format import add_tool_choice, check_has_messages
 from g4run.cli.output import Output, Task
 from g4run.cli.terminal.loading import open_model
 from g4run.cli.terminal.streaming import Display, await_answer, show_answer, show_outcome

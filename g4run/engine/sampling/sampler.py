@@ -1,4 +1,4 @@
-"""Drawing the next token of one request: adjusted, cut to the likeliest, drawn, and held to grammar and budget."""
+"""Draws the next token of one request: penalties, sampler chain, constrained decoding, thinking budget."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -10,42 +10,44 @@ import numpy as np
 from g4run.engine.llama.api import Context
 from g4run.engine.llama.vocabulary import piece_of
 from g4run.engine.parameters import GenerationParameters
+from g4run.engine.sampling.constraint import Constraint
 from g4run.engine.sampling.draw import SamplerChain
-from g4run.engine.sampling.held_answer import HeldAnswer, end_token
 from g4run.engine.sampling.penalties import Penalties
 from g4run.engine.sampling.thinking_budget import ThinkingBudget
+from g4run.engine.sampling.token_table import TokenTable, end_token
 from g4run.engine.sampling.top_k import FloatArray
 
 
 class Sampler:
     """Draws for one request, one token after the other; used by the thread that owns the context.
 
-    `ended_by` is None while the answer may go on, as HeldAnswer has it inside a grammar, and 'failed' where there is no
-    token to draw: all are forbidden, the grammar has none for what it asks, or the logits are not numbers; then the
-    vocabulary's end token is given.
+    `ended_by` is None while the answer may go on, as Constraint has it inside a grammar, and 'failed' where there is no
+    token to draw: all are forbidden, the grammar permits none of the others, or the logits are not numbers. Then, and
+    where a grammar is refused, the vocabulary's end token is drawn.
     """
 
     def __init__(
         self,
         parameters: GenerationParameters,
-        vocabulary: int,
+        table: TokenTable,
         suppressed: Sequence[int] = (),
         prompt: Sequence[int] = (),
         most_tokens: int | None = None,
     ) -> None:
         """`suppressed` are never drawn; `prompt` is what penalties look back on; `most_tokens` will be drawn at most.
 
-        Raises ValueError for a grammar that cannot be followed, and for tokens that the vocabulary does not have.
+        Starts compiling a grammar. Raises ValueError for tokens that the vocabulary does not have.
         """
-        self._vocabulary = vocabulary
+        self._vocabulary = vocabulary = table.vocabulary
         self._suppressed = np.array(suppressed, np.intp)
         piece = partial(piece_of, vocabulary)
-        _check_tokens(parameters, int(C.llama_vocab_n_tokens(vocabulary)))
+        _check_tokens(parameters, table.size)
         self._adjustments = Penalties(parameters.sampling, piece, prompt)
         self._thought = ThinkingBudget(parameters.thought, parameters.thinking_budget, piece)
-        self._held = None if parameters.grammar is None else HeldAnswer(parameters.grammar, vocabulary, piece)
+        grammar = parameters.grammar
+        self._constraint = None if grammar is None else Constraint(grammar, table, piece)
         self._left = most_tokens
-        self._choice = SamplerChain(parameters.sampling)
+        self._chain = SamplerChain(parameters.sampling)
         self.ended_by: str | None = None
 
     def draw(self, context: Context, index: int) -> int:
@@ -62,26 +64,33 @@ class Sampler:
         return self._taken(token)
 
     @property
+    def refusal(self) -> str:
+        """Why the grammar cannot be used, if so; known after the first draw under it."""
+        return "" if self._constraint is None else self._constraint.refusal
+
+    @property
     def is_finished_by_grammar(self) -> bool:
         """Whether the grammar is complete, so that only an end token can follow."""
-        return not self._thought.is_open and self._held is not None and self._held.is_finished
+        return not self._thought.is_open and self._constraint is not None and self._constraint.is_finished
+
+    def forced_tokens(self) -> list[int]:
+        """The next tokens where the grammar leaves no choice of text."""
+        return [] if self._constraint is None or self._thought.is_open else self._constraint.forced_tokens()
 
     def close(self) -> None:
         """Free what llama.cpp keeps."""
-        self._choice.close()
-        if self._held is not None:
-            self._held.free()
+        self._chain.close()
 
     def _draw(self, logits: FloatArray) -> int | None:
         """Draw freely, test that one token, and only if it is rejected draw again from what is permitted."""
-        token = self._choice.draw(logits)
-        if self._held is None or token is None:
+        token = self._chain.draw(logits)
+        if self._constraint is None or token is None:
             return token
         if self._thought.is_open:
             return self._within_thought(token)
         if self._thought.opens_with(token):
             return token
-        return self._held.draw(self._choice, logits, token, self._left)
+        return self._constraint.draw(self._chain, logits, token, self._left)
 
     def _within_thought(self, token: int) -> int:
         """An answer that ends inside its thought would not be what the grammar asks for: the thought is closed."""
@@ -92,7 +101,7 @@ class Sampler:
     def _taken(self, token: int | None) -> int:
         """The token, accepted; the end token where there was none to draw."""
         if token is None:
-            self.ended_by = "failed"
+            self.ended_by = "refused" if self.refusal else "failed"
             return end_token(self._vocabulary)
         self._accept(token)
         return token
@@ -103,9 +112,9 @@ class Sampler:
         is_of_answer = not self._thought.is_open and not self._thought.opens_with(token)
         self._thought.accept(token)
         self._left = None if self._left is None else self._left - 1
-        if is_of_answer and self._held is not None:
-            self._held.accept(token)
-            self.ended_by = self._held.ended_by
+        if is_of_answer and self._constraint is not None:
+            self._constraint.accept(token)
+            self.ended_by = self._constraint.ended_by
 
 
 def _check_tokens(parameters: GenerationParameters, size: int) -> None:

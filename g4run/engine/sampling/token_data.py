@@ -29,13 +29,7 @@ class TokenDataArray:
         C.llama_sampler_apply(chain, ctypes.byref(array))
         return int(array.data[array.selected].id)  # a sampler may have moved the pointer (llama-sampler.cpp:2386)
 
-    def passing(self, sampler: object, tokens: IndexArray) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-        """Return a mask of the tokens that a sampler does not set to -inf."""
-        self._fill(tokens, 0, is_sorted=False)
-        C.llama_sampler_apply(sampler, ctypes.byref(self._array))
-        return np.asarray(self._logits[: tokens.shape[0]] > -np.inf)
-
-    def _fill(self, tokens: IndexArray, logits: FloatArray | int, is_sorted: bool) -> C.llama_token_data_array:
+    def _fill(self, tokens: IndexArray, logits: FloatArray, is_sorted: bool) -> C.llama_token_data_array:
         count = tokens.shape[0]
         if count > self._rows.shape[0]:
             self._reserve(2 * count)

@@ -13,9 +13,11 @@ from g4run.engine.parameters import LoadParameters
 from g4run.engine.protocol import Failed, Loaded, Report, Sampled, Step, Submit
 from g4run.engine.sampling.logprobs import LogProbabilities
 from g4run.engine.sampling.sampler import Sampler
+from g4run.engine.sampling.token_table import TokenTable
+from g4run.engine.speculation.forced import ForcedDrafter
 from g4run.engine.speculation.lookup import LookupDrafter
 from g4run.engine.speculation.mtp import MtpDrafter
-from g4run.engine.speculation.speculator import Speculator
+from g4run.engine.speculation.speculator import Drafter, Speculator
 from g4run.engine.worker.active_request import ActiveRequest, make_request
 from g4run.engine.worker.request import Request, Slice
 from g4run.engine.worker.scheduler import Scheduler
@@ -38,7 +40,7 @@ class Generator:
         started = time.monotonic()
         self.model = llama.Model(parameters, progress)
         self._context = llama.Context(self.model, parameters)
-        self._speculator = _make_speculator(parameters, self.model, self._context)
+        self._speculator = _make_speculator(parameters, self.model, self._context, self._forced_tokens)
         self._batch = llama.Batch(self._context.micro_batch, parameters.sequences)
         self.cache = PromptCache(self._context, _cache_size(self._context, parameters))
         self._scheduler = Scheduler(
@@ -51,6 +53,7 @@ class Generator:
         self._active: dict[int, ActiveRequest] = {}
         self._kv_type = parameters.kv_type.value
         self._suppressed = list(self.model.suppressed_tokens())
+        self._token_table = TokenTable(self.model.vocabulary)
         self._warm_up()
         self.loaded = Loaded(
             context_length=self._context.context_length,
@@ -73,7 +76,7 @@ class Generator:
             return
         try:
             most = self._most_tokens(command)
-            sampler = Sampler(command.parameters, self.model.vocabulary, self._suppressed, command.tokens, most)
+            sampler = Sampler(command.parameters, self._token_table, self._suppressed, command.tokens, most)
         except ValueError as error:
             self._report(Failed(command.request_id, str(error), "refused"))
             return
@@ -161,6 +164,9 @@ class Generator:
         most = min(room, MAX_DRAFT_TOKENS, self._context.micro_batch - 1)
         return self._speculator.propose(request.request_id, request.tokens, most)
 
+    def _forced_tokens(self, request_id: int) -> list[int]:
+        return self._active[request_id].sampler.forced_tokens()
+
     def _draw_all(self, batch: list[Slice], firsts: list[int]) -> int:
         """Draw for every slice that wants it, report the tokens, end what ends; how many drafted ones were right."""
         sampled: list[Sampled] = []
@@ -223,7 +229,10 @@ class Generator:
     def _end(self, request: Request, reason: str) -> None:
         active = self._active.pop(request.request_id)
         active.sampler.close()
-        self._report(active.finished_report(reason, max(self._speculator.gains)))
+        if reason == "refused":
+            self._report(Failed(request.request_id, active.sampler.refusal, "refused"))
+        else:
+            self._report(active.finished_report(reason, max(self._speculator.gains)))
 
     def _warm_up(self) -> None:
         """Run what a prompt and a token run, so that the first request does not pay for what happens once."""
@@ -235,17 +244,17 @@ class Generator:
         self._batch.clear()
 
 
-def _make_speculator(parameters: LoadParameters, model: llama.Model, context: llama.Context) -> Speculator:
-    """Drafting by looking up, and by a drafter that works, if any. Before anything is decoded: see MtpDrafter."""
-    lookup = LookupDrafter()
-    if parameters.drafter_path is None:
-        return Speculator([lookup], MAX_DRAFT_TOKENS)
-    try:
-        drafter = MtpDrafter(parameters, model, context)
-    except llama.LlamaError as error:  # the model answers without it as well, only slower
-        note(f"g4run: the drafter is not used: {error}\n")
-        return Speculator([lookup], MAX_DRAFT_TOKENS)
-    return Speculator([drafter, lookup], MAX_DRAFT_TOKENS)
+def _make_speculator(
+    parameters: LoadParameters, model: llama.Model, context: llama.Context, forced: Callable[[int], list[int]]
+) -> Speculator:
+    """Make the drafters: MTP where its file works, grammar, look-up. Before anything is decoded: see MtpDrafter."""
+    drafters: list[Drafter] = [ForcedDrafter(forced), LookupDrafter()]
+    if parameters.drafter_path is not None:
+        try:
+            drafters.insert(0, MtpDrafter(parameters, model, context))
+        except llama.LlamaError as error:  # the model answers without it as well, only slower
+            note(f"g4run: the drafter is not used: {error}\n")
+    return Speculator(drafters, MAX_DRAFT_TOKENS)
 
 
 def _cache_size(context: llama.Context, parameters: LoadParameters) -> CacheSize:

@@ -34,7 +34,6 @@ from g4run.engine.protocol import (
     read_command,
     write_message,
 )
-from g4run.engine.sampling.pieces import index_first_bytes
 from g4run.engine.standard_streams import take_standard_streams
 from g4run.engine.worker.generator import Generator
 
@@ -95,8 +94,6 @@ class Worker:
         except llama.LlamaError as error:
             self._report(LoadRefused(failure_reason(read_from(self._log_path, log_start)) or str(error)))
         else:
-            model = self._generator.model
-            index_first_bytes(model.vocabulary, model.vocabulary_size)  # takes 0.04 s that no request should wait for
             gc.freeze()  # the model stays loaded: exclude it from garbage collection
             self._report(self._generator.loaded)
 

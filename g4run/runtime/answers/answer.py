@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from g4run.chat.messages import JsonValue, ToolCall
+from g4run.chat.structured_output.grammar import Grammar
 from g4run.engine.parameters import SamplingParameters
 
 
@@ -16,7 +17,7 @@ class FinishReason(StrEnum):
     CANCELLED = "cancelled"
     DEADLINE = "deadline"
     LOOP = "loop"
-    """A grammar allowed endless white space or repetition; the answer was completed with the shortest ending."""
+    """A grammar allowed endless white space or repetition; the answer was completed if possible."""
     FAILED = "failed"
     """No token could be drawn: all were forbidden, or the grammar became too ambiguous."""
 
@@ -48,9 +49,9 @@ class AnswerOptions:
     """The options of one request. `max_tokens` of None is limited by the context only.
 
     `seed` of None draws a random one, which the answer reports. `logprobs` is None for none, else the number of
-    alternatives per token (0 to 20). Only one of `response_format`, `grammar` (GBNF with the root rule `root`), and a
-    `tool_choice` that requires a call is allowed; they apply after the thinking. `thinking_budget` limits the thinking
-    in tokens, and `deadline_seconds` the whole answer.
+    alternatives per token (0 to 20). Only one of `response_format`, `grammar`, and a `tool_choice` that requires a call
+    is allowed; they apply after the thinking. `thinking_budget` limits the thinking in tokens, and `deadline_seconds`
+    the whole answer.
     """
 
     thinking: bool = False
@@ -60,7 +61,7 @@ class AnswerOptions:
     stop: tuple[str, ...] = ()
     logprobs: int | None = None
     response_format: JsonFormat | None = None
-    grammar: str | None = None
+    grammar: Grammar | None = None
     tool_choice: ToolChoice | NamedTool = ToolChoice.AUTO
     thinking_budget: int | None = None
     deadline_seconds: float | None = None

@@ -3,7 +3,8 @@
 import pytest
 
 from g4run.chat.messages import Conversation, Message, Role, Tool
-from g4run.cli.arguments.tool_choice import add_tool_choice, check_has_messages
+from g4run.chat.structured_output.grammar import Grammar
+from g4run.cli.arguments.response_format import add_tool_choice, check_has_messages
 from g4run.errors import UsageError
 from g4run.runtime.answers.answer import AnswerOptions, JsonFormat, NamedTool, ToolChoice
 
@@ -67,7 +68,7 @@ def test_without_messages_there_are_no_tools() -> None:
             "omit one of them",
         ),
         (
-            AnswerOptions(grammar='root ::= "x"'),
+            AnswerOptions(grammar=Grammar('root ::= "x"')),
             "required",
             TOOLS,
             "--tool-choice required and --grammar cannot be used together",

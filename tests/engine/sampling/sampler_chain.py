@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from g4run.engine.parameters import SamplingParameters
+from g4run.engine.sampling.token_table import TokenTable
 
 _BREAKERS = (b"\n", b":", b'"', b"*")
 
@@ -30,6 +31,7 @@ class LoadedVocabulary:
         assert self._model
         self.pointer = int(C.llama_model_get_vocab(self._model))
         self.size = int(C.llama_vocab_n_tokens(self.pointer))
+        self.table = TokenTable(self.pointer)
 
     def close(self) -> None:
         C.llama_model_free(self._model)

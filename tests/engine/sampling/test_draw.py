@@ -54,7 +54,7 @@ def _peaked_rows(size: int, count: int) -> npt.NDArray[np.float32]:
 @pytest.mark.parametrize("name", SETTINGS)
 def test_the_same_seed_draws_the_same_tokens_as_llama_cpp(name: str, loaded: LoadedVocabulary) -> None:
     prompt = [100, 101, 102, 103, 100, 101]
-    ours = Sampler(GenerationParameters(sampling=SETTINGS[name]), loaded.pointer, prompt=prompt)
+    ours = Sampler(GenerationParameters(sampling=SETTINGS[name]), loaded.table, prompt=prompt)
     theirs = LlamaChain(SETTINGS[name], loaded)
     theirs.accept(prompt)
     rows = _peaked_rows(loaded.size, 150)

@@ -38,7 +38,7 @@ def test_the_first_draw_is_taken_if_the_grammar_permits_it_and_else_the_likelies
     loaded: LoadedVocabulary,
 ) -> None:
     a, b, c, end = (loaded.token(text) for text in ("a", "b", "c", "<turn|>"))
-    sampler = Sampler(GenerationParameters(sampling=GREEDY, grammar='root ::= "a" [bc]'), loaded.pointer)
+    sampler = Sampler(GenerationParameters(sampling=GREEDY, grammar='start: "a" /[bc]/'), loaded.table)
     assert [sampler.draw_from(_row(loaded, c, a)), sampler.draw_from(_row(loaded, a, end, b, c))] == [a, b]
     assert sampler.is_finished_by_grammar
     assert sampler.draw_from(_row(loaded, a, b, end)) == end
@@ -52,7 +52,7 @@ def test_a_second_draw_follows_the_probabilities_of_what_is_permitted(loaded: Lo
     row = np.full(loaded.size, -20, np.float32)
     row[a], row[b], row[c] = 10, math.log(3), 0
     sampling = SamplingParameters(top_k=0, top_p=1, seed=3)
-    sampler = Sampler(GenerationParameters(sampling=sampling, grammar="root ::= [bc]*"), loaded.pointer)
+    sampler = Sampler(GenerationParameters(sampling=sampling, grammar="start: /[bc]*/"), loaded.table)
     drawn = []
     for _ in range(4000):
         drawn.append(sampler.draw_from(row))
@@ -65,16 +65,16 @@ def test_a_second_draw_follows_the_probabilities_of_what_is_permitted(loaded: Lo
 def test_the_grammar_begins_after_the_thought_whose_budget_closes_it(loaded: LoadedVocabulary) -> None:
     x, a = loaded.token("x"), loaded.token("a")
     thought = _thought(loaded)
-    parameters = GenerationParameters(sampling=GREEDY, grammar='root ::= "a"', thought=thought, thinking_budget=3)
-    sampler = Sampler(parameters, loaded.pointer)
+    parameters = GenerationParameters(sampling=GREEDY, grammar='start: "a"', thought=thought, thinking_budget=3)
+    sampler = Sampler(parameters, loaded.table)
     rows = [_row(loaded, thought.opening), *[_row(loaded, x)] * 7]
     assert [sampler.draw_from(row) for row in rows][:7] == [thought.opening, x, x, x, *thought.closing, a]
     sampler.close()
 
 
 def test_the_grammar_begins_at_once_where_nothing_opens_a_thought(loaded: LoadedVocabulary) -> None:
-    parameters = GenerationParameters(sampling=GREEDY, grammar='root ::= "a"+', thought=_thought(loaded))
-    sampler = Sampler(parameters, loaded.pointer)
+    parameters = GenerationParameters(sampling=GREEDY, grammar='start: "a"+', thought=_thought(loaded))
+    sampler = Sampler(parameters, loaded.table)
     wanted = _row(loaded, loaded.token("x"))
     assert {sampler.draw_from(wanted) for _ in range(2)} <= set(loaded.tokens("a")) | {loaded.token("a")}
     opening = loaded.token("<|channel>")
@@ -85,16 +85,16 @@ def test_the_grammar_begins_at_once_where_nothing_opens_a_thought(loaded: Loaded
 def test_a_model_that_ends_within_its_thought_still_gives_what_the_grammar_asks_for(loaded: LoadedVocabulary) -> None:
     thought = _thought(loaded, opens_in_prompt=True)
     end, a = loaded.token("<turn|>"), loaded.token("a")
-    sampler = Sampler(GenerationParameters(sampling=GREEDY, grammar='root ::= "a"', thought=thought), loaded.pointer)
+    sampler = Sampler(GenerationParameters(sampling=GREEDY, grammar='start: "a"', thought=thought), loaded.table)
     assert [sampler.draw_from(_row(loaded, end)) for _ in range(4)] == [*thought.closing, a, end]
     sampler.close()
-    without = Sampler(GenerationParameters(sampling=GREEDY, thought=thought), loaded.pointer)
+    without = Sampler(GenerationParameters(sampling=GREEDY, thought=thought), loaded.table)
     assert without.draw_from(_row(loaded, end)) == end
     without.close()
 
 
 def test_whitespace_without_end_is_a_loop_and_is_closed(loaded: LoadedVocabulary) -> None:
-    sampler = Sampler(GenerationParameters(sampling=GREEDY, grammar='root ::= [ \\n]* "a"'), loaded.pointer)
+    sampler = Sampler(GenerationParameters(sampling=GREEDY, grammar=r"start: /[ \n]*a/"), loaded.table)
     rows = [_row(loaded, loaded.token("\n")), _row(loaded, loaded.token(" "))]
     drawn = [(sampler.draw_from(rows[number % 2]), sampler.ended_by) for number in range(MOST_WHITESPACE + 1)]
     assert [reason for _, reason in drawn] == [None] * MOST_WHITESPACE + ["loop"]
@@ -104,8 +104,8 @@ def test_whitespace_without_end_is_a_loop_and_is_closed(loaded: LoadedVocabulary
 
 def test_a_repetition_without_end_is_a_loop_inside_a_grammar_only(loaded: LoadedVocabulary) -> None:
     row = _row(loaded, loaded.token("a"))
-    sampler = Sampler(GenerationParameters(sampling=GREEDY, grammar='root ::= "a"* "b"'), loaded.pointer)
-    free = Sampler(GenerationParameters(sampling=GREEDY), loaded.pointer)
+    sampler = Sampler(GenerationParameters(sampling=GREEDY, grammar='start: "a"* "b"'), loaded.table)
+    free = Sampler(GenerationParameters(sampling=GREEDY), loaded.table)
     for _ in range(MOST_REPEATED + 1):
         sampler.draw_from(row)
         free.draw_from(row)
@@ -119,7 +119,7 @@ def test_a_repetition_without_end_is_a_loop_inside_a_grammar_only(loaded: Loaded
 def test_an_answer_is_closed_within_the_tokens_that_it_may_have(loaded: LoadedVocabulary) -> None:
     row, brackets = _row(loaded, loaded.token("a")), [loaded.token(text) for text in "[]"]
     sampler = Sampler(
-        GenerationParameters(sampling=GREEDY, grammar='root ::= "[" [ab]* "]"'), loaded.pointer, most_tokens=4
+        GenerationParameters(sampling=GREEDY, grammar='start: "[" /[ab]*/ "]"'), loaded.table, most_tokens=4
     )
     drawn = [(sampler.draw_from(row), sampler.ended_by) for _ in range(4)]
     assert drawn == [(brackets[0], None), *[(loaded.token("a"), None)] * 2, (brackets[1], "length")]
@@ -129,7 +129,7 @@ def test_an_answer_is_closed_within_the_tokens_that_it_may_have(loaded: LoadedVo
 def test_an_answer_that_ends_by_itself_is_not_said_to_be_closed(loaded: LoadedVocabulary) -> None:
     a, end, brackets = loaded.token("a"), loaded.token("]"), [loaded.token(text) for text in "[]"]
     sampler = Sampler(
-        GenerationParameters(sampling=GREEDY, grammar='root ::= "[" [ab]* "]"'), loaded.pointer, most_tokens=4
+        GenerationParameters(sampling=GREEDY, grammar='start: "[" /[ab]*/ "]"'), loaded.table, most_tokens=4
     )
     rows = [_row(loaded, a), _row(loaded, a), _row(loaded, end)]
     assert [sampler.draw_from(row) for row in rows] == [brackets[0], a, brackets[1]]
@@ -139,9 +139,9 @@ def test_an_answer_that_ends_by_itself_is_not_said_to_be_closed(loaded: LoadedVo
 
 def test_the_tokens_of_a_thought_count_among_those_that_an_answer_may_have(loaded: LoadedVocabulary) -> None:
     thought = _thought(loaded, opens_in_prompt=True)
-    parameters = GenerationParameters(sampling=GREEDY, grammar='root ::= "[" [ab]* "]"', thought=thought)
+    parameters = GenerationParameters(sampling=GREEDY, grammar='start: "[" /[ab]*/ "]"', thought=thought)
     a, brackets = loaded.token("a"), [loaded.token(text) for text in "[]"]
-    sampler = Sampler(parameters, loaded.pointer, most_tokens=6)
+    sampler = Sampler(parameters, loaded.table, most_tokens=6)
     rows = [_row(loaded, a), _row(loaded, a), _row(loaded, loaded.token("<channel|>")), *[_row(loaded, a)] * 3]
     drawn = [sampler.draw_from(row) for row in rows]
     assert drawn == [a, a, loaded.token("<channel|>"), brackets[0], a, brackets[1]]
@@ -152,7 +152,7 @@ def test_the_tokens_of_a_thought_count_among_those_that_an_answer_may_have(loade
 def test_an_answer_for_which_there_is_no_room_is_not_changed(loaded: LoadedVocabulary) -> None:
     row = _row(loaded, loaded.token("a"))
     sampler = Sampler(
-        GenerationParameters(sampling=GREEDY, grammar='root ::= "[" [ab]{3,9} "]"'), loaded.pointer, most_tokens=4
+        GenerationParameters(sampling=GREEDY, grammar='start: "[" /[ab]{3,9}/ "]"'), loaded.table, most_tokens=4
     )
     drawn = [(sampler.draw_from(row), sampler.ended_by) for _ in range(4)]
     assert drawn == [(loaded.token("["), None), *[(loaded.token("a"), None)] * 3]
@@ -160,7 +160,8 @@ def test_an_answer_for_which_there_is_no_room_is_not_changed(loaded: LoadedVocab
 
 
 def test_a_grammar_that_no_token_can_go_on_with_fails_this_request_alone(loaded: LoadedVocabulary) -> None:
-    sampler = Sampler(GenerationParameters(grammar='root ::= "\\x00"'), loaded.pointer)
+    tab = loaded.token("\t")
+    sampler = Sampler(GenerationParameters(grammar=r'start: "\t"'), loaded.table, suppressed=[tab])
     assert (sampler.draw_from(_row(loaded)), sampler.ended_by) == (loaded.token("<eos>"), "failed")
     sampler.close()
 
@@ -168,11 +169,12 @@ def test_a_grammar_that_no_token_can_go_on_with_fails_this_request_alone(loaded:
 def test_a_grammar_with_ever_more_ways_to_read_what_is_written_fails_this_request_alone(
     loaded: LoadedVocabulary,
 ) -> None:
-    parameters = GenerationParameters(sampling=GREEDY, grammar='root ::= . . root{0,2} "c"*')
-    sampler = Sampler(parameters, loaded.pointer)
+    ways = " | ".join(" ".join("a" * count) for count in range(2, 12))
+    parameters = GenerationParameters(sampling=GREEDY, grammar=f'start: a\na: "a" | {ways} | b a\nb: a b | "a" |')
+    sampler = Sampler(parameters, loaded.table)
     row = _row(loaded, loaded.token("a"))
-    drawn = next((number for number in range(100) if (sampler.draw_from(row), sampler.ended_by)[1]), None)
-    assert drawn is not None  # by then each token doubles the time; without a bound, the 60th takes an hour
+    drawn = next((number for number in range(200) if (sampler.draw_from(row), sampler.ended_by)[1]), None)
+    assert drawn is not None  # by then each token takes ever longer
     assert sampler.ended_by == "failed"
     sampler.close()
 
@@ -181,7 +183,7 @@ def test_a_grammar_with_ever_more_ways_to_read_what_is_written_fails_this_reques
 def test_logits_that_are_no_numbers_fail_this_request_alone(
     sampling: SamplingParameters, loaded: LoadedVocabulary
 ) -> None:
-    sampler = Sampler(GenerationParameters(sampling=sampling), loaded.pointer)
+    sampler = Sampler(GenerationParameters(sampling=sampling), loaded.table)
     sampler.draw_from(np.full(loaded.size, np.nan, np.float32))
     assert sampler.ended_by == "failed"
     sampler.close()
@@ -193,7 +195,7 @@ def test_suppressed_tokens_are_never_drawn_and_the_rest_of_the_row_is_left_alone
     expected = row.copy()
     expected[a] = -np.inf
     sampling = replace(GREEDY, logit_bias=((5, 3.0), (b, -1.0)), repeat_penalty=1.5)
-    sampler = Sampler(GenerationParameters(sampling=sampling), loaded.pointer, suppressed=[a])
+    sampler = Sampler(GenerationParameters(sampling=sampling), loaded.table, suppressed=[a])
     assert [sampler.draw_from(row) for _ in range(2)] == [b, b]
     assert np.array_equal(row, expected)
     sampler.close()
@@ -202,7 +204,7 @@ def test_suppressed_tokens_are_never_drawn_and_the_rest_of_the_row_is_left_alone
 def test_a_forbidden_token_is_drawn_not_even_where_the_grammar_wants_it(loaded: LoadedVocabulary) -> None:
     a, b = loaded.token("a"), loaded.token("b")
     sampling = replace(GREEDY, logit_bias=((a, -math.inf),))
-    sampler = Sampler(GenerationParameters(sampling=sampling, grammar="root ::= [ab]"), loaded.pointer)
+    sampler = Sampler(GenerationParameters(sampling=sampling, grammar="start: /[ab]/"), loaded.table)
     assert sampler.draw_from(_row(loaded, a, b)) == b
     sampler.close()
 
@@ -213,12 +215,15 @@ def test_tokens_that_the_vocabulary_does_not_have_are_refused(loaded: LoadedVoca
         GenerationParameters(thought=ThoughtTokens(3, (loaded.size,))),
     ):
         with pytest.raises(ValueError, match=f"the vocabulary has no token {loaded.size}"):
-            Sampler(parameters, loaded.pointer)
+            Sampler(parameters, loaded.table)
 
 
 def test_a_grammar_that_does_not_parse_is_refused(loaded: LoadedVocabulary) -> None:
-    with pytest.raises(ValueError, match="grammar, line 1, column 10: the end of the rule is expected"):
-        Sampler(GenerationParameters(grammar="root ::= ]"), loaded.pointer)
+    sampler = Sampler(GenerationParameters(grammar="start: ]"), loaded.table)
+    assert sampler.draw_from(_row(loaded)) == loaded.token("<eos>")
+    assert sampler.ended_by == "refused"
+    assert sampler.refusal.startswith("grammar, line 1, column 8: expecting rule, token or statement")
+    sampler.close()
 
 
 RANGES = {

@@ -165,7 +165,7 @@ def test_a_request_keeps_its_tokens_when_its_deadline_ends_it(
     endless = replace(ENDLESS, logit_bias=tuple((token, -math.inf) for token in ends))
     engine = open_engine(65536, sequences=1)
     engine.load()
-    sampled, finished = generate(engine, prompt, GenerationParameters(sampling=endless, deadline_seconds=0.5))
+    sampled, finished = generate(engine, prompt, GenerationParameters(sampling=endless, deadline_seconds=0.2))
     assert (finished.reason, finished.generated_tokens) == ("deadline", len(sampled))
     assert sampled
 
@@ -182,7 +182,7 @@ def test_an_answer_under_a_grammar_is_closed_at_the_end_of_the_context(
 ) -> None:
     engine = open_engine(512, sequences=2)
     length = 512 - room
-    held = GenerationParameters(sampling=never_closing(vocabulary), grammar='root ::= "[" [a-z]* "]"')
+    held = GenerationParameters(sampling=never_closing(vocabulary), grammar='start: "[" /[a-z]*/ "]"')
     sampled, finished = generate(engine, (prompt * 100)[:length], held)
     text = b"".join(vocabulary.piece(each.token) for each in sampled).decode()
     assert (text[0], text[-1], finished.reason) == ("[", "]", "length")
@@ -195,7 +195,7 @@ def test_four_held_answers_in_a_cache_for_two_are_all_closed(
 ) -> None:
     """They are put back and taken up again: what was drawn before counts."""
     engine = open_engine(512, sequences=4)
-    held = GenerationParameters(250, never_closing(vocabulary), grammar='root ::= "[" [a-z]* "]"')
+    held = GenerationParameters(250, never_closing(vocabulary), grammar='start: "[" /[a-z]*/ "]"')
     generations = [engine.generate([prompt[0], 300 + number, *prompt[1:]], held) for number in range(4)]
     texts = [b"".join(vocabulary.piece(each.token) for each in generation).decode() for generation in generations]
     assert [(text[0], text[1:-1].isalpha(), text[-1]) for text in texts] == [("[", True, "]")] * 4
@@ -205,7 +205,7 @@ def test_four_held_answers_in_a_cache_for_two_are_all_closed(
 def test_a_grammar_that_is_none_is_refused_and_others_go_on(open_engine: Open, prompt: list[int]) -> None:
     engine = open_engine()
     with pytest.raises(G4RunError):
-        generate(engine, prompt, GenerationParameters(5, GREEDY, grammar="root ::= nothing"))
+        generate(engine, prompt, GenerationParameters(5, GREEDY, grammar="start: nothing"))
     assert generate(engine, prompt, greedy())[1].reason in ("length", "stop")
 
 

@@ -17,8 +17,6 @@ from g4run.engine.client import Engine, Generation
 from g4run.engine.llama.vocabulary import Vocabulary
 from g4run.engine.parameters import GenerationParameters, LoadParameters
 from g4run.engine.protocol import Command, Load, Submit
-from g4run.engine.sampling.grammar import Grammar
-from g4run.engine.sampling.pieces import index_first_bytes
 from g4run.engine.worker.worker import Worker
 from g4run.errors import SavedStateRefused, WorkerDied
 from tests.engine.requests import DEMO, ENDLESS, GREEDY, generate
@@ -157,15 +155,19 @@ def test_a_bug_in_one_command_fails_that_request_alone(engine: Engine, prompt: l
     assert log is not None and "ValueError: embedded null" in log.read_text(encoding="utf-8")
 
 
-def test_all_tokens_are_read_for_grammars_as_the_model_loads(tmp_path: Path) -> None:
+def test_all_tokens_are_read_for_the_first_grammar_and_kept(tmp_path: Path) -> None:
     worker = Worker(queue.SimpleQueue(), io.BytesIO(), str(tmp_path / "log"))
-    index_first_bytes.cache_clear()
     worker._handle(Load(LoadParameters(os.fsencode(DEMO), context_length=256, threads=1, gpu_layers=0, repack=False)))
     gc.unfreeze()  # this process is not the worker's
-    assert worker._generator is not None
-    assert index_first_bytes.cache_info().misses == 1
-    Grammar('root ::= "a"', worker._generator.model.vocabulary).close()
-    assert index_first_bytes.cache_info().misses == 1
+    generator = worker._generator
+    assert generator is not None
+    found = []
+    for grammar in (None, 'start: "a"', 'start: "b"'):
+        worker._handle(Submit(1, [2, 10], GenerationParameters(9, GREEDY, grammar=grammar)))
+        while not generator.is_idle:
+            generator.step()
+        found.append(vars(generator._token_table).get("tokens"))
+    assert found[0] is None and found[1] is found[2] is not None
 
 
 class BrokenGenerator:

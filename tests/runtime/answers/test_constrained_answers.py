@@ -1,6 +1,7 @@
 """The built-in model held to a form: JSON, a schema, a grammar, calls, a budget, a deadline; and what it kept."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from g4run.chat.messages import Conversation, JsonValue, Message, Role, Tool
 from g4run.chat.openai_shape import parse_conversation
+from g4run.chat.structured_output.grammar import Grammar, GrammarNotation
 from g4run.engine.parameters import SamplingParameters
 from g4run.errors import UsageError
 from g4run.runtime.answers.answer import AnswerOptions, FinishReason, JsonFormat, NamedTool, ToolChoice
@@ -63,7 +65,7 @@ def test_the_limit_is_the_reason_that_is_given(model: ChatModel) -> None:
 def test_calls_that_meet_their_limit_are_calls(model: ChatModel) -> None:
     words: dict[str, JsonValue] = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
     tools = Conversation(HELLO.messages, (Tool("write", "", words),))
-    wordy = replace(GREEDY, sampling=WILD, seed=3, tool_choice=ToolChoice.REQUIRED, max_tokens=24)
+    wordy = replace(GREEDY, sampling=WILD, seed=1, tool_choice=ToolChoice.REQUIRED, max_tokens=24)
     found = answer(model, wordy, tools)
     assert [call.name for call in found.tool_calls] == ["write"]
     assert (found.content, found.finish_reason) == ("", FinishReason.LENGTH)
@@ -84,7 +86,14 @@ def test_text_that_spells_tags_stays_text(model: ChatModel) -> None:
 
 
 def test_a_grammar_is_followed(model: ChatModel) -> None:
-    assert answer(model, replace(GREEDY, grammar='root ::= "x" [0-9]{3} "é"')).content[::4] == "xé"
+    assert answer(model, replace(GREEDY, grammar=Grammar('root ::= "x" [0-9]{3} "é"'))).content[::4] == "xé"
+
+
+def test_a_grammar_in_lark_and_an_expression_are_followed(model: ChatModel) -> None:
+    lark = Grammar('start: ("x" | "y"){3} NUMBER\nNUMBER: /[0-9]{2}/', GrammarNotation.LARK)
+    assert re.fullmatch("[xy]{3}[0-9]{2}", answer(model, replace(GREEDY, grammar=lark)).content)
+    regex = Grammar("^(yes|no)/[a-c]{2}$", GrammarNotation.REGEX)
+    assert re.fullmatch("(yes|no)/[a-c]{2}", answer(model, replace(GREEDY, grammar=regex)).content)
 
 
 def test_a_model_that_must_call_does(model: ChatModel) -> None:
@@ -129,7 +138,9 @@ def test_a_budget_that_is_not_reached_changes_nothing(model: ChatModel) -> None:
 
 
 def test_white_space_without_end_is_a_loop_and_is_closed(model: ChatModel) -> None:
-    found = answer(model, replace(GREEDY, max_tokens=None, grammar='root ::= "a" " "* "b"', sampling=_spaces(model)))
+    found = answer(
+        model, replace(GREEDY, max_tokens=None, grammar=Grammar('root ::= "a" " "* "b"'), sampling=_spaces(model))
+    )
     assert found.finish_reason is FinishReason.LOOP
     assert found.content.split() == ["a", "b"]
 
@@ -160,7 +171,7 @@ def test_where_no_token_can_follow_the_answer_failed(model: ChatModel) -> None:
 
 def test_what_only_the_engine_can_refuse_is_the_person_s_to_mend(model: ChatModel) -> None:
     with pytest.raises(UsageError, match="grammar: the model has no token <nonsense>"):
-        answer(model, replace(GREEDY, grammar="root ::= <nonsense>"))
+        answer(model, replace(GREEDY, grammar=Grammar("root ::= <nonsense>")))
     assert answer(model, GREEDY).content
 
 

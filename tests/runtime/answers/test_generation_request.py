@@ -5,16 +5,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from g4run.chat.grammars.json_schema import compile_json_schema, json_grammar
-from g4run.chat.grammars.tool_calls import calls_or_json_grammar, tool_call_grammar
 from g4run.chat.messages import Conversation, JsonValue, Message, Role, Tool
 from g4run.chat.render import PromptFormat, render
+from g4run.chat.structured_output.grammar import Grammar, GrammarNotation
+from g4run.chat.structured_output.json_schema import ANY_OBJECT, compile_json_schema
+from g4run.chat.structured_output.tool_calls import calls_or_json_grammar, tool_call_grammar
 from g4run.chat.tokens import CHANNEL_CLOSE, CHANNEL_OPEN, CONTROL_TEXTS, TOOL_CALL_OPEN
 from g4run.engine.llama.vocabulary import Vocabulary
 from g4run.engine.parameters import GenerationParameters, SamplingParameters, ThoughtTokens
 from g4run.errors import UsageError
 from g4run.runtime.answers.answer import AnswerOptions, JsonFormat, NamedTool, ToolChoice
-from g4run.runtime.answers.generation_request import compile_grammar, make_parameters
+from g4run.runtime.answers.constraint import compile_grammar
+from g4run.runtime.answers.generation_request import make_parameters
 from tests.fakes.library import resolve
 
 QUESTION = Message.of(Role.USER, "q")
@@ -40,18 +42,20 @@ def parameters(conversation: Conversation, options: AnswerOptions, vocabulary: V
     [
         (WITH_TOOLS, AnswerOptions(), None),
         (WITH_TOOLS, AnswerOptions(tool_choice=ToolChoice.NONE), None),
-        (PLAIN, AnswerOptions(response_format=JsonFormat()), json_grammar()),
+        (PLAIN, AnswerOptions(response_format=JsonFormat()), compile_json_schema(ANY_OBJECT)),
         (PLAIN, AnswerOptions(response_format=JsonFormat(SCHEMA)), compile_json_schema(SCHEMA)),
         (WITH_TOOLS, AnswerOptions(response_format=JsonFormat(SCHEMA)), calls_or_json_grammar(TOOLS, SCHEMA)),
-        (WITH_TOOLS, AnswerOptions(response_format=JsonFormat()), calls_or_json_grammar(TOOLS, None)),
+        (WITH_TOOLS, AnswerOptions(response_format=JsonFormat()), calls_or_json_grammar(TOOLS, ANY_OBJECT)),
         (
             WITH_TOOLS,
             AnswerOptions(response_format=JsonFormat(), tool_choice=ToolChoice.NONE),
-            json_grammar(),
+            compile_json_schema(ANY_OBJECT),
         ),
         (WITH_TOOLS, AnswerOptions(tool_choice=ToolChoice.REQUIRED), tool_call_grammar(TOOLS)),
         (WITH_TOOLS, AnswerOptions(tool_choice=NamedTool("pong")), tool_call_grammar(TOOLS, "pong")),
-        (WITH_TOOLS, AnswerOptions(grammar='root ::= "a"'), 'root ::= "a"'),
+        (WITH_TOOLS, AnswerOptions(grammar=Grammar('root ::= "a"')), Grammar('root ::= "a"').write_lark()),
+        (PLAIN, AnswerOptions(grammar=Grammar('start: "a"', GrammarNotation.LARK)), 'start: "a"'),
+        (PLAIN, AnswerOptions(grammar=Grammar(r"[0-9]/\/", GrammarNotation.REGEX)), "start: /[0-9]\\/\\//\n"),
     ],
 )
 def test_each_wish_is_a_grammar(conversation: Conversation, options: AnswerOptions, grammar: str | None) -> None:
@@ -63,7 +67,27 @@ def test_each_wish_is_a_grammar(conversation: Conversation, options: AnswerOptio
     [
         (PLAIN, AnswerOptions(tool_choice=ToolChoice.REQUIRED), "there is no tool to call"),
         (WITH_TOOLS, AnswerOptions(tool_choice=NamedTool("pang")), 'there is no tool "pang"'),
-        (PLAIN, AnswerOptions(grammar="root ::= ("), "grammar, line 1, column 11: a closing parenthesis is expected"),
+        (
+            PLAIN,
+            AnswerOptions(grammar=Grammar("root ::= (")),
+            "grammar, line 1, column 11: a closing parenthesis is expected",
+        ),
+        (
+            PLAIN,
+            AnswerOptions(grammar=Grammar('start: "a"\n  | item', GrammarNotation.LARK)),
+            'grammar, line 1, column 8: unknown name: "item"',
+        ),
+        (
+            PLAIN,
+            AnswerOptions(grammar=Grammar("a(?=b)", GrammarNotation.REGEX)),
+            "grammar: look-around, including look-ahead and look-behind, is not supported",
+        ),
+        (
+            PLAIN,
+            AnswerOptions(response_format=JsonFormat({"items": {"minimum": 0.3, "maximum": 0.3, "multipleOf": 0.1}})),
+            "the JSON schema at #/items: failed to compile JSON schema: Unsatisfiable schema: "
+            "range [0.30000000000000004, 0.2] does not contain a multiple of 0.1",
+        ),
         (
             PLAIN,
             AnswerOptions(response_format=JsonFormat({"$ref": "#/nowhere"})),
@@ -71,7 +95,7 @@ def test_each_wish_is_a_grammar(conversation: Conversation, options: AnswerOptio
         ),
         (
             PLAIN,
-            AnswerOptions(response_format=JsonFormat(), grammar='root ::= "a"'),
+            AnswerOptions(response_format=JsonFormat(), grammar=Grammar('root ::= "a"')),
             "a grammar, a response format and a tool that must be called exclude one another",
         ),
     ],
@@ -98,7 +122,7 @@ def test_a_thought_is_known_by_its_tokens_and_its_name_is_no_part_of_the_budget(
 
 def test_without_thinking_there_is_no_thought_and_no_budget(vocabulary: Vocabulary) -> None:
     found = parameters(PLAIN, AnswerOptions(thinking_budget=10, response_format=JsonFormat()), vocabulary)
-    assert (found.thought, found.thinking_budget, found.grammar) == (None, None, json_grammar())
+    assert (found.thought, found.thinking_budget, found.grammar) == (None, None, compile_json_schema(ANY_OBJECT))
 
 
 def test_a_model_that_must_not_call_cannot_open_a_call(vocabulary: Vocabulary) -> None:

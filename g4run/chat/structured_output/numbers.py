@@ -1,0 +1,148 @@
+"""Numbers between bounds, as regular expressions of the digits that write them."""
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final, TypeAlias
+
+from g4run.chat.structured_output.formats import INTEGER_FORMATS
+from g4run.chat.structured_output.keywords import Schema
+from g4run.chat.structured_output.rules import write_schema
+
+_INTEGER_DIGITS: Final = 20
+_FRACTION: Final = r"(\.[0-9]{1,20})"
+_FREE_INTEGER: Final = f"-?(0|[1-9][0-9]{{0,{_INTEGER_DIGITS - 1}}})"
+_FREE_NUMBER: Final = (
+    rf"{_FREE_INTEGER}{_FRACTION}?|-?[1-9]{_FRACTION}?[eE][+-]?(0?[1-9]|[1-9][0-9]|[12][0-9]{{2}}|30[0-6])"
+)
+"""No exponent that a double could not hold, and no digits without end."""
+_DIGITS: Final = 15  # as many as a double keeps, so that reading a number cannot round it over a bound
+_LARGEST_MULTIPLE: Final = 10_000  # llguidance keeps a state for each remainder: 30 ms
+
+_Bound: TypeAlias = tuple[Fraction, bool]  # what a number must reach, and whether it must exceed it
+
+
+@dataclass(frozen=True, slots=True)
+class NumberBounds:
+    """Which numbers are allowed: `low` bounds them from below, and `high` their negatives; None is no bound."""
+
+    low: _Bound | None = None
+    high: _Bound | None = None
+    multiple: Fraction | None = None
+
+    def allow(self, value: Fraction) -> bool:
+        """Whether they allow a number."""
+        sides = ((value, self.low), (-value, self.high))
+        is_within = all(not bound or each > bound[0] or bound == (each, False) for each, bound in sides)
+        return is_within and (not self.multiple or (value / self.multiple).denominator == 1)
+
+
+def read_numbers(schemas: Sequence[Schema]) -> NumberBounds:
+    """The bounds of a number; raises Contradiction where the least is greater than the greatest."""
+    low, high = _bound(schemas, "inimum", 1), _bound(schemas, "aximum", -1)
+    if low and high and (low[0] > -high[0] or (low[0] == -high[0] and (low[1] or high[1]))):
+        what = f"no number lies between the bounds {float(low[0]):g} and {float(-high[0]):g}"
+        raise schemas[0].contradiction(what)
+    units = [_unit(schema) for schema in schemas if schema.has("multipleOf")]
+    return NumberBounds(low, high, functools.reduce(_common_multiple, units) if units else None)
+
+
+def _bound(schemas: Sequence[Schema], name: str, sign: int) -> _Bound | None:
+    """The narrowest bound on one side; draft 4's boolean turns the inclusive one."""
+    inclusive, exclusive = f"m{name}", f"exclusiveM{name}"
+    found = []
+    for schema in schemas:
+        excludes = schema.members.get(exclusive)
+        if schema.has(inclusive):
+            found.append((sign * schema.number(inclusive), excludes is True))
+        if excludes is not None and not isinstance(excludes, bool):
+            found.append((sign * schema.number(exclusive), True))
+        if span := INTEGER_FORMATS.get(str(schema.members.get("format"))):
+            found.append((Fraction(sign * span[sign < 0]), False))
+    return max(found, default=None)
+
+
+def _unit(schema: Schema) -> Fraction:
+    unit = schema.number("multipleOf")
+    if unit <= 0:
+        raise schema.error("must be greater than 0", "multipleOf")
+    return unit
+
+
+def _common_multiple(one: Fraction, other: Fraction) -> Fraction:
+    return Fraction(math.lcm(one.numerator, other.numerator), math.gcd(one.denominator, other.denominator))
+
+
+def write_number(schema: Schema, bounds: NumberBounds, *, is_integer: bool) -> str:
+    """The numbers within some bounds as a terminal, or as an inline schema; raises Contradiction where none fits."""
+    if bounds == NumberBounds():
+        return f"/{_FREE_INTEGER if is_integer else _FREE_NUMBER}/"
+    unit = _step(bounds, is_integer)
+    low, high = (_first(bound, unit) for bound in (bounds.low, bounds.high))  # of the numbers and of their negatives
+    if low is not None and high is not None and low > -high:
+        raise schema.contradiction("no number fits its bounds")
+    if bounds.multiple:
+        return _write_multiple(schema, unit, low, high, is_integer=is_integer)
+    ways = [_write_magnitudes(low, high, is_integer)] if high is None or high <= 0 else []
+    if low is None or low < 0:
+        ways.append('"-" ' + _write_magnitudes(high, low, is_integer))
+    return " | ".join(ways)
+
+
+def _step(bounds: NumberBounds, is_integer: bool) -> Fraction:
+    """What the numbers are multiples of; of bounds alone, the last digit that a double keeps behind them."""
+    if bounds.multiple:
+        return Fraction(bounds.multiple.numerator) if is_integer else bounds.multiple
+    greatest = max(abs(int(bound[0])) for bound in (bounds.low, bounds.high) if bound)
+    return Fraction(1) if is_integer else Fraction(10) ** (len(str(greatest)) - _DIGITS)
+
+
+def _first(bound: _Bound | None, unit: Fraction) -> Fraction | None:
+    """The first multiple that a bound allows."""
+    if bound is None:
+        return None
+    return unit * (math.floor(bound[0] / unit) + 1 if bound[1] else math.ceil(bound[0] / unit))
+
+
+def _write_magnitudes(low: Fraction | None, high: Fraction | None, is_integer: bool) -> str:
+    """Numbers without a sign, from `low` up to the negative of `high`."""
+    longest = max(_INTEGER_DIGITS, *(len(str(abs(int(each)))) for each in (low, high) if each is not None))
+    parts = [rf"/(0|[1-9][0-9]{{0,{longest - 1}}}){'' if is_integer else _FRACTION + '?'}/"]
+    if low is not None and low > 0:
+        parts.append(f"/{_write_from(low)}/")
+    if high is not None:
+        parts.append(f"~/{_write_from(-high, is_excluded=True)}/")
+    return f"({' & '.join(parts)})"
+
+
+def _write_from(bound: Fraction, *, is_excluded: bool = False) -> str:
+    """A bound and what is greater: more digits, or a greater one behind the same ones, or further ones behind all."""
+    digits = str(int(bound * 10**_DIGITS)).rjust(_DIGITS + 1, "0")
+    whole, fraction = digits[:-_DIGITS], digits[-_DIGITS:].rstrip("0")
+    ways = [f"[1-9][0-9]{{{len(whole)},}}{_FRACTION}?"]
+    for place, digit in enumerate(whole):
+        if digit < "9":
+            ways.append(f"{whole[:place]}[{int(digit) + 1}-9][0-9]{{{len(whole) - place - 1}}}{_FRACTION}?")
+    for place, digit in enumerate(fraction):
+        if digit < "9":
+            ways.append(rf"{whole}\.{fraction[:place]}[{int(digit) + 1}-9][0-9]*")
+    further = "0*[1-9][0-9]*" if is_excluded else "[0-9]*"
+    ways.append(rf"{whole}\.{fraction}{further}")
+    return "|".join(ways if is_excluded or fraction else [*ways, whole])
+
+
+def _write_multiple(
+    schema: Schema, unit: Fraction, low: Fraction | None, high: Fraction | None, *, is_integer: bool
+) -> str:
+    """A schema for llguidance, which knows multiples, and reads every number as a double."""
+    number, places = float(unit), 0
+    while number % 1 and places < _DIGITS:  # as llguidance takes it apart
+        number, places = number * 10, places + 1
+    limit = -math.floor(2**53 / unit) * unit
+    least, most = (max(limit, limit if each is None else each) for each in (low, high))
+    if Fraction(number) / 10**places != unit or number > _LARGEST_MULTIPLE or least > -most:
+        raise schema.error(f"multiples of {float(unit):g} cannot be enforced", "multipleOf")
+    bounds = {"minimum": float(least), "maximum": float(-most), "multipleOf": float(unit)}
+    return write_schema({"type": "integer" if is_integer else "number", **bounds})

@@ -1,0 +1,67 @@
+"""Tool calls in Gemma 4's own notation as a grammar, for clients that ask for a call."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from g4run.chat.messages import JsonValue, Tool
+from g4run.chat.structured_output.compiler import SchemaCompiler
+from g4run.chat.structured_output.json_schema import define_json
+from g4run.chat.structured_output.keywords import Schema
+from g4run.chat.structured_output.nodes import Node, expand
+from g4run.chat.structured_output.notations import CallNotation
+from g4run.chat.structured_output.rules import Reference, Rules, write_text
+from g4run.chat.tokens import TOOL_CALL_CLOSE, TOOL_CALL_OPEN
+from g4run.errors import UsageError
+
+_MAX_CALLS: Final = 16
+"""Calls in one answer, so that a model that goes on calling comes to an end."""
+_NAME: Final = re.compile(r"""[^\s{}()\[\],"'`<>]*[^\s{}()\[\],"'`<>:]""")
+
+
+def tool_call_grammar(tools: Sequence[Tool], choice: str | None = None, *, most: int = _MAX_CALLS) -> str:
+    """The grammar of one to `most` calls of the tools, or of the one that `choice` names.
+
+    The model ends its answer after them; nothing stands before, between or behind. Raises UsageError as
+    compile_json_schema does, and where there is no such tool.
+    """
+    allowed = [tool for tool in tools if choice is None or tool.name == choice]
+    if not allowed:
+        raise UsageError("there is no tool to call" if choice is None else f'there is no tool "{choice}"')
+    rules = Rules("the tools' parameters")
+    return rules.render(_define_calls(rules, allowed, most))
+
+
+def calls_or_json_grammar(tools: Sequence[Tool], schema: JsonValue) -> str:
+    """The grammar of calls of the tools, or of a JSON text that satisfies a schema.
+
+    Raises UsageError as compile_json_schema does.
+    """
+    rules = Rules("the JSON schema")
+    json = define_json(rules, schema)
+    return rules.render(rules.define("answer", [(_define_calls(rules, tools, _MAX_CALLS),), (json,)]))
+
+
+def _define_calls(rules: Rules, tools: Sequence[Tool], most: int) -> Reference:
+    """From one call to so many of them."""
+    calls = [
+        (TOOL_CALL_OPEN, write_text(f"call:{_check_name(tool)}"), _define_arguments(rules, tool), TOOL_CALL_CLOSE)
+        for tool in tools
+    ]
+    call = rules.define("call", calls)
+    return rules.define("calls", [(Reference(call.rule, 1, most),)])
+
+
+def _check_name(tool: Tool) -> str:
+    if not _NAME.fullmatch(tool.name):
+        raise UsageError(f'the tool name "{tool.name}" cannot be written in a call')
+    return tool.name
+
+
+def _define_arguments(rules: Rules, tool: Tool) -> Reference:
+    """The arguments between their braces; a tool without parameters has none."""
+    label = f'the parameters of the tool "{tool.name}"'
+    root = Schema.read(label, {"type": "object", "properties": {}} if tool.parameters is None else tool.parameters)
+    if expand(root, Node.of([root])).types() != frozenset({"object"}):
+        raise root.error('arguments are always an object; say "type": "object"')
+    return SchemaCompiler(root, rules, CallNotation(rules)).define(root)

@@ -1,0 +1,70 @@
+"""The grammar that constrains an answer, compiled from what a request asks for and checked by the engine's library."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from g4run.chat.messages import Conversation, Tool
+from g4run.chat.structured_output.grammar import Grammar, GrammarNotation
+from g4run.chat.structured_output.json_schema import ANY_OBJECT, compile_json_schema
+from g4run.chat.structured_output.tool_calls import calls_or_json_grammar, tool_call_grammar
+from g4run.engine.grammar_check import check_grammar
+from g4run.errors import UsageError
+from g4run.runtime.answers.answer import AnswerOptions, JsonFormat, NamedTool, ToolChoice
+
+_HINTS: Final = {
+    GrammarNotation.LARK: "the notation is llguidance's dialect of Lark, with the root rule `start`",
+    GrammarNotation.REGEX: "the syntax is that of Rust's regex crate",
+}
+_AT_LINE: Final = re.compile(r"grammar, line (\d+), column \d+: ")
+
+
+def compile_grammar(conversation: Conversation, options: AnswerOptions) -> str | None:
+    """The Lark grammar of what a request asks for, None if it asks for nothing.
+
+    With tools that the model may call, an answer in JSON may be calls as well; a grammar has to allow for them itself.
+    Raises UsageError for options that exclude each other, for a schema or a grammar that cannot be enforced, and where
+    there is no such tool.
+    """
+    if (options.response_format is not None) + (options.grammar is not None) + options.must_call > 1:
+        raise UsageError("a grammar, a response format and a tool that must be called exclude one another")
+    if options.grammar is not None:
+        return compile_written(options.grammar)
+    if options.must_call:
+        choice = options.tool_choice
+        return _checked(tool_call_grammar(conversation.tools, choice.name if isinstance(choice, NamedTool) else None))
+    if options.response_format is None:
+        return None
+    return compile_format(options.response_format, conversation.tools if options.tool_choice is ToolChoice.AUTO else ())
+
+
+def compile_format(format: JsonFormat, tools: Sequence[Tool] = ()) -> str:
+    """The Lark grammar of JSON, or of calls of the tools in its place. Raises UsageError as compile_grammar does."""
+    schema = ANY_OBJECT if format.schema is None else format.schema
+    return _checked(calls_or_json_grammar(tools, schema) if tools else compile_json_schema(schema))
+
+
+def compile_written(grammar: Grammar) -> str:
+    """A grammar that somebody wrote, in Lark. Raises UsageError that names line and column where it can."""
+    lark = grammar.write_lark()
+    if grammar.notation is GrammarNotation.GBNF:
+        return _checked(lark)
+    try:
+        check_grammar(lark)
+    except ValueError as error:
+        reason = str(error)
+        if grammar.notation is GrammarNotation.REGEX:
+            reason = "grammar: " + reason.rpartition("error: ")[2].rpartition("(in regex): ")[2]
+        raise UsageError(reason, _HINTS[grammar.notation]) from None
+    return lark
+
+
+def _checked(lark: str) -> str:
+    """The same grammar. Raises UsageError where llguidance refuses it, with the place that ends the line."""
+    try:
+        check_grammar(lark)
+    except ValueError as error:
+        found = _AT_LINE.match(str(error))
+        place = lark.splitlines()[int(found[1]) - 1].rpartition(" // ")[2] if found else "the grammar"
+        raise UsageError(f"{place}: {str(error)[found.end() if found else len('grammar: ') :]}") from None
+    return lark
