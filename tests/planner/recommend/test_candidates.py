@@ -55,8 +55,8 @@ def test_a_candidate_is_planned_as_loaded_with_speed_at_half_its_context() -> No
     assert candidate.plan == plan
     assert candidate.speed == estimate_speed(plan, DESKTOP, position=16384)
     gpu, cpu = plan.ledger.devices
-    assert (candidate.gpu_bytes, candidate.free_gpu_bytes) == (gpu.total_bytes, gpu.free_bytes)
-    assert (candidate.ram_bytes, candidate.free_ram_bytes) == (cpu.total_bytes, cpu.free_bytes)
+    assert (candidate.used_bytes("gpu"), candidate.free_bytes("gpu")) == (gpu.total_bytes, gpu.free_bytes)
+    assert (candidate.used_bytes("cpu"), candidate.free_bytes("cpu")) == (cpu.total_bytes, cpu.free_bytes)
 
 
 def test_the_projector_counts_only_if_used() -> None:
