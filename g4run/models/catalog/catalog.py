@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import msgspec
+
 from g4run.errors import ModelNotFound, Pointer
 from g4run.models.catalog.source import REFRESHED_NAME, ListedModel, Listing, SizeSource, read_source
 from g4run.models.catalog.values import CatalogFile, CompanionFile, Quality, Sampling, SizeFacts
@@ -105,9 +107,9 @@ def read_catalog(data_directory: Path) -> Catalog:
         overlay, problem = read_overlay(data_directory)
         if overlay is not None:
             listings, refreshed_at = apply_overlay(listings, overlay), overlay.refreshed_at
-    files = _assemble(listings, {size.size: size.parameters for size in source.sizes})
+    files = _assemble(listings, source.sizes)
     return Catalog(
-        sizes=tuple(_facts(size, files) for size in source.sizes),
+        sizes=tuple(_facts(size, facts, files) for size, facts in source.sizes.items()),
         files=files,
         companions=tuple(file for listing in listings for file in (*listing.projectors, *listing.drafters)),
         repositories=tuple(listing.id for listing in listings),
@@ -119,24 +121,17 @@ def read_catalog(data_directory: Path) -> Catalog:
     )
 
 
-def _facts(size: SizeSource, files: Sequence[CatalogFile]) -> SizeFacts:
-    candidates = [file for file in files if file.size is size.size]
-    return SizeFacts(
-        size.size,
-        size.label,
-        size.parameters,
-        size.parameters_with_encoders,
-        size.context_length,
-        size.modalities,
-        default=min(candidates, key=lambda file: (not file.is_qat, _default_rank(file))),
-    )
+def _facts(size: Size, facts: SizeSource, files: Sequence[CatalogFile]) -> SizeFacts:
+    candidates = [file for file in files if file.size is size]
+    default = min(candidates, key=lambda file: (not file.is_qat, _default_rank(file)))
+    return SizeFacts(size, **msgspec.structs.asdict(facts), default=default)
 
 
 def _default_rank(file: CatalogFile) -> float:
     return default_rank(file.quantization, is_qat=file.is_qat)
 
 
-def _assemble(listings: Sequence[Listing], parameters: dict[Size, int]) -> tuple[CatalogFile, ...]:
+def _assemble(listings: Sequence[Listing], sizes: dict[Size, SizeSource]) -> tuple[CatalogFile, ...]:
     """Return every model with its name and companions; the first model to claim a name gets it."""
     by_id = {listing.id: listing for listing in listings}
     taken: set[str] = set()
@@ -147,7 +142,7 @@ def _assemble(listings: Sequence[Listing], parameters: dict[Size, int]) -> tuple
             paths=model.paths,
             quantization=model.quantization,
             size=listing.size,
-            parameters=parameters[listing.size],
+            parameters=sizes[listing.size].parameters,
             is_qat=listing.is_qat,
             size_bytes=model.size_bytes,
             size_is_exact=model.size_is_exact,
