@@ -2,6 +2,7 @@
 
 import stat
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from g4run.errors import InvalidModelFile, ModelNotFound, Pointer
@@ -48,14 +49,11 @@ class Library:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.store = Store(settings)
-        self._catalog: Catalog | None = None
 
-    @property
+    @cached_property
     def catalog(self) -> Catalog:
         """The catalog, read on first use."""
-        if self._catalog is None:
-            self._catalog = read_catalog(self.settings.data_directory)
-        return self._catalog
+        return read_catalog(self.settings.data_directory)
 
     def resolve(self, name: str) -> ModelFile:
         """Find, read, and check the files of a name.
