@@ -52,14 +52,6 @@ def parse_calls(text: str) -> ParsedCalls | None:
     return ParsedCalls(tuple(calls), text[reader.position :], reader.is_complete)
 
 
-def parse_value(text: str) -> JsonValue:
-    """Parse one value in Gemma's notation, repairing it if needed; unparsable text stays a string."""
-    try:
-        return ValueReader(text).read_value()
-    except Unparsable:
-        return text
-
-
 def _read_call(reader: ValueReader) -> ToolCall:
     reader.skip_space()
     if reader.starts_with("{"):

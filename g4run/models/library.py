@@ -25,7 +25,7 @@ from g4run.models.names.parse import (
     suggest_names,
 )
 from g4run.models.store.store import Record, Store
-from g4run.settings import Settings, read_settings
+from g4run.settings import Settings
 from g4run.suggestions import MAX_SUGGESTIONS, did_you_mean, find_similar
 from g4run.units import render_bytes
 
@@ -114,11 +114,6 @@ class Library:
         near = suggest_names(typed, [record.name for record in self.store.records()])
         hint = did_you_mean(near, "`g4run list` and `g4run list --available` show the names")
         return ModelNotFound(f"there is no model named {typed}", hint, pointer=Pointer(typed, 0, len(typed)))
-
-
-def resolve(name: str) -> ModelFile:
-    """Find, read, and check the files of a name with this process's settings; see `Library.resolve`."""
-    return Library(read_settings()).resolve(name)
 
 
 def open_file(name: str, path: Path) -> ModelFile:

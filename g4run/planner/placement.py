@@ -230,7 +230,7 @@ class Planner:
         return all(device.fits for device in self._ledger(settings).devices[:-1])
 
     def _ledger(self, settings: PlanSettings) -> Ledger:
-        """Return the ledger as `estimate_ledger` does, but place the tensors once for all contexts."""
+        """Return the ledger; the tensors are placed once for all contexts."""
         places = settings.gpu_layers, settings.cpu_expert_layers, settings.lazy_table, settings.repack
         if places not in self._shares:
             self._shares[places] = shares_of(self._shape, settings, self._machine)

@@ -98,15 +98,6 @@ class ChatModel:
         """Log of the engine's present process."""
         return self._engine.log_path
 
-    @property
-    def engine_pid(self) -> int | None:
-        """Process id of the engine."""
-        return self._engine.worker_pid
-
-    def count_tokens(self, conversation: Conversation, *, thinking: bool = False) -> int:
-        """Length of the conversation's prompt in tokens."""
-        return len(tokenize_prompt(render(conversation, self._format, thinking=thinking), self._vocabulary).tokens)
-
     def answer(self, conversation: Conversation, options: AnswerOptions) -> "Answering":
         """Start an answer; a dead engine is started again.
 

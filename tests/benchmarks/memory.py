@@ -20,10 +20,11 @@ from g4run.hardware.machine import Bandwidth, FigureSource, Machine, Platform
 from g4run.hardware.memory import Memory
 from g4run.hardware.processors import Processors
 from g4run.kv_types import KvType
-from g4run.planner.memory.ledger import estimate_ledger, has_head_copy
+from g4run.planner.memory.ledger import has_head_copy
 from g4run.planner.values import DeviceLedger, ModelShape, PlanSettings
 from scripts.shapes.mixes import MIXES
 from scripts.shapes.sizes import SHAPES
+from tests.planner.plans import estimate_ledger
 from tests.planner.shapes import real_shape, write_sparse
 
 QUANTIZATIONS = ("Q4_0", "Q4_K_M", "Q8_0", "BF16")

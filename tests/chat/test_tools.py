@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from g4run.chat.arguments import render_argument, render_members
 from g4run.chat.messages import JsonValue, ToolCall
 from g4run.chat.tokens import QUOTE
-from g4run.chat.tools import ParsedCalls, parse_calls, parse_value
-from g4run.chat.value_reader import unescape
+from g4run.chat.tools import ParsedCalls, parse_calls
+from g4run.chat.value_reader import Unparsable, ValueReader, unescape
 from tests.chat.strategies import json_values
 
 BARE_KEYS = st.from_regex(r"[a-zA-Z0-9_.\-]{1,8}", fullmatch=True)
@@ -18,13 +18,14 @@ VALUES = json_values(BARE_KEYS, st.none() | st.booleans() | NUMBERS | STRINGS)
 @given(VALUES)
 @settings(deadline=None, max_examples=100)
 def test_rendered_values_round_trip(value: JsonValue) -> None:
-    assert parse_value("".join(piece.text for piece in render_argument(value))) == value
+    assert ValueReader("".join(piece.text for piece in render_argument(value))).read_value() == value
 
 
 @given(VALUES)
 @settings(deadline=None, max_examples=50)
 def test_keys_may_be_quoted(value: JsonValue) -> None:
-    assert parse_value("".join(piece.text for piece in render_argument(value, quotes_keys=True))) == value
+    text = "".join(piece.text for piece in render_argument(value, quotes_keys=True))
+    assert ValueReader(text).read_value() == value
 
 
 @given(st.dictionaries(BARE_KEYS, VALUES, max_size=3))
@@ -36,12 +37,13 @@ def test_rendered_calls_round_trip(arguments: dict[str, JsonValue]) -> None:
 
 @pytest.mark.parametrize("value", ["1.", "9" * 5_000, "1e999", "nan", "-", "yes", "Truely"])
 def test_invalid_numbers_stay_text(value: str) -> None:
-    assert parse_value(value) == value
+    assert ValueReader(value).read_value() == value
 
 
 @pytest.mark.parametrize("value", ["[" * 100, "{a}"])
-def test_unparsable_values_stay_text(value: str) -> None:
-    assert parse_value(value) == value
+def test_a_value_that_cannot_be_parsed_is_refused(value: str) -> None:
+    with pytest.raises(Unparsable):
+        ValueReader(value).read_value()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 from g4run.engine.client import Engine
 from g4run.engine.parameters import GenerationParameters, SamplingParameters
 from g4run.engine.protocol import Finished, Sampled
-from g4run.models.library import resolve
+from tests.fakes.library import resolve
 
 GREEDY = SamplingParameters(temperature=0)
 DEMO = resolve("demo").path

@@ -6,8 +6,9 @@ import pytest
 
 from g4run.errors import G4RunError, InvalidModelFile, ModelNotFound, UsageError
 from g4run.models.gguf.header import read_header
-from g4run.models.library import DEMO_PATH, open_file, resolve
+from g4run.models.library import DEMO_PATH, open_file
 from tests.fakes.gguf_files import EXPERTS, SMALL, foreign_file, gemma4_file, write_text, write_truncated
+from tests.fakes.library import resolve
 
 
 @pytest.fixture

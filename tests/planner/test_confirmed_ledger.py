@@ -10,11 +10,11 @@ from g4run.engine.probe.probe import DeviceMemory, ProbedMemory, ProbeFailure, p
 from g4run.hardware.machine import Machine
 from g4run.kv_types import KvType
 from g4run.planner.confirmed_ledger import DeviceDifference, confirmed_ledger, find_differences
-from g4run.planner.memory.ledger import estimate_ledger
 from g4run.planner.placement import plan_model
 from g4run.planner.values import Ledger, Placement, Plan, PlanRequest, PlanSettings
 from g4run.runtime.loading import load_parameters
 from tests.planner.machines import gpu, machine
+from tests.planner.plans import estimate_ledger
 from tests.planner.shapes import real_shape, write_sparse
 
 HERE = machine(32)

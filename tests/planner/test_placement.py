@@ -7,11 +7,11 @@ import pytest
 
 from g4run.hardware.machine import GpuKind, Machine
 from g4run.kv_types import KvType
-from g4run.planner.memory.ledger import estimate_ledger
-from g4run.planner.placement import IMAGE_MICRO_BATCH, Planner, missing_bytes, plan_model
-from g4run.planner.values import ModelShape, Placement, Plan, PlanRequest, PlanSettings
+from g4run.planner.placement import IMAGE_MICRO_BATCH, missing_bytes, plan_model
+from g4run.planner.values import Placement, Plan, PlanRequest, PlanSettings
 from scripts.shapes.sizes import SHAPES
 from tests.planner.machines import gpu, machine
+from tests.planner.plans import estimate_ledger, plans_for
 from tests.planner.shapes import real_shape
 
 ANYTHING = PlanRequest()
@@ -82,12 +82,6 @@ def test_few_experts_in_scarce_main_memory_leave_room_for_a_long_context() -> No
     assert chosen(plan) == (Placement.EXPERTS_ON_CPU, True, KvType.F16, 8192)
     assert not estimate_ledger(shape, replace(plan.settings, cpu_expert_layers=30), here).fits
     assert plan.max_context[KvType.F16] > 8192
-
-
-def plans_for(shape: ModelShape, here: Machine, request: PlanRequest) -> list[Plan]:
-    planner = Planner(shape, here, request)
-    plans = (planner.plan(placement) for placement in planner.placements())
-    return [plan for plan in plans if plan is not None]
 
 
 def fits(plan: Plan, here: Machine, kv_type: KvType, context: int) -> bool:

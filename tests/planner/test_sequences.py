@@ -6,11 +6,11 @@ import pytest
 
 from g4run.hardware.machine import Machine
 from g4run.kv_types import KvType
-from g4run.planner.memory.ledger import estimate_ledger
 from g4run.planner.placement import plan_model
 from g4run.planner.sequences import max_sequences
 from g4run.planner.values import Plan, PlanRequest
 from tests.planner.machines import gpu, machine
+from tests.planner.plans import estimate_ledger
 from tests.planner.shapes import real_shape
 
 ANYTHING = PlanRequest()

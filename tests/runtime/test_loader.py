@@ -13,12 +13,13 @@ from g4run.engine.protocol import Loaded
 from g4run.errors import DoesNotFit, LoadFailed
 from g4run.hardware.machine import Machine
 from g4run.kv_types import KvType
-from g4run.models.library import ModelFile, resolve
+from g4run.models.library import ModelFile
 from g4run.planner.values import Placement
 from g4run.runtime.loader import Loader, LoadStep
 from g4run.runtime.loading import LoadOptions
 from g4run.settings import read_settings
 from scripts.shapes.writer import write_shape
+from tests.fakes.library import resolve
 from tests.planner.machines import GB, gpu, machine
 
 ANY = LoadOptions()

@@ -8,13 +8,14 @@ from g4run.engine.parameters import LoadParameters
 from g4run.errors import UsageError
 from g4run.hardware.machine import Machine
 from g4run.kv_types import KvType
-from g4run.models.library import ModelFile, resolve
+from g4run.models.library import ModelFile
 from g4run.models.quantizations import FileRole
 from g4run.models.store.records import Origin, Record, StoredFile, Summary
 from g4run.planner.values import Placement
 from g4run.runtime.loading import LoadOptions, plan_load
 from g4run.settings import Settings, read_settings
 from scripts.shapes.writer import write_shape
+from tests.fakes.library import resolve
 from tests.planner.machines import GB, gpu, machine
 
 MACHINE = machine(64, gpu(24))

@@ -12,13 +12,17 @@ import pytest
 from g4run.chat.messages import Conversation, Message, Role
 from g4run.chat.openai_shape import parse_conversation
 from g4run.chat.parse import TextDelta, ThinkingDelta
+from g4run.chat.render import PromptFormat, render
+from g4run.chat.tokens import CONTROL_TEXTS
 from g4run.engine.client import Engine
+from g4run.engine.llama.vocabulary import Vocabulary
 from g4run.engine.parameters import SamplingParameters
 from g4run.errors import DoesNotFit, LoadFailed, WorkerDied
-from g4run.models.library import resolve
 from g4run.runtime.answers.answer import AnswerOptions, FinishReason
+from g4run.runtime.answers.prompt import tokenize_prompt
 from g4run.runtime.model import ChatModel, LoadOptions
 from g4run.settings import read_settings
+from tests.fakes.library import resolve
 from tests.runtime.answers.answers import HELLO, answer
 
 CASES = json.loads((Path(__file__).parents[1] / "golden" / "demo_prompts.json").read_text(encoding="utf-8"))
@@ -84,7 +88,9 @@ def test_a_seed_repeats_a_hot_answer(model: ChatModel) -> None:
 
 def test_usage_counts_the_prompt_and_the_end_token(model: ChatModel) -> None:
     result = answer(model, replace(GREEDY, logprobs=0))
-    assert result.usage.prompt_tokens == model.count_tokens(HELLO)
+    vocabulary = Vocabulary(resolve("demo").path, CONTROL_TEXTS)
+    prompt = render(HELLO, PromptFormat.SMALL, thinking=False)
+    assert result.usage.prompt_tokens == len(tokenize_prompt(prompt, vocabulary).tokens)
     assert result.logprobs is not None
     assert result.usage.completion_tokens == len(result.logprobs)
     assert "".join(each.text for each in result.logprobs) == result.content + "<turn|>"
@@ -122,8 +128,8 @@ def test_a_killed_engine_fails_the_answer_and_the_next_one_comes(model: ChatMode
     answering = model.answer(HELLO, ENDLESS)
     with pytest.raises(WorkerDied, match="SIGKILL"):
         for number, _ in enumerate(answering):
-            if number == 3 and model.engine_pid is not None:
-                os.kill(model.engine_pid, signal.SIGKILL)
+            if number == 3:
+                os.kill(model._engine.worker_pid or 0, signal.SIGKILL)
     after = answer(model, GREEDY)
     assert after.content == before
     assert after.timings.total_seconds > after.timings.load_seconds > 0  # the new engine's loading
@@ -159,7 +165,7 @@ def test_the_format_follows_the_architecture(model: ChatModel) -> None:
     large = resolve("demo")
     large = replace(large, architecture=replace(large.architecture, per_layer_embedding_length=0))
     with ChatModel.open(large, read_settings(), LoadOptions(512)) as other:
-        added = other.count_tokens(HELLO) - model.count_tokens(HELLO)
+        added = answer(other, GREEDY).usage.prompt_tokens - answer(model, GREEDY).usage.prompt_tokens
     assert added > 0  # the empty thought
 
 

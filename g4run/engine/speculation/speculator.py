@@ -34,11 +34,6 @@ class Speculator:
         self._proposed = 0
 
     @property
-    def acceptances(self) -> tuple[float, ...]:
-        """Estimated acceptance of each drafter."""
-        return tuple(length.acceptance for length in self._lengths)
-
-    @property
     def gains(self) -> tuple[float, ...]:
         """Estimated speedup of each drafter; 1 for one that is off."""
         return tuple(length.gain if length.is_on else 1.0 for length in self._lengths)

@@ -76,11 +76,6 @@ def find_gpu(name: str, total_bytes: int | None = None) -> KnownGpu | None:
     return _nearest(_most_specific(asked) or _completions(asked), asked.memory_bytes)
 
 
-def known_gpus() -> tuple[KnownGpu, ...]:
-    """Every entry of the table, in its order."""
-    return tuple(entry.gpu for entry in _table())
-
-
 def find_memory_bandwidth(processor: str) -> float | None:
     """Nominal bytes per second of main memory, where the processor is a chip with its memory beside it."""
     known = find_gpu(processor)

@@ -28,7 +28,6 @@ class Catalog:
 
     sizes: tuple[SizeFacts, ...]
     files: tuple[CatalogFile, ...]
-    companions: tuple[CompanionFile, ...]  # all projectors and drafters, including those that no file refers to
     repositories: tuple[str, ...]  # in the same order; some have no files until the catalog is refreshed
     sampling: Sampling
     license: str  # SPDX identifier
@@ -111,7 +110,6 @@ def read_catalog(data_directory: Path) -> Catalog:
     return Catalog(
         sizes=tuple(_facts(size, facts, files) for size, facts in source.sizes.items()),
         files=files,
-        companions=tuple(file for listing in listings for file in (*listing.projectors, *listing.drafters)),
         repositories=tuple(listing.id for listing in listings),
         sampling=source.sampling,
         license=source.license,

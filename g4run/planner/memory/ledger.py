@@ -55,11 +55,6 @@ class DeviceShare:
     gpu: int | None = None  # index among the GPUs that llama.cpp uses
 
 
-def estimate_ledger(shape: ModelShape, settings: PlanSettings, machine: Machine) -> Ledger:
-    """Return what each device holds with these settings; GPUs first, the CPU last."""
-    return ledger_of(shape, shares_of(shape, settings, machine), settings)
-
-
 def ledger_of(shape: ModelShape, shares: tuple[DeviceShare, ...], settings: PlanSettings) -> Ledger:
     """Add what depends on the context, the sequences, and the KV cache type."""
     gpus = tuple(_device(shape, share, settings) for share in shares[:-1])

@@ -16,11 +16,11 @@ from g4run.cli.views.answer import (
 from g4run.cli.views.errors import error_value, render_error
 from g4run.cli.views.plan import settings_value
 from g4run.errors import ModelNotFound, WorkerDied
-from g4run.models.library import resolve
 from g4run.planner.placement import plan_model
 from g4run.planner.values import PlanRequest
 from g4run.runtime.answers.answer import Answer, AnswerOptions, FinishReason, JsonFormat, Timings, Usage
 from g4run.runtime.loading import shape_of_file
+from tests.fakes.library import resolve
 from tests.planner.machines import machine
 
 PLAN = plan_model(shape_of_file(resolve("demo")), machine(16), PlanRequest())

@@ -7,9 +7,9 @@ import pytest
 from g4run.chat.tokens import CONTROL_TEXTS
 from g4run.engine.llama.vocabulary import Detokenizer, StopStrings, Vocabulary
 from g4run.errors import LoadFailed
-from g4run.models.library import resolve
 from scripts.shapes.metadata import string
 from tests.fakes.gguf_files import gemma4_file
+from tests.fakes.library import resolve
 
 
 @pytest.fixture(scope="module")

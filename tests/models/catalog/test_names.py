@@ -6,11 +6,13 @@ import pytest
 
 from g4run.errors import ModelNotFound
 from g4run.models.catalog.catalog import read_catalog
+from g4run.models.catalog.source import read_source
 from g4run.models.names.parse import FamilyName, parse_name
 from tests.models.catalog.published_files import DIGESTS, EXACT, LISTED, ROUNDED
 from tests.models.catalog.test_catalog import resolve
 
 CATALOG = read_catalog(Path("no such directory"))
+COMPANIONS = [file for listing in read_source().listings for file in (*listing.projectors, *listing.drafters)]
 
 GOOGLE = {
     "e2b": ("google/gemma-4-E2B-it-qat-q4_0-gguf", "gemma-4-E2B_q4_0-it.gguf"),
@@ -73,7 +75,7 @@ def test_an_exact_size(repository: str, path: str, size_bytes: int) -> None:
 
 def test_no_other_size_is_called_exact() -> None:
     assert sum(file.size_is_exact for file in CATALOG.files) == len(EXACT)
-    exact = [(file.path, file.size_bytes) for file in CATALOG.companions if file.size_is_exact]
+    exact = [(file.path, file.size_bytes) for file in COMPANIONS if file.size_is_exact]
     assert exact == [("mmproj-gemma-4-26B-A4B-it-f16.gguf", 1_193_058_432)]
 
 
@@ -88,7 +90,7 @@ def test_a_rounded_size(repository: str, path: str, size_bytes: int) -> None:
 def test_a_digest(repository: str, path: str, sha256: str) -> None:
     assert parse_name(f"hf.co/{repository}/{path}").text == f"hf.co/{repository}/{path}"
     known = [(file.repository, file.path, file.sha256, file.path_is_confirmed) for file in CATALOG.files]
-    known += [(file.repository, file.path, file.sha256, file.path_is_confirmed) for file in CATALOG.companions]
+    known += [(file.repository, file.path, file.sha256, file.path_is_confirmed) for file in COMPANIONS]
     assert [found for found in known if found[:2] == (repository, path)] == [(repository, path, sha256, True)]
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from g4run.kv_types import KvType
-from g4run.models.library import resolve
 from g4run.planner.memory.compute_buffers import ComputeLoad, ComputeRole, compute_bytes, output_bytes, rotation_bytes
+from tests.fakes.library import resolve
 from tests.planner.shapes import real_architecture
 
 MIB = 1 << 20

@@ -17,11 +17,11 @@ from g4run.planner.memory.ledger import (
     GPU_CONTEXT_BYTES,
     PROJECTOR_COMPUTE_BYTES,
     SYSTEM_RESERVE_BYTES,
-    estimate_ledger,
     is_repacked,
 )
 from g4run.planner.values import DeviceLedger, PlanSettings
 from tests.planner.machines import GB, gpu, machine
+from tests.planner.plans import estimate_ledger
 from tests.planner.shapes import real_shape
 
 MIB = 1 << 20

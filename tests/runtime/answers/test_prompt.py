@@ -19,8 +19,8 @@ from g4run.chat.render import Prompt, PromptFormat, TextPiece, render
 from g4run.chat.tokens import CONTROL_TEXTS, TURN_CLOSE, TURN_OPEN
 from g4run.engine.llama.vocabulary import Vocabulary
 from g4run.errors import InvalidModelFile, UsageError
-from g4run.models.library import resolve
 from g4run.runtime.answers.prompt import tokenize_prompt
+from tests.fakes.library import resolve
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "conversations.json"
 REAL = os.environ.get("G4RUN_TEST_VOCABULARY", "")
