@@ -14,16 +14,9 @@ from g4run.models.gguf.header import GgufHeader
 from g4run.models.gguf.loadable import check_loadable
 from g4run.models.gguf.shards import read_model, shard_paths
 from g4run.models.hub_cache.cache import file_size
-from g4run.models.names.parse import (
-    DEMO,
-    CustomName,
-    DemoName,
-    FamilyName,
-    HubName,
-    PathName,
-    parse_name,
-    suggest_names,
-)
+from g4run.models.names.family import suggest_names
+from g4run.models.names.parse import parse_name
+from g4run.models.names.types import DEMO, CustomName, DemoName, FamilyName, HubName, PathName
 from g4run.models.store.store import Record, Store
 from g4run.settings import Settings
 from g4run.suggestions import MAX_SUGGESTIONS, did_you_mean, find_similar

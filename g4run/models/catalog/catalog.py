@@ -13,11 +13,9 @@ import msgspec
 
 from g4run.errors import ModelNotFound, Pointer
 from g4run.models.catalog.source import REFRESHED_NAME, ListedModel, Listing, SizeSource, read_source
-from g4run.models.catalog.values import CatalogFile, CompanionFile, Quality, Sampling, SizeFacts
-from g4run.models.names.parse import FAMILY, FamilyName, HubName, Size
+from g4run.models.catalog.values import CatalogFile, CompanionFile, Sampling, SizeFacts
+from g4run.models.names.types import FAMILY, FamilyName, HubName, Size
 from g4run.models.quantizations import bits_of, default_rank, drafter_rank, projector_rank
-
-__all__ = ["Catalog", "CatalogFile", "CompanionFile", "Quality", "Sampling", "SizeFacts", "read_catalog"]
 
 MAX_SUGGESTIONS = 5
 

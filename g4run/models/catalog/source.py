@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from g4run.models.catalog.values import CompanionFile, Quality, Sampling
-from g4run.models.names.parse import Size
+from g4run.models.names.types import Size
 
 REFRESHED_NAME = "catalog.json"  # in the data directory; overlay.py reads it
 _BUILT_IN_PATH = Path(__file__).with_name("catalog.toml")

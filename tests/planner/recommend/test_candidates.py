@@ -2,7 +2,8 @@ from dataclasses import replace
 
 from g4run.kv_types import KvType
 from g4run.models.catalog.catalog import read_catalog
-from g4run.models.names.parse import FamilyName, HubName, Size, parse_name
+from g4run.models.names.parse import parse_name
+from g4run.models.names.types import FamilyName, HubName, Size
 from g4run.planner.placement import missing_bytes, plan_model
 from g4run.planner.recommend.candidates import Candidate, Question, choose_files, find_candidates
 from g4run.planner.recommend.goals import Attempt, Goal, RecommendRequest

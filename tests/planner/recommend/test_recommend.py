@@ -10,7 +10,7 @@ from g4run.hardware.machine_json import parse_machine
 from g4run.hardware.memory import Memory
 from g4run.kv_types import KvType
 from g4run.models.catalog.catalog import read_catalog
-from g4run.models.names.parse import Size
+from g4run.models.names.types import Size
 from g4run.models.quantizations import FileRole
 from g4run.models.store.records import Origin, Record, StoredFile
 from g4run.planner.recommend.candidates import Candidate, Verdict
