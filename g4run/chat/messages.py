@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self, TypeAlias
+from typing import Literal, Self, TypeAlias
 
 JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 
@@ -30,28 +30,22 @@ class TextPart:
 
 
 @dataclass(frozen=True, slots=True)
-class ImagePart:
-    """An image; `source` is a URL, a data URI or a path, as given."""
+class MediaPart:
+    """An image, audio or a video; `source` is a URL, a data URI, base64 audio or a path, as given.
 
-    source: str
+    `format` of audio is "wav" or "mp3" if known.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class AudioPart:
-    """Audio; `source` is base64 data, a URL or a path, and `format` is "wav" or "mp3" if known."""
-
+    kind: Literal["image", "audio", "video"]
     source: str
     format: str = ""
 
-
-@dataclass(frozen=True, slots=True)
-class VideoPart:
-    """A video; `source` is a URL, a data URI or a path, as given."""
-
-    source: str
+    @property
+    def text(self) -> str:
+        """The placeholder token's text, which stands for the part in the reference's prompts."""
+        return f"<|{self.kind}|>"
 
 
-MediaPart: TypeAlias = ImagePart | AudioPart | VideoPart
 Part: TypeAlias = TextPart | MediaPart
 
 

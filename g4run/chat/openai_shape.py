@@ -10,10 +10,9 @@ from collections.abc import Mapping
 
 from g4run.chat.json_reader import JsonNode
 from g4run.chat.messages import (
-    AudioPart,
     Conversation,
-    ImagePart,
     JsonValue,
+    MediaPart,
     Message,
     Part,
     Role,
@@ -21,7 +20,6 @@ from g4run.chat.messages import (
     Tool,
     ToolCall,
     ToolResponse,
-    VideoPart,
 )
 from g4run.errors import UsageError
 
@@ -101,15 +99,13 @@ def _parse_part(node: JsonNode) -> Part:
         case "text":
             return TextPart(node.at("text").text())
         case "image" | "image_url":
-            return ImagePart(_find_source(node, "image_url", "image"))
+            return MediaPart("image", _find_source(node, "image_url", "image"))
         case "audio" | "input_audio":
             inner = node.at("input_audio")
-            return AudioPart(
-                _find_source(node, "input_audio", "audio"),
-                inner.at("format").text_or_empty() if isinstance(inner.value, Mapping) else "",
-            )
+            format = inner.at("format").text() if inner.has("format") else ""
+            return MediaPart("audio", _find_source(node, "input_audio", "audio"), format)
         case "video":
-            return VideoPart(_find_source(node, "video"))
+            return MediaPart("video", _find_source(node, "video"))
         case _:
             raise node.at("type").error("must be one of text, image, image_url, audio, input_audio, video")
 

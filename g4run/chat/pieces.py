@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from itertools import groupby
+from typing import TypeAlias
 
 from g4run.chat import tokens
-from g4run.chat.messages import AudioPart, ImagePart, MediaPart, VideoPart
-
-MediaKind: TypeAlias = Literal["image", "audio", "video"]
+from g4run.chat.messages import MediaPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,31 +23,7 @@ class TextPiece:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class MediaPiece:
-    """The place of an image, audio or video; `text` is the reference's placeholder."""
-
-    kind: MediaKind
-    source: MediaPart
-
-    @property
-    def text(self) -> str:
-        """Text of the placeholder token."""
-        return {"image": tokens.IMAGE, "audio": tokens.AUDIO, "video": tokens.VIDEO}[self.kind]
-
-
-Piece: TypeAlias = ControlPiece | TextPiece | MediaPiece
-
-
-def media_piece(part: MediaPart) -> MediaPiece:
-    """Return the piece for a media part."""
-    match part:
-        case ImagePart():
-            return MediaPiece("image", part)
-        case AudioPart():
-            return MediaPiece("audio", part)
-        case VideoPart():
-            return MediaPiece("video", part)
+Piece: TypeAlias = ControlPiece | TextPiece | MediaPart
 
 
 def quote(text: str) -> Iterator[Piece]:
@@ -72,19 +47,9 @@ def join_text(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
     The tokenizer must see the same runs of text as between the special tokens of the whole prompt.
     """
     joined: list[Piece] = []
-    run: list[str] = []
-    for piece in pieces:
-        if isinstance(piece, TextPiece):
-            run.append(piece.text)
-            continue
-        _append_text(joined, run)
-        run = []
-        joined.append(piece)
-    _append_text(joined, run)
+    for is_text, run in groupby(pieces, lambda piece: isinstance(piece, TextPiece)):
+        if not is_text:
+            joined += run
+        elif text := "".join(piece.text for piece in run):
+            joined.append(TextPiece(text))
     return tuple(joined)
-
-
-def _append_text(pieces: list[Piece], run: list[str]) -> None:
-    text = "".join(run)
-    if text:
-        pieces.append(TextPiece(text))

@@ -8,10 +8,8 @@ from itertools import takewhile
 from g4run.chat import tokens
 from g4run.chat.arguments import render_members
 from g4run.chat.declarations import render_tool
-from g4run.chat.messages import Conversation, JsonValue, Message, Role, TextPart, ToolCall
-from g4run.chat.pieces import ControlPiece, MediaPiece, Piece, TextPiece, join_text, media_piece
-
-__all__ = ["ControlPiece", "MediaPiece", "Piece", "Prompt", "PromptFormat", "TextPiece", "render", "strip_thoughts"]
+from g4run.chat.messages import Conversation, JsonValue, MediaPart, Message, Role, TextPart, ToolCall
+from g4run.chat.pieces import ControlPiece, Piece, TextPiece, join_text
 
 
 class PromptFormat(StrEnum):
@@ -36,9 +34,9 @@ class Prompt:
         return "".join(piece.text for piece in self.pieces)
 
     @property
-    def media(self) -> tuple[MediaPiece, ...]:
-        """The media pieces, in order."""
-        return tuple(piece for piece in self.pieces if isinstance(piece, MediaPiece))
+    def media(self) -> tuple[MediaPart, ...]:
+        """The media, in order."""
+        return tuple(piece for piece in self.pieces if isinstance(piece, MediaPart))
 
 
 def render(
@@ -178,7 +176,7 @@ def _render_responses(message: Message, answers: Sequence[Message]) -> Iterator[
         for answer in answers:
             has_text = answer.content or answer.in_parts
             yield from _render_response(_tool_name(message, answer), answer.text if has_text else None)
-            yield from map(media_piece, answer.media)
+            yield from answer.media
 
 
 def _render_response(name: str, response: JsonValue) -> Iterator[Piece]:
@@ -199,7 +197,7 @@ def _tool_name(message: Message, answer: Message) -> str:
 def _render_content(message: Message) -> Iterator[Piece]:
     for part in message.content:
         if not isinstance(part, TextPart):
-            yield media_piece(part)
+            yield part
         elif message.role is Role.ASSISTANT:
             yield TextPiece(strip_thoughts(part.text))
         else:

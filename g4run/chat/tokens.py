@@ -16,9 +16,6 @@ TOOL_CALL_CLOSE: Final = "<tool_call|>"
 TOOL_RESPONSE_OPEN: Final = "<|tool_response>"
 TOOL_RESPONSE_CLOSE: Final = "<tool_response|>"
 QUOTE: Final = '<|"|>'
-IMAGE: Final = "<|image|>"
-AUDIO: Final = "<|audio|>"
-VIDEO: Final = "<|video|>"
 
 CONTROL_TEXTS: Final = (
     BOS,
@@ -38,9 +35,9 @@ CONTROL_TEXTS: Final = (
     TOOL_RESPONSE_OPEN,
     TOOL_RESPONSE_CLOSE,
     QUOTE,
-    IMAGE,
-    AUDIO,
-    VIDEO,
+    "<|image|>",
+    "<|audio|>",
+    "<|video|>",
     "<|image>",
     "<image|>",
     "<|audio>",

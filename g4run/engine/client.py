@@ -139,7 +139,8 @@ class Engine:
             with contextlib.ExitStack() as on_failure:
                 on_failure.callback(self._close_process)  # also on Ctrl-C: a partly loaded worker is useless
                 self._process = WorkerProcess(new_log_path(self._log_directory))
-                self._process.watch_loading(self._load_hang_seconds + _max_loading_seconds(self._parameters))
+                timeout_seconds = self._load_hang_seconds + _max_loading_seconds(self._parameters)
+                self._process.watch(timeout_seconds, while_loading=True)
                 self.loaded = _load(self._process, self._parameters, on_progress or (lambda _fraction: None))
                 on_failure.pop_all()
             self._process.watch(self._hang_seconds + _max_step_seconds(self._parameters, self.loaded))

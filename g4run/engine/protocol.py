@@ -5,7 +5,6 @@ that the client chose; messages about tokens also carry the `sequence_id` that t
 """
 
 import struct
-from collections.abc import Callable
 from typing import BinaryIO, Literal, TypeVar
 
 import msgspec
@@ -15,7 +14,6 @@ from g4run.engine.parameters import GenerationParameters, LoadParameters
 Message = TypeVar("Message")
 
 _LENGTH = struct.Struct("<I")
-MAX_FRAME_BYTES = 64 << 20  # a prompt of 262,144 tokens is 1.3 MB; a longer frame is not one of ours
 
 
 class Load(msgspec.Struct, tag=True, frozen=True):
@@ -160,34 +158,27 @@ _command_decoder: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Com
 _report_decoder: msgspec.msgpack.Decoder[Report] = msgspec.msgpack.Decoder(Report)
 
 
-def encode_message(message: Command | Report) -> bytes:
-    """Encode a message as one frame."""
-    body = _encoder.encode(message)
-    return _LENGTH.pack(len(body)) + body
-
-
 def write_message(stream: BinaryIO, message: Command | Report) -> None:
     """Write one frame and flush it. Raises OSError if the other end is closed."""
-    stream.write(encode_message(message))
+    body = _encoder.encode(message)
+    stream.write(_LENGTH.pack(len(body)) + body)
     stream.flush()
 
 
 def read_command(stream: BinaryIO) -> Command | None:
     """Return the next command, or None at the end of the stream."""
-    return _read(stream, _command_decoder.decode)
+    return _read(stream, _command_decoder)
 
 
 def read_report(stream: BinaryIO) -> Report | None:
     """Return the next report, or None at the end of the stream, even within a frame (the worker died)."""
-    return _read(stream, _report_decoder.decode)
+    return _read(stream, _report_decoder)
 
 
-def _read(stream: BinaryIO, decode: Callable[[bytes], Message]) -> Message | None:
+def _read(stream: BinaryIO, decoder: "msgspec.msgpack.Decoder[Message]") -> Message | None:
     prefix = stream.read(_LENGTH.size)
     if len(prefix) < _LENGTH.size:
         return None
     (length,) = _LENGTH.unpack(prefix)
-    if length > MAX_FRAME_BYTES:
-        return None
     body = stream.read(length)
-    return decode(body) if len(body) == length else None
+    return decoder.decode(body) if len(body) == length else None

@@ -15,7 +15,7 @@ from itertools import product
 from pathlib import Path
 
 from g4run.engine.parameters import LoadParameters
-from g4run.engine.probe.probe import ProbedMemory, ProbeFailure, probe_each
+from g4run.engine.probe.probe import ProbedMemory, ProbeFailure, probe
 from g4run.hardware.machine import Bandwidth, FigureSource, Machine, Platform
 from g4run.hardware.memory import Memory
 from g4run.hardware.processors import Processors
@@ -76,7 +76,7 @@ def compare(size: str, quantization: str, settings: Sequence[PlanSettings], dire
     """Put our figures beside llama.cpp's for each setting; raises AssertionError where it gave none."""
     path = write_sparse(size, quantization, directory / f"{size}-{quantization}.gguf")
     shape = real_shape(size, quantization)
-    answers = probe_each([_load(path, setting) for setting in settings], timeout_seconds=300)
+    answers = [probe(_load(path, setting), timeout_seconds=300) for setting in settings]
     path.unlink()
     compared = []
     for setting, theirs in zip(settings, answers, strict=True):

@@ -1,15 +1,13 @@
 """Conversations rendered in OpenAI's JSON format, as the parser's opposite."""
 
 from g4run.chat.messages import (
-    AudioPart,
     Conversation,
-    ImagePart,
     JsonValue,
+    MediaPart,
     Message,
     Part,
     TextPart,
     Tool,
-    VideoPart,
 )
 from g4run.chat.openai_shape import render_call
 
@@ -58,10 +56,10 @@ def _render_part(part: Part) -> dict[str, JsonValue]:
     match part:
         case TextPart():
             return {"type": "text", "text": part.text}
-        case ImagePart():
+        case MediaPart(kind="image"):
             return {"type": "image_url", "image_url": {"url": part.source}}
-        case AudioPart():
+        case MediaPart(kind="audio"):
             sound = {"data": part.source, "format": part.format} if part.format else {"data": part.source}
             return {"type": "input_audio", "input_audio": sound}
-        case VideoPart():
+        case _:
             return {"type": "video", "video": part.source}

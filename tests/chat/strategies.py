@@ -5,17 +5,15 @@ from collections.abc import Callable
 from hypothesis import strategies as st
 
 from g4run.chat.messages import (
-    AudioPart,
     Conversation,
-    ImagePart,
     JsonValue,
+    MediaPart,
     Message,
     Role,
     TextPart,
     Tool,
     ToolCall,
     ToolResponse,
-    VideoPart,
 )
 from g4run.chat.tokens import CONTROL_TEXTS
 
@@ -53,7 +51,8 @@ def schemas() -> st.SearchStrategy[dict[str, JsonValue]]:
 
 def messages() -> st.SearchStrategy[Message]:
     """Messages that the wire format can hold."""
-    media = st.builds(ImagePart, texts()) | st.builds(AudioPart, texts(), texts()) | st.builds(VideoPart, texts())
+    media = st.builds(MediaPart, st.sampled_from(["image", "video"]), texts())
+    media |= st.builds(MediaPart, st.just("audio"), texts(), texts())
     parts = st.lists(st.builds(TextPart, texts()) | media, max_size=3).map(tuple)
     common = {
         "role": st.sampled_from(Role),

@@ -6,17 +6,15 @@ from hypothesis import given, settings
 
 from g4run.chat.messages import (
     MAX_DEPTH,
-    AudioPart,
     Conversation,
-    ImagePart,
     JsonValue,
+    MediaPart,
     Message,
     Role,
     TextPart,
     Tool,
     ToolCall,
     ToolResponse,
-    VideoPart,
 )
 from g4run.chat.openai_shape import parse_conversation, render_call
 from g4run.errors import UsageError
@@ -80,10 +78,10 @@ def test_media_sources() -> None:
     )
     assert message.content == (
         TextPart("a"),
-        *(ImagePart(source) for source in ("data:,", "http://x/y.png", "a.png", "b.png", "c.png", "d.png")),
-        AudioPart("AA==", "wav"),
-        AudioPart("a.wav"),
-        VideoPart("a.mp4"),
+        *(MediaPart("image", source) for source in ("data:,", "http://x/y.png", "a.png", "b.png", "c.png", "d.png")),
+        MediaPart("audio", "AA==", "wav"),
+        MediaPart("audio", "a.wav"),
+        MediaPart("video", "a.mp4"),
     )
 
 
@@ -217,5 +215,6 @@ def test_arguments_of_any_mapping_type_are_rendered() -> None:
 
 
 def test_media_round_trip() -> None:
-    message = Message.of(Role.USER, "a", ImagePart("b"), AudioPart("c", "wav"), AudioPart("d"), VideoPart("e"))
+    sounds = MediaPart("audio", "c", "wav"), MediaPart("audio", "d")
+    message = Message.of(Role.USER, "a", MediaPart("image", "b"), *sounds, MediaPart("video", "e"))
     assert parse_one(render_message(message)) == message

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from g4run.chat.messages import (
     MAX_DEPTH,
     Conversation,
-    ImagePart,
     JsonValue,
+    MediaPart,
     Message,
     Role,
     TextPart,
@@ -21,8 +21,9 @@ from g4run.chat.messages import (
     ToolResponse,
 )
 from g4run.chat.openai_shape import parse_conversation
-from g4run.chat.render import ControlPiece, MediaPiece, Prompt, PromptFormat, TextPiece, render, strip_thoughts
-from g4run.chat.tokens import AUDIO, CONTROL_TEXTS, IMAGE, VIDEO
+from g4run.chat.pieces import ControlPiece, TextPiece
+from g4run.chat.render import Prompt, PromptFormat, render, strip_thoughts
+from g4run.chat.tokens import CONTROL_TEXTS
 from tests.chat.strategies import conversations
 
 GOLDENS = sorted((Path(__file__).parent.parent / "golden" / "prompts").glob("*.json"))
@@ -77,7 +78,9 @@ def test_pieces_match_their_type(path: Path) -> None:
     for golden in read_goldens(path):
         pieces = golden.render().pieces
         assert all(piece.text in CONTROL_TEXTS for piece in pieces if isinstance(piece, ControlPiece))
-        assert all(piece.text in (IMAGE, AUDIO, VIDEO) for piece in pieces if isinstance(piece, MediaPiece))
+        assert all(
+            piece.text in ("<|image|>", "<|audio|>", "<|video|>") for piece in pieces if isinstance(piece, MediaPart)
+        )
         texts = [isinstance(piece, TextPiece) for piece in pieces]
         assert (True, True) not in pairwise(texts)
         assert all(piece.text for piece in pieces)
@@ -115,7 +118,7 @@ def everywhere(text: str) -> Conversation:
         (
             Message.of(Role.SYSTEM, text),
             Message.of(Role.SYSTEM, text),
-            Message.of(Role.USER, text, ImagePart(text)),
+            Message.of(Role.USER, text, MediaPart("image", text)),
             Message(Role.ASSISTANT, (), thinking=text, tool_calls=calls),
             Message(Role.TOOL, (TextPart(text),), tool_call_id=text, name=text),
             Message(Role.ASSISTANT, (), tool_responses=(ToolResponse(text, {text: text}), ToolResponse(text, text))),
@@ -131,9 +134,9 @@ def control_texts(conversation: Conversation) -> list[str]:
 
 
 def test_media_keep_their_source() -> None:
-    picture = ImagePart("cat.png")
+    picture = MediaPart("image", "cat.png")
     prompt = render(Conversation((Message.of(Role.USER, picture),)), PromptFormat.LARGE, thinking=False)
-    assert prompt.media == (MediaPiece("image", picture),)
+    assert prompt.media == (picture,)
 
 
 @given(conversations(), st.sampled_from(PromptFormat), st.booleans(), st.booleans(), st.booleans())

@@ -8,8 +8,7 @@ import numpy as np
 from g4run.chat.tokens import CONTROL_TEXTS
 from g4run.engine.closing import Closing
 from g4run.engine.gbnf_check import read_grammar
-from g4run.engine.llama.tokens import piece_of
-from g4run.engine.llama.vocabulary import Vocabulary
+from g4run.engine.llama.vocabulary import Vocabulary, piece_of
 from g4run.engine.sampling.grammar import Grammar
 from g4run.engine.sampling.pieces import index_first_bytes
 from tests.engine.sampling.sampler_chain import LoadedVocabulary

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from g4run.engine.llama.tokens import piece_of
+from g4run.engine.llama.vocabulary import piece_of
 from g4run.engine.sampling.grammar import Grammar
 from g4run.engine.sampling.pieces import index_first_bytes
 from tests.engine.requests import DEMO

@@ -5,7 +5,6 @@ import pytest
 
 from g4run.engine.parameters import GenerationParameters, LoadParameters, SamplingParameters
 from g4run.engine.protocol import (
-    MAX_FRAME_BYTES,
     Alternative,
     Cancel,
     Command,
@@ -58,10 +57,6 @@ def test_a_truncated_frame_is_the_end_of_the_stream(message: Command) -> None:
     whole = stream.getvalue()
     for length in range(len(whole)):
         assert read_command(io.BytesIO(whole[:length])) is None
-
-
-def test_an_impossible_length_is_the_end_of_the_stream() -> None:
-    assert read_report(io.BytesIO((MAX_FRAME_BYTES + 1).to_bytes(4, "little") + b"x" * 100)) is None
 
 
 def test_an_invalid_message_is_an_error() -> None:

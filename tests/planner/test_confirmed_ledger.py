@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from g4run.engine.probe.probe import DeviceMemory, ProbedMemory, ProbeFailure, probe_each
+from g4run.engine.probe.probe import DeviceMemory, ProbedMemory, ProbeFailure, probe
 from g4run.hardware.machine import Machine
 from g4run.kv_types import KvType
 from g4run.planner.confirmed_ledger import DeviceDifference, confirmed_ledger, find_differences
@@ -142,7 +142,7 @@ def test_llama_cpp_itself_confirms_a_plan_to_the_byte(quantization: str, tmp_pat
     here = machine(32)
     for ram in (32, 4):
         plan = plan_model(real_shape("e2b", quantization), machine(ram), PlanRequest())
-        (answer,) = probe_each([load_parameters(os.fsencode(path), plan.settings, here)])
+        answer = probe(load_parameters(os.fsencode(path), plan.settings, here))
         assert not isinstance(answer, ProbeFailure), answer.reason
         if not answer.is_exact:
             pytest.skip("only Linux on x86-64 can be asked to the byte")

@@ -71,8 +71,3 @@ class CacheSize:
     window: int
     checkpoint_bytes: int
     ram_cache_bytes: int
-
-
-def cut_cell_runs(cell_runs: list[tuple[int, int]], length: int) -> list[tuple[int, int]]:
-    """Return the cell runs of a sequence after truncation to `length`."""
-    return [run for run in cell_runs if run[0] < length]

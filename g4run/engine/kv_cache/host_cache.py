@@ -49,7 +49,7 @@ class HostCache:
 
     def covers(self, tokens: Sequence[int]) -> bool:
         """Return whether a stored sequence begins with all of these tokens."""
-        return any(common_prefix(each.tokens, tokens) == len(tokens) for each in self._stored)
+        return any(_starts_with(each.tokens, tokens) for each in self._stored)
 
     def add(self, stored: StoredSequence) -> None:
         """Store a sequence that fits the budget; drops its own prefixes, then the least recently used sequences."""
@@ -64,10 +64,6 @@ class HostCache:
     def take(self, stored: StoredSequence) -> None:
         """Remove a sequence that goes back into the KV cache."""
         self._stored.remove(stored)
-
-    def clear(self) -> None:
-        """Drop everything."""
-        self._stored.clear()
 
 
 def _starts_with(tokens: Sequence[int], prefix: Sequence[int]) -> bool:

@@ -9,8 +9,9 @@ fill up. A copy therefore gets its own window at once, from a saved state.
 
 import itertools
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 
-from g4run.engine.kv_cache.cached_sequence import CachedSequence, CacheSize, KvCache, Reuse, cut_cell_runs
+from g4run.engine.kv_cache.cached_sequence import CachedSequence, CacheSize, KvCache, Reuse
 from g4run.engine.kv_cache.host_cache import HostCache, StoredSequence, common_prefix
 from g4run.engine.kv_cache.swa_checkpoints import Checkpoint, CheckpointStore, State, is_window_whole
 
@@ -26,7 +27,7 @@ class PromptCache:
         self._kv_cache = kv_cache
         self._size = size
         self._sequences: dict[int, CachedSequence] = {}
-        self._checkpoints = CheckpointStore(size.checkpoint_bytes)
+        self.checkpoints = CheckpointStore(size.checkpoint_bytes)
         self._counter = itertools.count(1)
         self._known_free = 0
         self.host_cache = HostCache(size.ram_cache_bytes)
@@ -35,11 +36,6 @@ class PromptCache:
     def sequences(self) -> tuple[CachedSequence, ...]:
         """All live sequences, running and idle."""
         return tuple(self._sequences.values())
-
-    @property
-    def checkpoint_bytes(self) -> int:
-        """Total size of the checkpoints."""
-        return self._checkpoints.size_bytes
 
     def occupied_cells(self, sequences: Iterable[tuple[CachedSequence, int]]) -> int:
         """Count the global layers' cells of these sequences, each up to a length; shared cells count once."""
@@ -87,13 +83,13 @@ class PromptCache:
         sequence.cell_runs.append((sequence.computed, next(self._counter)))
         self._known_free = 0  # the copy of a window takes cells
         if reuse.checkpoint is not None:
-            self._checkpoints.touch(reuse.checkpoint)
+            self.checkpoints.touch(reuse.checkpoint)
         self._drop_unused_checkpoints()
         return sequence
 
     def take_checkpoint(self, sequence: CachedSequence) -> None:
         """Copy the sliding layers at the sequence's current length, if the copy fits the budget."""
-        if not self._checkpoints.fits(self._kv_cache.size_bytes(sequence.sequence_id, whole=False)):
+        if not self.checkpoints.fits(self._kv_cache.size_bytes(sequence.sequence_id, whole=False)):
             return
         sequence.checkpoints = _valid_checkpoints(sequence.checkpoints, sequence.computed)
         if all(each.length != sequence.computed for each in sequence.checkpoints):
@@ -130,19 +126,19 @@ class PromptCache:
     def add_restored(self, stored: StoredSequence) -> None:
         """Add a sequence read from a state file to the host cache."""
         for checkpoint in stored.checkpoints:
-            self._checkpoints.add(checkpoint)
+            self.checkpoints.add(checkpoint)
         self.host_cache.put(stored)
 
     def snapshot(self, tokens: Sequence[int]) -> StoredSequence | None:
         """Return the sequence with the longest common prefix in stored form; None if nothing matches."""
-        kept = [each for each in self.sequences if each.computed]
-        live = max(kept, key=lambda each: common_prefix(each.tokens[: each.computed], tokens), default=None)
-        stored = max(self.host_cache, key=lambda each: common_prefix(each.tokens, tokens), default=None)
-        live_length = common_prefix(live.tokens[: live.computed], tokens) if live else 0
-        stored_length = common_prefix(stored.tokens, tokens) if stored else 0
-        if live is not None and live_length >= max(1, stored_length):
-            return self._to_stored(live)
-        return stored if stored_length else None
+        found: list[tuple[int, CachedSequence | StoredSequence]] = [
+            *((min(each.computed, common_prefix(each.tokens, tokens)), each) for each in self.sequences),
+            *((common_prefix(each.tokens, tokens), each) for each in self.host_cache),
+        ]
+        length, best = max(found, key=itemgetter(0), default=(0, None))
+        if not length:
+            return None
+        return self._to_stored(best) if isinstance(best, CachedSequence) else best
 
     @property
     def _free_global_cells(self) -> int:
@@ -200,7 +196,7 @@ class PromptCache:
     def _rewind(self, sequence: CachedSequence, reuse: Reuse) -> CachedSequence:
         self._kv_cache.truncate(sequence.sequence_id, reuse.length)
         sequence.computed = reuse.length
-        sequence.cell_runs = cut_cell_runs(sequence.cell_runs, reuse.length)
+        sequence.cell_runs = _cut_cell_runs(sequence.cell_runs, reuse.length)
         sequence.checkpoints = _valid_checkpoints(sequence.checkpoints, reuse.prefix)
         checkpoint = reuse.checkpoint
         return sequence if checkpoint is None else self._set_window(sequence, checkpoint.state)
@@ -208,7 +204,7 @@ class PromptCache:
     def _copy(self, source: CachedSequence, target: CachedSequence, reuse: Reuse) -> CachedSequence:
         self._kv_cache.copy(source.sequence_id, target.sequence_id, reuse.length)
         target.computed = reuse.length
-        target.cell_runs = cut_cell_runs(source.cell_runs, reuse.length)
+        target.cell_runs = _cut_cell_runs(source.cell_runs, reuse.length)
         target.checkpoints = _valid_checkpoints(source.checkpoints, reuse.prefix)
         if reuse.checkpoint is not None:
             return self._set_window(target, reuse.checkpoint.state)
@@ -241,7 +237,7 @@ class PromptCache:
 
     def _keep_checkpoint(self, sequence: CachedSequence, state: State) -> None:
         checkpoint = Checkpoint(sequence.computed, self._first_saved_position(sequence), state)
-        if self._checkpoints.add(checkpoint):
+        if self.checkpoints.add(checkpoint):
             sequence.checkpoints.append(checkpoint)
 
     def _first_saved_position(self, sequence: CachedSequence) -> int:
@@ -263,7 +259,7 @@ class PromptCache:
 
     def _drop_unused_checkpoints(self) -> None:
         kept = (checkpoint for each in (*self.sequences, *self.host_cache) for checkpoint in each.checkpoints)
-        self._checkpoints.keep_only(kept)
+        self.checkpoints.keep_only(kept)
 
 
 def _preference(reuse: Reuse) -> tuple[int, bool, bool, int]:
@@ -279,3 +275,7 @@ def _is_continued(prefix: int, prompt_length: int) -> bool:
 
 def _valid_checkpoints(checkpoints: Iterable[Checkpoint], prefix: int) -> list[Checkpoint]:
     return [each for each in checkpoints if each.state is not None and each.length <= prefix]
+
+
+def _cut_cell_runs(cell_runs: list[tuple[int, int]], length: int) -> list[tuple[int, int]]:
+    return [run for run in cell_runs if run[0] < length]

@@ -13,11 +13,30 @@ from pathlib import Path
 
 import llama_cpp.llama_cpp as C  # noqa: N812 - the C API, as llama.cpp's documentation calls it
 
-from g4run.engine.llama.tokens import piece_of, tokens_of
 from g4run.errors import LoadFailed
 
 _LOG_LEVEL_ERROR = 4  # ggml.h: GGML_LOG_LEVEL_ERROR
 _NO_DEVICES = (ctypes.c_void_p * 1)(None)  # a null-terminated list
+_USUAL_BYTES = 64  # enough for most pieces
+
+
+def piece_of(vocabulary: object, token: int) -> bytes:
+    """Return the bytes of a token; a special token gives its text."""
+    capacity = _USUAL_BYTES
+    while True:
+        buffer = ctypes.create_string_buffer(capacity)
+        length = int(C.llama_token_to_piece(vocabulary, token, buffer, capacity, 0, True))
+        if length >= 0:
+            return buffer.raw[:length]
+        capacity = -length
+
+
+def tokens_of(vocabulary: object, text: bytes, *, parses_special: bool = False) -> list[int]:
+    """Tokenize a text without BOS and EOS; USER_DEFINED tokens in it are always recognized."""
+    capacity = len(text) + 8  # no token is shorter than a byte
+    buffer = (C.llama_token * capacity)()
+    count = int(C.llama_tokenize(vocabulary, text, len(text), buffer, capacity, False, parses_special))
+    return list(buffer[:count])
 
 
 class Vocabulary:
@@ -80,17 +99,11 @@ class Vocabulary:
         return found
 
     def _tokenize_run(self, text: str) -> list[int]:
-        return tokens_of(self._handle, text.encode("utf-8", "replace")) if text else []
+        return tokens_of(self._handle, text.encode("utf-8", "replace"))
 
     def _find_control_tokens(self, texts: Iterable[str]) -> dict[str, int]:
-        found: dict[str, int] = {}
-        for text in texts:
-            raw = text.encode()
-            buffer = (C.llama_token * 64)()
-            count = int(C.llama_tokenize(self._handle, raw, len(raw), buffer, 64, False, True))
-            if count == 1:
-                found[text] = int(buffer[0])
-        return found
+        found = {text: tokens_of(self._handle, text.encode(), parses_special=True) for text in texts}
+        return {text: tokens[0] for text, tokens in found.items() if len(tokens) == 1}
 
 
 class Detokenizer:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from g4run.engine.gbnf_check import read_grammar
-from g4run.engine.llama.tokens import piece_of
+from g4run.engine.llama.vocabulary import piece_of
 from g4run.engine.sampling.pieces import index_first_bytes
 from g4run.engine.sampling.token_data import TokenDataArray
 from g4run.engine.sampling.top_k import FloatArray, IndexArray, largest

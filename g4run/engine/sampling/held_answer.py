@@ -5,7 +5,7 @@ from collections.abc import Callable
 import llama_cpp.llama_cpp as C  # noqa: N812 - the C API, as llama.cpp's documentation calls it
 
 from g4run.engine.closing import Closing
-from g4run.engine.llama.tokens import tokens_of
+from g4run.engine.llama.vocabulary import tokens_of
 from g4run.engine.sampling.draw import SamplerChain
 from g4run.engine.sampling.grammar import Grammar
 from g4run.engine.sampling.pieces import index_first_bytes

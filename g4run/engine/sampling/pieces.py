@@ -8,7 +8,7 @@ import llama_cpp.llama_cpp as C  # noqa: N812 - the C API, as llama.cpp's docume
 import numpy as np
 import numpy.typing as npt
 
-from g4run.engine.llama.tokens import piece_of
+from g4run.engine.llama.vocabulary import piece_of
 from g4run.engine.sampling.top_k import IndexArray
 
 _SEPARATOR = b"\xff"  # in no UTF-8 text; only the byte token for it has it

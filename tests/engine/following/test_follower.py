@@ -18,7 +18,7 @@ from g4run.engine.following.follower import Follower
 from g4run.engine.following.stacks import TooAmbiguous
 from g4run.engine.following.states import State
 from g4run.engine.gbnf_check import read_grammar
-from g4run.engine.llama.tokens import piece_of
+from g4run.engine.llama.vocabulary import piece_of
 from g4run.engine.sampling.grammar import Grammar
 from g4run.engine.sampling.pieces import index_first_bytes
 from tests.benchmarks.structured import SCHEMA

@@ -39,7 +39,7 @@ def test_a_file_truncated_anywhere_is_refused(path: Path) -> None:
 
 def test_a_file_with_extra_bytes_is_refused(path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"x")
-    with pytest.raises(SavedStateRefused, match="has the wrong length"):
+    with pytest.raises(SavedStateRefused, match="truncated or damaged"):
         read_saved(path, SETTINGS)
 
 

@@ -57,7 +57,7 @@ class Run:
     def check(self) -> None:
         counted = self.cache.occupied_cells((each, each.computed) for each in self.cache.sequences)
         assert counted == len(self.model.base.cells) <= self.setup.cells
-        assert self.cache.checkpoint_bytes <= self.setup.checkpoint_bytes
+        assert self.cache.checkpoints.size_bytes <= self.setup.checkpoint_bytes
         assert self.cache.host_cache.size_bytes <= self.setup.ram_cache_bytes
 
     def finish(self) -> None:
