@@ -65,9 +65,8 @@ class LongArray:
         return data
 
 
-Scalar: TypeAlias = bool | int | float | str
 ShortArray: TypeAlias = tuple[bool, ...] | tuple[int, ...] | tuple[float, ...] | tuple[str, ...]
-MetadataValue: TypeAlias = Scalar | ShortArray | LongArray
+MetadataValue: TypeAlias = bool | int | float | str | ShortArray | LongArray
 
 
 @dataclass(frozen=True, slots=True)
