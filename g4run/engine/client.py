@@ -62,8 +62,7 @@ class Generation:
     def cancel(self) -> None:
         """Ask the worker to stop; iteration continues through the tokens it has already sent.
 
-        Callable from any thread and from a signal handler: a SimpleQueue is reentrant, and the iterating thread sends
-        the command.
+        Callable from any thread and from a signal handler: a SimpleQueue is reentrant.
         """
         self._reports.put(CancelWanted())
 
@@ -110,10 +109,7 @@ class Engine:
     def load(
         self, on_progress: Callable[[float], None] | None = None, parameters: LoadParameters | None = None
     ) -> protocol.Loaded:
-        """Start a worker and load the model if none is loaded; `parameters` replace the earlier ones.
-
-        Raises LoadFailed, or DoesNotFit for lack of memory.
-        """
+        """Load the model if none is loaded; `parameters` replace the earlier ones. Raises LoadFailed or DoesNotFit."""
         with self._lock:
             self._parameters = parameters or self._parameters
             if self._process is not None and self._process.is_alive and self.loaded is not None:
@@ -152,19 +148,13 @@ class Engine:
         return generation
 
     def save(self, tokens: list[int], path: Path, model_digest: str) -> protocol.Saved:
-        """Write the computed part of a conversation to a state file.
-
-        Raises SavedStateRefused if nothing is computed or the file cannot be written.
-        """
+        """Write a conversation's computed part to a state file. Raises SavedStateRefused if that is impossible."""
         report = self._ask(lambda request_id: protocol.Save(request_id, tokens, os.fsencode(path), model_digest))
         assert isinstance(report, protocol.Saved)
         return report
 
     def restore(self, path: Path, model_digest: str) -> protocol.Restored:
-        """Read a state file for the next prompt that begins with its tokens.
-
-        Raises SavedStateRefused if it is damaged, or from another model, other settings or another version.
-        """
+        """Read a state file for the next prompt that begins with its tokens. Raises SavedStateRefused."""
         report = self._ask(lambda request_id: protocol.Restore(request_id, os.fsencode(path), model_digest))
         assert isinstance(report, protocol.Restored)
         return report

@@ -1,7 +1,4 @@
-"""Starts this package's own modules in processes of their own: the worker, the memory probe, the device query.
-
-A driver that crashes or hangs, or an assertion in llama.cpp, then ends that process and not the program.
-"""
+"""Runs modules of this package in processes of their own, so that a crash or hang in llama.cpp ends only those."""
 
 import os
 import signal

@@ -34,10 +34,7 @@ class LlamaError(Exception):
 
 
 def use_default_log() -> None:
-    """Let llama.cpp log to stderr from C, without a Python callback in the decode loop.
-
-    llama-cpp-python installs a Python callback on import; this removes it.
-    """
+    """Remove the Python callback that llama-cpp-python installs on import: llama.cpp logs to stderr from C."""
     C.llama_log_set(C.llama_log_callback(), ctypes.c_void_p(None))
 
 
@@ -73,13 +70,6 @@ class Model:
         self.parameter_count = int(C.llama_model_n_params(self.handle))
         self.layers = int(C.llama_model_n_layer(self.handle))
         self.window = int(C.llama_model_n_swa(self.handle))
-
-    @property
-    def description(self) -> str:
-        """llama.cpp's description: architecture, size and quantization."""
-        buffer = ctypes.create_string_buffer(256)
-        C.llama_model_desc(self.handle, buffer, len(buffer))
-        return buffer.value.decode("utf-8", "replace")
 
     def is_end(self, token: int) -> bool:
         """Return whether a token ends generation: Gemma 4's `<eos>`, `<turn|>` or `<|tool_response>`."""

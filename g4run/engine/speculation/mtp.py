@@ -52,10 +52,7 @@ class MtpDrafter:
         self._request_id = self._sequence_id = self._length = -1
 
     def follow(self, request_id: int, sequence_id: int, length: int, index: int) -> None:
-        """Copy the hidden state at `index` of the target's last batch, from which the newest of `length` tokens came.
-
-        The batch must have asked for logits there.
-        """
+        """Copy the hidden state at `index` of the target's last batch; the batch must have asked for logits there."""
         copy_hidden_state(self._target.handle, index, self._state)
         self._request_id, self._sequence_id, self._length = request_id, sequence_id, length
 
