@@ -63,7 +63,7 @@ def test_in_a_terminal_the_best_model_is_offered_fetched_and_talked_to(person: P
         assert found is not None
         name = f"gemma4:{found[1].lower()}"
         terminal.type("\n")
-        terminal.read_until("3.3 MB to fetch into ")
+        terminal.read_until("3.3 MB to download to ")
         terminal.read_until(f"{name} is ready, with a context of ")
         terminal.read_until(">>>")
         terminal.type("Hello!\r")

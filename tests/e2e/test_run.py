@@ -126,7 +126,7 @@ def test_an_answer_by_a_grammar_or_by_none(tmp_path: Path) -> None:
 def test_the_same_seed_draws_the_same_answer() -> None:
     draws = [run_model("run", "demo", *ENDLESS, "--max-tokens", "12", "--hide-thinking") for _ in range(2)]
     assert draws[0] == draws[1]
-    assert draws[0].stderr == "Note: the answer was cut at 12 tokens (--max-tokens)\n"
+    assert draws[0].stderr == "Note: the answer was cut off at 12 tokens (--max-tokens)\n"
 
 
 def test_a_stop_text_ends_the_answer_before_it() -> None:
@@ -209,7 +209,7 @@ USAGE = "Hint: g4run run --help\n"
         (
             ["run", "demo", "x", "--as", "31b"],
             2,
-            "Error: --as renders a prompt for another size, and answers nothing\nHint: --as 31b --show-prompt\n",
+            "Error: --as needs --show-prompt\nHint: --as 31b --show-prompt\n",
         ),
     ],
 )

@@ -61,12 +61,12 @@ def test_a_stop_string_ends_the_work_too(model: ChatModel) -> None:
     assert cut.usage.completion_tokens < whole.usage.completion_tokens
 
 
-def test_what_only_began_a_stop_string_is_kept_at_the_end(model: ChatModel) -> None:
+def test_a_partial_stop_string_at_the_end_is_kept(model: ChatModel) -> None:
     whole = answer(model, GREEDY).content
     assert answer(model, replace(GREEDY, stop=(f"{whole[-1]} and on",))).content == whole
 
 
-def test_the_rate_leaves_out_the_token_that_the_prompt_gave(model: ChatModel) -> None:
+def test_the_rate_excludes_the_first_token(model: ChatModel) -> None:
     result = answer(model, GREEDY)
     decoded = result.usage.completion_tokens - 1
     expected = decoded / result.timings.generation_seconds
@@ -105,7 +105,7 @@ def test_loading_is_in_the_first_answers_timings_only(model: ChatModel) -> None:
     assert first.generation_tokens_per_second > 0
 
 
-def test_a_cancelled_answer_keeps_what_came(model: ChatModel) -> None:
+def test_a_cancelled_answer_keeps_its_text(model: ChatModel) -> None:
     answering = model.answer(HELLO, ENDLESS)
     for number, _ in enumerate(answering):
         if number == 3:
@@ -114,7 +114,7 @@ def test_a_cancelled_answer_keeps_what_came(model: ChatModel) -> None:
     assert answering.result.content
 
 
-def test_a_prompt_beyond_the_context_is_said_with_its_length(model: ChatModel) -> None:
+def test_a_prompt_beyond_the_context_names_its_length(model: ChatModel) -> None:
     long = Conversation((Message.of(Role.USER, "word " * 5000),))
     with pytest.raises(
         DoesNotFit, match=r"the prompt has [\d,]+ tokens, but the context holds 4,096 including the answer"
@@ -136,7 +136,7 @@ def test_a_killed_engine_fails_the_answer_and_the_next_one_comes(model: ChatMode
     assert answer(model, GREEDY).timings.load_seconds == 0
 
 
-def test_every_event_before_a_failure_was_given(model: ChatModel) -> None:
+def test_every_event_before_a_failure_is_delivered(model: ChatModel) -> None:
     answering = model.answer(HELLO, GREEDY)
     with pytest.raises(RuntimeError, match="the answer has not ended"):
         _ = answering.result

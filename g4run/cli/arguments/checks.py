@@ -1,4 +1,4 @@
-"""Checks of an option's value; each raises UsageError with an example of a right one."""
+"""Check option values; each function raises UsageError with a valid example."""
 
 from enum import StrEnum
 from typing import TypeVar
@@ -9,15 +9,15 @@ from g4run.kv_types import KvType
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
-def check_within(option: str, value: int | None, least: int, most: int, example: int) -> int | None:
-    """Check that a number, if given, lies between two others."""
-    if value is not None and not least <= value <= most:
-        raise UsageError(f"{option} must be between {least} and {most}, not {value}", f"{option} {example}")
+def check_within(option: str, value: int | None, minimum: int, maximum: int, example: int) -> int | None:
+    """Check that a number, if given, is in a range."""
+    if value is not None and not minimum <= value <= maximum:
+        raise UsageError(f"{option} must be between {minimum} and {maximum}, not {value}", f"{option} {example}")
     return value
 
 
 def parse_choice(option: str, text: str, choices: type[Choice]) -> Choice:
-    """Parse one of several words, in upper or lower case."""
+    """Parse one of several words, ignoring case."""
     names = tuple(choices)
     if text.lower() not in names:
         raise UsageError(f"{option} must be one of {', '.join(names)}, not {text!r}", f"{option} {names[0]}")

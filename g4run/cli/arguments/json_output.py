@@ -1,4 +1,4 @@
-"""The option `--json`, which every command with an answer takes."""
+"""The option `--json`, shared by every command that prints an answer."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""What an answer is held to, from the command line: JSON, a schema in a file, or a grammar in a file."""
+"""Read --format and --grammar: JSON, a schema file, or a grammar file."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,17 +15,17 @@ _GRAMMAR_HINT = "the notation is llama.cpp's GBNF, with the root rule `root`"
 
 
 def read_format(given: str | None) -> "JsonFormat | None":
-    """The value of --format: `json`, or a file with a JSON schema. Raises UsageError that names file and place."""
+    """Read --format: `json` or a JSON schema file. Raises UsageError that names the file and the position."""
     from g4run.chat.grammars.json_schema import compile_json_schema
     from g4run.runtime.answers.answer import JsonFormat
 
     if given is None or given == ANY_JSON:
         return None if given is None else JsonFormat()
     if not Path(given).exists():
-        raise UsageError(f"--format must be {ANY_JSON} or the file of a JSON schema, not {given!r}", "--format json")
+        raise UsageError(f"--format must be {ANY_JSON} or a JSON schema file, not {given!r}", "--format json")
     schema = parse_json(read_file(Path(given)), given, _SCHEMA_HINT)
     if schema is None:
-        raise UsageError(f"{given} holds null, which is no JSON schema", _SCHEMA_HINT)
+        raise UsageError(f"{given} contains null, which is not a JSON schema", _SCHEMA_HINT)
     try:
         compile_json_schema(schema)
     except UsageError as error:
@@ -34,7 +34,7 @@ def read_format(given: str | None) -> "JsonFormat | None":
 
 
 def read_grammar_file(given: str | None) -> str | None:
-    """The text of the file that --grammar names. Raises UsageError that names file, line and column."""
+    """Read the grammar file of --grammar. Raises UsageError that names file, line, and column."""
     from g4run.engine.gbnf_check import read_grammar
 
     if given is None:

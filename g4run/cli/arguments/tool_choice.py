@@ -1,4 +1,4 @@
-"""Whether the model has to call one of the tools in --messages, from the command line."""
+"""Read --tool-choice: whether the model must call a tool from --messages."""
 
 import shlex
 from dataclasses import replace
@@ -10,19 +10,19 @@ if TYPE_CHECKING:
     from g4run.chat.messages import Conversation
     from g4run.runtime.answers.answer import AnswerOptions, NamedTool, ToolChoice
 
-_NO_TOOLS_HINT = 'tools stand beside the messages: {"messages": [...], "tools": [...]}'
+_NO_TOOLS_HINT = 'add tools next to the messages: {"messages": [...], "tools": [...]}'
 
 
 def check_has_messages(tool_choice: str | None, messages_file: str | None) -> None:
-    """Refuse a choice where there cannot be tools. Raises UsageError."""
+    """Check that --tool-choice has --messages to take tools from. Raises UsageError."""
     if tool_choice is not None and messages_file is None:
-        raise UsageError("--tool-choice chooses among the tools of --messages, and there are none", "--messages FILE")
+        raise UsageError("--tool-choice needs the tools in --messages", "--messages FILE")
 
 
 def add_tool_choice(options: "AnswerOptions", tool_choice: str | None, conversation: "Conversation") -> "AnswerOptions":
-    """The options with the value of --tool-choice: auto, none, required, or a tool's name. Raises UsageError.
+    """Return the options with --tool-choice set: auto, none, required, or a tool's name.
 
-    That includes what the engine would refuse: a grammar beside a call, and parameters that a call cannot be held to.
+    Raises UsageError, also for a grammar together with a call, and for tool parameters that cannot be enforced.
     """
     if tool_choice is None:
         return options
@@ -53,5 +53,5 @@ def _check_call(
 
     if options.response_format is not None or options.grammar is not None:
         other = "--grammar" if options.response_format is None else "--format"
-        raise UsageError(f"--tool-choice {text} and {other} exclude each other", "leave one of them out")
+        raise UsageError(f"--tool-choice {text} and {other} cannot be used together", "omit one of them")
     tool_call_grammar(conversation.tools, choice.name if isinstance(choice, NamedTool) else None)

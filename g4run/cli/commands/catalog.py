@@ -1,4 +1,4 @@
-"""`g4run catalog`: what this program knows of the models that can be had."""
+"""`g4run catalog`: update the list of models you can pull."""
 
 from functools import partial
 
@@ -35,7 +35,7 @@ def refresh(
 
 
 def execute(as_json: bool, output: Output) -> int:
-    """Ask for every repository of the catalog; one that cannot be listed is named and keeps no other back."""
+    """List every repository of the catalog; one that fails is reported and does not stop the others."""
     from g4run.cli.views.verify import refresh_value, render_refresh
     from g4run.models.catalog.refresh import refresh_catalog
     from g4run.models.hub.client import Hub

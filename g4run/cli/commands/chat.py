@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A command line of `g4run chat`, its numbers checked."""
+    """A checked command line of `g4run chat`."""
 
-    model: str | None  # None: what suits this machine
+    model: str | None  # None: choose one for this machine
     system: str | None
     options: "AnswerOptions"
     loading: "LoadOptions"
@@ -67,7 +67,7 @@ def chat(
 
 
 def execute(request: ChatRequest, output: Output) -> int:
-    """Talk until the person leaves or the pipe ends."""
+    """Chat until the user leaves or the pipe ends."""
     from g4run.cli.repl.loop import converse
     from g4run.cli.repl.session import ChatSession
     from g4run.models.library import Library
@@ -86,7 +86,7 @@ def execute(request: ChatRequest, output: Output) -> int:
 
 
 def _choose(library: "Library", request: ChatRequest, output: Output) -> "ModelFile":
-    """What to talk to where nobody said."""
+    """Choose a model if none was named."""
     from g4run.cli.terminal.choose_model import ModelChooser
     from g4run.planner.recommend.goals import RecommendRequest
     from g4run.runtime.choose_file import inspect_measured_machine
@@ -111,7 +111,7 @@ def _is_interactive(output: Output) -> bool:
 
 
 def _messages(settings: Settings, output: Output, is_interactive: bool) -> Iterable[str]:
-    """Where the person's messages come from."""
+    """Return the source of the user's messages."""
     if is_interactive:
         from g4run.cli.repl.terminal import read_from_terminal
 

@@ -28,5 +28,5 @@ def copy_name(source: str, destination: str, as_json: bool, output: Output) -> i
     if as_json:
         output.write_json({"name": record.name, "id": record.id, "source": source})
     else:
-        output.answer.write(f"{record.name} names the same files as {source}\n")
+        output.answer.write(f"{record.name} now names the same files as {source}\n")
     return 0

@@ -1,4 +1,4 @@
-"""`g4run hardware`: what this machine has, and what the installed llama.cpp can use of it."""
+"""`g4run hardware`: this machine, and what the installed llama.cpp can use of it."""
 
 from functools import partial
 from typing import Annotated
@@ -16,14 +16,14 @@ def hardware(
 ) -> Task:
     """Show this machine's processors, memory, GPUs, and disks.
 
-    Also shows which of them the installed llama.cpp can use, which programs hold memory, and how to enable a GPU that
+    Also shows which of them the installed llama.cpp can use, which programs use memory, and how to enable a GPU that
     is not used.
     """
     return partial(execute, measure, as_json)
 
 
 def execute(measure: bool, as_json: bool, output: Output) -> int:
-    """Look, and print."""
+    """Inspect the machine and print the report."""
     from g4run.cli.views.hardware import render_machine
     from g4run.cli.views.tables import line_width
     from g4run.hardware.inspection import inspect_machine

@@ -1,4 +1,4 @@
-"""`g4run plan`: what a model would take on this machine, or on another, item by item."""
+"""`g4run plan`: the memory that a model needs on this machine or another, item by item."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -8,7 +8,7 @@ import typer
 
 from g4run.cli.arguments.checks import check_within, parse_kv_type
 from g4run.cli.arguments.json_output import Json
-from g4run.cli.arguments.machine import Cores, GpuName, MachineFile, MachineOptions, Ram, Vram, find_machine
+from g4run.cli.arguments.machine import Cores, GpuName, MachineFile, MachineOptions, Ram, Vram, resolve_machine
 from g4run.cli.open_hub import open_hub
 from g4run.cli.output import Output, Task
 from g4run.settings import read_settings
@@ -23,7 +23,7 @@ _MAX_SEQUENCES = 256  # LLAMA_MAX_SEQ, llama-cparams.h
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
-    """The settings that a command line fixes, as typed; None leaves them to the planner."""
+    """The settings on the command line, as typed; None leaves a choice to the planner."""
 
     context: int | None = None
     kv_type: str | None = None
@@ -78,7 +78,7 @@ def _execute(model: str, options: PlanOptions, machine_options: MachineOptions, 
     settings = read_settings()
     library = Library(settings)
     request = make_request(options)
-    machine = find_machine(machine_options, settings)  # first: what is typed wrong needs no network to be told
+    machine = resolve_machine(machine_options, settings)  # first, so that usage errors do not wait for the network
     planned = find_planned_model(library, model, machine, partial(open_hub, settings))
     output.notes.write(render_source(planned, line_width(output.notes)))
     check_request(request, planned.shape, machine)
@@ -95,7 +95,7 @@ def _execute(model: str, options: PlanOptions, machine_options: MachineOptions, 
 
 
 def make_request(options: PlanOptions) -> "PlanRequest":
-    """Check what was typed and make it one. Raises UsageError."""
+    """Check the typed options and build the request. Raises UsageError."""
     from g4run.engine.limits import MAX_COUNT
     from g4run.planner.values import PlanRequest
 
@@ -110,7 +110,7 @@ def make_request(options: PlanOptions) -> "PlanRequest":
 
 
 def find_advice(library: "Library", found: "Plan", machine: "Machine", request: "PlanRequest") -> str:
-    """What would fit, in one sentence: a shorter context, other settings, a smaller file, or nothing."""
+    """Say in one sentence what would fit: a shorter context, other settings, a smaller file, or nothing."""
     from dataclasses import replace
 
     from g4run.planner.placement import missing_bytes, plan_model
@@ -120,17 +120,17 @@ def find_advice(library: "Library", found: "Plan", machine: "Machine", request: 
     if request.kv_type is not None:
         fitting = {kv_type: longest for kv_type, longest in fitting.items() if kv_type is request.kv_type} or fitting
     for kv_type, longest in fitting.items():
-        return f"With --ctx {longest} --kv {kv_type.value} it would."
+        return f"It would fit with --ctx {longest} --kv {kv_type.value}."
     free = plan_model(found.shape, machine, replace(request, gpu_layers=None, cpu_expert_layers=None, context=None))
     if free.ledger.fits:
-        return f"With a context of {render_count(free.settings.context)} and layers left to choose it would."
-    missing = f"{render_bytes(missing_bytes(found.ledger))} are missing"
+        return f"It would fit with a context of {render_count(free.settings.context)} and automatic layer placement."
+    missing = f"It needs {render_bytes(missing_bytes(found.ledger))} more memory"
     smaller = _find_smaller(library, found, machine)
     return f"{missing}; {smaller} would fit." if smaller else f"{missing}, and no smaller file of this size fits."
 
 
 def _find_smaller(library: "Library", found: "Plan", machine: "Machine") -> str | None:
-    """The largest file of the same size in the catalog that fits, by name."""
+    """Return the name of the largest catalog file of the same size that fits."""
     from g4run.planner.memory.catalog_weights import loaded_shape
     from g4run.planner.placement import fits
     from g4run.planner.recommend.quality import is_acceptable

@@ -1,4 +1,4 @@
-"""`g4run prune`: remove what nobody needs."""
+"""`g4run prune`: remove unfinished downloads and cached headers."""
 
 from functools import partial
 from typing import Annotated
@@ -22,7 +22,7 @@ def prune(
 
 
 def remove_unneeded(is_dry_run: bool, as_json: bool, output: Output) -> int:
-    """Remove it, or say what would go."""
+    """Remove them, or show what would be removed."""
     from g4run.cli.views.store import pruned_value, render_pruned
     from g4run.models.store.store import Store
     from g4run.models.store.usage import prune as prune_store

@@ -1,4 +1,4 @@
-"""`g4run recommend`: which model, which quantization and which settings suit this machine, and why."""
+"""`g4run recommend`: the model, quantization, and settings that suit this machine, and why."""
 
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -7,7 +7,7 @@ import typer
 
 from g4run.cli.arguments.checks import check_within, parse_choice, parse_kv_type
 from g4run.cli.arguments.json_output import Json
-from g4run.cli.arguments.machine import Cores, GpuName, MachineFile, MachineOptions, Ram, Vram, find_machine
+from g4run.cli.arguments.machine import Cores, GpuName, MachineFile, MachineOptions, Ram, Vram, resolve_machine
 from g4run.cli.output import Output, Task
 from g4run.errors import DoesNotFit, UsageError
 from g4run.settings import read_settings
@@ -81,21 +81,21 @@ def _execute(
 
     request = make_request(model, context, minimum_speed, preference, goal, kv_type)
     settings = read_settings()
-    machine = find_machine(machine_options, settings)
+    machine = resolve_machine(machine_options, settings)
     catalog = read_catalog(settings.data_directory)
     recommendation = recommend_file(catalog, with_measurements(machine, settings), request)
     if as_json:
         return _write_json(recommendation, output)
     best = recommendation.require_best()
-    is_here = Store(settings).find(best.file.name) is not None
+    is_installed = Store(settings).find(best.file.name) is not None
     width = line_width(output.answer)
-    output.answer.write(render_recommendation(recommendation, width, show_all=show_all, is_here=is_here))
+    output.answer.write(render_recommendation(recommendation, width, show_all=show_all, is_installed=is_installed))
     output.notes.write(render_advice(machine, line_width(output.notes)))
     return 0
 
 
 def _write_json(recommendation: "Recommendation", output: Output) -> int:
-    """All of it; where nothing will do, the failure with what was considered beside it."""
+    """Write the whole recommendation; if there is no choice, the error and the candidates."""
     from g4run.cli.views.errors import error_value
     from g4run.cli.views.recommend import others_value, recommendation_value
 
@@ -116,7 +116,7 @@ def make_request(
     goal: str,
     kv_type: str | None,
 ) -> "RecommendRequest":
-    """Check what was typed and make it one. Raises UsageError."""
+    """Check the typed options and build the request. Raises UsageError."""
     from g4run.engine.limits import MAX_COUNT
     from g4run.planner.recommend.goals import Goal, Preference, RecommendRequest
 
@@ -133,12 +133,12 @@ def make_request(
 
 
 def _parse_model_size(text: str) -> "Size":
-    """The size that is fixed: 26b, gemma4:26b."""
+    """Parse a model size: 26b, gemma4:26b."""
     from g4run.models.names.parse import FamilyName, Size, parse_name
 
     if text.lower() in tuple(Size):
         return Size(text.lower())
     name = parse_name(text)
     if not isinstance(name, FamilyName) or name.quantization is not None:
-        raise UsageError(f"{text} is no size of Gemma 4", "g4run recommend gemma4:26b")
+        raise UsageError(f"{text} is not a size of Gemma 4", "g4run recommend gemma4:26b")
     return name.size

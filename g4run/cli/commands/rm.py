@@ -20,15 +20,15 @@ def remove(
 ) -> Task:
     """Remove models, and the files that nothing else needs.
 
-    Keeps a file that another model, another program, or another revision uses, and one that was there before.
+    Keeps files that another model, program, or revision uses, and files that were there before.
     """
     if not names:
-        raise UsageError("there is no name", "g4run rm NAME")
+        raise UsageError("no name was given", "g4run rm NAME")
     return partial(remove_names, tuple(names), as_json)
 
 
 def remove_names(names: Sequence[str], as_json: bool, output: Output) -> int:
-    """Remove names and say what that freed."""
+    """Remove names and show how much that freed."""
     from g4run.cli.views.store import removals_value, render_removal
     from g4run.models.store.removal import remove as remove_from_store
     from g4run.models.store.store import Store

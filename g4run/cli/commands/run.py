@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """A command line of `g4run run`, its numbers checked."""
+    """A checked command line of `g4run run`."""
 
     model: str
     words: tuple[str, ...]
@@ -73,7 +73,7 @@ def run(
 ) -> Task:
     """Answer one prompt, from the arguments, stdin, or both."""
     if size is not None and not show_prompt:
-        raise UsageError("--as renders a prompt for another size, and answers nothing", f"--as {size} --show-prompt")
+        raise UsageError("--as needs --show-prompt", f"--as {size} --show-prompt")
     check_has_messages(tool_choice, messages)
     request = RunRequest(
         model=model,
@@ -93,7 +93,7 @@ def run(
 
 
 def execute(request: RunRequest, output: Output) -> int:
-    """Do what was asked and return the exit code."""
+    """Run the command and return the exit code."""
     from g4run.models.library import Library
 
     settings = read_settings()
@@ -114,8 +114,8 @@ def _answer(
     display = Display(request.hides_thinking, faint=settings.colour, verbose=request.is_verbose)
     with open_model(file, settings, request.loading, output.notes, is_quiet=request.as_json) as model:
         plan, context_length = model.plan, model.context_length
-        answering = model.answer(conversation, request.options)
-        answer = await_answer(answering) if request.as_json else show_answer(answering, output, display)
+        stream = model.answer(conversation, request.options)
+        answer = await_answer(stream) if request.as_json else show_answer(stream, output, display)
     if request.as_json:
         output.write_json(answer_value(file.name, answer, plan, hide_thinking=request.hides_thinking))
     show_outcome(answer, request.options, context_length, output, display)
@@ -123,7 +123,7 @@ def _answer(
 
 
 def _show_prompt(file: "ModelFile", conversation: "Conversation", request: RunRequest, output: Output) -> None:
-    """Print the prompt to the last byte; a terminal gets the newline that it needs to go on."""
+    """Print the exact prompt; a terminal also gets a final newline."""
     from g4run.chat.render import PromptFormat, render
 
     is_small = file.architecture.is_small if request.size is None else request.size in (Size.E2B, Size.E4B)

@@ -17,7 +17,7 @@ SHARE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What an answer said, without ids and figures."""
+    """An answer without ids and timings."""
 
     content: str
     thinking: str
