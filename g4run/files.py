@@ -1,4 +1,4 @@
-"""Read and write files that several processes share, and explain what the file system refused."""
+"""Read and write files that several processes share, and translate file system errors."""
 
 import contextlib
 import errno
@@ -24,11 +24,11 @@ Result = TypeVar("Result")
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that no reader ever sees half of it, not even after kill -9. Raises DiskFull, NotWritable."""
     temporary = path.parent / f".{os.getpid()}-{os.urandom(8).hex()}{TEMPORARY_SUFFIX}"  # no other writer has it
-    with explained(path, DATA):
+    with translate_write_errors(path, DATA):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             _write_through(temporary, content)
-            patiently(lambda: temporary.replace(path))
+            retry_while_open(lambda: temporary.replace(path))
         finally:
             remove_file(temporary)
         _sync_directory(path.parent)
@@ -36,13 +36,13 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def read_shared(path: Path) -> bytes:
     """Read a file that another process may be replacing. Raises OSError."""
-    return patiently(path.read_bytes)
+    return retry_while_open(path.read_bytes)
 
 
 def remove_file(path: Path) -> None:
     """Remove a file if it exists. Raises OSError."""
     with contextlib.suppress(FileNotFoundError):
-        patiently(path.unlink)
+        retry_while_open(path.unlink)
 
 
 def sync_to_disk(descriptor: int) -> None:
@@ -73,15 +73,15 @@ def free_bytes(directory: Path) -> int | None:
 
 
 @contextlib.contextmanager
-def explained(path: Path, variable: str, size_bytes: int = 0) -> Iterator[None]:
-    """Turn OSError into DiskFull or NotWritable; see `explain_refusal`."""
+def translate_write_errors(path: Path, variable: str, size_bytes: int = 0) -> Iterator[None]:
+    """Turn OSError into DiskFull or NotWritable; see `make_write_error`."""
     try:
         yield
     except OSError as error:
-        raise explain_refusal(error, path, variable, size_bytes) from error
+        raise make_write_error(error, path, variable, size_bytes) from error
 
 
-def explain_refusal(error: OSError, path: Path, variable: str, size_bytes: int = 0) -> G4RunError:
+def make_write_error(error: OSError, path: Path, variable: str, size_bytes: int = 0) -> G4RunError:
     """Return the error for a refused write; `variable` moves the directory, `size_bytes` is the size of a download."""
     if error.errno == errno.EFBIG and size_bytes:
         problem = f"the file system or a limit does not allow a file of {render_bytes(size_bytes)}: {path.parent}"
@@ -93,13 +93,13 @@ def explain_refusal(error: OSError, path: Path, variable: str, size_bytes: int =
     return NotWritable(problem, f"set {variable} to a writable directory")
 
 
-def explain_unreadable(error: OSError, path: Path) -> ModelNotFound:
+def make_read_error(error: OSError, path: Path) -> ModelNotFound:
     """Return the error for a model file that cannot be read."""
     reason = error.strerror or str(error)
-    return ModelNotFound(f"{path} cannot be read: {reason}", "check the path and its permissions")
+    return ModelNotFound(f"cannot read {path}: {reason}", "check the path and its permissions")
 
 
-def patiently(action: Callable[[], Result]) -> Result:
+def retry_while_open(action: Callable[[], Result]) -> Result:
     """Retry what Windows refuses while another process has the file open."""
     end = time.monotonic() + (_RETRY_SECONDS if os.name == "nt" else 0)
     while True:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from g4run.errors import InvalidModelFile, ModelNotFound, UsageError
-from g4run.files import explain_unreadable
+from g4run.files import make_read_error
 from g4run.models.digest import sha256_of
 from g4run.models.external.search import is_external, lm_studio_repository
 from g4run.models.gguf.file_types import quantization_in
@@ -76,7 +76,7 @@ def _part(role: FileRole, path: Path) -> _Part:
     try:
         status = path.stat()
     except OSError as error:
-        raise explain_unreadable(error, path) from error
+        raise make_read_error(error, path) from error
     return _Part(role, path, status.st_size, status.st_mtime)
 
 
@@ -137,7 +137,7 @@ def _hash(path: Path, on_progress: Progress | None) -> str:
     try:
         return sha256_of(path, lambda done: on_progress(path, done) if on_progress else None)
     except OSError as error:
-        raise explain_unreadable(error, path) from error
+        raise make_read_error(error, path) from error
 
 
 def _describe_all(store: Store, parts: Sequence[_Part], on_progress: Progress | None) -> tuple[StoredFile, ...]:

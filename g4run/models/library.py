@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from g4run.errors import InvalidModelFile, ModelNotFound, Pointer
-from g4run.files import explain_unreadable
+from g4run.files import make_read_error
 from g4run.models.catalog.catalog import Catalog, read_catalog
 from g4run.models.gguf.architecture import inspect_architecture
 from g4run.models.gguf.dimensions import Gemma4
@@ -122,7 +122,7 @@ def open_file(name: str, path: Path) -> ModelFile:
     except FileNotFoundError:
         raise _missing(path) from None
     except OSError as error:
-        raise explain_unreadable(error, path) from None
+        raise make_read_error(error, path) from None
 
 
 def open_record(record: Record) -> ModelFile:
@@ -136,7 +136,7 @@ def open_record(record: Record) -> ModelFile:
     try:
         header = read_model(paths)
     except OSError as error:
-        raise explain_unreadable(error, paths[0]) from None
+        raise make_read_error(error, paths[0]) from None
     return ModelFile(record.name, paths[0], header, _checked(paths[0], header), record)
 
 

@@ -60,7 +60,7 @@ class ModelChoice:
     Without an installed one, `better` is the best file that fits; None if none does.
     """
 
-    here: Record | None
+    installed: Record | None
     better: CatalogFile | None
     nothing_fits: bool = False  # of the installed models
 
@@ -107,9 +107,9 @@ def choose_model(
     best = recommend_file(catalog, known, request).best
     found = _choose_listed(catalog, records, known, request)
     if found is not None:
-        here, usefulness = found
+        installed, usefulness = found
         is_better = best is not None and best.usefulness - usefulness > CLEARLY_BETTER
-        return ModelChoice(here, best.file if best and is_better else None)
+        return ModelChoice(installed, best.file if best and is_better else None)
     newest = _find_fitting(catalog, records, known.machine, request)
     return ModelChoice(newest, None if newest or best is None else best.file)
 
@@ -131,7 +131,7 @@ def choose_for_chat(library: "Library", known: MeasuredMachine | None, request: 
     if known is None:
         return choose_without_machine(library.catalog, records)
     choice = choose_model(library.catalog, records, known, request)
-    return replace(choice, nothing_fits=bool(records) and choice.here is None)
+    return replace(choice, nothing_fits=bool(records) and choice.installed is None)
 
 
 def render_choice(name: str, choice: QuantizationChoice) -> str:

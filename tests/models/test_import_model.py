@@ -237,7 +237,7 @@ def test_a_file_that_cannot_be_read_to_its_end_is_named(store: Store, model: Pat
 
     with pytest.raises(ModelNotFound) as caught:
         import_file(store, model, on_progress=remove_next)
-    assert caught.value.message == f"{projector} cannot be read: {os.strerror(errno.ENOENT)}"
+    assert caught.value.message == f"cannot read {projector}: {os.strerror(errno.ENOENT)}"
     assert caught.value.hint == "check the path and its permissions"
     assert store.records() == ()
 

@@ -138,7 +138,7 @@ def test_a_named_pipe_is_refused_at_once(tmp_path: Path) -> None:
 def test_an_unreadable_file_is_reported(models: Path) -> None:
     path = models / "gemma-4-small.gguf"
     path.chmod(0)
-    assert failure(str(path)).message == f"{path} cannot be read: Permission denied"
+    assert failure(str(path)).message == f"cannot read {path}: Permission denied"
 
 
 def test_errors_in_a_file_start_with_its_name(tmp_path: Path) -> None:

@@ -132,9 +132,9 @@ def test_a_slightly_better_file_is_not_mentioned(catalog: Catalog, tmp_path: Pat
 def test_a_model_that_does_not_fit_now_is_skipped(catalog: Catalog, tmp_path: Path) -> None:
     known = MeasuredMachine(with_memory(machine("desktop", tmp_path), 6 * 10**9))
     large, small = pulled(catalog, "gemma4:31b"), pulled(catalog, "gemma4:e2b")
-    assert choose_model(catalog, (large, small), known, CHAT).here == small
+    assert choose_model(catalog, (large, small), known, CHAT).installed == small
     choice = choose_model(catalog, (large,), known, CHAT)
-    assert choice.here is None
+    assert choice.installed is None
     assert choice.better == recommend(catalog, known.machine, CHAT).require_best().file
 
 
@@ -153,7 +153,7 @@ def test_incomparable_models_come_last_newest_first(
     newest = imported("newest", label, quantization, 2_000_000_000)
     older = imported("older", label, quantization, 3_000_000_000)
     small = pulled(catalog, "gemma4:e2b")
-    assert choose_model(catalog, (newest, older, small), known, CHAT).here == small
+    assert choose_model(catalog, (newest, older, small), known, CHAT).installed == small
     assert choose_model(catalog, (newest, older), known, CHAT) == ModelChoice(newest, None)
     too_large = replace(newest, files=(replace(newest.files[0], size_bytes=10**12),))
     assert choose_model(catalog, (too_large, older), known, CHAT) == ModelChoice(older, None)
@@ -163,8 +163,8 @@ def test_a_requested_context_counts(catalog: Catalog, tmp_path: Path) -> None:
     known = MeasuredMachine(machine("desktop", tmp_path))
     large, small = pulled(catalog, "gemma4:31b"), pulled(catalog, "gemma4:26b")
     long = RecommendRequest(context=262144)
-    assert choose_model(catalog, (large, small), known, CHAT).here == large
-    assert choose_model(catalog, (large, small), known, long).here == small
+    assert choose_model(catalog, (large, small), known, CHAT).installed == large
+    assert choose_model(catalog, (large, small), known, long).installed == small
 
 
 def test_if_nothing_fits_nothing_is_offered(catalog: Catalog, tmp_path: Path) -> None:

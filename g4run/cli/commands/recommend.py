@@ -87,9 +87,9 @@ def _execute(
     if as_json:
         return _write_json(recommendation, output)
     best = recommendation.require_best()
-    is_here = Store(settings).find(best.file.name) is not None
+    is_installed = Store(settings).find(best.file.name) is not None
     width = line_width(output.answer)
-    output.answer.write(render_recommendation(recommendation, width, show_all=show_all, is_here=is_here))
+    output.answer.write(render_recommendation(recommendation, width, show_all=show_all, is_installed=is_installed))
     output.notes.write(render_advice(machine, line_width(output.notes)))
     return 0
 

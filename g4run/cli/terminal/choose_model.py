@@ -46,9 +46,9 @@ class ModelChooser:
         from g4run.runtime.choose_file import choose_for_chat
 
         choice = choose_for_chat(self._library, self._known, request)
-        if choice.here is not None:
+        if choice.installed is not None:
             self._notes.write(render_better(choice.better))
-            return open_record(choice.here)
+            return open_record(choice.installed)
         if choice.nothing_fits:
             self._notes.write("no installed model fits in the memory that is free now\n")
         if choice.better is not None and self._is_wanted(choice.better):

@@ -37,13 +37,15 @@ _USUAL_WIDTH: Final = 80
 _NAMED: Final = 3  # files at most whose different speed source is listed by name
 
 
-def render_recommendation(recommendation: "Recommendation", width: int | None, *, show_all: bool, is_here: bool) -> str:
+def render_recommendation(
+    recommendation: "Recommendation", width: int | None, *, show_all: bool, is_installed: bool
+) -> str:
     """Render the choice with its commands, then the others. Raises DoesNotFit if there is no choice."""
     best = recommendation.require_best()
     others = recommendation.alternatives if show_all else choose_rows(best, recommendation.alternatives)
     parts = (
         _wrap(_sentence(best), width),
-        "".join(f"  {line}\n" for line in _commands(best, is_here=is_here)),
+        "".join(f"  {line}\n" for line in _commands(best, is_installed=is_installed)),
         render_table(_COLUMNS, [_row(candidate) for candidate in (best, *others)], width),
         _wrap(f"{_LEGEND}. Speeds are {_sources((best, *others))}.", width),
         _reasons("Why not:", others, width),
@@ -128,8 +130,8 @@ def _sentence(best: "Candidate") -> str:
     )
 
 
-def _commands(best: "Candidate", *, is_here: bool) -> tuple[str, ...]:
-    return (best.command,) if is_here else (f"g4run pull {best.file.name}", best.command)
+def _commands(best: "Candidate", *, is_installed: bool) -> tuple[str, ...]:
+    return (best.command,) if is_installed else (f"g4run pull {best.file.name}", best.command)
 
 
 def _row(candidate: "Candidate") -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
-from g4run.files import CACHE, explained, sync_to_disk
+from g4run.files import CACHE, sync_to_disk, translate_write_errors
 from g4run.models.download.segments import Range, Ranges
 
 _HEADER = "g4run 2 {size_bytes} {etag}"
@@ -38,7 +38,7 @@ class PartialFile:
         self._header = _HEADER.format(size_bytes=size_bytes, etag=etag)
         # File systems let one thread at a time write to a file; waiting in the kernel cost a third of the speed.
         self._lock = threading.Lock()
-        with explained(path, CACHE, size_bytes):
+        with translate_write_errors(path, CACHE, size_bytes):
             path.parent.mkdir(parents=True, exist_ok=True)
             self.kept = self._find_kept() if is_resumed else ()
             self._written, self._synced = Ranges(self.kept), self.kept
@@ -53,7 +53,7 @@ class PartialFile:
     def write(self, start: int, data: memoryview) -> None:
         """Write data at an offset, and record it in the journal."""
         end = start + len(data)
-        with explained(self.path, CACHE, self._size_bytes), self._lock:
+        with translate_write_errors(self.path, CACHE, self._size_bytes), self._lock:
             self._file.seek(start)
             _write_all(self._file, data)
             _write_all(self._journal, memoryview(f"\n{start} {end}".encode("ascii")))
@@ -63,7 +63,7 @@ class PartialFile:
         """Put what was written on the disk, and shorten the journal."""
         with self._lock:
             ranges = tuple(self._written)
-        with explained(self.path, CACHE, self._size_bytes):
+        with translate_write_errors(self.path, CACHE, self._size_bytes):
             try:
                 sync_to_disk(self._file.fileno())
                 self._synced = ranges

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from g4run.errors import NetworkError
-from g4run.files import CACHE, explained
+from g4run.files import CACHE, translate_write_errors
 from g4run.models.hub_cache.cache import MODELS_PREFIX, PARTIAL_SUFFIX, STRAY_PREFIX, is_commit
 from g4run.models.hub_cache.locks import blob_lock
 
@@ -53,7 +53,7 @@ class HubCache:
     def lock(self, repository: str, etag: str, on_wait: Callable[[], None]) -> Iterator[None]:
         """Hold the lock that huggingface_hub takes for a blob; call `on_wait` if another process has it."""
         with contextlib.ExitStack() as stack:
-            with explained(self.directory, CACHE):
+            with translate_write_errors(self.directory, CACHE):
                 stack.enter_context(blob_lock(self.repository_directory(repository), _checked_etag(etag), on_wait))
             yield
 
@@ -61,7 +61,7 @@ class HubCache:
         """Create the directories; the snapshot's first, because scanners call a repository without one damaged."""
         directory = self.repository_directory(repository)
         snapshot = directory / "snapshots" / _checked_commit(commit)
-        with explained(snapshot, CACHE):
+        with translate_write_errors(snapshot, CACHE):
             snapshot.mkdir(parents=True, exist_ok=True)
             (directory / "blobs").mkdir(exist_ok=True)
         tag = self.directory / _CACHE_TAG
@@ -72,7 +72,7 @@ class HubCache:
     def commit_blob(self, repository: str, etag: str, partial: Path) -> None:
         """Move a complete file to its place."""
         blob = self.blob_path(repository, etag)
-        with explained(blob, CACHE):
+        with translate_write_errors(blob, CACHE):
             blob.parent.mkdir(parents=True, exist_ok=True)
             partial.replace(blob)
 
@@ -85,7 +85,7 @@ class HubCache:
         """Create the snapshot's pointer to a blob, then the ref of the requested revision (None: main)."""
         directory = self.repository_directory(repository)
         pointer = self.pointer_path(repository, commit, path)
-        with explained(pointer, CACHE):
+        with translate_write_errors(pointer, CACHE):
             pointer.parent.mkdir(parents=True, exist_ok=True)
             self._point(pointer, self.blob_path(repository, etag))
             _write_ref(directory, revision or "main", commit)

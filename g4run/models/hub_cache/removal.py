@@ -10,7 +10,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from g4run.files import patiently, remove_file
+from g4run.files import remove_file, retry_while_open
 from g4run.models.hub_cache.cache import (
     STRAY_PREFIX,
     SnapshotPlace,
@@ -119,7 +119,7 @@ def _remove_refs(refs: Path, commit: str) -> None:
             path = Path(folder) / name
             with contextlib.suppress(UnicodeDecodeError):
                 if path.read_text("ascii").strip() == commit:
-                    patiently(path.unlink)
+                    retry_while_open(path.unlink)
         if Path(folder) != refs:
             with contextlib.suppress(OSError):
                 Path(folder).rmdir()

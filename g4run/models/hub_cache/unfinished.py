@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from g4run.files import CACHE, explained, remove_file
+from g4run.files import CACHE, remove_file, translate_write_errors
 from g4run.models.hub_cache.cache import (
     PARTIAL_SUFFIX,
     entries_of,
@@ -45,7 +45,7 @@ def find_unfinished(hub_cache: Path) -> tuple[UnfinishedDownload, ...]:
 def remove_unfinished(hub_cache: Path, download: UnfinishedDownload) -> str | None:
     """Remove an unfinished download, or return why it stays: another process uses it. Raises NotWritable."""
     directory = repository_directory(hub_cache, download.repository)
-    with explained(download.path, CACHE):
+    with translate_write_errors(download.path, CACHE):
         with blob_lock(directory, download.etag) as is_held:
             if not is_held:
                 return BEING_FETCHED

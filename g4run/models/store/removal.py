@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from g4run.errors import DamagedRecord, G4RunError, ModelNotFound
-from g4run.files import CACHE, DATA, explained, remove_file
+from g4run.files import CACHE, DATA, remove_file, translate_write_errors
 from g4run.models.hub_cache.cache import file_size, locate_in_snapshot, repository_directory
 from g4run.models.hub_cache.removal import unlink_snapshot_file
 from g4run.models.hub_cache.unfinished import find_unfinished, remove_unfinished
@@ -119,7 +119,7 @@ def _release_all(store: Store, files: Sequence[StoredFile], users: "_Users") -> 
     freed_bytes, kept = 0, []
     for file in files:
         is_cached = file.path.is_relative_to(store.settings.hub_cache)
-        with explained(file.path, CACHE if is_cached else DATA):
+        with translate_write_errors(file.path, CACHE if is_cached else DATA):
             freed, reason = _release(store, file, users)
         freed_bytes += freed
         if reason is not None:

@@ -17,9 +17,9 @@ from g4run.errors import DamagedRecord, ModelNotFound, NotWritable
 from g4run.files import (
     DATA,
     TEMPORARY_SUFFIX,
-    explained,
     read_shared,
     remove_file,
+    translate_write_errors,
     write_atomically,
 )
 from g4run.models.store.format import parse_entry, render_entry
@@ -116,7 +116,7 @@ class Store:
         with self.locked():
             if path.is_dir() and not path.is_symlink():
                 raise NotWritable(f"{path} is a directory, not the record of a model", _DIRECTORY_HINT)
-            with explained(path, DATA):
+            with translate_write_errors(path, DATA):
                 remove_file(path)
 
     def _save(self, entry: Entry) -> None:
@@ -132,7 +132,7 @@ class Store:
         from filelock import FileLock  # noqa: PLC0415 - it imports asyncio, and only who writes needs it
 
         path = self.directory / ".lock"
-        with explained(path, DATA):
+        with translate_write_errors(path, DATA):
             self.directory.mkdir(parents=True, exist_ok=True)
             lock = FileLock(path, is_singleton=True)
             lock.acquire()

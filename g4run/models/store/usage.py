@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from g4run.files import CACHE, DATA, TEMPORARY_SUFFIX, explained, free_bytes, remove_file
+from g4run.files import CACHE, DATA, TEMPORARY_SUFFIX, free_bytes, remove_file, translate_write_errors
 from g4run.models.hub_cache.cache import STRAY_PREFIX, file_size, repository_directory
 from g4run.models.hub_cache.locks import is_any_locked
 from g4run.models.hub_cache.unfinished import UnfinishedDownload, bytes_on_disk, find_unfinished, remove_unfinished
@@ -183,6 +183,6 @@ def _total_bytes(paths: Iterable[Path]) -> int:
 def _remove_all(settings: Settings, paths: list[Path]) -> int:
     freed = _total_bytes(paths)
     for path in paths:
-        with explained(path, CACHE if path.is_relative_to(settings.hub_cache) else DATA):
+        with translate_write_errors(path, CACHE if path.is_relative_to(settings.hub_cache) else DATA):
             remove_file(path)
     return freed

@@ -42,7 +42,7 @@ CHOICE = recommend(CATALOG, RTX_4090, RecommendRequest())
 
 def test_the_choice_is_one_sentence_followed_by_commands() -> None:
     best = CHOICE.require_best()
-    text = render_recommendation(CHOICE, 80, show_all=False, is_here=False)
+    text = render_recommendation(CHOICE, 80, show_all=False, is_installed=False)
     sentence, commands, table, legend, *_ = text.split("\n\n")
     speed = f"{best.speed.generation.expected:.0f}"
     assert " ".join(sentence.split()) == (
@@ -62,32 +62,32 @@ def test_a_speed_from_a_different_source_is_named() -> None:
     measured = replace(best, speed=replace(best.speed, source=SpeedSource.MEASURED))
     usual = CHOICE.alternatives[0].speed.source
     assert {other.speed.source for other in choose_rows(best, CHOICE.alternatives)} == {usual} != {SpeedSource.MEASURED}
-    text = render_recommendation(replace(CHOICE, best=measured), None, show_all=False, is_here=False)
+    text = render_recommendation(replace(CHOICE, best=measured), None, show_all=False, is_installed=False)
     legend = " ".join(text.split("\n\n")[3].split())
     assert legend.endswith(f"; measured here: 31B {best.file.quantization}.")
     assert f"Speeds are {usual.value}" in legend
 
 
 def test_an_installed_model_need_not_be_pulled() -> None:
-    text = render_recommendation(CHOICE, 80, show_all=False, is_here=True)
+    text = render_recommendation(CHOICE, 80, show_all=False, is_installed=True)
     assert text.split("\n\n")[1] == "  g4run chat gemma4:31b-qat-q4_0"
 
 
 @pytest.mark.parametrize("name", list(MACHINES)[::5])
 def test_it_is_readable_at_80_columns_for_every_machine(name: str) -> None:
-    lines = render_recommendation(ask(name), 80, show_all=True, is_here=False).splitlines()
+    lines = render_recommendation(ask(name), 80, show_all=True, is_installed=False).splitlines()
     assert [line for line in lines if display_width(line) > 80] == []
 
 
 def test_every_row_has_a_reason_and_hidden_rows_are_counted() -> None:
-    short = render_recommendation(CHOICE, None, show_all=False, is_here=False)
+    short = render_recommendation(CHOICE, None, show_all=False, is_installed=False)
     rows = choose_rows(CHOICE.require_best(), CHOICE.alternatives)
     why = short.split("Why not:\n")[1].split("\n\n")[0]
     first = rows[0]
     label = first.plan.shape.architecture.size_label
     assert " ".join(why.split()).startswith(f"{label} {first.file.quantization}: {first.reason}")
     assert short.endswith(f"\n{len(CHOICE.alternatives) - len(rows)} more with --all\n")
-    whole = render_recommendation(CHOICE, None, show_all=True, is_here=False)
+    whole = render_recommendation(CHOICE, None, show_all=True, is_installed=False)
     assert len(whole.split("\n\n")[2].splitlines()) == 2 + len(CHOICE.alternatives)
     assert "--all" not in whole
 
@@ -101,7 +101,7 @@ def test_the_short_table_has_every_size() -> None:
 
 def test_models_that_fit_after_freeing_memory_are_listed_separately() -> None:
     found = recommend(CATALOG, BUSY, RecommendRequest())
-    text = render_recommendation(found, None, show_all=False, is_here=False)
+    text = render_recommendation(found, None, show_all=False, is_installed=False)
     part = " ".join(text.split("After freeing memory:\n")[1].split())
     assert part.startswith(f"31B Q4_0: needs {found.after_freeing[0].freeing}")
 
@@ -109,7 +109,7 @@ def test_models_that_fit_after_freeing_memory_are_listed_separately() -> None:
 def test_both_views_fail_if_nothing_fits() -> None:
     found = recommend(CATALOG, make_machine(1, 1, 10), RecommendRequest())
     with pytest.raises(DoesNotFit):
-        render_recommendation(found, 80, show_all=False, is_here=False)
+        render_recommendation(found, 80, show_all=False, is_installed=False)
     with pytest.raises(DoesNotFit):
         recommendation_value(found)
 
