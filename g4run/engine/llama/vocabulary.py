@@ -55,8 +55,8 @@ class Vocabulary:
         self._free = weakref.finalize(self, C.llama_model_free, model)
         self._free.atexit = False  # the end of the process frees it anyway
         self._handle = C.llama_model_get_vocab(model)
-        self._pieces: dict[int, bytes] = {}
-        self._control_tokens = self._find_control_tokens(control_texts)
+        found = {text: tokens_of(self._handle, text.encode(), parses_special=True) for text in control_texts}
+        self._control_tokens = {text: tokens[0] for text, tokens in found.items() if len(tokens) == 1}
         self._control_pattern = re.compile("|".join(re.escape(text) for text in sorted(control_texts, key=len)[::-1]))
 
     def close(self) -> None:
@@ -93,17 +93,10 @@ class Vocabulary:
 
     def piece(self, token: int) -> bytes:
         """Return the bytes of a token; a special token gives its text."""
-        found = self._pieces.get(token)
-        if found is None:
-            found = self._pieces[token] = piece_of(self._handle, token)
-        return found
+        return piece_of(self._handle, token)
 
     def _tokenize_run(self, text: str) -> list[int]:
         return tokens_of(self._handle, text.encode("utf-8", "replace"))
-
-    def _find_control_tokens(self, texts: Iterable[str]) -> dict[str, int]:
-        found = {text: tokens_of(self._handle, text.encode(), parses_special=True) for text in texts}
-        return {text: tokens[0] for text, tokens in found.items() if len(tokens) == 1}
 
 
 class Detokenizer:
