@@ -42,11 +42,11 @@ def check_loadable(header: GgufHeader) -> None:
 
 def _check_split(header: GgufHeader) -> None:
     """Refuse a part without the others; shards.py checks parts that are together."""
-    split = header.split
-    if split and not header.parts:
+    count, index = header.metadata.get("split.count"), header.metadata.get("split.no", 0)
+    if isinstance(count, int) and isinstance(index, int) and count > 1 and not header.parts:
         raise InvalidModelFile(
-            f"this is part {split.index + 1} of a model in {split.count} files, and the others are missing",
-            f"put all parts in one directory, under names that end in -00001-of-{split.count:05d}.gguf and so on",
+            f"this is part {index + 1} of a model in {count} files, and the others are missing",
+            f"put all parts in one directory, under names that end in -00001-of-{count:05d}.gguf and so on",
         )
 
 

@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 from g4run.kv_types import KvType
 from g4run.models.catalog.values import CatalogFile, Quality
-from g4run.models.names.parse import Size
+from g4run.models.names.types import Size
 from g4run.models.quantizations import bits_of
 
 METRIC = "size step, 1 (E2B) to 5 (31B), minus the quantization loss; higher is better"
