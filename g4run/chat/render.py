@@ -16,10 +16,8 @@ from g4run.chat.pieces import ControlPiece, Piece, TextPiece, join_text
 class PromptFormat(StrEnum):
     """The one of Google's two templates that a model was trained with."""
 
-    SMALL = "small"
-    """E2B and E4B."""
-    LARGE = "large"
-    """12B, 26B A4B and 31B: with thinking off, the model's turn starts with an empty thought."""
+    SMALL = "small"  # E2B and E4B
+    LARGE = "large"  # 12B, 26B A4B and 31B: with thinking off, the model's turn starts with an empty thought
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,7 @@ from pathlib import Path
 
 from g4run.errors import G4RunError, NetworkError, Offline
 from g4run.files import write_atomically
-from g4run.models.catalog.overlay import (
-    Overlay,
-    has_models,
-    read_overlay,
-    render_overlay,
-    without_other_files,
-)
+from g4run.models.catalog.overlay import Overlay, has_models, read_overlay, render_overlay, without_other_files
 from g4run.models.catalog.source import REFRESHED_NAME, read_source
 from g4run.models.remote_files import RemoteRepository
 
