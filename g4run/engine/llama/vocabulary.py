@@ -9,6 +9,7 @@ import os
 import re
 import weakref
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 
 import llama_cpp.llama_cpp as C  # noqa: N812 - the C API, as llama.cpp's documentation calls it
@@ -84,19 +85,13 @@ class Vocabulary:
         (llama-vocab.cpp, tokenizer_st_partition), so the text is split after the first character of each and the parts
         are tokenized separately. All other text is tokenized as it would be within the whole prompt.
         """
-        tokens: list[int] = []
-        start = 0
-        for match in self._control_pattern.finditer(text):
-            tokens += self._tokenize_run(text[start : match.start() + 1])
-            start = match.start() + 1
-        return tokens + self._tokenize_run(text[start:])
+        cuts = [0, *(match.start() + 1 for match in self._control_pattern.finditer(text)), len(text)]
+        runs = (text[start:end].encode("utf-8", "replace") for start, end in pairwise(cuts))
+        return [token for run in runs for token in tokens_of(self._handle, run)]
 
     def piece(self, token: int) -> bytes:
         """Return the bytes of a token; a special token gives its text."""
         return piece_of(self._handle, token)
-
-    def _tokenize_run(self, text: str) -> list[int]:
-        return tokens_of(self._handle, text.encode("utf-8", "replace"))
 
 
 class Detokenizer:

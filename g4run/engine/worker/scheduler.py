@@ -50,9 +50,7 @@ class Scheduler:
         return self.running[0] if is_alone and self.running[0].is_generating else None
 
     def submit(self, request: Request) -> bool:
-        """Queue a request; False if the queue is full. Raises ValueError if the prompt leaves no room for a token."""
-        if not 0 < len(request.tokens) < self._context_length:
-            raise ValueError(f"a prompt of {len(request.tokens)} tokens in a context of {self._context_length}")
+        """Queue a request, whose prompt leaves room for a token; False if the queue is full."""
         if len(self.waiting) >= self._queue_length + self._sequences - len(self.running):
             return False
         self.waiting.append(request)
