@@ -115,14 +115,18 @@ class SharedOptions:
     ] = None
     format: Annotated[
         str | None,
-        typer.Option(metavar="json|FILE", help="Answer in JSON: any object, or what the JSON schema in FILE asks for."),
+        typer.Option(
+            metavar="json|FILE", help="Answer with JSON: any object, or JSON that is valid for the schema in FILE."
+        ),
     ] = None
     grammar: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Answer by the grammar in FILE: Lark if it ends in .lark, else GBNF."),
+        typer.Option(
+            metavar="FILE", help="Answer according to the grammar in FILE: Lark if it ends in .lark, else GBNF."
+        ),
     ] = None
     regex: Annotated[
-        str | None, typer.Option(metavar="PATTERN", help="Answer with text that the regular expression matches.")
+        str | None, typer.Option(metavar="PATTERN", help="Answer with text that matches this regular expression.")
     ] = None
     think: Annotated[bool, typer.Option("--think/--no-think", help="Let the model think before it answers.")] = False
     thinking_budget: Annotated[
