@@ -4,8 +4,8 @@
     python -m tests.benchmarks.sampling e2b.gguf [--draws 300]
 
 One token is decoded; then its logits are replaced by rows that are normal of standard deviation 6, with one token 4
-above all others, which is about as sure as a model is. Grammars are compared with llama.cpp's grammar sampler over the
-whole vocabulary. Medians and minima of one draw, in milliseconds.
+above all others, which is about as sure as a model is. Medians and minima of one draw, in milliseconds; of a grammar
+what it adds to a draw: the check of a permitted token, and a second draw after a rejected one.
 """
 
 import argparse
@@ -21,14 +21,17 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from g4run.engine.sampling.grammar import Grammar
-from g4run.engine.sampling.pieces import index_first_bytes
 
+from g4run.chat.structured_output.json_schema import compile_json_schema
+from g4run.engine.grammar_check import compiled
 from g4run.engine.llama.api import Batch, Context, Model
+from g4run.engine.llama.tokens import piece_of
 from g4run.engine.parameters import GenerationParameters, LoadParameters, SamplingParameters
+from g4run.engine.sampling.constraint import Constraint
+from g4run.engine.sampling.draw import SamplerChain
 from g4run.engine.sampling.logprobs import LogProbabilities
 from g4run.engine.sampling.sampler import Sampler
-from g4run.engine.sampling.token_data import TokenDataArray
+from tests.benchmarks.structured import SCHEMA
 from tests.engine.sampling.sampler_chain import LlamaChain, LoadedVocabulary, silence
 
 Row: TypeAlias = npt.NDArray[np.float32]
@@ -43,11 +46,8 @@ SETTINGS = {
     "min-p 0.05 alone": replace(GOOGLE, top_k=0, top_p=1, min_p=0.05),
     "nothing but temperature": replace(GOOGLE, top_k=0, top_p=1),
 }
-TEXT = r"""root ::= "{" ws "\"name\"" ws ":" ws string "," ws "\"age\"" ws ":" ws [0-9]{1,3} ws "}"
-string ::= "\"" [^"\\\x00-\x1F]* "\""
-ws ::= [ \n]{0,8}
-"""
-PLACES = (("at its beginning", ""), ("within a string", '{"name": "a'), ("after a key", '{"name"'))
+PLACES = (("at its beginning", "", "{"), ("within a string", '{"name": "a', "b"), ("after a key", '{"name"', ":"))
+WRONG = 0  # <pad>, which no grammar permits
 
 
 def main() -> None:
@@ -79,7 +79,7 @@ def _measure_draws(context: Context, vocabulary: LoadedVocabulary, rows: list[Ro
     prompt = [int(token) for token in np.random.default_rng(4).integers(0, 2000, 2000)]
     logits = context.logits(0)
     for name, sampling in SETTINGS.items():
-        sampler = Sampler(GenerationParameters(sampling=sampling), vocabulary.pointer, prompt=prompt)
+        sampler = Sampler(GenerationParameters(sampling=sampling), vocabulary.table, prompt=prompt)
         chain = LlamaChain(sampling, vocabulary)
         chain.accept(prompt)
         ours, theirs = [], []
@@ -94,18 +94,24 @@ def _measure_draws(context: Context, vocabulary: LoadedVocabulary, rows: list[Ro
 
 
 def _measure_grammar(vocabulary: LoadedVocabulary, rows: list[Row], draws: int) -> None:
-    started = time.perf_counter()
-    index_first_bytes(vocabulary.pointer, vocabulary.size)
-    sys.stdout.write(f"first bytes of all tokens, once: {1e3 * (time.perf_counter() - started):.1f} ms\n")
-    for place, text in PLACES:
-        grammar = Grammar(TEXT, vocabulary.pointer)
+    grammar, piece = compile_json_schema(SCHEMA), partial(piece_of, vocabulary.pointer)
+    for number in range(2):
+        started = time.perf_counter()
+        compiled(vocabulary.table.compile(grammar))
+        what = "a grammar and the token table" if number == 0 else "a grammar"
+        sys.stdout.write(f"{what}: {1e3 * (time.perf_counter() - started):.1f} ms\n")
+    chain = SamplerChain(GOOGLE)
+    for place, text, next_token in PLACES:
+        constraint = Constraint(grammar, vocabulary.table, piece)
         for token in vocabulary.tokens(text):
-            grammar.accept(token)
-        one = _timed(partial(_test_one, grammar), rows, draws)
-        again = _timed(partial(_draw_again, grammar), rows, draws)
-        _print(f"grammar {place}: one token", one, None)
-        _print(f"grammar {place}: after a rejection", again, _timed(partial(_test_all, grammar), rows, 5))
-        grammar.close()
+            constraint.draw(chain, rows[0], token, 400)
+            constraint.accept(token)
+        (right,) = vocabulary.tokens(next_token)
+        kept = _timed(partial(_draw_under, constraint, chain, right), rows, draws)
+        again = _timed(partial(_draw_under, constraint, chain, WRONG), rows, draws)
+        _print(f"grammar {place}: a permitted token", kept, None)
+        _print(f"grammar {place}: after a rejection", again, None)
+    chain.close()
 
 
 def _draw(sampler: Sampler, context: Context, _row: Row) -> object:
@@ -116,17 +122,8 @@ def _sample(chain: LlamaChain, context: Context, _row: Row) -> object:
     return chain.sample(context.handle, 0)
 
 
-def _test_one(grammar: Grammar, _row: Row) -> object:
-    return grammar.permits(100)
-
-
-def _draw_again(grammar: Grammar, row: Row) -> object:
-    return grammar.permitted(row, 64)
-
-
-def _test_all(grammar: Grammar, row: Row) -> object:
-    """What llama.cpp's grammar sampler does in front of a chain."""
-    return TokenDataArray().passing(grammar._handle, np.arange(row.shape[0]))
+def _draw_under(constraint: Constraint, chain: SamplerChain, drawn: int, row: Row) -> object:
+    return constraint.draw(chain, row, drawn, 400)
 
 
 def _rows(size: int) -> list[Row]:

@@ -105,5 +105,6 @@ class Constraint:
         bits = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
         if self._matcher.is_error():
             return None
-        permitted = np.unpackbits(bits, count=self._table.size, bitorder="little").view(np.bool_)
-        return chain.draw(np.where(permitted, logits, np.float32(-np.inf)))
+        permitted = np.flatnonzero(np.unpackbits(bits, count=self._table.size, bitorder="little").view(np.bool_))
+        place = chain.draw(logits[permitted]) if permitted.size else None
+        return None if place is None else int(permitted[place])

@@ -14,7 +14,7 @@ from g4run.chat.tools import parse_calls
 from g4run.engine.llama.tokens import piece_of, tokens_of
 from g4run.engine.sampling.completion import Completion
 from tests.benchmarks.structured import SCHEMA
-from tests.chat.grammars.schemas import schemas
+from tests.chat.structured_output.schemas import schemas
 from tests.engine.requests import DEMO
 from tests.engine.sampling.constrained import Answer, each_vocabulary, ending, lark_of, least, matcher_of, write
 from tests.engine.sampling.sampler_chain import LoadedVocabulary

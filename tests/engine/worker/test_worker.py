@@ -11,8 +11,6 @@ import time
 from pathlib import Path
 
 import pytest
-from g4run.engine.sampling.grammar import Grammar
-from g4run.engine.sampling.pieces import index_first_bytes
 
 from g4run.chat.tokens import CONTROL_TEXTS
 from g4run.engine.client import Engine, Generation
