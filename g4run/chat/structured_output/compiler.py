@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from g4run.chat.messages import JsonValue
+from g4run.chat.structured_output.exclusion import check_exclusive
 from g4run.chat.structured_output.keywords import Contradiction, Schema
-from g4run.chat.structured_output.nodes import Expanded, Group, Node, expand
+from g4run.chat.structured_output.nodes import Expanded, Node, expand
 from g4run.chat.structured_output.notations import FreeNames, Notation
 from g4run.chat.structured_output.numbers import NumberBounds, read_numbers, write_number
 from g4run.chat.structured_output.objects import ObjectReader
@@ -17,7 +17,6 @@ from g4run.errors import UsageError
 
 _MAX_NODES: Final = 5_000
 _MAX_STEPS: Final = 40_000  # sets of schemas, and the schemas in all of them
-_MAX_BRANCHES: Final = 60  # of a oneOf: every pair is looked at
 _MAX_ITEMS: Final = 1_000
 _MAX_MEMBERS: Final = 1_000
 _MAX_COUNTED_MEMBERS: Final = 100  # where minProperties or maxProperties need a rule for each number of members
@@ -25,24 +24,19 @@ _MAX_FREE_DEPTH: Final = 16  # objects and lists within one another, where the s
 
 
 class SchemaCompiler:
-    """Compiles one whole schema into the rules of a notation; what is left to do waits in a queue, not on the stack.
+    """Compiles one whole schema into the rules of a notation; what is left to do waits in a queue, not on the stack."""
 
-    One that `judges` takes schemas as a validator does, to find out whether any value satisfies them: undeclared
-    members and types that are not named are allowed, and what is optional is left out.
-    """
-
-    def __init__(self, root: Schema, rules: Rules, notation: Notation, *, judges: bool = False) -> None:
+    def __init__(self, root: Schema, rules: Rules, notation: Notation) -> None:
         self._root = root
         self._rules = rules
         self._notation = notation
-        self._judges = judges
         self._references: dict[Node, Reference] = {}
         self._pending: list[Node] = []
         self._steps = 0
 
-    def define(self, *schemas: Schema) -> Reference:
-        """Make the rules of the values that satisfy some schemas, and of all that they need; raises UsageError."""
-        reference = self._refer_to(Node.of(schemas))
+    def define(self, schema: Schema) -> Reference:
+        """Make the rules of a schema and of all that it needs; raises UsageError."""
+        reference = self._refer_to(Node.of([schema]))
         while self._pending:
             node = self._pending.pop()
             self._rules.fill(self._references[node], self._alternatives(node))
@@ -65,8 +59,8 @@ class SchemaCompiler:
         if expanded.is_never:
             return []
         if expanded.group is not None:
-            if expanded.group.keyword == "oneOf" and not self._judges:
-                self._check_exclusive(expanded.group)
+            if expanded.group.keyword == "oneOf":
+                check_exclusive(self._root, expanded.group)
             return [(self._refer_to(each),) for each in node.choose(expanded.group)]
         if not expanded.schemas:
             return [(self._free_value(),)]
@@ -74,40 +68,9 @@ class SchemaCompiler:
         try:
             return list(self._values(expanded))
         except Contradiction:
-            if node.decided or self._judges:
+            if node.decided:
                 return []
             raise
-
-    def _check_exclusive(self, group: Group) -> None:
-        """Raise UsageError where a value that is written for one branch might satisfy another as well.
-
-        A discriminator, OpenAPI's word for a property that tells the branches apart, says so.
-        """
-        branches = group.branches
-        if group.schema.has("discriminator"):
-            return
-        if len(branches) > _MAX_BRANCHES:
-            raise group.schema.error(f"more than {_MAX_BRANCHES} branches cannot be compared; use anyOf", "oneOf")
-        for written in branches:
-            for other in branches:
-                if other is not written and self._may_satisfy(written, other):
-                    raise group.schema.error(
-                        "a value may satisfy several branches, which cannot be ruled out; use anyOf", "oneOf"
-                    )
-
-    def _may_satisfy(self, written: Schema, other: Schema) -> bool:
-        """Whether some value that is written for one schema satisfies the other."""
-        expanded = expand(self._root, Node.of([written]))
-        known: dict[str, JsonValue] = {}
-        types = expanded.types()
-        if expanded.group is None and types is not None:
-            known["type"] = sorted(types)
-            reader = ObjectReader(self._root, expanded)
-            if types == {"object"} and not any(reader.further()):
-                known |= {"properties": dict.fromkeys(reader.names, True), "additionalProperties": False}
-        rules = Rules(self._root.label)
-        judge = SchemaCompiler(self._root, rules, type(self._notation)(rules), judges=True)
-        return rules.can_end(judge.define(written, other, written.below(" ", value=known)))
 
     def _values(self, expanded: Expanded) -> Iterator[Parts]:
         constants = read_constants(expanded)
@@ -117,7 +80,7 @@ class SchemaCompiler:
                 if parts is not None:
                     yield parts
             return
-        types = expanded.explicit_types() if self._judges else expanded.types()
+        types = expanded.types()
         if types is None:
             yield (self._free_value(),)
             return
@@ -143,9 +106,9 @@ class SchemaCompiler:
 
     def _object(self, expanded: Expanded) -> Reference:
         first = expanded.schemas[0]
-        reader = ObjectReader(self._root, expanded, is_open=self._judges)
-        least, most = (0, None) if self._judges else read_counts(expanded.schemas, "minProperties", "maxProperties")
-        members = [member for member in self._members(first, reader) if member[1] or not self._judges]
+        reader = ObjectReader(self._root, expanded)
+        least, most = read_counts(expanded.schemas, "minProperties", "maxProperties")
+        members = list(self._members(first, reader))
         if len(members) > (_MAX_COUNTED_MEMBERS if least or most is not None else _MAX_MEMBERS):
             raise first.error("an object has too many properties")
         pairs: list[Parts] = [
@@ -241,7 +204,7 @@ class SchemaCompiler:
         ]
         value = rules.define("any", scalars)
         key = notation.keys(FreeNames())
-        for _ in range(0 if self._judges else _MAX_FREE_DEPTH):
+        for _ in range(_MAX_FREE_DEPTH):
             member = rules.define("member", [(*key, notation.colon, value)])
             free_object = self._write_object([], member, 0, None)
             array = rules.define(

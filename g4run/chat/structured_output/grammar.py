@@ -30,7 +30,7 @@ class Grammar:
             case GrammarNotation.LARK:
                 return self.text
             case GrammarNotation.REGEX:
-                return f"start: /{_ESCAPABLE.sub(_escape, self.text)}/\n"
+                return f"start: /{_ESCAPABLE.sub(_escape, self.text) or '(?:)'}/\n"
 
 
 _ESCAPABLE = re.compile(r"\\.|/|\n", re.DOTALL)

@@ -144,5 +144,5 @@ def _write_multiple(
     least, most = (max(limit, limit if each is None else each) for each in (low, high))
     if Fraction(number) / 10**places != unit or number > _LARGEST_MULTIPLE or least > -most:
         raise schema.error(f"multiples of {float(unit):g} cannot be enforced", "multipleOf")
-    bounds = {"minimum": float(least), "maximum": -float(most), "multipleOf": float(unit)}
+    bounds = {"minimum": float(least), "maximum": float(-most), "multipleOf": float(unit)}
     return write_schema({"type": "integer" if is_integer else "number", **bounds})

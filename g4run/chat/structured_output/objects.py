@@ -1,13 +1,12 @@
 """What the schemas of one object allow: its declared members, and the names and values of further ones."""
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
 from g4run.chat.structured_output.keywords import Schema
 from g4run.chat.structured_output.nodes import Expanded, Node, expand
 from g4run.chat.structured_output.notations import FreeNames
-from g4run.chat.structured_output.patterns import write_character
+from g4run.chat.structured_output.patterns import NotSupported, matches, write_character
 from g4run.chat.structured_output.scalars import StringBounds, allows, read_constants, read_pattern, read_strings
 
 _MAX_PATTERNS: Final = 30  # each is written without all others
@@ -62,6 +61,7 @@ class _Part:
     """What one schema says of members; `further` are the schemas of those that it does not name."""
 
     def __init__(self, schema: Schema) -> None:
+        self._schema = schema
         self.properties = schema.named("properties")
         self.patterns = schema.named("patternProperties")
         self.expressions = {text: read_pattern(schema, text, "patternProperties", text) for text in self.patterns}
@@ -71,8 +71,14 @@ class _Part:
     def of_member(self, name: str) -> list[Schema]:
         """The schemas of the value of a declared member."""
         found = [self.properties[name]] if name in self.properties else []
-        found += [self.patterns[text] for text, each in self.expressions.items() if re.fullmatch(each, name)]
+        found += [self.patterns[text] for text in self.patterns if self._matches(text, name)]
         return found or self.further
+
+    def _matches(self, text: str, name: str) -> bool:
+        try:
+            return matches(self.expressions[text], name)
+        except NotSupported as error:
+            raise self._schema.error(f"the pattern {text[:80]} {error}", "patternProperties", text) from None
 
     def of_pattern(self, text: str) -> list[Schema]:
         """The schemas of the values of members whose names match one pattern, and no other."""

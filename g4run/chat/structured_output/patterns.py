@@ -38,6 +38,9 @@ _TOKEN: Final = re.compile(
     re.DOTALL,
 )
 
+_SET: Final = re.compile(r"\[(?:\\.|[^\]\\])*\]")
+_MAX_WAYS: Final = 2_000_000
+
 _Token: TypeAlias = re.Match[str]
 
 
@@ -170,3 +173,16 @@ def write_character(code: int) -> str:
     if code > 0x10FFFF or 0xD800 <= code < 0xE000:
         raise NotSupported("names a code point that no text can hold")
     return chr(code) if chr(code).isascii() and chr(code).isalnum() else f"\\U{code:08x}"
+
+
+def matches(expression: str, text: str) -> bool:
+    """Whether a translated expression matches a whole text.
+
+    Raises NotSupported where Python's engine might take long, as it tries one way after the other.
+    """
+    own = _SET.sub("C", expression).replace(ANY_TEXT, "*")
+    repeats = len(re.findall(r"[*+?}](?!:)", own))
+    ways = 4 ** len(text) if re.search(r"\)[*+{]", own) else (len(text) + 1) ** repeats
+    if ways > _MAX_WAYS:
+        raise NotSupported("is too complex to be compared with what is listed beside it")
+    return re.fullmatch(expression, text) is not None

@@ -82,7 +82,7 @@ class Rules:
 
     def _check_size(self, is_small: bool) -> None:
         if not is_small:
-            raise UsageError(f"the grammar of {self._label} gets too large", "use fewer or simpler properties")
+            raise UsageError(f"{self._label} is too large to enforce", "use fewer or simpler parts")
 
     def _ending_rules(self) -> set[int]:
         """The rules that some finite text fits."""

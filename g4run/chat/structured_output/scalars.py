@@ -11,10 +11,11 @@ from g4run.chat.structured_output.formats import STRING_FORMATS
 from g4run.chat.structured_output.keywords import Contradiction, Schema, exact_number
 from g4run.chat.structured_output.nodes import Expanded, is_scalar
 from g4run.chat.structured_output.numbers import read_numbers
-from g4run.chat.structured_output.patterns import NotSupported, translate_pattern
+from g4run.chat.structured_output.patterns import NotSupported, matches, translate_pattern
 from g4run.chat.structured_output.rules import write_counts
 
 _MAX_CHARACTERS: Final = 150_000
+_FORMATS: Final = frozenset(each for expressions in STRING_FORMATS.values() for each in expressions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +98,23 @@ def allows(expanded: Expanded, value: JsonValue) -> bool:
         return False
     try:
         if isinstance(value, str):
-            return all(re.fullmatch(each, value) for each in read_strings(expanded).all_expressions())
+            return _allows_text(expanded, value)
         if isinstance(value, bool) or not isinstance(value, int | float):
             return True
         exact = exact_number(value)
         return exact is not None and read_numbers(expanded.schemas).allow(exact)
     except Contradiction:
         return False
+
+
+def _allows_text(expanded: Expanded, text: str) -> bool:
+    bounds = read_strings(expanded)
+    if len(text) < bounds.least or (bounds.most is not None and len(text) > bounds.most):
+        return False
+    try:
+        return all(re.fullmatch(each, text) if each in _FORMATS else matches(each, text) for each in bounds.expressions)
+    except NotSupported as error:
+        raise next(expanded.having("pattern")).error(f"the pattern {error}", "pattern") from None
 
 
 def _types_of(value: JsonValue) -> frozenset[str]:

@@ -81,6 +81,15 @@ REFUSED: list[tuple[JsonValue, str]] = [
         "the JSON schema at #: minProperties 2 cannot be held where names are free, as one may come twice",
     ),
     ({"const": "\ud800"}, "the JSON schema at #/const: lists a value that JSON cannot write"),
+    (
+        {"enum": ["a" * 40 + "b"], "pattern": "^(a*)*$"},
+        "the JSON schema at #/pattern: the pattern is too complex to be compared with what is listed beside it",
+    ),
+    (
+        {"properties": {"a" * 40 + "b": {}}, "patternProperties": {"^(a*)*$": {}}},
+        "the JSON schema at #/patternProperties/^(a*)*$: the pattern ^(a*)*$ is too complex to be compared with what "
+        "is listed beside it",
+    ),
     ("string", "the JSON schema at #: a schema must be an object or a boolean, not a string"),
 ]
 CONTRADICTIONS: list[tuple[JsonValue, str]] = [

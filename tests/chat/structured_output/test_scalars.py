@@ -54,6 +54,8 @@ def test_a_number_is_permitted_where_it_is_between_the_bounds(
     [
         ({"type": "integer", "multipleOf": 7, "minimum": -20}, ["-14", "0", "7", "700"], ["-21", "6", "7.0"]),
         ({"type": "number", "multipleOf": 0.5, "exclusiveMaximum": 2}, ["1.5", "1", "-0.5"], ["2", "1.25"]),
+        ({"type": "integer", "multipleOf": 5, "maximum": 0}, ["0", "-5"], ["5", "-4"]),
+        ({"type": "integer", "multipleOf": 5, "minimum": 0}, ["0", "5"], ["-5", "4"]),
         ({"type": "integer", "multipleOf": 2.5}, ["5", "-10"], ["2", "2.5"]),
         ({"allOf": [{"multipleOf": 4}, {"multipleOf": 6}], "type": "integer"}, ["12", "24"], ["4", "6"]),
         ({"type": "integer", "format": "int64"}, [str(2**63 - 1), str(-(2**63))], [str(2**63)]),
