@@ -1,4 +1,4 @@
-"""Reading and writing files that several processes share, and errors that say what the file system refused."""
+"""Read and write files that several processes share, and translate file system errors."""
 
 import contextlib
 import errno
@@ -22,37 +22,37 @@ Result = TypeVar("Result")
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that no reader sees half of it, not even after kill -9. Raises DiskFull, NotWritable."""
-    temporary = path.parent / f".{os.getpid()}-{os.urandom(8).hex()}{TEMPORARY_SUFFIX}"  # no other writer's name
-    with explained(path, DATA):
+    """Write a file so that no reader ever sees half of it, not even after kill -9. Raises DiskFull, NotWritable."""
+    temporary = path.parent / f".{os.getpid()}-{os.urandom(8).hex()}{TEMPORARY_SUFFIX}"  # no other writer has it
+    with translate_write_errors(path, DATA):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             _write_through(temporary, content)
-            patiently(lambda: temporary.replace(path))
+            retry_while_open(lambda: temporary.replace(path))
         finally:
             remove_file(temporary)
         _sync_directory(path.parent)
 
 
 def read_shared(path: Path) -> bytes:
-    """The content of a file that may be replaced meanwhile. Raises OSError."""
-    return patiently(path.read_bytes)
+    """Read a file that another process may be replacing. Raises OSError."""
+    return retry_while_open(path.read_bytes)
 
 
 def remove_file(path: Path) -> None:
-    """Remove a file if it is there. Raises OSError."""
+    """Remove a file if it exists. Raises OSError."""
     with contextlib.suppress(FileNotFoundError):
-        patiently(path.unlink)
+        retry_while_open(path.unlink)
 
 
 def sync_to_disk(descriptor: int) -> None:
-    """Wait until a file's bytes are on the disk itself."""
+    """Wait until the bytes of a file are on the disk."""
     if sys.platform == "darwin":
         import fcntl  # noqa: PLC0415 - not on Windows; on macOS, fsync leaves the bytes in the drive's cache
 
         try:
             fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
-        except OSError:  # network file systems do not know it
+        except OSError:  # not supported by network file systems
             os.fsync(descriptor)
     elif hasattr(os, "fdatasync"):
         os.fdatasync(descriptor)
@@ -61,7 +61,7 @@ def sync_to_disk(descriptor: int) -> None:
 
 
 def free_bytes(directory: Path) -> int | None:
-    """Free space where a directory is, or would be created; None if it cannot be told."""
+    """Return the free space where a directory is, or would be created; None if unknown."""
     for path in (directory.absolute(), *directory.absolute().parents):
         try:
             return shutil.disk_usage(path).free
@@ -73,34 +73,34 @@ def free_bytes(directory: Path) -> int | None:
 
 
 @contextlib.contextmanager
-def explained(path: Path, variable: str, size_bytes: int = 0) -> Iterator[None]:
-    """Turn what the file system refuses into DiskFull and NotWritable; see `explain_refusal`."""
+def translate_write_errors(path: Path, variable: str, size_bytes: int = 0) -> Iterator[None]:
+    """Turn OSError into DiskFull or NotWritable; see `make_write_error`."""
     try:
         yield
     except OSError as error:
-        raise explain_refusal(error, path, variable, size_bytes) from error
+        raise make_write_error(error, path, variable, size_bytes) from error
 
 
-def explain_refusal(error: OSError, path: Path, variable: str, size_bytes: int = 0) -> G4RunError:
-    """The error to show when `path` cannot be written; `variable` moves its directory, `size_bytes` is a download's."""
+def make_write_error(error: OSError, path: Path, variable: str, size_bytes: int = 0) -> G4RunError:
+    """Return the error for a refused write; `variable` moves the directory, `size_bytes` is the size of a download."""
     if error.errno == errno.EFBIG and size_bytes:
-        problem = f"the file system or a limit allows no file of {render_bytes(size_bytes)}: {path.parent}"
+        problem = f"the file system or a limit does not allow a file of {render_bytes(size_bytes)}: {path.parent}"
         return DiskFull(problem, f"set {variable} to a directory on another disk")
     if error.errno in _NO_ROOM:
-        kept = "; what came is kept" if size_bytes else ""
-        return DiskFull(f"the disk is full: {path.parent}", f"free some space and run the same command again{kept}")
+        again = " to resume" if size_bytes else ""
+        return DiskFull(f"the disk is full: {path.parent}", f"free some space and run the same command again{again}")
     problem = f"cannot write {path}: {error.strerror or error}"
-    return NotWritable(problem, f"set {variable} to a directory that can be written")
+    return NotWritable(problem, f"set {variable} to a writable directory")
 
 
-def explain_unreadable(error: OSError, path: Path) -> ModelNotFound:
-    """The error to show when a model's file cannot be read."""
+def make_read_error(error: OSError, path: Path) -> ModelNotFound:
+    """Return the error for a model file that cannot be read."""
     reason = error.strerror or str(error)
-    return ModelNotFound(f"{path} cannot be read: {reason}", "check the path and its permissions")
+    return ModelNotFound(f"cannot read {path}: {reason}", "check the path and its permissions")
 
 
-def patiently(action: Callable[[], Result]) -> Result:
-    """Do what Windows refuses for the moment in which another process has the file open."""
+def retry_while_open(action: Callable[[], Result]) -> Result:
+    """Retry what Windows refuses while another process has the file open."""
     end = time.monotonic() + (_RETRY_SECONDS if os.name == "nt" else 0)
     while True:
         try:
@@ -119,7 +119,7 @@ def _write_through(path: Path, content: bytes) -> None:
 
 
 def _sync_directory(directory: Path) -> None:
-    """Put the new name on the disk too; Windows has no such call, and some file systems refuse it."""
+    """Put the new name on the disk; Windows cannot, and some file systems refuse."""
     if os.name == "nt":
         return
     descriptor = os.open(directory, os.O_RDONLY)

@@ -3,14 +3,14 @@
 import difflib
 from collections.abc import Iterable
 
-MOST_SUGGESTIONS = 3
-_LEAST_SIMILARITY = 0.6
+MAX_SUGGESTIONS = 3
+_MIN_SIMILARITY = 0.6
 
 
 def find_similar(typed: str, known: Iterable[str]) -> tuple[str, ...]:
     """Return up to three known names that look like the typed one, in any case; the most similar first."""
     spelled = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(typed.lower(), spelled, MOST_SUGGESTIONS, _LEAST_SIMILARITY)
+    near = difflib.get_close_matches(typed.lower(), spelled, MAX_SUGGESTIONS, _MIN_SIMILARITY)
     return tuple(spelled[name] for name in near)
 
 

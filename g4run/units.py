@@ -28,6 +28,11 @@ def render_count(count: int) -> str:
     return f"{count:,}"
 
 
+def render_plural(count: int, noun: str) -> str:
+    """Render a count of things: '1 file', '3 files'."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def render_rate(tokens_per_second: float) -> str:
     """Render a speed with two decimals: 20.128 -> '20.13 tokens/s'."""
     return f"{tokens_per_second:.2f} tokens/s"

@@ -1,1 +1,1 @@
-"""The Gemma 4 conversation format: messages, rendering, parsing; pure, without engine or I/O."""
+"""The Gemma 4 conversation format: messages, rendering, parsing. Pure: no engine, no I/O."""

@@ -1,4 +1,4 @@
-"""Gemma's notation for values: JSON with strings between quote tokens, and keys bare or quoted."""
+"""Gemma's notation for values: JSON with strings between quote tokens and with bare or quoted keys."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -10,7 +10,7 @@ _LONGEST_INTEGER_BITS = 14_000  # str() refuses integers of more than 4,300 digi
 
 
 def render_argument(value: JsonValue, *, quotes_keys: bool = False, depth: int = 0) -> Iterator[Piece]:
-    """Write a value in Gemma's notation, its keys sorted without regard to case."""
+    """Render a value in Gemma's notation, with keys sorted case-insensitively."""
     if value is None or depth > MAX_DEPTH:
         yield TextPiece("null")
     elif isinstance(value, str):
@@ -30,7 +30,7 @@ def render_argument(value: JsonValue, *, quotes_keys: bool = False, depth: int =
 
 
 def render_members(members: Mapping[str, JsonValue], *, quotes_keys: bool = False, depth: int = 0) -> Iterator[Piece]:
-    """Write the members of a mapping without its braces."""
+    """Render the members of a mapping without braces."""
     return separate(_render_member(key, value, quotes_keys, depth) for key, value in sorted_members(members))
 
 
@@ -44,12 +44,12 @@ def _render_member(key: str, value: JsonValue, quotes_keys: bool, depth: int) ->
 
 
 def sorted_members(members: Mapping[str, JsonValue]) -> list[tuple[str, JsonValue]]:
-    """The members by lower-cased key; equal ones keep their order (jinja2's `dictsort`)."""
+    """Sort members by lower-cased key; the sort is stable (jinja2's `dictsort`)."""
     return sorted(members.items(), key=lambda member: member[0].lower())
 
 
 def python_text(value: JsonValue) -> str:
-    """The text that Python prints for a value: what the reference shows where it expects no such type."""
+    """Return Python's text of a value, which the reference template prints for unexpected types."""
     return str(_printable(value, depth=0))
 
 

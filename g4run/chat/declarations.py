@@ -1,7 +1,7 @@
-"""Tools as the model is told about them: JSON schemas in Gemma's notation.
+"""Tool declarations: JSON schemas in Gemma's notation.
 
-The reference looks at schemas in its own way, and the model was trained on that: enumerations only of strings, items
-only of arrays, and an object without `properties` has its unknown keys taken for its properties.
+The model was trained on the reference template's reading of schemas: `enum` only for strings, `items` only for arrays,
+and for an object without `properties` the unknown keys are its properties.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ _SCHEMA_KEYS = frozenset({"description", "type", "properties", "required", "null
 
 
 def render_tool(tool: Tool) -> Iterator[Piece]:
-    """Write one tool's declaration between its tags."""
+    """Render one tool's declaration between its tags."""
     yield ControlPiece(tokens.TOOL_OPEN)
     yield TextPiece(f"declaration:{tool.name}")
     yield TextPiece("{description:")
@@ -29,7 +29,7 @@ def render_tool(tool: Tool) -> Iterator[Piece]:
 
 
 def _render_parameters(schema: Mapping[str, JsonValue]) -> Iterator[Piece]:
-    """Write the schema of all arguments; without a type the reference leaves its brace open."""
+    """Render the schema of the arguments; without a type, the reference leaves the brace open."""
     yield TextPiece(",parameters:{")
     if properties := schema.get("properties"):
         yield TextPiece("properties:{")
@@ -45,7 +45,7 @@ def _render_parameters(schema: Mapping[str, JsonValue]) -> Iterator[Piece]:
 
 
 def _render_response(schema: Mapping[str, JsonValue]) -> Iterator[Piece]:
-    """Write the schema of the answer; only an object's brace is closed."""
+    """Render the schema of the response; the reference closes the brace of objects only."""
     yield TextPiece(",response:{")
     if description := schema.get("description"):
         yield TextPiece("description:")
@@ -74,7 +74,7 @@ def _render_property(name: str, schema: Mapping[str, JsonValue], depth: int) -> 
 
 
 def _property_fields(schema: Mapping[str, JsonValue], depth: int) -> Iterator[Iterator[Piece]]:
-    """The fields of one property's schema, in the order of the reference."""
+    """Yield the fields of one property's schema in the reference's order."""
     kind = _type_name(schema)
     if description := schema.get("description"):
         yield _render_field("description", quote(python_text(description)))
@@ -100,7 +100,7 @@ def _render_object_properties(schema: Mapping[str, JsonValue], depth: int) -> It
 
 
 def _item_fields(items: Mapping[str, JsonValue], depth: int) -> Iterator[Iterator[Piece]]:
-    """The fields of an array's item schema, sorted by name."""
+    """Yield the fields of an array's item schema, sorted by name."""
     for name, value in sorted_members(items):
         if value is None:
             continue
@@ -129,7 +129,7 @@ def _render_type(schema: Mapping[str, JsonValue]) -> Iterator[Piece]:
 
 
 def _type_name(schema: Mapping[str, JsonValue]) -> str:
-    """The type in capitals; of a list of types, Python's text of that list, as the reference has it."""
+    """Return the type in capitals; for a list of types, Python's text of the list, as in the reference."""
     return python_text(schema["type"]).upper() if "type" in schema else ""
 
 
@@ -145,7 +145,7 @@ def _render_group(name: str, members: Iterator[Piece]) -> Iterator[Piece]:
 
 
 def _elements(value: JsonValue) -> Sequence[JsonValue]:
-    """What jinja2 goes through in a loop over a value: items, characters or keys; numbers have none."""
+    """Return what a jinja2 loop iterates over: items, characters or keys; nothing for numbers."""
     if isinstance(value, Mapping):
         return list(value)
     return value if isinstance(value, Sequence) else ()

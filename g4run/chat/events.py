@@ -1,4 +1,4 @@
-"""What a model's answer consists of, as it comes in."""
+"""The events of a streamed answer."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,39 +9,39 @@ from g4run.chat.messages import ToolCall
 
 @dataclass(frozen=True, slots=True)
 class ThinkingDelta:
-    """More of the model's thoughts."""
+    """More thinking text."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """More of the answer."""
+    """More answer text."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCallEvent:
-    """A whole tool call, without an id."""
+    """A complete tool call, without an id."""
 
     call: ToolCall
 
 
 class EndReason(StrEnum):
-    """What ended the answer."""
+    """Why the answer ended."""
 
     INPUT = "input"
-    """No more text came."""
+    """The text ended."""
     TURN = "turn"
-    """The model closed its turn, or opened another one."""
+    """The model closed its turn or opened another one."""
     TOOL_RESPONSE = "tool_response"
-    """The model waits for its tools' answers."""
+    """The model waits for tool responses."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The last event, exactly one for each answer: whatever is fed later is dropped."""
+    """The last event of every answer; later input is ignored."""
 
     reason: EndReason
 

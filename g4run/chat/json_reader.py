@@ -1,4 +1,4 @@
-"""JSON values taken apart with errors that name the place."""
+"""Typed access to JSON values, with errors that give the path."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,51 +8,51 @@ from g4run.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A JSON value and where it was found ("messages[2].content"); every method raises UsageError on a wrong type."""
+class JsonNode:
+    """A JSON value and its path ("messages[2].content"); every method raises UsageError on a wrong type."""
 
     value: JsonValue
     path: str
 
     def error(self, what: str) -> UsageError:
-        """The error that says what is wrong here."""
+        """Return an error about this value."""
         return UsageError(f"{self.path} {what}")
 
-    def at(self, key: str) -> "Place":
-        """The member of that name; its value is None where it is missing or null."""
-        return Place(self.members().get(key), f"{self.path}.{key}" if self.path else key)
+    def at(self, key: str) -> "JsonNode":
+        """Return a member of the object; its value is None if missing or null."""
+        return JsonNode(self.members().get(key), f"{self.path}.{key}" if self.path else key)
 
     def has(self, key: str) -> bool:
-        """Whether there is such a member, and not null."""
+        """Return whether the object has a member that is not null."""
         return isinstance(self.value, Mapping) and self.value.get(key) is not None
 
     def members(self) -> Mapping[str, JsonValue]:
-        """The value as an object."""
+        """Return the value, which must be an object."""
         if not isinstance(self.value, Mapping):
             raise self.error(f"must be an object, not {describe_type(self.value)}")
         return self.value
 
     def nested_members(self) -> Mapping[str, JsonValue]:
-        """The value as an object that nests no deeper than can be rendered."""
+        """Return the value, which must be an object that nests at most MAX_DEPTH levels."""
         self.check_depth()
         return self.members()
 
     def check_depth(self) -> None:
-        """Refuse a value that nests deeper than can be rendered."""
+        """Refuse a value that nests deeper than MAX_DEPTH levels."""
         if not fits_depth(self.value, MAX_DEPTH):
             raise self.error(f"nests deeper than {MAX_DEPTH} levels")
 
-    def items(self) -> Iterator["Place"]:
-        """The elements of a list; of null, none."""
+    def items(self) -> Iterator["JsonNode"]:
+        """Yield the elements of a list; none for null."""
         if self.value is None:
             return
         if isinstance(self.value, str) or not isinstance(self.value, Sequence):
             raise self.error(f"must be a list, not {describe_type(self.value)}")
         for index, item in enumerate(self.value):
-            yield Place(item, f"{self.path}[{index}]")
+            yield JsonNode(item, f"{self.path}[{index}]")
 
     def text(self) -> str:
-        """The value as a string, which must be there."""
+        """Return the value, which must be a string."""
         if self.value is None:
             raise self.error("is missing")
         if not isinstance(self.value, str):
@@ -60,12 +60,12 @@ class Place:
         return self.value
 
     def text_or_empty(self) -> str:
-        """The value as a string; of null, the empty one."""
+        """Return the string, or an empty one for null."""
         return "" if self.value is None else self.text()
 
 
 def describe_type(value: JsonValue) -> str:
-    """JSON's name for a value's type, with its article."""
+    """Return JSON's name of a value's type, with an article."""
     match value:
         case None:
             return "null"
@@ -82,7 +82,7 @@ def describe_type(value: JsonValue) -> str:
 
 
 def fits_depth(value: JsonValue, most: int) -> bool:
-    """Whether a value stays within so many levels; goes level by level, so that no input exhausts the stack."""
+    """Return whether a value nests at most `most` levels; iterates, so that no input exhausts the stack."""
     level = [value]
     for _ in range(most):
         level = [child for parent in level for child in _children(parent)]

@@ -1,14 +1,14 @@
-"""Conversations as values: who said what, with which media, and which tools may be called."""
+"""Conversations as values: messages, media, and tools."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self, TypeAlias
+from typing import Literal, Self, TypeAlias
 
 JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 
 MAX_DEPTH = 64
-"""Levels of nesting that values may have: wire input with more is refused, and renderers write null below."""
+"""Maximum nesting of values: deeper input is refused, and renderers write null below."""
 
 
 class Role(StrEnum):
@@ -16,7 +16,7 @@ class Role(StrEnum):
 
     SYSTEM = "system"
     DEVELOPER = "developer"
-    """OpenAI's newer name for the system: the same in the first message, a turn of its own name in a later one."""
+    """OpenAI's newer name for the system: equivalent in the first message, a turn of its own name later."""
     USER = "user"
     ASSISTANT = "assistant"
     TOOL = "tool"
@@ -24,40 +24,34 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TextPart:
-    """A stretch of text."""
+    """A piece of text."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class ImagePart:
-    """A picture; `source` is a URL, a data URI or a path, as it was given."""
+class MediaPart:
+    """An image, audio or a video; `source` is a URL, a data URI, base64 audio or a path, as given.
 
-    source: str
+    `format` of audio is "wav" or "mp3" if known.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class AudioPart:
-    """A sound; `source` is base64 data, a URL or a path, and `format` its kind ("wav", "mp3") where known."""
-
+    kind: Literal["image", "audio", "video"]
     source: str
     format: str = ""
 
-
-@dataclass(frozen=True, slots=True)
-class VideoPart:
-    """A film; `source` is a URL, a data URI or a path, as it was given."""
-
-    source: str
+    @property
+    def text(self) -> str:
+        """The placeholder token's text, which stands for the part in the reference's prompts."""
+        return f"<|{self.kind}|>"
 
 
-MediaPart: TypeAlias = ImagePart | AudioPart | VideoPart
 Part: TypeAlias = TextPart | MediaPart
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A model's wish to have a tool run; `id` is empty until somebody assigns one."""
+    """A model's request to run a tool; `id` is empty until one is assigned."""
 
     name: str
     arguments: Mapping[str, JsonValue]
@@ -66,7 +60,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolResponse:
-    """A tool's answer kept inside the assistant's message, Gemma's own way; a mapping is written key by key."""
+    """A tool's response inside the assistant's message, as Gemma stores it; a mapping is rendered key by key."""
 
     name: str
     response: JsonValue
@@ -76,9 +70,9 @@ class ToolResponse:
 class Message:
     """One message of a conversation.
 
-    `in_parts` says that the content came as a list of parts rather than as one string: the reference separates the
-    parts of a leading system message by spaces. A tool's message without content answers with null.
-    `tool_call_id` and `name` belong to a tool's message: the call it answers, and the tool's name where no id is known.
+    `in_parts` means that the content was given as a list of parts, not one string: the reference separates the parts of
+    a leading system message with spaces. A tool message without content responds with null.
+    `tool_call_id` and `name` belong to tool messages: the call it answers, and the tool's name if the id is unknown.
     """
 
     role: Role
@@ -92,18 +86,18 @@ class Message:
 
     @classmethod
     def of(cls, role: Role, *content: str | Part) -> Self:
-        """Make a message of one string, or of parts."""
+        """Create a message from one string, or from parts."""
         parts = tuple(TextPart(item) if isinstance(item, str) else item for item in content)
         return cls(role, parts, in_parts=bool(content) and not (len(content) == 1 and isinstance(content[0], str)))
 
     @property
     def text(self) -> str:
-        """The text parts, one after the other."""
+        """The text parts, joined."""
         return "".join(part.text for part in self.content if isinstance(part, TextPart))
 
     @property
     def media(self) -> tuple[MediaPart, ...]:
-        """The parts that are not text, in order."""
+        """The media parts, in order."""
         return tuple(part for part in self.content if not isinstance(part, TextPart))
 
 

@@ -1,7 +1,7 @@
-"""A model's answer, fed piece by piece, to events: thinking, text, tool calls, the end.
+"""Parses a streamed answer into events: thinking, text, tool calls, the end.
 
-The parser does no I/O and never raises on what a model writes. `_NEXT` says which state a tag leads to; a tag that its
-state's row lacks is surplus and dropped. What the events hold, joined, does not depend on how the text was cut.
+The parser does no I/O and never raises on a model's output. `_NEXT` maps each state and tag to the next state; a tag
+missing from a state's row is dropped. The joined content of the events does not depend on how the text was split.
 """
 
 import re
@@ -18,9 +18,9 @@ __all__ = ["EndReason", "Ended", "Event", "ResponseParser", "TextDelta", "Thinki
 
 
 class _State(StrEnum):
-    START = "start"  # nothing but white space yet
+    START = "start"  # only whitespace so far
     TEXT = "text"
-    TURN_NAME = "turn_name"  # behind a repeated <|turn>, up to the end of its line
+    TURN_NAME = "turn_name"  # after a repeated <|turn>, up to the end of its line
     CHANNEL_NAME = "channel_name"
     THINKING = "thinking"
     CALL = "call"
@@ -46,65 +46,65 @@ _ALL_TAGS: Final = (*_OUTSIDE_CALLS, tokens.CHANNEL_CLOSE, tokens.TOOL_CALL_CLOS
 
 
 class _TagSet:
-    """Tags to look for, and where one of them may have begun."""
+    """A set of tags to search for, complete or cut off by the end of the text."""
 
     def __init__(self, *tags: str) -> None:
         self.pattern = re.compile("|".join(map(re.escape, tags)))
-        self._beginnings = frozenset(tag[:length] for tag in tags for length in range(1, len(tag)))
+        self._prefixes = frozenset(tag[:length] for tag in tags for length in range(1, len(tag)))
 
-    def find_beginning(self, text: str, start: int) -> int:
-        """Where a tag begins that the text's end cuts off; the text's length where none does."""
+    def find_partial_tag(self, text: str, start: int) -> int:
+        """Return where a tag cut off by the end of the text begins, or the text's length."""
         position = text.rfind("<", start)
-        return position if position >= 0 and text[position:] in self._beginnings else len(text)
+        return position if position >= 0 and text[position:] in self._prefixes else len(text)
 
 
 _TAGS: Final = _TagSet(*_ALL_TAGS)
 _TAGS_AND_QUOTE: Final = _TagSet(*_ALL_TAGS, tokens.QUOTE)
 _QUOTE: Final = _TagSet(tokens.QUOTE)
 
-_NAME: Final = re.compile(r"[ \t]{0,8}+(\w{0,24}+)")
+_NAME_PATTERN: Final = re.compile(r"[ \t]{0,8}+(\w{0,24}+)")
 _THINKING_NAMES: Final = frozenset({"", "thought", "thoughts", "thinking", "think", "analysis", "reasoning"})
 _ANSWER_NAMES: Final = frozenset({"final", "answer", "response", "text", "output", "content"})
 _MODEL_NAMES: Final = frozenset({"", "model", "assistant"})
 
 
 class ResponseParser:
-    """Turns one answer's text into events; `opens_thought` says that the prompt ended inside a thought.
+    """Parses the text of one answer into events; `opens_thought` means that the prompt ended inside a thought.
 
-    Channels named "thought" or the like are thinking, those named "final" or the like are the answer, and what carries
-    no known name is thinking, name included. White space before the answer, and between it and calls, is dropped;
-    one newline before `<channel|>` belongs to the tag. A second `<|channel>`, a call or the end closes a thought.
+    Channels named "thought" or similar are thinking, those named "final" or similar are the answer; a channel without a
+    known name is thinking, name included. Whitespace before the answer and around calls is dropped; one newline before
+    `<channel|>` belongs to the tag. A second `<|channel>`, a call or the end closes a thought.
     """
 
     def __init__(self, *, opens_thought: bool = False) -> None:
         self._state = _State.THINKING if opens_thought else _State.START
-        self._pending = ""  # may be the beginning of a tag
-        self._name = ""  # of a channel or turn, not yet complete
-        self._gap: list[str] = []  # white space that counts only if text follows
+        self._pending = ""  # possible start of a tag
+        self._name = ""  # of a channel or turn, still incomplete
+        self._whitespace: list[str] = []  # emitted only if text follows
         self._is_run_start = True  # no text since the last thought or call
         self._has_text = False
         self._has_thinking = False
-        self._thinking_gap = ""  # newlines that count only if thinking follows
+        self._thinking_gap = ""  # newlines emitted only if thinking follows
         self._call: list[str] = []
         self._in_quote = False
-        self._heeds_quotes = True
-        self._is_cut = False
+        self._tracks_quotes = True
+        self._is_truncated = False
         self._events: list[Event] = []
 
     def feed(self, text: str) -> list[Event]:
-        """Take the next piece of the answer, and give what it completes."""
+        """Feed the next piece of the answer and return the events that it completes."""
         self._scan(self._pending + text, is_last=False)
         return self._take_events()
 
-    def finish(self, *, is_cut: bool = False) -> list[Event]:
-        """Give what was held back, and the end.
+    def finish(self, *, is_truncated: bool = False) -> list[Event]:
+        """Return the remaining events, ending with Ended.
 
-        `is_cut` says that a limit, not the model, ended the text: a call that is still open is then text, as running
-        half a call may do harm. Otherwise its end is made up.
+        `is_truncated` means that a limit ended the text, not the model: an open call then becomes text, because running
+        half a call may do harm. Otherwise the parser completes it.
         """
-        self._is_cut = is_cut
+        self._is_truncated = is_truncated
         self._scan(self._pending, is_last=True)
-        if self._in_quote and not is_cut:
+        if self._in_quote and not is_truncated:
             self._rescan_call()
         if self._state in _NAME_STATES:
             self._close_name()
@@ -116,41 +116,41 @@ class ResponseParser:
         return self._state is _State.ENDED
 
     def _take_events(self) -> list[Event]:
-        """Give the events since the last time, neighbouring deltas of one kind joined."""
+        """Return the new events, with adjacent deltas of one kind joined."""
         events = [event for kind, run in groupby(self._events, type) for event in _join(kind, list(run))]
         self._events = []
         return events
 
     def _scan(self, text: str, *, is_last: bool) -> None:
-        """Take a text up to its end, or to where a tag may have begun."""
+        """Process a text up to its end, or to the possible start of a tag."""
         position = 0
         self._pending = ""
         while not self._has_ended():
-            tags = self._watched()
+            tags = self._tag_set()
             found = tags.pattern.search(text, position)
             if found is None:
-                end = len(text) if is_last else tags.find_beginning(text, position)
+                end = len(text) if is_last else tags.find_partial_tag(text, position)
                 self._pending = text[end:]
                 self._take(text[position:end])
                 return
             self._take(text[position : found.start()])
-            self._step(found[0])
+            self._handle_tag(found[0])
             position = found.end()
 
-    def _watched(self) -> _TagSet:
+    def _tag_set(self) -> _TagSet:
         if self._in_quote:
             return _QUOTE
-        return _TAGS_AND_QUOTE if self._state is _State.CALL and self._heeds_quotes else _TAGS
+        return _TAGS_AND_QUOTE if self._state is _State.CALL and self._tracks_quotes else _TAGS
 
     def _rescan_call(self) -> None:
-        """Look again for tags in a call whose quotes do not pair up, this time inside quotes as well."""
+        """Search for tags again in a call with unbalanced quotes, this time inside quotes as well."""
         text = "".join(self._call)
         self._call = []
-        self._in_quote = self._heeds_quotes = False
+        self._in_quote = self._tracks_quotes = False
         self._scan(text, is_last=True)
 
-    def _step(self, tag: str) -> None:
-        """Go where a tag leads."""
+    def _handle_tag(self, tag: str) -> None:
+        """Enter the state that a tag leads to."""
         if self._state in _NAME_STATES:
             self._close_name()
         if tag == tokens.QUOTE:
@@ -164,25 +164,25 @@ class ResponseParser:
         if self._state is _State.CALL:
             self._finish_call(tag if tag == tokens.TOOL_CALL_CLOSE else "")
         self._state = state
-        self._gap = []
+        self._whitespace = []
         self._is_run_start = True
         self._thinking_gap = "\n" if self._has_thinking else ""
         if state is _State.ENDED:
             self._events.append(Ended(reason))
 
     def _finish_call(self, closing: str) -> None:
-        """Give the calls between two tags, or their text where it is none, or only half of one."""
+        """Emit the calls between two tags, or their text if it is not a complete call."""
         text = "".join(self._call)
         self._call = []
         parsed = parse_calls(text)
-        if parsed is None or (self._is_cut and not parsed.is_complete):
+        if parsed is None or (self._is_truncated and not parsed.is_complete):
             self._take_text(tokens.TOOL_CALL_OPEN + text + closing if text.strip() else "")
             return
         self._events += map(ToolCallEvent, parsed.calls)
         self._take_text(parsed.rest)
 
     def _take(self, text: str) -> None:
-        """Take text that holds no tags."""
+        """Process text without tags."""
         match self._state:
             case _State.START | _State.TEXT:
                 self._take_text(text)
@@ -197,10 +197,10 @@ class ResponseParser:
         if self._is_run_start:
             stripped = text.lstrip()
             if self._has_text:
-                self._gap.append(text[: len(text) - len(stripped)])
+                self._whitespace.append(text[: len(text) - len(stripped)])
             if not stripped:
                 return
-            text = "".join(self._gap) + stripped
+            text = "".join(self._whitespace) + stripped
             self._is_run_start = False
         if text:
             self._has_text = True
@@ -225,7 +225,7 @@ class ResponseParser:
             self._close_name()
 
     def _close_name(self) -> None:
-        """Decide what a name means, now that it is complete; one that is none belongs to what follows."""
+        """Interpret a complete channel or turn name; an unknown one belongs to the content."""
         name, self._name = self._name, ""
         word, rest = _split_name(name)
         is_line = not rest or rest.startswith("\n")
@@ -251,6 +251,6 @@ def _join(kind: type[Event], run: list[Event]) -> list[Event]:
 
 
 def _split_name(text: str) -> tuple[str, str]:
-    """The word at the text's beginning in small letters, and what follows it."""
-    found = _NAME.match(text)
+    """Return the first word of the text in lower case, and the rest."""
+    found = _NAME_PATTERN.match(text)
     return (found[1].lower(), text[found.end() :]) if found else ("", text)

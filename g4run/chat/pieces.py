@@ -1,65 +1,40 @@
-"""A prompt as pieces: control tokens that the renderer wrote, text that stays text, and places for media."""
+"""The pieces of a prompt: control tokens, text that stays text, and media placeholders."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from itertools import groupby
+from typing import TypeAlias
 
 from g4run.chat import tokens
-from g4run.chat.messages import AudioPart, ImagePart, MediaPart, VideoPart
-
-MediaKind: TypeAlias = Literal["image", "audio", "video"]
+from g4run.chat.messages import MediaPart
 
 
 @dataclass(frozen=True, slots=True)
 class ControlPiece:
-    """Exactly one special token, by its text."""
+    """One special token, given by its text."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class TextPiece:
-    """Text to be tokenized as text, whatever it contains: it is never searched for special tokens."""
+    """Text to tokenize as plain text; it is never searched for special tokens."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class MediaPiece:
-    """The place of a picture, a sound or a film; `text` is the placeholder that the reference writes there."""
-
-    kind: MediaKind
-    source: MediaPart
-
-    @property
-    def text(self) -> str:
-        """The placeholder token's text."""
-        return {"image": tokens.IMAGE, "audio": tokens.AUDIO, "video": tokens.VIDEO}[self.kind]
-
-
-Piece: TypeAlias = ControlPiece | TextPiece | MediaPiece
-
-
-def place_media(part: MediaPart) -> MediaPiece:
-    """Give a media part its place in the prompt."""
-    match part:
-        case ImagePart():
-            return MediaPiece("image", part)
-        case AudioPart():
-            return MediaPiece("audio", part)
-        case VideoPart():
-            return MediaPiece("video", part)
+Piece: TypeAlias = ControlPiece | TextPiece | MediaPart
 
 
 def quote(text: str) -> Iterator[Piece]:
-    """Write a string between quote tokens."""
+    """Render a string between quote tokens."""
     yield ControlPiece(tokens.QUOTE)
     yield TextPiece(text)
     yield ControlPiece(tokens.QUOTE)
 
 
 def separate(items: Iterable[Iterable[Piece]]) -> Iterator[Piece]:
-    """Write items one after the other with commas between them."""
+    """Join items with commas."""
     for number, item in enumerate(items):
         if number:
             yield TextPiece(",")
@@ -67,24 +42,14 @@ def separate(items: Iterable[Iterable[Piece]]) -> Iterator[Piece]:
 
 
 def join_text(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
-    """Join neighbouring texts into one piece and drop empty ones.
+    """Join adjacent texts into one piece and drop empty ones.
 
-    Tokenizing has to see the same stretches of text as it would between the special tokens of the whole prompt.
+    The tokenizer must see the same runs of text as between the special tokens of the whole prompt.
     """
     joined: list[Piece] = []
-    run: list[str] = []
-    for piece in pieces:
-        if isinstance(piece, TextPiece):
-            run.append(piece.text)
-            continue
-        _append_text(joined, run)
-        run = []
-        joined.append(piece)
-    _append_text(joined, run)
+    for is_text, run in groupby(pieces, lambda piece: isinstance(piece, TextPiece)):
+        if not is_text:
+            joined += run
+        elif text := "".join(piece.text for piece in run):
+            joined.append(TextPiece(text))
     return tuple(joined)
-
-
-def _append_text(pieces: list[Piece], run: list[str]) -> None:
-    text = "".join(run)
-    if text:
-        pieces.append(TextPiece(text))

@@ -1,4 +1,4 @@
-"""Conversations written as Gemma 4 prompts, byte for byte as Google's templates of July 2026 write them."""
+"""Renders conversations as Gemma 4 prompts, byte for byte like Google's templates of July 2026."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,37 +8,35 @@ from itertools import takewhile
 from g4run.chat import tokens
 from g4run.chat.arguments import render_members
 from g4run.chat.declarations import render_tool
-from g4run.chat.messages import Conversation, JsonValue, Message, Role, TextPart, ToolCall
-from g4run.chat.pieces import ControlPiece, MediaPiece, Piece, TextPiece, join_text, place_media
-
-__all__ = ["ControlPiece", "MediaPiece", "Piece", "Prompt", "PromptFormat", "TextPiece", "render", "strip_thoughts"]
+from g4run.chat.messages import Conversation, JsonValue, MediaPart, Message, Role, TextPart, ToolCall
+from g4run.chat.pieces import ControlPiece, Piece, TextPiece, join_text
 
 
 class PromptFormat(StrEnum):
-    """Which of Google's two templates a model was trained with."""
+    """The one of Google's two templates that a model was trained with."""
 
     SMALL = "small"
     """E2B and E4B."""
     LARGE = "large"
-    """12B, 26B A4B and 31B: with thinking off, the model's turn opens with an empty thought."""
+    """12B, 26B A4B and 31B: with thinking off, the model's turn starts with an empty thought."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A rendered conversation; `opens_thought` says that the model's first words continue an open thought."""
+    """A rendered conversation; `opens_thought` means that the answer continues an open thought."""
 
     pieces: tuple[Piece, ...]
     opens_thought: bool = False
 
     @property
     def text(self) -> str:
-        """The whole prompt as the reference writes it, <bos> included."""
+        """The whole prompt as the reference renders it, <bos> included."""
         return "".join(piece.text for piece in self.pieces)
 
     @property
-    def media(self) -> tuple[MediaPiece, ...]:
-        """The places of media, in order."""
-        return tuple(piece for piece in self.pieces if isinstance(piece, MediaPiece))
+    def media(self) -> tuple[MediaPart, ...]:
+        """The media, in order."""
+        return tuple(piece for piece in self.pieces if isinstance(piece, MediaPart))
 
 
 def render(
@@ -49,11 +47,10 @@ def render(
     preserve_thinking: bool = False,
     add_generation_prompt: bool = True,
 ) -> Prompt:
-    """Write a conversation as a prompt; never fails, whatever the values hold.
+    """Render a conversation as a prompt; never fails, whatever the values are.
 
-    Thoughts of earlier turns are left out, save after the last user message; `preserve_thinking` keeps those of every
-    message that calls tools. Neither `<|turn>` nor anything else that a person, a tool or a model supplied becomes a
-    control piece.
+    Only thoughts after the last user message are kept; `preserve_thinking` also keeps those of messages that call
+    tools. Text from users, tools and models, such as `<|turn>`, never becomes a control piece.
     """
     opening, messages = _split_system(conversation)
     pieces: list[Piece] = [ControlPiece(tokens.BOS)]
@@ -62,18 +59,18 @@ def render(
     pieces += _render_messages(messages, preserve_thinking=preserve_thinking)
     if not add_generation_prompt:
         return Prompt(join_text(pieces))
-    state = _final_state(messages)
-    if state == _Final.AFTER_RESPONSE and thinking:
+    state = _last_message_state(messages)
+    if state == _LastMessage.AFTER_RESPONSE and thinking:
         pieces += _open_thought()
-    elif state == _Final.COMPLETE:
+    elif state == _LastMessage.COMPLETE:
         pieces += _open_turn("model")
         if format is PromptFormat.LARGE and not thinking:
             pieces += [*_open_thought(), ControlPiece(tokens.CHANNEL_CLOSE)]
-    return Prompt(join_text(pieces), opens_thought=state == _Final.AFTER_RESPONSE and thinking)
+    return Prompt(join_text(pieces), opens_thought=state == _LastMessage.AFTER_RESPONSE and thinking)
 
 
-class _Final(StrEnum):
-    """What the last message that is not a tool's leaves to be written."""
+class _LastMessage(StrEnum):
+    """State of the last message that is not a tool message."""
 
     COMPLETE = "complete"
     AFTER_CALL = "after_call"
@@ -100,7 +97,7 @@ def _render_system_turn(opening: Message | None, conversation: Conversation, *, 
 
 
 def _system_text(message: Message) -> str:
-    """The opening's text; a medium cannot stand here, and leaves the space that follows every part."""
+    """Return the system text; a media part is dropped but leaves the space that follows every part."""
     if not message.in_parts:
         return message.text.strip()
     texts = (part.text if isinstance(part, TextPart) else "" for part in message.content)
@@ -109,27 +106,27 @@ def _system_text(message: Message) -> str:
 
 def _render_messages(messages: Sequence[Message], *, preserve_thinking: bool) -> Iterator[Piece]:
     last_user = max((index for index, message in enumerate(messages) if message.role is Role.USER), default=-1)
-    spoken = [index for index, message in enumerate(messages) if message.role is not Role.TOOL]
-    roles = [messages[index].role for index in spoken]
-    for position, index in enumerate(spoken):
+    turns = [index for index, message in enumerate(messages) if message.role is not Role.TOOL]
+    roles = [messages[index].role for index in turns]
+    for position, index in enumerate(turns):
         message = messages[index]
-        keeps_thought = index > last_user or (preserve_thinking and bool(message.tool_calls))
+        keeps_thinking = index > last_user or (preserve_thinking and bool(message.tool_calls))
         yield from _render_message(
             message,
             answers=list(_answers(messages, index)),
             previous=roles[position - 1] if position else None,
             following=roles[position + 1] if position + 1 < len(roles) else None,
-            keeps_thought=keeps_thought,
+            keeps_thinking=keeps_thinking,
         )
 
 
 def _render_message(
-    message: Message, *, answers: Sequence[Message], previous: Role | None, following: Role | None, keeps_thought: bool
+    message: Message, *, answers: Sequence[Message], previous: Role | None, following: Role | None, keeps_thinking: bool
 ) -> Iterator[Piece]:
     is_model = message.role is Role.ASSISTANT
     if not (is_model and previous is Role.ASSISTANT):
         yield from _open_turn("model" if is_model else message.role.value)
-    if message.thinking and keeps_thought:
+    if message.thinking and keeps_thinking:
         yield from _open_thought()
         yield TextPiece(message.thinking + "\n")
         yield ControlPiece(tokens.CHANNEL_CLOSE)
@@ -148,18 +145,18 @@ def _render_message(
         yield from _close_turn()
 
 
-def _final_state(messages: Sequence[Message]) -> _Final:
+def _last_message_state(messages: Sequence[Message]) -> _LastMessage:
     last = next((index for index in reversed(range(len(messages))) if messages[index].role is not Role.TOOL), None)
     if last is None:
-        return _Final.COMPLETE
+        return _LastMessage.COMPLETE
     message = messages[last]
     if message.tool_responses or (message.tool_calls and any(_answers(messages, last))):
-        return _Final.AFTER_RESPONSE
-    return _Final.AFTER_CALL if message.tool_calls else _Final.COMPLETE
+        return _LastMessage.AFTER_RESPONSE
+    return _LastMessage.AFTER_CALL if message.tool_calls else _LastMessage.COMPLETE
 
 
 def _answers(messages: Sequence[Message], index: int) -> Iterator[Message]:
-    """The tool messages that directly follow the message at `index`."""
+    """Yield the tool messages that directly follow the message at `index`."""
     return takewhile(lambda message: message.role is Role.TOOL, (messages[i] for i in range(index + 1, len(messages))))
 
 
@@ -179,7 +176,7 @@ def _render_responses(message: Message, answers: Sequence[Message]) -> Iterator[
         for answer in answers:
             has_text = answer.content or answer.in_parts
             yield from _render_response(_tool_name(message, answer), answer.text if has_text else None)
-            yield from map(place_media, answer.media)
+            yield from answer.media
 
 
 def _render_response(name: str, response: JsonValue) -> Iterator[Piece]:
@@ -192,7 +189,7 @@ def _render_response(name: str, response: JsonValue) -> Iterator[Piece]:
 
 
 def _tool_name(message: Message, answer: Message) -> str:
-    """The name of the tool that answers: of the last call with the answer's id, or what the answer says itself."""
+    """Return the responding tool's name: from the last call with its id, or from the message itself."""
     names = [call.name for call in message.tool_calls if call.id == answer.tool_call_id]
     return names[-1] if names else answer.name or "unknown"
 
@@ -200,7 +197,7 @@ def _tool_name(message: Message, answer: Message) -> str:
 def _render_content(message: Message) -> Iterator[Piece]:
     for part in message.content:
         if not isinstance(part, TextPart):
-            yield place_media(part)
+            yield part
         elif message.role is Role.ASSISTANT:
             yield TextPiece(strip_thoughts(part.text))
         else:
@@ -208,7 +205,7 @@ def _render_content(message: Message) -> Iterator[Piece]:
 
 
 def strip_thoughts(text: str) -> str:
-    """Remove every channel from a model's text, and the white space around what is left."""
+    """Remove every channel from a model's text and strip the rest."""
     kept = (part.partition(tokens.CHANNEL_OPEN)[0] for part in text.split(tokens.CHANNEL_CLOSE))
     return "".join(kept).strip()
 

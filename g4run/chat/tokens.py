@@ -1,4 +1,4 @@
-"""The texts of Gemma 4's structural tokens, as its vocabulary spells them."""
+"""The texts of Gemma 4's control tokens, as in its vocabulary."""
 
 from typing import Final
 
@@ -16,9 +16,6 @@ TOOL_CALL_CLOSE: Final = "<tool_call|>"
 TOOL_RESPONSE_OPEN: Final = "<|tool_response>"
 TOOL_RESPONSE_CLOSE: Final = "<tool_response|>"
 QUOTE: Final = '<|"|>'
-IMAGE: Final = "<|image|>"
-AUDIO: Final = "<|audio|>"
-VIDEO: Final = "<|video|>"
 
 CONTROL_TEXTS: Final = (
     BOS,
@@ -38,16 +35,16 @@ CONTROL_TEXTS: Final = (
     TOOL_RESPONSE_OPEN,
     TOOL_RESPONSE_CLOSE,
     QUOTE,
-    IMAGE,
-    AUDIO,
-    VIDEO,
+    "<|image|>",
+    "<|audio|>",
+    "<|video|>",
     "<|image>",
     "<image|>",
     "<|audio>",
     "<audio|>",
 )
-"""Every text that must not become one token when a person, a tool or a model supplied it.
+"""Every text that must not become a control token when it comes from a user, a tool or a model.
 
 Gemma's vocabulary marks some of them USER_DEFINED (both channel tags, both call tags, both response tags and the
-quote): llama.cpp turns these into tokens even with special parsing off, so who tokenizes text has to break them up.
+quote): llama.cpp turns these into tokens even with special parsing off, so the tokenizer must split them.
 """

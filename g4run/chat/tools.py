@@ -1,4 +1,4 @@
-"""Tool calls as a model writes them, to values: strict where the text is right, mending where it is not."""
+"""Parses tool calls as models write them: exact for valid text, lenient for invalid text."""
 
 import re
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Final
 
 from g4run.chat.messages import JsonValue, ToolCall
 from g4run.chat.tokens import QUOTE
-from g4run.chat.value_reader import NotUnderstood, ValueReader, decode_object
+from g4run.chat.value_reader import Unparsable, ValueReader, decode_object
 
 _HEAD: Final = re.compile(
     r"""\s*+(?P<call>call\s*+:)?+\s*+(?P<quote><\|"\|>|["'])?(?P<name>[^\s{}()\[\],"'`<>]+)(?(quote)(?P=quote))\s*+"""
@@ -22,9 +22,9 @@ _JSON_WRAPPER_KEYS: Final = frozenset({"function", "id", "type", "index"})
 
 @dataclass(frozen=True, slots=True)
 class ParsedCalls:
-    """What stood between two call tags.
+    """The calls between two call tags.
 
-    `rest` is what follows the calls and is none; `is_complete` says that nothing had to be closed at the end.
+    `rest` is the text after the calls; `is_complete` means that nothing had to be closed at the end.
     """
 
     calls: tuple[ToolCall, ...]
@@ -33,10 +33,10 @@ class ParsedCalls:
 
 
 def parse_calls(text: str) -> ParsedCalls | None:
-    """Read `call:NAME{…}`, once or several times; None where that is not what the text holds.
+    """Parse one or more `call:NAME{…}`; None if the text is something else.
 
-    Understood as well: JSON objects with "name" and "arguments", arguments that are one JSON string, a missing
-    `call:`, and everything that ValueReader mends.
+    Also accepts JSON objects with "name" and "arguments", arguments given as a JSON string, a missing `call:`, and
+    everything that ValueReader repairs.
     """
     reader = ValueReader(text)
     try:
@@ -45,19 +45,11 @@ def parse_calls(text: str) -> ParsedCalls | None:
             reader.position = between.end()
             calls.append(_read_call(reader))
         reader.skip(_CLOSERS)
-        if _ARGUMENTS_GO_ON.match(text, reader.position):  # so what was read of them is not what the model meant
-            raise NotUnderstood
-    except NotUnderstood:
+        if _ARGUMENTS_GO_ON.match(text, reader.position):  # the parsed arguments are not what the model meant
+            raise Unparsable
+    except Unparsable:
         return None
     return ParsedCalls(tuple(calls), text[reader.position :], reader.is_complete)
-
-
-def parse_value(text: str) -> JsonValue:
-    """Read one value in Gemma's notation, mending what is broken; a value that makes no sense stays a string."""
-    try:
-        return ValueReader(text).read_value()
-    except NotUnderstood:
-        return text
 
 
 def _read_call(reader: ValueReader) -> ToolCall:
@@ -66,11 +58,11 @@ def _read_call(reader: ValueReader) -> ToolCall:
         return _read_json_call(reader)
     head = _HEAD.match(reader.text, reader.position)
     if head is None:
-        raise NotUnderstood
+        raise Unparsable
     reader.position = head.end()
     name = head["name"].rstrip(":")
     if not name or not (head["call"] or reader.starts_with("{")):
-        raise NotUnderstood
+        raise Unparsable
     return ToolCall(name, _read_arguments(reader))
 
 
@@ -84,14 +76,14 @@ def _read_arguments(reader: ValueReader) -> Mapping[str, JsonValue]:
 
 
 def _read_json_call(reader: ValueReader) -> ToolCall:
-    """Read the shape that other models and OpenAI use; one with further members, which would get lost, is none."""
+    """Parse the JSON format of OpenAI and other models; refuse other members, which would be lost."""
     wire = reader.read_object()
     function = wire.get("function")
     if isinstance(function, Mapping) and wire.keys() <= _JSON_WRAPPER_KEYS:
         wire = dict(function)
     name = wire.get("name")
     if not isinstance(name, str) or not name or not wire.keys() <= _JSON_CALL_KEYS:
-        raise NotUnderstood
+        raise Unparsable
     return ToolCall(name, _as_arguments(next((wire[key] for key in _ARGUMENT_KEYS if key in wire), None)))
 
 
@@ -103,4 +95,4 @@ def _as_arguments(value: JsonValue) -> Mapping[str, JsonValue]:
             return decode_object(value)
         case Mapping():
             return value
-    raise NotUnderstood
+    raise Unparsable

@@ -1,8 +1,7 @@
-"""A reader of Gemma's notation for values that mends what models are known to break.
+"""A lenient parser of Gemma's notation for values that repairs known mistakes of models.
 
-Written as the model should, a value reads back as it was. Beyond that it reads JSON, keys and strings without quotes,
-quotes that are not escaped, not closed or surplus, missing and surplus brackets and commas. Time grows linearly
-with the text.
+Valid text round-trips. Beyond that, it accepts JSON, keys and strings without quotes, unescaped, unclosed and extra
+quotes, and missing and extra brackets and commas. Time is linear in the text.
 """
 
 import re
@@ -13,7 +12,7 @@ from g4run.chat.tokens import QUOTE
 
 _SPACE: Final = re.compile(r"\s*+")
 _SEPARATORS: Final = re.compile(r"[\s,]*+")
-_SURPLUS_ENDS: Final = re.compile(r"[\s,;}\]]*+")
+_EXTRA_CLOSERS: Final = re.compile(r"[\s,;}\]]*+")
 _BARE_KEY: Final = re.compile(r"(?:(?!<\|\"\|>)[^:{}\[\],])*+")
 _BARE_TEXT: Final = re.compile(r"(?:(?!<\|\"\|>)[^,}\]])*+")
 _VALUE_END: Final = r"[,}\]]|\Z"
@@ -32,29 +31,29 @@ _MEMBER: Final = r"[\s,]*+(?:[}\]]|\Z|[\"']|<\|\"\|>|[^\s:{}\[\],][^:{}\[\],\n]{
 _MEMBER_FOLLOWS: Final = re.compile(_MEMBER)
 _MEMBER_END: Final = rf"[}}\]]|\Z|,{_MEMBER}"
 _KEY_END: Final = r"[:}]|\Z"
-_SURPLUS_QUOTE: Final = re.compile(rf'\s*+<\|"\|>(?=\s*(?:{_VALUE_END}))')
+_EXTRA_QUOTE: Final = re.compile(rf'\s*+<\|"\|>(?=\s*(?:{_VALUE_END}))')
 _ESCAPE: Final = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
-_RARE_ESCAPES: Final = frozenset("bf")  # a backspace or a form feed is hardly ever meant
+_RARE_ESCAPES: Final = frozenset("bf")  # models hardly ever mean a backspace or a form feed
 _ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", '"': '"', "'": "'", "/": "/", "\\": "\\"}
 
 
-class NotUnderstood(Exception):
-    """The text is no value, even with good will; a signal to the caller that never leaves this package."""
+class Unparsable(Exception):
+    """The text is not a value, even after repair; never leaves this package."""
 
 
 class ValueReader:
-    """Reads values one after the other from `position` on; `is_complete` falls when the text ends inside one."""
+    """Reads consecutive values from `position`; `is_complete` becomes false if the text ends inside one."""
 
     def __init__(self, text: str, *, is_decoded: bool = False) -> None:
         self.text = text
         self.position = 0
         self.is_complete = True
-        self._is_decoded = is_decoded  # the text was itself a string, so strings in it are not read once more
+        self._is_decoded = is_decoded  # the text was itself a string: do not decode nested strings again
         self._depth = 0
-        self._open_lists = 0
+        self._list_depth = 0
 
     def skip(self, pattern: re.Pattern[str]) -> str:
-        """Go behind what matches a pattern here, and return it."""
+        """Skip a match of the pattern and return it."""
         found = pattern.match(self.text, self.position)
         if found is None:
             return ""
@@ -62,15 +61,15 @@ class ValueReader:
         return found[0]
 
     def skip_space(self) -> None:
-        """Go to the next character that is not white space."""
+        """Skip whitespace."""
         self.skip(_SPACE)
 
     def starts_with(self, prefix: str) -> bool:
-        """Whether the text goes on with `prefix`."""
+        """Return whether `prefix` comes next."""
         return self.text.startswith(prefix, self.position)
 
     def read_value(self) -> JsonValue:
-        """Read the value that comes next; raises NotUnderstood where nesting is too deep or makes no sense."""
+        """Read the next value. Raises Unparsable if it nests too deeply or makes no sense."""
         self.skip_space()
         if self.starts_with(QUOTE):
             return self._read_text()
@@ -84,7 +83,7 @@ class ValueReader:
         return self._read_bare()
 
     def read_object(self) -> dict[str, JsonValue]:
-        """Read members up to the closing brace; the opening one may be missing."""
+        """Read members up to the closing brace; the opening brace may be missing."""
         self._enter()
         if self._peek() == "{":
             self.position += 1
@@ -104,7 +103,7 @@ class ValueReader:
             if not mark:
                 self.is_complete = False
                 return True
-            if mark == "]" and not self._open_lists:
+            if mark == "]" and not self._list_depth:
                 self.position += 1
                 continue
             if mark == "}":
@@ -121,7 +120,7 @@ class ValueReader:
         elif is_quoted and not self._is_decoded:
             members |= decode_object(key)
         else:
-            raise NotUnderstood
+            raise Unparsable
 
     def _read_key(self) -> str:
         if self.starts_with(QUOTE):
@@ -133,7 +132,7 @@ class ValueReader:
 
     def _read_list(self) -> list[JsonValue]:
         self._enter()
-        self._open_lists += 1
+        self._list_depth += 1
         self.position += 1
         items: list[JsonValue] = []
         while True:
@@ -144,21 +143,21 @@ class ValueReader:
                 continue
             self.position += mark == "]"
             self._depth -= 1
-            self._open_lists -= 1
+            self._list_depth -= 1
             return items
 
     def _read_text(self) -> str:
-        """Read a string that is a value, and a quote token behind it that opens nothing."""
+        """Read a string value and an extra quote token after it."""
         if self.starts_with(QUOTE):
             text = self._read_quoted()
         else:
-            follower = _VALUE_END if self._open_lists else _MEMBER_END
+            follower = _VALUE_END if self._list_depth else _MEMBER_END
             text = self._read_string(self._peek(), rf"(?:<\|\"\|>\s*)?(?:{follower})")
-        self.skip(_SURPLUS_QUOTE)
+        self.skip(_EXTRA_QUOTE)
         return text
 
     def _read_quoted(self) -> str:
-        """Read a string between quote tokens; nothing inside it is special."""
+        """Read a string between quote tokens; its content is literal."""
         start = self.position + len(QUOTE)
         end = self.text.find(QUOTE, start)
         if end < 0:
@@ -167,7 +166,7 @@ class ValueReader:
         return self.text[start:end]
 
     def _read_string(self, mark: str, follower: str) -> str:
-        """Read a string between ASCII quotes; a quote that nothing fitting follows belongs to the string."""
+        """Read a string between ASCII quotes; a quote not followed by `follower` belongs to the string."""
         start = self.position + 1
         closing = re.compile(rf"(?:[^\\{mark}]++|\\.|{mark}(?!\s*(?:{follower})))*+{mark}", re.DOTALL)
         found = closing.match(self.text, start)
@@ -177,7 +176,7 @@ class ValueReader:
         return unescape(self.text[start : found.end() - 1])
 
     def _read_unclosed(self, start: int) -> str:
-        """Read to the end of the text, less the brackets that close what is open."""
+        """Read to the end of the text, without the brackets that close open values."""
         self.is_complete = False
         self.position = len(self.text)
         content = self.text[start:].rstrip()
@@ -197,7 +196,7 @@ class ValueReader:
             if self.starts_with(QUOTE):
                 self.position += len(QUOTE)
                 break
-            if self._peek() != "," or self._open_lists or _MEMBER_FOLLOWS.match(self.text, end):
+            if self._peek() != "," or self._list_depth or _MEMBER_FOLLOWS.match(self.text, end):
                 break
             self.skip(_SEPARATORS)
         return self.text[start:end].strip() or None
@@ -205,31 +204,31 @@ class ValueReader:
     def _enter(self) -> None:
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            raise NotUnderstood
+            raise Unparsable
 
     def _peek(self) -> str:
         return self.text[self.position : self.position + 1]
 
 
 def decode_object(text: str) -> dict[str, JsonValue]:
-    """Read arguments that were given as a string; raises NotUnderstood where it holds anything but one object."""
+    """Parse arguments given as a string. Raises Unparsable if it is not exactly one object."""
     reader = ValueReader(text, is_decoded=True)
     reader.skip_space()
     if not text.strip():
         return {}
     if not reader.starts_with("{"):
-        raise NotUnderstood
+        raise Unparsable
     members = reader.read_object()
-    reader.skip(_SURPLUS_ENDS)
+    reader.skip(_EXTRA_CLOSERS)
     if reader.position < len(text):
-        raise NotUnderstood
+        raise Unparsable
     return members
 
 
 def unescape(text: str) -> str:
-    """Undo JSON's escapes; half a surrogate pair becomes U+FFFD.
+    """Decode JSON's escapes; an unpaired surrogate becomes U+FFFD.
 
-    Unknown escapes stay as they are, and beside them so do the rare ones: such a text is a path or a pattern.
+    Unknown escapes stay as they are; if there are any, rare ones stay too: the text is then a path or a pattern.
     """
     if "\\" not in text:
         return text

@@ -1,1 +1,1 @@
-"""The command line: commands, views, output."""
+"""The command line: commands, arguments, views, and output."""

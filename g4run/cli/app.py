@@ -1,4 +1,4 @@
-"""The program's commands, and what becomes of their failures."""
+"""Build the command-line app, run one command, and report its error."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -30,7 +30,7 @@ def start(
 
 
 def build_app(arguments: Sequence[str]) -> typer.Typer:
-    """The program as typer takes it; commands that `arguments` do not name are only listed."""
+    """Build the Typer app; commands that are not in `arguments` are listed but not imported."""
     app = typer.Typer(
         name="g4run",
         rich_markup_mode=None,
@@ -40,20 +40,20 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
     )
     app.callback(invoke_without_command=True)(start)
     for name, summary in COMMANDS.items():
-        command = load_command(name) if name in arguments else _listed
+        command = load_command(name) if name in arguments else _placeholder
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name)
         else:
-            app.command(name, help=summary if command is _listed else None, hidden=name in HIDDEN)(command)
+            app.command(name, help=summary if command is _placeholder else None, hidden=name in HIDDEN)(command)
     return app
 
 
-def _listed() -> None:
-    """Stands for a command that was not typed."""
+def _placeholder() -> None:
+    """Stand in for a command that was not typed."""
 
 
 def run_command_line(arguments: Sequence[str]) -> int:
-    """Run one command, report its failure if it has one, and return the exit code."""
+    """Run one command, report its error if it fails, and return the exit code."""
     output = open_output()
     try:
         return _parse(arguments)(output)
@@ -64,18 +64,18 @@ def run_command_line(arguments: Sequence[str]) -> int:
     except OutputClosed:
         return 0
     except OSError as error:
-        return _report(_refused(error), output, as_json=_asks_for_json(arguments))
+        return _report(_system_error(error), output, as_json=_asks_for_json(arguments))
 
 
-def _refused(error: OSError) -> G4RunError:
-    """What the system refused where nobody foresaw it: still a matter of files and permissions, and no bug."""
+def _system_error(error: OSError) -> G4RunError:
+    """Wrap an OSError that nothing else handled: it is about files and permissions, not a bug."""
     reason = (error.strerror or str(error)).lower()
     place = f": {error.filename}" if error.filename else ""
-    return G4RunError(f"the system says: {reason}{place}", "check the permissions and the free space there")
+    return G4RunError(f"system error: {reason}{place}", "check the permissions and the free disk space")
 
 
 def _parse(arguments: Sequence[str]) -> Task:
-    """What a command line asks for; --help and --version are printed here, and leave nothing to do."""
+    """Parse a command line into a task; --help and --version print here and leave nothing to do."""
     app = build_app(arguments)
     try:
         task: Task | int | None = app(list(arguments), prog_name="g4run", standalone_mode=False)
@@ -87,14 +87,14 @@ def _parse(arguments: Sequence[str]) -> Task:
 
 
 def _usage_error(error: typer.TyperException, app: typer.Typer, arguments: Sequence[str]) -> UsageError:
-    """Give a parser's complaint our shape, with the help of the command that was typed."""
+    """Convert a Typer error to a UsageError that points to the typed command's help."""
     command = " ".join(["g4run", *_command_names(app, arguments)])
     message = " ".join(error.format_message().split()).rstrip(".")
     return UsageError(message[:1].lower() + message[1:], f"{command} --help")
 
 
 def _command_names(application: typer.Typer, arguments: Sequence[str]) -> tuple[str, ...]:
-    """The command that was typed, with the group that it is in."""
+    """Return the typed command, after its group if it has one."""
     for name in arguments[:1]:
         group = next((group.typer_instance for group in application.registered_groups if group.name == name), None)
         if group is not None:
@@ -105,7 +105,7 @@ def _command_names(application: typer.Typer, arguments: Sequence[str]) -> tuple[
 
 
 def _report(error: G4RunError, output: Output, *, as_json: bool) -> int:
-    """Say what went wrong; who pressed Ctrl-C knows it, and only a program that reads JSON is told."""
+    """Report an error and return its exit code; Ctrl-C is reported in JSON only."""
     if as_json:
         output.write_json(error_value(error))
     elif not isinstance(error, Interrupted):
@@ -116,6 +116,6 @@ def _report(error: G4RunError, output: Output, *, as_json: bool) -> int:
 
 
 def _asks_for_json(arguments: Sequence[str]) -> bool:
-    """Whether --json is among the options; a command line that does not parse is still to be answered in JSON."""
+    """Return whether --json is set, also in a command line that does not parse."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     return "--json" in arguments[:end]

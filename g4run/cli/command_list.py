@@ -1,4 +1,4 @@
-"""The commands, each imported only if it is typed: importing all of them takes 23 ms, and typer itself 50."""
+"""The commands, imported only when typed: importing all of them takes 23 ms, and Typer itself 50."""
 
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
@@ -7,7 +7,7 @@ import typer
 
 Command: TypeAlias = Callable[..., Any]
 
-# What `g4run --help` says of a command; a test compares it with the first sentence of the command's docstring.
+# The command summaries in `g4run --help`; a test compares them with the first sentence of each command's docstring.
 COMMANDS: Final = {
     "run": "Answer one prompt, from the arguments, stdin, or both.",
     "chat": "Chat with a model.",
@@ -30,7 +30,7 @@ HIDDEN: Final = frozenset({"ls"})
 
 
 def load_command(name: str) -> Command | typer.Typer:
-    """Import a command; a group of commands is a Typer of its own."""
+    """Import a command; a command group is a Typer app."""
     match name:
         case "run":
             from g4run.cli.commands.run import run as command
@@ -43,7 +43,7 @@ def load_command(name: str) -> Command | typer.Typer:
         case "show":
             from g4run.cli.commands.show import show as command
         case "cp":
-            from g4run.cli.commands.rm import copy as command
+            from g4run.cli.commands.cp import copy as command
         case "rm":
             from g4run.cli.commands.rm import remove as command
         case "import":

@@ -1,4 +1,4 @@
-"""The Hub, opened only by a command that asks it."""
+"""The Hub, opened only by commands that use it."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def open_hub(settings: Settings) -> "Hub":
-    """Open the Hub at the endpoint of the settings."""
+    """Open the Hub at the endpoint from the settings."""
     from g4run.models.hub.client import Hub
 
     return Hub(settings)

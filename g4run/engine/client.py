@@ -1,7 +1,7 @@
-"""The program's end of the engine: starts its process, loads a model, submits requests, streams tokens.
+"""The program's side of the engine: starts the worker, loads a model, submits requests, streams tokens.
 
-One thread reads the worker's reports and hands each to the request that waits for it. When the worker dies, every
-waiting request fails with WorkerDied, and the next one starts a fresh worker with the same model.
+One thread reads the worker's reports and passes each to its request. When the worker dies, every open request fails
+with WorkerDied, and the next one starts a new worker with the same model.
 """
 
 import contextlib
@@ -34,19 +34,19 @@ from g4run.engine.protocol import (
 )
 from g4run.errors import DoesNotFit, EngineBusy, G4RunError, LoadFailed, SavedStateRefused, UsageError, WorkerDied
 
-_WANT_OF_MEMORY = re.compile(
+_OUT_OF_MEMORY = re.compile(
     r"allocate|out of memory|not enough memory|insufficient memory|want of memory", re.IGNORECASE
 )
-_MEMORY_HINT = "close other programs, give a smaller --ctx, or take a smaller quantization"
+_MEMORY_HINT = "close other programs, lower --ctx, or use a smaller quantization"
 
 DEFAULT_HANG_SECONDS = 120.0
-_SLOWEST_FLOPS = 1e10  # operations a second of a machine on which nobody would wait for an answer
-_SLOWEST_READ = 1e7  # bytes a second of a disk, or a network's share, from which nobody would load a model
-_PART = re.compile(rb"-[0-9]{5}-of-([0-9]{5})\.gguf$")  # llama_split_path of llama.cpp
+_MIN_FLOPS = 1e10  # operations per second; no usable machine is slower
+_MIN_READ_SPEED = 1e7  # bytes per second; no usable disk or network share is slower
+_SHARD = re.compile(rb"-[0-9]{5}-of-([0-9]{5})\.gguf$")  # llama_split_path of llama.cpp
 
 
 class Generation:
-    """Tokens of one request, as they come. Iterate to the end; then `finished` says how it went."""
+    """The tokens of one request as they arrive; after iteration, `finished` holds the final report."""
 
     def __init__(self, process: WorkerProcess, request_id: int) -> None:
         self._process = process
@@ -55,7 +55,7 @@ class Generation:
         self.finished: Finished | None = None
 
     def __iter__(self) -> Iterator[Sampled]:
-        """Yield tokens. Raises WorkerDied, or G4RunError where the engine could not serve it."""
+        """Yield tokens. Raises WorkerDied, or G4RunError if the engine cannot serve the request."""
         try:
             while self.finished is None:
                 report = self._reports.get()
@@ -64,7 +64,7 @@ class Generation:
                 elif isinstance(report, Finished):
                     self.finished = report
                 elif isinstance(report, Failed):
-                    raise _failure(report)
+                    raise _request_error(report)
                 elif isinstance(report, CancelWanted):
                     self._process.send(Cancel(self._request_id))
                 elif isinstance(report, WorkerDied):
@@ -75,9 +75,10 @@ class Generation:
             self._process.forget(self._request_id)
 
     def cancel(self) -> None:
-        """Ask the worker to stop; the iteration goes on to what it has sent before it did.
+        """Ask the worker to stop; iteration continues through the tokens it has already sent.
 
-        From any thread, and from a signal handler: a SimpleQueue is reentrant, and the iterating thread does the rest.
+        Callable from any thread and from a signal handler: a SimpleQueue is reentrant, and the iterating thread sends
+        the command.
         """
         self._reports.put(CancelWanted())
 
@@ -85,9 +86,9 @@ class Generation:
 class Engine:
     """A model in a worker process. Safe to use from several threads, one Generation each.
 
-    A worker that is silent for `hang_seconds`, and as long as the slowest machine would need for a micro-batch, while
-    requests wait is killed; they fail with WorkerDied, and the next one starts a fresh worker. One that loads may be
-    silent for `load_hang_seconds`, and as long as the slowest disk would need for the files.
+    With requests open, a worker that is silent for `hang_seconds` plus the time that the slowest machine needs for a
+    micro-batch is killed; the requests fail with WorkerDied, and the next one starts a new worker. While loading, the
+    limit is `load_hang_seconds` plus the time that the slowest disk needs for the files.
     """
 
     def __init__(
@@ -108,25 +109,25 @@ class Engine:
 
     @property
     def log_path(self) -> Path | None:
-        """Log of the present worker, if one was started."""
+        """Log file of the current worker, if any."""
         return self._process.log_path if self._process else None
 
     @property
     def worker_pid(self) -> int | None:
-        """Process id of the present worker, if one was started."""
+        """Process id of the current worker, if any."""
         return self._process.pid if self._process else None
 
     @property
     def is_alive(self) -> bool:
-        """Whether there is a worker that can take a request."""
+        """Whether a worker is running."""
         return self._process is not None and self._process.is_alive
 
     def load(
         self, on_progress: Callable[[float], None] | None = None, parameters: LoadParameters | None = None
     ) -> Loaded:
-        """Start a worker and load the model, unless that was done; `parameters` take the place of those before.
+        """Start a worker and load the model if none is loaded; `parameters` replace the earlier ones.
 
-        Raises LoadFailed, or DoesNotFit (memory).
+        Raises LoadFailed, or DoesNotFit for lack of memory.
         """
         with self._lock:
             self._parameters = parameters or self._parameters
@@ -134,61 +135,62 @@ class Engine:
                 return self.loaded
             self._close_process()
             if self._parameters is None:
-                raise ValueError("the engine was never told what to load")
+                raise ValueError("the engine has no parameters to load a model with")
             with contextlib.ExitStack() as on_failure:
-                on_failure.callback(self._close_process)  # also on Ctrl-C: a half-loaded worker is of no use
+                on_failure.callback(self._close_process)  # also on Ctrl-C: a partly loaded worker is useless
                 self._process = WorkerProcess(new_log_path(self._log_directory))
-                self._process.watch_loading(self._load_hang_seconds + _slowest_reading(self._parameters))
+                timeout_seconds = self._load_hang_seconds + _max_loading_seconds(self._parameters)
+                self._process.watch(timeout_seconds, while_loading=True)
                 self.loaded = _load(self._process, self._parameters, on_progress or (lambda _fraction: None))
                 on_failure.pop_all()
-            self._process.watch(self._hang_seconds + _slowest_micro_batch(self._parameters, self.loaded))
+            self._process.watch(self._hang_seconds + _max_step_seconds(self._parameters, self.loaded))
             return self.loaded
 
     def generate(
         self, tokens: list[int], parameters: GenerationParameters, boundaries: Iterable[int] = ()
     ) -> Generation:
-        """Submit a request; loads the model first if there is no live worker.
+        """Submit a request; loads the model first if no worker is running.
 
         `boundaries` are positions in `tokens` to which a later prompt may go back: where turns begin, where a thought
-        opens. Raises DoesNotFit (a prompt that leaves no room for an answer, or want of memory) and LoadFailed.
+        opens. Raises DoesNotFit (the prompt leaves no room for an answer, or memory is short) and LoadFailed.
         """
-        with self._lock:  # no other thread may close it, or start another, in between
+        with self._lock:  # no other thread may close or replace the worker in between
             room = self.load().context_length
             process = self._process
         assert process is not None
         if len(tokens) >= room:
-            message = f"the prompt has {len(tokens):,} tokens, and the context holds {room:,} with the answer"
-            raise DoesNotFit(message, "give a larger --ctx, or a shorter prompt")
+            message = f"the prompt has {len(tokens):,} tokens, but the context holds {room:,} including the answer"
+            raise DoesNotFit(message, "use a larger --ctx or a shorter prompt")
         request_id = next(self._request_ids)
         generation = Generation(process, request_id)
         process.send(Submit(request_id, tokens, parameters, sorted(boundaries)))
         return generation
 
     def save(self, tokens: list[int], path: Path, model_digest: str) -> Saved:
-        """Write what is computed of a conversation to a file, so that it can go on at once another day.
+        """Write the computed part of a conversation to a state file.
 
-        Raises G4RunError where nothing of it is computed, or the file cannot be written.
+        Raises SavedStateRefused if nothing is computed or the file cannot be written.
         """
         report = self._ask(lambda request_id: Save(request_id, tokens, os.fsencode(path), model_digest))
         assert isinstance(report, Saved)
         return report
 
     def restore(self, path: Path, model_digest: str) -> Restored:
-        """Take in such a file for the next prompt that begins with its tokens.
+        """Read a state file for the next prompt that begins with its tokens.
 
-        Raises SavedStateRefused for a file that is damaged, or of another model, other settings or another version.
+        Raises SavedStateRefused if it is damaged, or from another model, other settings or another version.
         """
         report = self._ask(lambda request_id: Restore(request_id, os.fsencode(path), model_digest))
         assert isinstance(report, Restored)
         return report
 
     def close(self) -> None:
-        """End the worker; its memory, the GPU's too, is free when this returns."""
+        """End the worker; its memory, including the GPU's, is free when this returns."""
         with self._lock:
             self._close_process()
 
     def _ask(self, command: Callable[[int], Save | Restore]) -> Report:
-        """Send a command that is answered once."""
+        """Send a command and wait for its only report."""
         with self._lock:
             self.load()
             process = self._process
@@ -219,36 +221,36 @@ def _load(process: WorkerProcess, parameters: LoadParameters, on_progress: Calla
         elif isinstance(report, Loaded):
             return report
         elif isinstance(report, LoadRefused):
-            raise _refusal(report.reason, process.log_path)
+            raise _load_error(report.reason, process.log_path)
         elif isinstance(report, WorkerDied):
-            raise _death_while_loading(report, process)
+            raise _load_death_error(report, process)
 
 
-def _slowest_reading(parameters: LoadParameters) -> float:
-    """Seconds; mapping a file reads all of it before llama.cpp reports anything (llama-mmap.cpp:480)."""
-    paths = [*_parts(parameters.model_path), *([parameters.drafter_path] if parameters.drafter_path else [])]
+def _max_loading_seconds(parameters: LoadParameters) -> float:
+    """Return the seconds allowed for reading the files: mapping one reads all of it silently (llama-mmap.cpp:480)."""
+    paths = [*_shards(parameters.model_path), *([parameters.drafter_path] if parameters.drafter_path else [])]
     total = 0
     for path in paths:
-        with contextlib.suppress(OSError):  # llama.cpp will say what is missing
+        with contextlib.suppress(OSError):  # llama.cpp reports missing files
             total += Path(os.fsdecode(path)).stat().st_size
-    return total / _SLOWEST_READ
+    return total / _MIN_READ_SPEED
 
 
-def _parts(path: bytes) -> list[bytes]:
-    """All files of a model that begins with this one."""
-    found = _PART.search(path)
+def _shards(path: bytes) -> list[bytes]:
+    """Return all shards of a model, given the first."""
+    found = _SHARD.search(path)
     if found is None:
         return [path]
     count = int(found[1])
     return [b"%s-%05d-of-%05d.gguf" % (path[: found.start()], number, count) for number in range(1, count + 1)]
 
 
-def _slowest_micro_batch(parameters: LoadParameters, loaded: Loaded) -> float:
-    """Seconds; two operations a weight and token."""
-    return 2 * loaded.parameter_count * parameters.micro_batch / _SLOWEST_FLOPS
+def _max_step_seconds(parameters: LoadParameters, loaded: Loaded) -> float:
+    """Return the seconds allowed for a micro-batch, at two operations per weight and token."""
+    return 2 * loaded.parameter_count * parameters.micro_batch / _MIN_FLOPS
 
 
-def _failure(failed: Failed) -> G4RunError:
+def _request_error(failed: Failed) -> G4RunError:
     if failed.kind == "busy":
         return EngineBusy(failed.reason, "try again in a moment")
     if failed.kind == "refused":
@@ -256,18 +258,18 @@ def _failure(failed: Failed) -> G4RunError:
     return G4RunError(failed.reason)
 
 
-def _refusal(reason: str, log_path: Path) -> G4RunError:
-    if _WANT_OF_MEMORY.search(reason):
+def _load_error(reason: str, log_path: Path) -> G4RunError:
+    if _OUT_OF_MEMORY.search(reason):
         return DoesNotFit(f"there is not enough memory for the model: {reason}", _MEMORY_HINT)
-    return LoadFailed(f"llama.cpp did not load the model: {reason}", f"see {log_path}")
+    return LoadFailed(f"llama.cpp could not load the model: {reason}", f"see {log_path}")
 
 
-def _death_while_loading(death: WorkerDied, process: WorkerProcess) -> G4RunError:
-    """The system ends what takes too much memory; and drivers end the process themselves where they get none."""
-    message = f"{death.message} while it loaded the model"
+def _load_death_error(death: WorkerDied, process: WorkerProcess) -> G4RunError:
+    """Return the error for a worker that died while loading, which is often out of memory."""
+    message = f"{death.message} while loading the model"
     if process.has_hung:
-        hint = "try again; if it hangs again, it is the disk with the model or the GPU's driver that does not answer"
+        hint = "try again; if it hangs again, the model's disk or the GPU driver is not responding"
         return LoadFailed(message, f"{hint}: see {process.log_path}")
-    if _WANT_OF_MEMORY.search(death.message):
+    if _OUT_OF_MEMORY.search(death.message):
         return DoesNotFit(message, _MEMORY_HINT)
     return LoadFailed(message, f"see {process.log_path}")

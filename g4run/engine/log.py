@@ -1,4 +1,4 @@
-"""The engine's log files: one per worker, the newest few kept; and what a log says about a failure."""
+"""The engine's log files: one per worker, the newest ten kept; and the reason for a failure in one."""
 
 import contextlib
 import os
@@ -19,9 +19,9 @@ _REASON = re.compile(
 
 
 def new_log_path(directory: Path) -> Path:
-    """Make a new worker's log in `directory`, which is made too; older logs beyond the newest ten are removed.
+    """Create a worker's log in `directory`, creating that too, and remove all but the newest ten logs.
 
-    Raises LoadFailed where nothing can be written there.
+    Raises LoadFailed if the directory is not writable.
     """
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
     path = directory / f"engine-{stamp}-{os.getpid()}.log"
@@ -30,16 +30,16 @@ def new_log_path(directory: Path) -> Path:
         path.touch()
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        message = f"the engine's log cannot be written in {directory}: {reason}"
-        raise LoadFailed(message, "set G4RUN_HOME to a directory that can be written") from None
+        message = f"cannot write the engine's log in {directory}: {reason}"
+        raise LoadFailed(message, "set G4RUN_HOME to a writable directory") from None
     for old in sorted(directory.glob("engine-*.log"))[:-_KEPT_LOGS]:
-        with contextlib.suppress(OSError):  # another's, or in use on Windows
+        with contextlib.suppress(OSError):  # owned by another user, or in use on Windows
             old.unlink()
     return path
 
 
 def read_from(path: str | Path, offset: int = 0) -> str:
-    """Text of a log from a byte offset on; what is not UTF-8 is replaced, and a log that is gone says nothing."""
+    """Return a log's text from a byte offset; invalid UTF-8 is replaced, and a missing log is empty."""
     try:
         with Path(path).open("rb") as file:
             file.seek(offset)
@@ -49,9 +49,9 @@ def read_from(path: str | Path, offset: int = 0) -> str:
 
 
 def failure_reason(log_text: str) -> str:
-    """The most telling line of llama.cpp's log, without the name of the C function; empty when there is none.
+    """Return the most informative line of llama.cpp's log, without the C function's name; empty if there is none.
 
-    An assertion says most; then "error loading model: …"; then the first "failed to …".
+    A failed assertion comes first, then "error loading model: …", then the first "failed to …".
     """
     found: dict[str, str] = {}
     for match in _REASON.finditer(log_text):
@@ -64,6 +64,6 @@ def failure_reason(log_text: str) -> str:
 
 
 def note(text: str) -> None:
-    """Write to the log from the worker, whose stderr it is; a full disk must not end the engine."""
+    """Write to the worker's log, which is its stderr; ignores a full disk."""
     with contextlib.suppress(OSError):
         sys.stderr.write(text)

@@ -1,21 +1,21 @@
-"""What the engine is told: how to load a model, and how to sample from it."""
+"""The engine's parameters: how to load a model and how to sample from it."""
 
 import math
 from dataclasses import dataclass
 
+from g4run.engine.limits import MAX_COUNT
 from g4run.kv_types import KvType
 
-MAX_LOGPROBS = 20  # what OpenAI's API allows
-MAX_BIAS = 1e6  # beside logits of at most 30; what is added to a float32 must leave it finite
-MAX_COUNT = 2**31 - 1  # llama.cpp counts in 32-bit signed integers
+MAX_LOGPROBS = 20  # the limit of OpenAI's API
+MAX_BIAS = 1e6  # logits are at most 30; the sum must stay finite in float32
 
-SAMPLING_RANGES = {  # lowest and highest; outside, llama.cpp asserts, overflows, or takes a filter for switched off
+SAMPLING_RANGES = {  # outside these, llama.cpp fails an assertion, overflows, or treats the filter as off
     "temperature": (0, 1e9),
     "top_k": (0, MAX_COUNT),
     "top_p": (0, 1),
     "min_p": (0, 1),
     "seed": (0, 2**63 - 1),
-    "repeat_penalty": (1e-3, 1e3),  # what logits are divided by
+    "repeat_penalty": (1e-3, 1e3),  # logits are divided by it
     "repeat_last_n": (-1, MAX_COUNT),
     "presence_penalty": (-1e3, 1e3),
     "frequency_penalty": (-1e3, 1e3),
@@ -31,17 +31,17 @@ SAMPLING_RANGES = {  # lowest and highest; outside, llama.cpp asserts, overflows
 
 @dataclass(frozen=True, slots=True)
 class LoadParameters:
-    """One model and its context, as llama.cpp is to load them.
+    """How llama.cpp loads one model and its context.
 
-    Lengths are in tokens. `context_length` is shared by all sequences (unified cache). `micro_batch` bounds the tokens
-    of one decode call, and with it how long a cancelled request can go on. `gpu_layers` counts from the last, the head
-    included; -1 offloads whatever the installed build can, 0 leaves the GPUs alone. `gpu_split` are the GPUs' shares of
-    the layers, in any unit; empty leaves them to llama.cpp. `model_path` is as os.fsencode gives it: a file's name need
-    not be UTF-8.
+    Lengths are in tokens. All sequences share `context_length` (unified cache). `micro_batch` bounds the tokens of one
+    decode call, and so how long a cancelled request keeps running. `gpu_layers` counts from the last layer, the output
+    head included; -1 offloads all that the installed build can, 0 uses no GPU. `gpu_split` holds the GPUs' shares of
+    the layers, in any unit; empty leaves the split to llama.cpp. `model_path` is os.fsencode's result, as a file name
+    need not be UTF-8.
 
-    `checkpoint_bytes` bounds the copies of sliding windows, `ram_cache_bytes` the whole sequences that left the cache;
-    both are memory of the host, taken as it is needed. `queue_length` requests may wait beside those that run.
-    `drafter_path` is a `gemma4-assistant` file for speculation.
+    `checkpoint_bytes` bounds the SWA checkpoints, `ram_cache_bytes` the host cache; both use host memory and allocate
+    it on demand. `queue_length` bounds the waiting requests. `drafter_path` is a `gemma4-assistant` file for
+    speculation.
     """
 
     model_path: bytes
@@ -51,10 +51,10 @@ class LoadParameters:
     micro_batch: int = 512
     gpu_layers: int = -1
     kv_type: KvType = KvType.F16
-    cpu_expert_layers: int = 0  # the first so many layers keep their experts on the CPU
-    lazy_table: bool = False  # the per-layer embedding table is read from the file, row by row
-    repack: bool = True  # the CPU keeps its weights in an order that it multiplies faster
-    amx: bool = True  # with AMX, where build and processor have it
+    cpu_expert_layers: int = 0  # number of first layers whose experts stay on the CPU
+    lazy_table: bool = False  # read the per-layer embedding table from the file, row by row
+    repack: bool = True  # reorder the CPU's weights for faster multiplication
+    amx: bool = True  # use AMX if the build and the processor support it
     gpu_split: tuple[float, ...] = ()
     checkpoint_bytes: int = 512 << 20
     ram_cache_bytes: int = 1 << 30
@@ -64,13 +64,13 @@ class LoadParameters:
 
 @dataclass(frozen=True, slots=True)
 class SamplingParameters:
-    """How the next token is drawn; the defaults are Google's for Gemma 4 (`general.sampling.*` in its GGUF files).
+    """How to draw the next token; the defaults are Google's for Gemma 4 (`general.sampling.*` in its GGUF files).
 
     A `temperature` of 0 takes the most likely token, after bias and penalties, and so does one below 1e-6, by which
-    logits cannot be divided. A filter or a penalty is switched off by a `top_k` of 0, by a `top_p`, `typical_p` or
-    `repeat_penalty` of 1, and by 0 where its default is 0. Penalties look at the last `repeat_last_n` tokens, prompt
-    included, and DRY at the last `dry_last_n`; -1 is all of them. `logit_bias` is added to the logits of single
-    tokens; -inf forbids one.
+    logits cannot be divided. A `top_k` of 0, a `top_p`, `typical_p` or `repeat_penalty` of 1, and 0 for parameters with
+    a default of 0 turn a filter or a penalty off. Penalties apply to the last `repeat_last_n` tokens, prompt included,
+    and DRY to the last `dry_last_n`; -1 is all of them. `logit_bias` is added to the logits of single tokens; -inf
+    forbids a token.
     """
 
     temperature: float = 1.0
@@ -92,7 +92,7 @@ class SamplingParameters:
     logit_bias: tuple[tuple[int, float], ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse with ValueError what llama.cpp would draw nonsense from, or assert on."""
+        """Raise ValueError for values that llama.cpp cannot use."""
         for name, (lowest, highest) in SAMPLING_RANGES.items():
             value = getattr(self, name)
             if not lowest <= value <= highest:  # NaN is in no range
@@ -104,10 +104,10 @@ class SamplingParameters:
 
 @dataclass(frozen=True, slots=True)
 class ThoughtTokens:
-    """How a thought begins and ends, in token ids.
+    """The token ids that open and close a thought.
 
-    `opening` is `<|channel>`. `closing` is what is written to end a thought; its last token, `<channel|>`, is also
-    what tells that the model has ended one by itself. `opens_in_prompt` says that the prompt ends inside a thought.
+    `opening` is `<|channel>`. `closing` is written to force the end of a thought; its last token, `<channel|>`, also
+    marks that the model has ended one itself. `opens_in_prompt` means that the prompt ends inside a thought.
     """
 
     opening: int
@@ -115,7 +115,7 @@ class ThoughtTokens:
     opens_in_prompt: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse with ValueError a thought that nothing closes."""
+        """Raise ValueError if `closing` is empty."""
         if not self.closing:
             raise ValueError("a thought needs at least one closing token")
 
@@ -127,8 +127,8 @@ class GenerationParameters:
     `logprobs` is None for none, else how many alternatives to report beside each token (0 to 20). `grammar` is a Lark
     grammar for llguidance whose start rule is `start`; it begins after the thought, or at once where `thought` is None
     or nothing opens one.
-    `thinking_budget` is how many tokens a thought may have after its opening token; then it is closed.
-    `deadline_seconds` runs from the submission. `speculates` allows drafting; it changes the speed, not the output.
+    `thinking_budget` is the maximum number of tokens in a thought after its opening token; then it is closed.
+    `deadline_seconds` counts from submission. `speculates` allows drafting; it changes the speed, not the output.
     """
 
     max_tokens: int | None = None
@@ -141,7 +141,7 @@ class GenerationParameters:
     speculates: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse with ValueError what no request can mean."""
+        """Raise ValueError for values that make no sense."""
         if self.max_tokens is not None and self.max_tokens < 1:
             raise ValueError(f"max_tokens must be 1 or more, not {self.max_tokens}")
         if self.logprobs is not None and not 0 <= self.logprobs <= MAX_LOGPROBS:
@@ -149,6 +149,6 @@ class GenerationParameters:
         if self.thinking_budget is not None and self.thinking_budget < 0:
             raise ValueError(f"thinking_budget must be 0 or more, not {self.thinking_budget}")
         if self.thinking_budget is not None and self.thought is None:
-            raise ValueError("thinking_budget needs to know the tokens of a thought")
+            raise ValueError("thinking_budget requires the tokens of a thought")
         if self.deadline_seconds is not None and not 0 < self.deadline_seconds < math.inf:
             raise ValueError(f"deadline_seconds must be above 0 and finite, not {self.deadline_seconds}")

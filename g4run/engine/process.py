@@ -1,13 +1,11 @@
-"""One worker process: how it is started, how its reports reach the requests that wait for them, how it ends.
+"""One worker process: starts it, passes its reports to the requests that wait for them, and ends it.
 
-One thread reads the reports. Another watches: a worker that has been silent for too long while it loads, or while
-requests wait, is killed, and who waits is told so.
+One thread reads the reports. Another kills a worker that has been silent for too long while it loads or requests wait.
 """
 
 import contextlib
 import queue
 import threading
-import time
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
@@ -21,17 +19,17 @@ from g4run.engine.protocol import (
     Restored,
     Saved,
     Step,
-    encode_message,
     read_report,
+    write_message,
 )
 from g4run.engine.spawn import describe_end, start
 from g4run.errors import WorkerDied
 
-_LOOKS_PER_BOUND = 8  # how often within its bound the silence is looked at
+_CHECKS_PER_TIMEOUT = 8
 
 
 class CancelWanted:
-    """Stands among a request's reports where somebody wanted it cancelled."""
+    """Put among a request's reports to have it cancelled by the thread that reads them."""
 
 
 Reports: TypeAlias = "queue.SimpleQueue[Report | WorkerDied | CancelWanted]"
@@ -52,8 +50,8 @@ class WorkerProcess:
         self._death: WorkerDied | None = None
         self._lock = threading.Lock()
         self._is_closing = False
-        self._hung = ""  # why it was killed by the thread that watches
-        self._has_loaded = threading.Event()  # or has been refused, or has ended
+        self._hung = ""  # why the watching thread killed it
+        self._has_loaded = threading.Event()  # or was refused, or has ended
         self._has_ended = threading.Event()
         self._reports_seen = 0
         threading.Thread(target=self._read_reports, args=(self._popen.stdout,), daemon=True).start()
@@ -68,13 +66,10 @@ class WorkerProcess:
         """Whether it can take commands."""
         return self._death is None
 
-    def watch_loading(self, bound_seconds: float) -> None:
-        """From now on kill the process if it reports nothing for so long before it has loaded. Once per process."""
-        threading.Thread(target=self._watch, args=(bound_seconds, self._has_loaded), daemon=True).start()
-
-    def watch(self, bound_seconds: float) -> None:
-        """From now on kill the process if it reports nothing for so long while requests wait. Once per process."""
-        threading.Thread(target=self._watch, args=(bound_seconds, self._has_ended), daemon=True).start()
+    def watch(self, timeout_seconds: float, *, while_loading: bool = False) -> None:
+        """Kill the process if it reports nothing for so long, until it has loaded or whenever requests wait."""
+        is_over = self._has_loaded if while_loading else self._has_ended
+        threading.Thread(target=self._watch, args=(timeout_seconds, is_over), daemon=True).start()
 
     @property
     def has_hung(self) -> bool:
@@ -82,14 +77,12 @@ class WorkerProcess:
         return bool(self._hung)
 
     def send(self, command: Command) -> None:
-        """Send a command; a worker that is gone is told by its reports, not here."""
-        frame = encode_message(command)
+        """Send a command; if the worker is gone, WorkerDied arrives among the reports."""
         with self._writing, contextlib.suppress(OSError, ValueError):  # gone, or closed by us
-            self._stdin.write(frame)
-            self._stdin.flush()
+            write_message(self._stdin, command)
 
     def await_reports(self, request_id: int) -> "Reports":
-        """Queue on which the reports of a request arrive; at the end WorkerDied, should that be so."""
+        """Return the queue of a request's reports; it ends with WorkerDied if the worker dies."""
         reports: Reports = queue.SimpleQueue()
         with self._lock:
             self._waiting[request_id] = reports
@@ -98,16 +91,16 @@ class WorkerProcess:
         return reports
 
     def forget(self, request_id: int) -> None:
-        """No more reports of this request are wanted."""
+        """Drop further reports of a request."""
         with self._lock:
             self._waiting.pop(request_id, None)
 
     def close(self) -> None:
-        """End the process at once: it has nothing to save, and one that is stopped would not see its stdin end."""
+        """Kill the process: it has nothing to save, and a stopped one would not notice the end of stdin."""
         self._is_closing = True
         self._popen.kill()
         self._popen.wait()
-        with self._writing, contextlib.suppress(OSError):  # what it did not read can no longer be written
+        with self._writing, contextlib.suppress(OSError):  # closing flushes what can no longer be written
             self._stdin.close()
 
     def _read_reports(self, stream: BinaryIO) -> None:
@@ -117,27 +110,25 @@ class WorkerProcess:
         return_code = self._popen.wait()
         self._has_ended.set()
         self._has_loaded.set()
-        if self._hung:
-            death = WorkerDied(self._hung, f"see {self.log_path}; the next request starts a new engine")
-        else:
-            death = _describe_death(return_code, self.log_path, self._is_closing)
+        death = WorkerDied("the engine was closed")
+        if not self._is_closing:
+            cause = self._hung or describe_end("the engine", return_code, read_from(self.log_path))
+            death = WorkerDied(cause, f"see {self.log_path}; the next request starts a new engine")
         with self._lock:
             self._death = death
             for reports in (self.loading, *self._waiting.values()):
                 reports.put(death)
 
-    def _watch(self, bound_seconds: float, is_over: threading.Event) -> None:
-        """Add up silence look by look: time in which the whole program was stopped, or asleep, does not count."""
-        pause = bound_seconds / _LOOKS_PER_BOUND
-        silent, seen, looked = 0.0, self._reports_seen, time.monotonic()
+    def _watch(self, timeout_seconds: float, is_over: threading.Event) -> None:
+        """Add up the silence check by check: time in which the whole program was stopped or asleep does not count."""
+        pause = timeout_seconds / _CHECKS_PER_TIMEOUT
+        silent, seen = 0.0, self._reports_seen
         while not is_over.wait(pause):
-            now = time.monotonic()
             if seen == self._reports_seen and (self._waiting or not self._has_loaded.is_set()):
-                silent += min(now - looked, 2 * pause)
+                silent += pause
             else:
                 silent, seen = 0.0, self._reports_seen
-            looked = now
-            if silent >= bound_seconds:
+            if silent >= timeout_seconds:
                 self._hung = f"the engine was ended: it made no progress for {silent:.0f} seconds"
                 self._popen.kill()
                 return
@@ -160,10 +151,3 @@ class WorkerProcess:
             reports = self._waiting.get(request_id)
         if reports is not None:
             reports.put(report)
-
-
-def _describe_death(return_code: int, log_path: Path, is_closing: bool) -> WorkerDied:
-    if is_closing:
-        return WorkerDied("the engine was closed")
-    cause = describe_end("the engine", return_code, read_from(log_path))
-    return WorkerDied(cause, f"see {log_path}; the next request starts a new engine")

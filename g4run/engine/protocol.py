@@ -1,11 +1,10 @@
-"""The messages between the program and its engine process, and their frames on a pipe.
+"""The messages between the program and its worker process, and their framing on a pipe.
 
-A frame is a length (4 bytes, little endian) and a msgpack document. Every message about a request carries its
-`request_id`, which the client chose; messages about tokens carry the `sequence_id` that the scheduler gave it.
+A frame is a length (4 bytes, little endian) and a msgpack document. Messages about a request carry the `request_id`
+that the client chose; messages about tokens also carry the `sequence_id` that the scheduler assigned.
 """
 
 import struct
-from collections.abc import Callable
 from typing import BinaryIO, Literal, TypeVar
 
 import msgspec
@@ -15,17 +14,16 @@ from g4run.engine.parameters import GenerationParameters, LoadParameters
 Message = TypeVar("Message")
 
 _LENGTH = struct.Struct("<I")
-MAX_FRAME_BYTES = 64 << 20  # a prompt of 262,144 tokens is 1.3 MB; anything near this is not one of our frames
 
 
 class Load(msgspec.Struct, tag=True, frozen=True):
-    """Load this model; answered by LoadProgress, then Loaded or LoadRefused."""
+    """Load this model; LoadProgress reports follow, then Loaded or LoadRefused."""
 
     parameters: LoadParameters
 
 
 class Submit(msgspec.Struct, tag=True, frozen=True):
-    """Generate after these tokens; answered by Step messages, then Finished or Failed.
+    """Generate after these tokens; Step reports follow, then Finished or Failed.
 
     `boundaries` are positions in the prompt to which a later one may go back: where turns begin, where a thought opens.
     """
@@ -37,13 +35,13 @@ class Submit(msgspec.Struct, tag=True, frozen=True):
 
 
 class Cancel(msgspec.Struct, tag=True, frozen=True):
-    """Stop a request before its next micro-batch; answered by Finished, unless it has ended already."""
+    """Stop a request before its next micro-batch; Finished follows unless it has already ended."""
 
     request_id: int
 
 
 class Save(msgspec.Struct, tag=True, frozen=True):
-    """Write what is computed of these tokens to a file; answered by Saved or Failed. `path` is bytes, as a model's."""
+    """Write the computed part of these tokens to a state file; Saved or Failed follows."""
 
     request_id: int
     tokens: list[int]
@@ -52,7 +50,7 @@ class Save(msgspec.Struct, tag=True, frozen=True):
 
 
 class Restore(msgspec.Struct, tag=True, frozen=True):
-    """Take in such a file, for the next prompt that begins with its tokens; answered by Restored or Failed."""
+    """Read a state file for the next prompt that begins with its tokens; Restored or Failed follows."""
 
     request_id: int
     path: bytes
@@ -60,13 +58,13 @@ class Restore(msgspec.Struct, tag=True, frozen=True):
 
 
 class LoadProgress(msgspec.Struct, tag=True, frozen=True):
-    """Share of the weights that is loaded, 0 to 1."""
+    """Fraction of the weights loaded, 0 to 1."""
 
     fraction: float
 
 
 class Loaded(msgspec.Struct, tag=True, frozen=True):
-    """The model is ready. `parameter_count` and `context_length` are llama.cpp's own figures."""
+    """The model is ready; `parameter_count` and `context_length` come from llama.cpp."""
 
     context_length: int
     parameter_count: int
@@ -75,7 +73,7 @@ class Loaded(msgspec.Struct, tag=True, frozen=True):
 
 
 class LoadRefused(msgspec.Struct, tag=True, frozen=True):
-    """llama.cpp did not load the model; the reason is its last error line."""
+    """llama.cpp could not load the model; the reason is its error line."""
 
     reason: str
 
@@ -88,7 +86,7 @@ class Alternative(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Sampled(msgspec.Struct, frozen=True, array_like=True):
-    """One token drawn for one sequence. `logprob` is None unless the request asked."""
+    """One token drawn for one sequence; `logprob` is None unless requested."""
 
     request_id: int
     sequence_id: int
@@ -98,7 +96,7 @@ class Sampled(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Step(msgspec.Struct, tag=True, frozen=True):
-    """All tokens drawn after one decode call; empty where it only computed prompts: a sign of life."""
+    """All tokens drawn after one decode call; empty after a step that only computed prompts."""
 
     sampled: list[Sampled]
 
@@ -106,13 +104,13 @@ class Step(msgspec.Struct, tag=True, frozen=True):
 class Finished(msgspec.Struct, tag=True, frozen=True):
     """A request ended: 'stop', 'length', 'cancelled', 'deadline', 'loop' or 'failed'.
 
-    'stop' is the model's own end token or a grammar's end, 'loop' whitespace or a repetition without end, 'failed' that
-    no token could be drawn. After 'length' and 'loop' what a grammar asks for is complete, wherever there was room.
+    'stop' is the model's own end token or a grammar's end, 'loop' endless whitespace or repetition, and 'failed' means
+    that no token could be drawn. After 'length' and 'loop', a grammar's answer is complete if there was room.
 
-    `prompt_seconds` runs from the first decode to the first token, `generation_seconds` from there to the last one.
-    `generated_tokens` counts the end token too. Of the prompt, `cached_tokens` were reused and `evaluated_tokens`
-    computed. `drafted_tokens` were guessed, of which `accepted_tokens` were right. `draft_gain` is how many times as
-    fast drafting makes it by what was measured; 1 where it is off.
+    `prompt_seconds` is the time from the first decode to the first token, `generation_seconds` from there to the last.
+    `generated_tokens` includes the end token. Of the prompt, `cached_tokens` were reused and `evaluated_tokens`
+    computed. Of the `drafted_tokens`, `accepted_tokens` were accepted. `draft_gain` is the measured speedup by
+    drafting; 1 if it is off.
     """
 
     request_id: int
@@ -130,7 +128,7 @@ class Finished(msgspec.Struct, tag=True, frozen=True):
 
 
 class Failed(msgspec.Struct, tag=True, frozen=True):
-    """A request could not be served: it was wrong, the queue was full, or the engine failed. Others go on."""
+    """A request failed: it was invalid, the queue was full, or the engine failed. Others are not affected."""
 
     request_id: int
     reason: str
@@ -138,7 +136,7 @@ class Failed(msgspec.Struct, tag=True, frozen=True):
 
 
 class Saved(msgspec.Struct, tag=True, frozen=True):
-    """A sequence was written: how many tokens of it, and the file's size."""
+    """A sequence was written: its number of tokens and the file's size."""
 
     request_id: int
     tokens: int
@@ -146,7 +144,7 @@ class Saved(msgspec.Struct, tag=True, frozen=True):
 
 
 class Restored(msgspec.Struct, tag=True, frozen=True):
-    """A sequence was taken in: its tokens."""
+    """A sequence was restored: its tokens."""
 
     request_id: int
     tokens: list[int]
@@ -160,34 +158,27 @@ _command_decoder: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Com
 _report_decoder: msgspec.msgpack.Decoder[Report] = msgspec.msgpack.Decoder(Report)
 
 
-def encode_message(message: Command | Report) -> bytes:
-    """One frame."""
-    body = _encoder.encode(message)
-    return _LENGTH.pack(len(body)) + body
-
-
 def write_message(stream: BinaryIO, message: Command | Report) -> None:
-    """Write one frame and flush it. Raises OSError when the other end is gone."""
-    stream.write(encode_message(message))
+    """Write one frame and flush it. Raises OSError if the other end is closed."""
+    body = _encoder.encode(message)
+    stream.write(_LENGTH.pack(len(body)) + body)
     stream.flush()
 
 
 def read_command(stream: BinaryIO) -> Command | None:
-    """The next command, or None at the end of the stream."""
-    return _read(stream, _command_decoder.decode)
+    """Return the next command, or None at the end of the stream."""
+    return _read(stream, _command_decoder)
 
 
 def read_report(stream: BinaryIO) -> Report | None:
-    """The next report, or None at the end of the stream (also in the middle of a frame: the worker died)."""
-    return _read(stream, _report_decoder.decode)
+    """Return the next report, or None at the end of the stream, even within a frame (the worker died)."""
+    return _read(stream, _report_decoder)
 
 
-def _read(stream: BinaryIO, decode: Callable[[bytes], Message]) -> Message | None:
+def _read(stream: BinaryIO, decoder: "msgspec.msgpack.Decoder[Message]") -> Message | None:
     prefix = stream.read(_LENGTH.size)
     if len(prefix) < _LENGTH.size:
         return None
     (length,) = _LENGTH.unpack(prefix)
-    if length > MAX_FRAME_BYTES:
-        return None
     body = stream.read(length)
-    return decode(body) if len(body) == length else None
+    return decoder.decode(body) if len(body) == length else None

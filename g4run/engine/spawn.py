@@ -16,15 +16,14 @@ from g4run.engine.log import failure_reason
 
 Reply = TypeVar("Reply")
 
-_PACKAGE = Path(__file__).parents[1] / "__init__.py"
-# Runs the package that this file belongs to, even if another g4run is installed, and nothing from the current directory
-# (-P).
+_DIRECTORY = Path(__file__).parents[2]
+# Runs the package that this file belongs to, even if another g4run is installed, and nothing else from the directory
+# that it lies in, nor from the current one (-P).
 _RUN_MODULE = """
 import sys
-from importlib.util import module_from_spec, spec_from_file_location
-spec = spec_from_file_location("g4run", sys.argv[1])
-sys.modules["g4run"] = module_from_spec(spec)
-spec.loader.exec_module(sys.modules["g4run"])
+sys.path.insert(0, sys.argv[1])
+import g4run
+del sys.path[0]
 __import__(sys.argv[2], fromlist=["main"]).main(*sys.argv[3:])
 """
 _ENVIRONMENT = {
@@ -49,7 +48,7 @@ def start(module: str, *arguments: str, stderr: int | IO[Any]) -> "subprocess.Po
     if sys.platform == "win32":
         flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
     return subprocess.Popen(
-        [sys.executable, "-P", "-c", _RUN_MODULE, str(_PACKAGE), module, *arguments],
+        [sys.executable, "-P", "-c", _RUN_MODULE, str(_DIRECTORY), module, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=stderr,

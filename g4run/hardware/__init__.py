@@ -1,1 +1,1 @@
-"""What this machine has: processors, memory, limits."""
+"""The hardware of a machine: processors, memory, GPUs, disks, and what llama.cpp can use of them."""

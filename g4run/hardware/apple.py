@@ -1,4 +1,4 @@
-"""Macs, as sysctl, vm_stat and ioreg tell of them."""
+"""Inspect a Mac through sysctl, vm_stat and ioreg."""
 
 import re
 from collections.abc import Mapping
@@ -12,19 +12,19 @@ from g4run.hardware.processors import Processors
 from g4run.hardware.system import System
 
 _GIB: Final = 1 << 30
-# recommendedMaxWorkingSetSize, as users report it: two thirds of memory up to 36 GB, three quarters above; the newest
-# systems allow more of large memories (107.5 of 128 GiB: antirez/ds4#893). A build with Metal tells it exactly.
+# recommendedMaxWorkingSetSize as users report it: two thirds of memory up to 36 GB, three quarters above; the newest
+# systems allow more on large machines (107.5 of 128 GiB: antirez/ds4#893). A Metal build reports it exactly.
 _SMALL_MAC_BYTES: Final = 36 * _GIB
 
 
 def read_sysctl(system: System) -> dict[str, str]:
-    """What the kernel says under hw, machdep.cpu and iogpu."""
+    """Return the kernel's values under hw, machdep.cpu and iogpu."""
     lines = (system.run(("sysctl", "hw", "machdep.cpu", "iogpu")) or "").splitlines()
     return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
 
 
 def inspect_mac_processors(values: Mapping[str, str]) -> Processors:
-    """Cores of both kinds; llama.cpp computes on the fast ones (common/common.cpp: common_cpu_get_num_math)."""
+    """Return the cores of both kinds; llama.cpp uses the fast ones (common/common.cpp: common_cpu_get_num_math)."""
     cores = _number(values, "hw.physicalcpu") or 1
     return Processors(
         physical_cores=cores,
@@ -38,7 +38,7 @@ def inspect_mac_processors(values: Mapping[str, str]) -> Processors:
 
 
 def inspect_mac_memory(system: System, values: Mapping[str, str]) -> Memory:
-    """Free and inactive pages are available, as Activity Monitor and psutil count; nothing limits a process."""
+    """Return the memory; as in Activity Monitor and psutil, free and inactive pages are available."""
     text = system.run(("vm_stat",)) or ""
     size = re.search(r"page size of (\d+) bytes", text)
     pages = sum(
@@ -51,7 +51,7 @@ def inspect_mac_memory(system: System, values: Mapping[str, str]) -> Memory:
 
 
 def find_mac_card(system: System, values: Mapping[str, str], memory: Memory) -> tuple[Card, ...]:
-    """The GPU of a Mac with Apple's processor: all memory is one, and Metal may use a part of it."""
+    """Return the GPU of a Mac with Apple silicon: it shares all memory, and Metal may use part of it."""
     name = values.get("machdep.cpu.brand_string", "")
     if not name.startswith("Apple"):
         return ()
@@ -64,7 +64,7 @@ def find_mac_card(system: System, values: Mapping[str, str], memory: Memory) -> 
 
 
 def working_set_bytes(total_bytes: int, wired_limit_mb: int) -> int:
-    """What Metal lets a process keep at once; the person's own limit, where one was set (iogpu.wired_limit_mb)."""
+    """Return how much Metal lets a process keep resident; iogpu.wired_limit_mb overrides the default."""
     if wired_limit_mb:
         return min(total_bytes, wired_limit_mb << 20)
     return total_bytes * 2 // 3 if total_bytes <= _SMALL_MAC_BYTES else total_bytes * 3 // 4

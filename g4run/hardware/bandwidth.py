@@ -1,11 +1,11 @@
-"""How fast the processors read main memory: measured in half a second, and kept.
+"""Measure how fast the processors read main memory, which takes half a second, and save the result.
 
-Other programs only make the figure smaller, so the best of several short spells counts; and a figure that was taken
-while the machine was at work is taken anew by the next commands, of which the best is kept.
+Other programs only lower the result, so the best of several short runs counts; a result from a busy machine is measured
+again by the next commands, and the best is saved.
 
-All threads together read, and then copy, buffers far larger than the caches; the faster of the two is the figure, since
-either can only stay below what the memory gives. Reading is memchr for a byte that is not there, copying memmove with
-its reads and its writes counted: both are the C library's own, written with vector instructions.
+All threads read, and then copy, buffers far larger than the caches; the faster of the two counts, because neither can
+exceed the memory's bandwidth. Reading is memchr for a missing byte, copying is memmove with reads and writes counted:
+the C library implements both with vector instructions.
 """
 
 import contextlib
@@ -31,18 +31,18 @@ from g4run.hardware.memory import Memory
 from g4run.hardware.processors import Processors
 
 _MIB: Final = 1 << 20
-_LEAST_BYTES, _MOST_BYTES = 64 * _MIB, 512 * _MIB  # of all buffers; filling 512 MiB takes 0.15 s
-_USUAL_BYTES: Final = 256 * _MIB
+_MIN_BYTES, _MAX_BYTES = 64 * _MIB, 512 * _MIB  # all buffers; filling 512 MiB takes 0.15 s
+_DEFAULT_BYTES: Final = 256 * _MIB
 _TIMES_CACHE: Final = 4
-_SECONDS: Final = 0.12  # of each way
-_SPELLS: Final = 4  # that these are divided into
-_MOST_MEASUREMENTS: Final = 5  # on a machine that is never idle
-_BUSY_SHARE: Final = 0.3  # of the threads that others run on
-_MOST_THREADS: Final = 16  # more do not get more out of any memory
+_SECONDS: Final = 0.12  # for reading, and for copying
+_RUNS: Final = 4  # of each in that time
+_MAX_MEASUREMENTS: Final = 5  # on a machine that is never idle
+_BUSY_SHARE: Final = 0.3  # load average per thread
+_MAX_THREADS: Final = 16  # more do not raise the bandwidth
 _ASSUMED: Final = 20e9  # bytes per second: one channel of DDR4-3200 has 25.6e9
 
 _Pass: TypeAlias = Callable[[int, int], int]
-"""Goes once over the buffer at an address, of so many bytes; returns the bytes that went over the bus."""
+"""Processes a buffer, given its address and size, once; returns the number of bytes transferred."""
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -65,12 +65,12 @@ class _Kept(msgspec.Struct, frozen=True):
 
     @property
     def is_settled(self) -> bool:
-        """Whether measuring again would bring nothing."""
-        return not self.was_busy or self.measurements >= _MOST_MEASUREMENTS
+        """Whether it need not be measured again."""
+        return not self.was_busy or self.measurements >= _MAX_MEASUREMENTS
 
 
 def find_bandwidth(path: Path, processors: Processors, memory: Memory, *, measure: bool) -> Bandwidth:
-    """The figure kept at `path` for such a machine, or a fresh one, which is then kept; failing both, a guess."""
+    """Return the saved bandwidth of this machine, or measure and save it; if neither works, assume one."""
     kept = None if measure else _read_kept(path)
     if kept is not None and not kept.is_of(processors, memory):
         kept = None
@@ -88,7 +88,7 @@ def find_bandwidth(path: Path, processors: Processors, memory: Memory, *, measur
 
 
 def _is_busy(threads: int) -> bool:
-    """Whether other programs kept the processors at work during the last minute; unknown on Windows."""
+    """Whether other programs used the processors in the last minute; always False on Windows."""
     if sys.platform == "win32":
         return False
     try:
@@ -98,36 +98,36 @@ def _is_busy(threads: int) -> bool:
 
 
 def measure_bandwidth(threads: int, available_bytes: int, seconds: float = _SECONDS) -> float | None:
-    """Bytes per second, to three digits; None where there is too little memory for buffers beyond the caches."""
-    threads = max(1, min(threads, _MOST_THREADS))
+    """Measure bytes per second, to three digits; None without enough memory for buffers larger than the caches."""
+    threads = max(1, min(threads, _MAX_THREADS))
     size = _buffers_bytes(available_bytes)
-    if size < _LEAST_BYTES:
+    if size < _MIN_BYTES:
         return None
     buffers = [mmap.mmap(-1, size // threads) for _ in range(threads)]
     addresses = [ctypes.addressof(ctypes.c_char.from_buffer(buffer)) for buffer in buffers]
     each = size // threads
     _in_threads([lambda address=address: ctypes.memset(address, 1, each) for address in addresses])  # type: ignore[misc]
-    spells = [one_pass for one_pass in _passes() for _ in range(_SPELLS)]
-    rate = max(_rate(one_pass, addresses, each, seconds / _SPELLS) for one_pass in spells)
+    runs = [one_pass for one_pass in _passes() for _ in range(_RUNS)]
+    rate = max(_rate(one_pass, addresses, each, seconds / _RUNS) for one_pass in runs)
     return float(f"{rate:.3g}")
 
 
 def _buffers_bytes(available_bytes: int) -> int:
     cache = read_text(Path("/sys/devices/system/cpu/cpu0/cache/index3/size")) or ""  # such as 32768K
     cache_bytes = int(cache[:-1]) * 1024 if cache[:-1].isdigit() else 0
-    wanted = min(max(_TIMES_CACHE * cache_bytes, _USUAL_BYTES), _MOST_BYTES)
+    wanted = min(max(_TIMES_CACHE * cache_bytes, _DEFAULT_BYTES), _MAX_BYTES)
     return min(wanted, available_bytes // 4)
 
 
 def _passes() -> list[_Pass]:
-    if sys.platform == "win32":  # its memchr goes byte by byte
+    if sys.platform == "win32":  # its memchr reads byte by byte
         return [_copy]
     library = ctypes.CDLL(None)
     library.memchr.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t)
     library.memchr.restype = ctypes.c_void_p
 
     def read(address: int, size: int) -> int:
-        library.memchr(address, 0, size)  # without the interpreter's lock, as all calls of ctypes.CDLL
+        library.memchr(address, 0, size)  # ctypes.CDLL releases the interpreter lock
         return size
 
     return [read, _copy]
@@ -160,7 +160,7 @@ def _in_threads(actions: list[Callable[[], object]]) -> None:
 
 
 def _read_kept(path: Path) -> _Kept | None:
-    """What a file holds; None if it cannot be read."""
+    """Read the file; None if it cannot be read."""
     try:
         return msgspec.json.decode(read_shared(path), type=_Kept)
     except (OSError, msgspec.DecodeError, RecursionError):
@@ -168,6 +168,6 @@ def _read_kept(path: Path) -> _Kept | None:
 
 
 def _keep(path: Path, kept: _Kept) -> None:
-    """Where the directory cannot be written, the next command measures again."""
+    """Save the result; if that fails, the next command measures again."""
     with contextlib.suppress(DiskFull, NotWritable):
         write_atomically(path, msgspec.json.encode(kept) + b"\n")

@@ -1,4 +1,4 @@
-"""What the installed llama.cpp can use of this machine, and what to type where it leaves a GPU idle."""
+"""Describe the installed llama.cpp's backends, and how to rebuild it for a GPU that it cannot use."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -7,8 +7,8 @@ from g4run.hardware.gpus.gpus import FoundGpu, Vendor
 from g4run.hardware.machine import Build, GpuKind
 from g4run.hardware.system import ENGINE_PACKAGE, System
 
-# The backends that compute on a vendor's cards; the first is the one to build. Vulkan needs no more than the driver,
-# and generates faster than ROCm on the cards that were measured.
+# The backends for a vendor's cards; advice names the first. Vulkan needs nothing but the driver, and generates faster
+# than ROCm on the cards that were measured.
 _BACKENDS: Final = {
     Vendor.NVIDIA: ("CUDA", "Vulkan"),
     Vendor.AMD: ("Vulkan", "ROCm"),
@@ -18,9 +18,9 @@ _BACKENDS: Final = {
 
 
 def describe_build(found: Sequence[FoundGpu], backends: Sequence[str], system: System) -> Build:
-    """The backends, and advice about the first GPU worth using that none of them uses.
+    """Return the backends, and advice for the first GPU that none of them uses.
 
-    Graphics inside a processor read main memory no faster than the processor does: not worth building anew for.
+    Integrated graphics are not worth a rebuild: they read main memory no faster than the CPU does.
     """
     names = tuple(dict.fromkeys(("CPU", *backends)))
     idle = [one for one in found if one.gpu.backend is None and one.gpu.kind is not GpuKind.INTEGRATED]
@@ -30,7 +30,7 @@ def describe_build(found: Sequence[FoundGpu], backends: Sequence[str], system: S
 
 
 def rebuild_command(backend: str, system: System) -> str:
-    """The command that builds the engine anew with a backend; in PowerShell's words on Windows."""
+    """Return the command that rebuilds llama.cpp with a backend; for PowerShell on Windows."""
     version = system.engine_version()  # pinned: each release changes the layout of llama.cpp's structs
     requirement = f"{ENGINE_PACKAGE}=={version}" if version else ENGINE_PACKAGE
     install = f"pip install --force-reinstall --no-cache-dir --no-deps {requirement}"

@@ -1,4 +1,4 @@
-"""The control groups of Linux that this process is in: where a container's limits stand."""
+"""Find this process's Linux control groups, which hold a container's limits; and read the kernel's files."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,17 +7,17 @@ from pathlib import Path, PurePosixPath
 
 @dataclass(frozen=True, slots=True)
 class ControlGroup:
-    """The directory of one group, whose files are those of version 1 or 2; it need not exist."""
+    """The directory of a group, in version 1 or 2 of the interface; it may not exist."""
 
     directory: Path
     version: int
 
 
 def control_groups(root: Path, controller: str) -> Iterator[ControlGroup]:
-    """This process's groups for a controller, "cpu" or "memory", each followed by all above it.
+    """Yield this process's groups for a controller, "cpu" or "memory", each followed by its parents.
 
-    A container may see its own group as the topmost, under a path that is the host's: so every level counts.
-    `root` is where /proc and /sys lie.
+    A container may see its own group as the root, under the host's path, so every level counts. `root` is the directory
+    that contains /proc and /sys.
     """
     for line in (read_text(root / "proc/self/cgroup") or "").splitlines():
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
@@ -30,15 +30,21 @@ def control_groups(root: Path, controller: str) -> Iterator[ControlGroup]:
 
 def _each_level(mount: Path, path: str, version: int) -> Iterator[ControlGroup]:
     group = PurePosixPath(path.lstrip("/"))
-    if ".." in group.parts:  # a group beside the one that the container sees as the topmost
+    if ".." in group.parts:  # outside the group that the container sees as the root
         group = PurePosixPath()
     for level in (group, *group.parents):
         yield ControlGroup(mount / level, version)
 
 
 def read_text(path: Path) -> str | None:
-    """What a file of /proc or /sys says, without the line's end; None where there is none."""
+    """Return the stripped text of a file in /proc or /sys; None if it cannot be read."""
     try:
         return path.read_text().strip()
     except (OSError, UnicodeDecodeError):
         return None
+
+
+def read_number(path: Path) -> int | None:
+    """Return the number in a file in /proc or /sys; None if there is none."""
+    text = read_text(path) or ""
+    return int(text) if text.isascii() and text.isdigit() else None

@@ -1,4 +1,4 @@
-"""This machine as one value: the engine's device list, and what every detector finds."""
+"""Inspect a machine: the engine's device list, and the results of all detectors."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from g4run.engine.llama.devices import EngineReport, inspect_engine
+from g4run.engine.llama.library import is_built_for_cpu_alone
 from g4run.hardware.apple import find_mac_card, inspect_mac_memory, inspect_mac_processors, read_sysctl
 from g4run.hardware.bandwidth import find_bandwidth
 from g4run.hardware.build import describe_build
@@ -13,7 +14,7 @@ from g4run.hardware.gpus.gpus import Card, backend_name, merge_gpus
 from g4run.hardware.gpus.nvidia import find_nvidia_cards
 from g4run.hardware.gpus.pci_cards import find_pci_cards
 from g4run.hardware.gpus.visibility import choose_cards, drop_hidden
-from g4run.hardware.machine import Bandwidth, Build, Disk, FigureSource, Machine
+from g4run.hardware.machine import Bandwidth, Build, Disk, FigureSource, GpuProcess, Machine
 from g4run.hardware.memory import Memory, inspect_memory
 from g4run.hardware.memory_processes import find_memory_processes
 from g4run.hardware.processors import Processors, inspect_processors
@@ -21,40 +22,65 @@ from g4run.hardware.system import System, local_system
 from g4run.hardware.windows import complete_windows_processors, find_windows_cards
 from g4run.settings import Settings
 
+AskEngine: TypeAlias = Callable[[Processors], EngineReport]
 FindBandwidth: TypeAlias = Callable[[Processors, Memory], Bandwidth]
+FindProcesses: TypeAlias = Callable[[System], tuple[GpuProcess, ...]]
 
 _ASSUMED: Final = Bandwidth(1.0, FigureSource.ASSUMED)
 _SILENT: Final = Build(
     (),
-    "llama.cpp does not say what it can use: it crashes or hangs as it starts, and this shows where",
+    "llama.cpp crashes or hangs as it starts, so its GPUs are unknown; this command shows where",
     "python -m g4run.engine.probe.device_query",
 )
 
 
-def inspect_machine(settings: Settings, *, measure: bool = False) -> Machine:
-    """The machine that this process runs on; `measure` measures the memory's bandwidth again."""
+def inspect_machine(settings: Settings, *, measure: bool = False, asks_always: bool = False) -> Machine:
+    """Inspect the machine that this process runs on; `measure` measures the memory bandwidth again.
+
+    `asks_always` queries the engine even if the answer is known, to show whether it starts.
+    """
     find = partial(find_bandwidth, settings.data_directory / "hardware.json", measure=measure)
     directories = (settings.data_directory, settings.hub_cache)
-    return inspect_system(local_system(), inspect_engine(), directories=directories, find_bandwidth=find)
+    ask = _ask_engine if asks_always else _ask_if_needed
+    return inspect_system(local_system(), ask, directories=directories, find_bandwidth=find)
 
 
 def inspect_unmeasured() -> Machine:
-    """This machine for questions of memory alone: its bandwidth is assumed, as measuring it takes half a second."""
-    return inspect_system(local_system(), inspect_engine(), find_bandwidth=lambda *_: _ASSUMED)
+    """Inspect this machine for what fits alone, without its bandwidth, which takes half a second, and its processes."""
+    return inspect_system(
+        local_system(), _ask_if_needed, find_bandwidth=lambda *_: _ASSUMED, find_processes=lambda _: ()
+    )
 
 
 def inspect_without_gpus() -> Machine:
-    """This machine for a model so small that it needs neither GPU nor AMX: the engine is not asked."""
+    """Inspect this machine for a tiny model, which needs neither GPU nor AMX, without querying the engine."""
     system = local_system()
     processors, memory = _inspect_processors_and_memory(system)
     return Machine(system.platform, processors.without_amx(), memory, _ASSUMED)
 
 
+def _ask_engine(_processors: Processors) -> EngineReport:
+    return inspect_engine()
+
+
+def _ask_if_needed(processors: Processors) -> EngineReport:
+    """Query the engine unless it is built for the CPU alone and the processor has no AMX."""
+    if is_built_for_cpu_alone() and not processors.may_use_amx:
+        return EngineReport(("CPU",))
+    return inspect_engine()
+
+
 def inspect_system(
-    system: System, engine: EngineReport, *, directories: Sequence[Path] = (), find_bandwidth: FindBandwidth
+    system: System,
+    ask_engine: AskEngine,
+    *,
+    directories: Sequence[Path] = (),
+    find_bandwidth: FindBandwidth,
+    find_processes: FindProcesses = find_memory_processes,
 ) -> Machine:
-    """Any machine that can be looked at; where the engine does not answer, no GPU counts as usable."""
+    """Inspect any machine; if the engine does not answer, no GPU is usable."""
     processors, memory = _inspect_processors_and_memory(system)
+    engine = ask_engine(processors)
     bandwidth = find_bandwidth(processors, memory)
     present = _gpu_backends(engine)
     visible = choose_cards(_find_cards(system, memory), system.environment, present)
@@ -67,7 +93,7 @@ def inspect_system(
         gpus=tuple(one.gpu for one in found),
         disks=_find_disks(system, directories),
         build=describe_build(found, present, system) if engine.backends else _SILENT,
-        memory_processes=find_memory_processes(system),
+        memory_processes=find_processes(system),
     )
 
 
@@ -91,7 +117,7 @@ def _find_cards(system: System, memory: Memory) -> tuple[Card, ...]:
 
 
 def _gpu_backends(engine: EngineReport) -> tuple[str, ...]:
-    """What the build registered, and what its devices are of; CPU and its accelerators aside."""
+    """Return the backends of the build and of its devices, without the CPU and its accelerators."""
     names = [backend_name(name) for name in (*engine.backends, *(device.backend for device in engine.devices))]
     return tuple(dict.fromkeys(name for name in names if name not in ("CPU", "BLAS", "AMX", "RPC")))
 

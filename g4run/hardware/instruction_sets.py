@@ -1,9 +1,9 @@
-"""Instruction sets that make llama.cpp faster (ggml/src/ggml-cpu: what its kernels ask for)."""
+"""Detect the instruction sets that llama.cpp's CPU kernels use (ggml/src/ggml-cpu)."""
 
 from collections.abc import Iterable
 from typing import Final
 
-# The kernel's word in /proc/cpuinfo -> ours. x86's words are the kernel's; those of arm64 are the usual ones.
+# Name in /proc/cpuinfo -> our name: the kernel's on x86, the usual one on arm64.
 _LINUX: Final = {
     "avx": "avx",
     "avx2": "avx2",
@@ -44,7 +44,7 @@ WINDOWS_FEATURES: Final = {39: "avx", 40: "avx2", 41: "avx512f", 19: "neon", 43:
 
 
 def find_instruction_sets(information: str) -> tuple[str, ...]:
-    """Those that /proc/cpuinfo names for the first processor, in a fixed order."""
+    """Return those that /proc/cpuinfo lists for the first processor, in a fixed order."""
     for line in information.splitlines():
         key, _, value = line.partition(":")
         if key.strip() in ("flags", "Features"):
@@ -53,7 +53,7 @@ def find_instruction_sets(information: str) -> tuple[str, ...]:
 
 
 def find_instruction_sets_of_mac(values: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    """Those that sysctl's `hw.optional` says 1 to."""
+    """Return those that sysctl reports as 1 under `hw.optional`."""
     return _in_order(_MACOS[key] for key, value in values if key in _MACOS and value == "1")
 
 

@@ -1,4 +1,4 @@
-"""What a machine has, as one value: found out by the detectors beside this file, or read from a file."""
+"""A machine as one value, found by the detectors or read from a file."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,7 +9,7 @@ from g4run.hardware.processors import Processors
 
 
 class GpuKind(StrEnum):
-    """Whether a GPU has memory of its own."""
+    """Whether a GPU has its own memory."""
 
     DISCRETE = "discrete"
     INTEGRATED = "integrated"  # uses part of main memory
@@ -17,10 +17,10 @@ class GpuKind(StrEnum):
 
 
 class FigureSource(StrEnum):
-    """Where a figure comes from."""
+    """The source of a figure."""
 
     MEASURED = "measured"  # on this machine
-    NOMINAL = "nominal"  # from the table of GPUs, which nobody compared with data sheets
+    NOMINAL = "nominal"  # from the table of GPUs, not checked against data sheets
     ASSUMED = "assumed"
 
 
@@ -34,7 +34,7 @@ class Bandwidth:
 
 @dataclass(frozen=True, slots=True)
 class GpuProcess:
-    """Another program that holds memory: of a GPU, or main memory."""
+    """Another program that uses memory of a GPU, or main memory."""
 
     pid: Count
     name: str
@@ -43,7 +43,7 @@ class GpuProcess:
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """One GPU. `backend` is ggml's name (CUDA, ROCm, Metal, Vulkan, SYCL), or None: the build cannot use it."""
+    """A GPU. `backend` is ggml's name (CUDA, ROCm, Metal, Vulkan, SYCL), None if the build cannot use it."""
 
     name: str
     kind: GpuKind
@@ -57,7 +57,7 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """A file system that models lie on, or could."""
+    """A file system that contains models, or could."""
 
     path: str
     total_bytes: Count
@@ -66,7 +66,7 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """What the installed llama.cpp can use; `advice` and `command` where a GPU is here that it cannot."""
+    """The backends of the installed llama.cpp; `advice` and `command` if it cannot use a GPU of this machine."""
 
     backends: tuple[str, ...]
     advice: str = ""
@@ -75,7 +75,7 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """The system underneath."""
+    """The operating system and architecture."""
 
     system: str  # Linux, macOS, Windows
     architecture: str  # x86_64, arm64, …
@@ -85,7 +85,7 @@ class Platform:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """All that the planner asks of a machine."""
+    """Everything that the planner needs to know of a machine."""
 
     platform: Platform
     processors: Processors
@@ -94,4 +94,4 @@ class Machine:
     gpus: tuple[Gpu, ...] = ()
     disks: tuple[Disk, ...] = ()
     build: Build = Build(("CPU",))
-    memory_processes: tuple[GpuProcess, ...] = ()  # the largest others in main memory, the largest first
+    memory_processes: tuple[GpuProcess, ...] = ()  # the largest other programs, largest first

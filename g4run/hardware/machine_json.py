@@ -14,7 +14,7 @@ _REQUIRED: Final = re.compile(r"Object missing required field `(\w+)`")
 
 
 def machine_value(machine: Machine) -> dict[str, object]:
-    """The machine's fields, and two that follow from them: `processors.threads`, `memory.usable_bytes`."""
+    """Return the machine's fields, and two derived ones: `processors.threads` and `memory.usable_bytes`."""
     value: dict[str, dict[str, object]] = msgspec.to_builtins(machine)
     value["processors"]["threads"] = machine.processors.threads
     value["memory"]["usable_bytes"] = machine.memory.usable_bytes
@@ -22,7 +22,7 @@ def machine_value(machine: Machine) -> dict[str, object]:
 
 
 def parse_machine(value: object) -> Machine:
-    """The machine of a JSON value; unknown fields are ignored. Raises UsageError, which names the wrong field."""
+    """Convert a JSON value; unknown fields are ignored. Raises UsageError, which names the wrong field."""
     try:
         machine = msgspec.convert(value, Machine)
     except msgspec.ValidationError as error:
@@ -33,7 +33,7 @@ def parse_machine(value: object) -> Machine:
 
 
 def _explain(message: str) -> str:
-    """msgspec's "Expected `int`, got `str` - at `$.gpus[0].free_bytes`" with the place first."""
+    """Put the place first in msgspec's "Expected `int`, got `str` - at `$.gpus[0].free_bytes`"."""
     reason, _, place = message.partition(" - at `$")
     place = place.rstrip("`").lstrip(".")
     if required := _REQUIRED.fullmatch(reason):
@@ -42,7 +42,7 @@ def _explain(message: str) -> str:
 
 
 def _missing_fields(wanted: object, value: object, place: str) -> Iterator[str]:
-    """The fields that have a default and were left out: a machine without its GPUs would be another machine."""
+    """Yield the missing fields that have a default: a machine without its GPUs would be another machine."""
     if isinstance(wanted, dict) and isinstance(value, dict):
         yield from (_join(place, name) for name in wanted if name not in value)
         for name in wanted:

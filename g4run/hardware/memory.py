@@ -1,19 +1,19 @@
-"""Memory that this process may really use: the machine's, within what its container allows.
+"""Determine how much memory this process may use: the machine's, within the container's limit.
 
-What the kernel keeps of files counts as available, inside a container's limit as outside: it is given up on demand.
+The kernel's file cache counts as available, also within a container's limit, because the kernel frees it on demand.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from g4run.hardware.control_groups import ControlGroup, control_groups, read_text
+from g4run.hardware.control_groups import ControlGroup, control_groups, read_number, read_text
 from g4run.hardware.figures import Count, PositiveCount
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Main memory in bytes; `limit_bytes` is the container's, where it allows less than the machine has."""
+    """Main memory in bytes; `limit_bytes` is the container's limit if it is below the total."""
 
     total_bytes: PositiveCount
     available_bytes: Count
@@ -21,20 +21,20 @@ class Memory:
 
     @property
     def usable_bytes(self) -> int:
-        """What this process could have if nothing else ran."""
+        """Memory for this process if nothing else ran."""
         return self.total_bytes if self.limit_bytes is None else min(self.total_bytes, self.limit_bytes)
 
 
 @dataclass(frozen=True, slots=True)
 class _Limit:
-    """What one control group allows, and how much of that is left."""
+    """A control group's limit, and how much of it is left."""
 
     limit_bytes: int
     available_bytes: int
 
 
 def inspect_memory(root: Path = Path("/")) -> Memory:
-    """What this process may use. `root` is where /proc and /sys lie (tests bring their own)."""
+    """Inspect memory; `root` is the directory that contains /proc and /sys."""
     total, available = _memory_of_proc(root) or _memory_of_psutil()
     limits = tuple(_limits(root))
     tightest = min((limit.limit_bytes for limit in limits), default=total)
@@ -46,7 +46,7 @@ def inspect_memory(root: Path = Path("/")) -> Memory:
 
 
 def _memory_of_proc(root: Path) -> tuple[int, int] | None:
-    """Total and available bytes; None where there is no /proc."""
+    """Return total and available bytes; None without /proc."""
     numbers = _numbers((read_text(root / "proc/meminfo") or "").replace(":", ""))
     if "MemTotal" not in numbers:
         return None
@@ -55,7 +55,7 @@ def _memory_of_proc(root: Path) -> tuple[int, int] | None:
 
 
 def _memory_of_psutil() -> tuple[int, int]:
-    import psutil  # noqa: PLC0415 - 10 ms that Linux need not pay
+    import psutil  # noqa: PLC0415 - takes 10 ms, and Linux does not need it
 
     memory = psutil.virtual_memory()
     return int(memory.total), int(memory.available)
@@ -69,31 +69,25 @@ def _limits(root: Path) -> Iterator[_Limit]:
 
 
 def _limit_v2(group: ControlGroup) -> _Limit | None:
-    """Above memory.high the kernel slows a group down until it is of no use, so that is a limit as well."""
-    limits = [limit for name in ("memory.max", "memory.high") if (limit := _number(group, name)) is not None]
-    if not limits:
-        return None
-    return _Limit(min(limits), min(limits) - _used(group, "memory.current", ""))
+    """Return the limit; memory.high counts too, because the kernel throttles a group above it."""
+    numbers = (read_number(group.directory / name) for name in ("memory.max", "memory.high"))
+    limit = min((number for number in numbers if number is not None), default=None)
+    return None if limit is None else _Limit(limit, limit - _used(group, "memory.current", ""))
 
 
 def _limit_v1(group: ControlGroup) -> _Limit | None:
-    limit = _number(group, "memory.limit_in_bytes")  # without a limit, a number near 2^63
+    limit = read_number(group.directory / "memory.limit_in_bytes")  # near 2^63 without a limit
     return None if limit is None else _Limit(limit, limit - _used(group, "memory.usage_in_bytes", "total_"))
 
 
 def _used(group: ControlGroup, usage: str, prefix: str) -> int:
-    """What the group has in use, files that are kept in memory excepted."""
+    """Return the memory that the group uses, without its file cache."""
     statistics = _numbers(read_text(group.directory / "memory.stat") or "")
     files = sum(statistics.get(f"{prefix}{key}", 0) for key in ("inactive_file", "active_file"))
-    return max(0, (_number(group, usage) or 0) - files)
-
-
-def _number(group: ControlGroup, name: str) -> int | None:
-    text = read_text(group.directory / name) or ""
-    return int(text) if text.isascii() and text.isdigit() else None  # "max" means no limit
+    return max(0, (read_number(group.directory / usage) or 0) - files)
 
 
 def _numbers(text: str) -> dict[str, int]:
-    """Lines of a key and a number, as the kernel writes them."""
+    """Parse lines of a key and a number."""
     rows = [line.split() for line in text.splitlines()]
     return {row[0]: int(row[1]) for row in rows if len(row) > 1 and row[1].isascii() and row[1].isdigit()}

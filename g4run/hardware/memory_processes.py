@@ -1,4 +1,4 @@
-"""Other programs that hold much of main memory."""
+"""Find the other programs that use the most main memory."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -9,27 +9,27 @@ from g4run.hardware.control_groups import read_text
 from g4run.hardware.machine import GpuProcess
 from g4run.hardware.system import System
 
-_LEAST_BYTES: Final = 512 << 20  # what is worth closing for a model of some GB
-_MOST: Final = 5
+_MIN_BYTES: Final = 512 << 20  # a smaller one is not worth closing for a model of several GB
+_MAX_COUNT: Final = 5
 
 
 def find_memory_processes(system: System) -> tuple[GpuProcess, ...]:
-    """The largest others, the largest first; on Windows nobody is asked (it takes seconds)."""
+    """Return the largest, largest first; none on Windows, where the query takes seconds."""
     found = _of_mac(system) if system.platform.system == "macOS" else _of_proc(system.root)
     others = [process for process in found if process.pid != os.getpid()]
-    return tuple(sorted(others, key=lambda process: (-process.used_bytes, process.pid))[:_MOST])
+    return tuple(sorted(others, key=lambda process: (-process.used_bytes, process.pid))[:_MAX_COUNT])
 
 
 def process_name(root: Path, pid: int) -> str:
-    """What the kernel calls a process, or its number."""
+    """Return the kernel's name of a process, or its number."""
     return read_text(root / f"proc/{pid}/comm") or f"process {pid}"
 
 
 def _of_proc(root: Path) -> Iterator[GpuProcess]:
-    """What is the process's own: pages of files are given up on demand (proc(5), RssAnon)."""
+    """Count anonymous memory only, because the kernel frees file pages on demand (proc(5), RssAnon)."""
     for pid in _process_numbers(root / "proc"):
         used = _anonymous_bytes(read_text(root / f"proc/{pid}/status") or "")
-        if used >= _LEAST_BYTES:
+        if used >= _MIN_BYTES:
             yield GpuProcess(pid, process_name(root, pid), used)
 
 
@@ -47,10 +47,10 @@ def _anonymous_bytes(status: str) -> int:
 
 
 def _of_mac(system: System) -> Iterable[GpuProcess]:
-    """`ps` of macOS counts in KiB."""
+    """Parse `ps`, which counts in KiB on macOS."""
     for line in (system.run(("ps", "-axo", "pid=,rss=,comm=")) or "").splitlines():
         fields = line.split(None, 2)
         if len(fields) == 3 and fields[0].isdigit() and fields[1].isdigit():
             used = int(fields[1]) * 1024
-            if used >= _LEAST_BYTES:
+            if used >= _MIN_BYTES:
                 yield GpuProcess(int(fields[0]), fields[2].rpartition("/")[2], used)

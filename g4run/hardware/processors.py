@@ -1,6 +1,6 @@
-"""Processors that this process may really use: physical cores, within affinity and the container's quota.
+"""Determine which processors this process may use: physical cores, within affinity and the container's quota.
 
-llama.cpp is fastest with one thread per physical core; threads beyond a container's quota are throttled, which makes it
+llama.cpp is fastest with one thread per physical core. Threads beyond a container's quota are throttled, which makes it
 many times slower.
 """
 
@@ -23,11 +23,10 @@ _Core: TypeAlias = tuple[str, str]  # package and core
 
 @dataclass(frozen=True, slots=True)
 class Processors:
-    """`physical_cores` counts what affinity leaves; `quota` is the container's limit in processors, None for none.
+    """`physical_cores` and `logical_processors` are those within affinity; `quota` is the container's, in processors.
 
-    `logical_processors` counts what affinity leaves too, `installed_cores` all there are (0: unknown), and
-    `performance_cores` the fast ones within affinity where cores are of two kinds, else None. `are_virtual` where a
-    hypervisor gives them: each may be a hyperthread.
+    `installed_cores` are all physical cores, 0 if unknown. `performance_cores` are the fast ones within affinity, None
+    if all cores are alike. `are_virtual` means that a hypervisor provides them, so each may be a hyperthread.
     """
 
     physical_cores: PositiveCount
@@ -41,16 +40,16 @@ class Processors:
 
     @property
     def may_use_amx(self) -> bool:
-        """False where AMX is known not to be there, or to crash; the instruction sets of some systems are unknown."""
+        """False if AMX is known to be missing or to crash; some systems do not report instruction sets."""
         return _AMX in self.instruction_sets or not self.instruction_sets
 
     def without_amx(self) -> "Processors":
-        """The same processors if llama.cpp leaves AMX alone."""
+        """Return the processors as llama.cpp sees them without AMX."""
         return replace(self, instruction_sets=tuple(name for name in self.instruction_sets if name != _AMX))
 
     @property
     def threads(self) -> int:
-        """Threads that compute at full speed: never more than fast cores or quota, at least one.
+        """The number of threads to compute with: the fast cores, within the quota; at least one.
 
         A slow core would keep the fast ones waiting at each barrier (llama.cpp, common/common.cpp:
         common_cpu_get_num_math).
@@ -60,9 +59,8 @@ class Processors:
 
 
 def inspect_processors(root: Path = Path("/"), allowed: frozenset[int] | None = None) -> Processors:
-    """What this process may use. `root` is where /proc and /sys lie; `allowed`, if not what affinity says now."""
-    if allowed is None and hasattr(os, "sched_getaffinity"):
-        allowed = frozenset(os.sched_getaffinity(0))
+    """Inspect processors; `root` is the directory that contains /proc and /sys, `allowed` replaces the affinity."""
+    allowed = allowed_processors() if allowed is None else allowed
     directory = root / "sys/devices/system/cpu"
     cores = _cores(directory, allowed or frozenset())
     information = read_text(root / "proc/cpuinfo") or ""
@@ -78,8 +76,13 @@ def inspect_processors(root: Path = Path("/"), allowed: frozenset[int] | None = 
     )
 
 
+def allowed_processors() -> frozenset[int] | None:
+    """Return the logical processors that this process may run on; None if the system has no affinity."""
+    return frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+
+
 def parse_processor_list(text: str) -> frozenset[int]:
-    """Numbers as the kernel lists them: "0-3,8" is 0, 1, 2, 3 and 8."""
+    """Parse the kernel's list of numbers: "0-3,8" is 0, 1, 2, 3 and 8."""
     numbers: set[int] = set()
     for part in text.split(","):
         first, _, last = part.strip().partition("-")
@@ -89,13 +92,13 @@ def parse_processor_list(text: str) -> frozenset[int]:
 
 
 def _counted_by_psutil() -> int:
-    import psutil  # noqa: PLC0415 - 10 ms that Linux need not pay
+    import psutil  # noqa: PLC0415 - takes 10 ms, and Linux does not need it
 
     return psutil.cpu_count(logical=False) or os.cpu_count() or 1
 
 
 def _cores(directory: Path, processors: frozenset[int]) -> int:
-    """Distinct physical cores behind some logical processors; 0 where the system does not say."""
+    """Count the physical cores of some logical processors; 0 if unknown."""
     cores = {_core_of(directory / f"cpu{number}/topology") for number in processors}
     return 0 if None in cores else len(cores)
 
@@ -110,13 +113,13 @@ def _online(directory: Path) -> frozenset[int]:
 
 
 def _performance_cores(root: Path, directory: Path, allowed: frozenset[int]) -> int | None:
-    """Intel's hybrid processors name their fast ones in a directory of their own."""
+    """Count the fast cores of Intel's hybrid processors, which have their own directory."""
     fast = parse_processor_list(read_text(root / "sys/devices/cpu_core/cpus") or "")
     return _cores(directory, fast & allowed) or None
 
 
 def _model(root: Path, information: str) -> str:
-    """The processor's name; boards whose processor has none give theirs."""
+    """Return the processor's name, else the board's."""
     for line in information.splitlines():
         key, _, value = line.partition(":")
         if key.strip() == "model name" and value.strip():
@@ -126,7 +129,7 @@ def _model(root: Path, information: str) -> str:
 
 
 def _quota(root: Path) -> float | None:
-    """The tightest CPU quota of this process's control group and all above it (cgroup v2, then v1)."""
+    """Return the tightest CPU quota of this process's control groups."""
     quotas = [
         _quota_v2(group.directory) if group.version == 2 else _quota_v1(group.directory)
         for group in control_groups(root, "cpu")

@@ -1,6 +1,6 @@
-"""The one way in which the detectors look at a machine: its files, what its own programs print, its environment.
+"""Everything that the detectors read from a machine: files, output of programs, environment.
 
-Tests bring another System, whose files and answers were written down.
+Tests pass a System with recorded files and output.
 """
 
 import os
@@ -14,9 +14,10 @@ from typing import Final
 
 from g4run.hardware.control_groups import read_text
 from g4run.hardware.machine import Disk, Platform
+from g4run.hardware.processors import allowed_processors
 
 ENGINE_PACKAGE: Final = "llama-cpp-python"
-_PATIENCE_SECONDS: Final = 5.0  # nvidia-smi takes 2 to 3 where no process keeps the driver awake
+_TIMEOUT_SECONDS: Final = 5.0  # nvidia-smi takes 2 to 3 if no process keeps the driver loaded
 _SYSTEMS: Final = {"Darwin": "macOS"}
 _ARCHITECTURES: Final = {"amd64": "x86_64", "x64": "x86_64", "aarch64": "arm64"}
 _CONTAINER_FILES: Final = (".dockerenv", "run/.containerenv", "run/systemd/container")
@@ -25,10 +26,9 @@ _CONTAINER_GROUPS: Final = ("docker", "kubepods", "lxc", "containerd", "libpod")
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """A machine to look at. `root` is where /proc and /sys lie; `run` gives None where a program fails or is missing.
+    """A machine to inspect. `root` contains /proc and /sys; `run` returns None if a program fails or is missing.
 
-    `allowed_processors` is what affinity leaves, None where the system has no such thing. `engine_version` is asked for
-    the version of llama-cpp-python.
+    `allowed_processors` is the affinity, None if the system has none. `engine_version` is llama-cpp-python's.
     """
 
     platform: Platform
@@ -41,7 +41,7 @@ class System:
 
 
 def local_system(environment: Mapping[str, str] = os.environ) -> System:
-    """The machine that this process runs on."""
+    """Return the machine that this process runs on."""
     return System(
         platform=inspect_platform(platform.system(), platform.machine(), Path("/")),
         root=Path("/"),
@@ -54,7 +54,7 @@ def local_system(environment: Mapping[str, str] = os.environ) -> System:
 
 
 def inspect_platform(system: str, architecture: str, root: Path) -> Platform:
-    """The system underneath, by the names that Python's `platform` has for it."""
+    """Return the platform; `system` and `architecture` are what Python's `platform` calls them."""
     kernel = read_text(root / "proc/sys/kernel/osrelease") or ""
     return Platform(
         system=_SYSTEMS.get(system, system),
@@ -64,24 +64,19 @@ def inspect_platform(system: str, architecture: str, root: Path) -> Platform:
     )
 
 
-def allowed_processors() -> frozenset[int] | None:
-    """The logical processors that this process may run on; None where the system does not say."""
-    return frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-
-
 def run_program(command: Sequence[str]) -> str | None:
-    """What a program prints; None where there is none of that name, it fails, or takes too long."""
+    """Return a program's output; None if it is missing, fails, or takes too long."""
     if shutil.which(command[0]) is None:
         return None
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE_SECONDS)
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT_SECONDS)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
 
 
 def find_disk(path: Path) -> Disk | None:
-    """The file system that a directory lies on, or will lie on once it is made."""
+    """Return the file system of a directory, which may not exist yet."""
     existing = next((place for place in (path, *path.parents) if place.exists()), None)
     if existing is None:
         return None
@@ -100,8 +95,8 @@ def _is_container(root: Path) -> bool:
 
 
 def engine_version() -> str:
-    """Release of llama.cpp's bindings, without importing them; empty where they are not installed as a package."""
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - takes 6 ms and is seldom asked
+    """Return the version of llama-cpp-python without importing it; empty if it is not installed as a package."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - takes 6 ms, and is rarely needed
 
     try:
         return version(ENGINE_PACKAGE)

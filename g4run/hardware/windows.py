@@ -1,6 +1,6 @@
-"""Windows, as its registry tells of it: the processor's name, and cards with their memory.
+"""Read the processor's name and the cards with their memory from the Windows registry.
 
-WMI is not asked: it counts a card's memory with 32 bits, and takes a second.
+WMI would take a second, and reports a card's memory in 32 bits.
 """
 
 import ctypes
@@ -23,21 +23,21 @@ _PROCESSOR: Final = (
     "/v",
     "ProcessorNameString",
 )
-# The class of display adapters; each has a key 0000, 0001, …
+# Display adapters; each has a key 0000, 0001, …
 _ADAPTERS: Final = r"HKLM\SYSTEM\CurrentControlSet\Control\Class\{4d36e968-e325-11ce-bfc1-08002be10318}"
 _VALUES: Final = ("DriverDesc", "HardwareInformation.qwMemorySize")
-_SMALL_BYTES: Final = 2 << 30  # graphics inside a processor are given less, and share the rest
+_SMALL_BYTES: Final = 2 << 30  # integrated graphics have less of their own, and share the rest
 
 
 def complete_windows_processors(system: System, processors: Processors) -> Processors:
-    """The name and the instruction sets, which Windows tells elsewhere."""
+    """Add the name and the instruction sets."""
     found = re.search(r"REG_SZ\s+(.*)", system.run(_PROCESSOR) or "")
     model = " ".join(found[1].split()) if found else processors.model
     return replace(processors, model=model, instruction_sets=_instruction_sets())
 
 
 def find_windows_cards(system: System) -> tuple[Card, ...]:
-    """AMD's and Intel's cards with memory of their own; all of it counts as free, since nobody tells."""
+    """Return AMD's and Intel's discrete cards; all of their memory counts as free, because its use is unknown."""
     names, sizes = (dict(_registry_values(system, value)) for value in _VALUES)
     cards = []
     for key, name in names.items():
@@ -49,7 +49,7 @@ def find_windows_cards(system: System) -> tuple[Card, ...]:
 
 
 def _registry_values(system: System, value: str) -> Iterator[tuple[str, str]]:
-    """One value of every adapter, by the adapter's key."""
+    """Yield one value of every adapter, with the adapter's key."""
     key = ""
     for line in (system.run(("reg", "query", _ADAPTERS, "/s", "/v", value)) or "").splitlines():
         if line.startswith("HKEY_"):

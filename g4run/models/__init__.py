@@ -1,1 +1,1 @@
-"""What a model is, where it comes from, and where it lies on disk."""
+"""Models: their names, files, and sources, and where they are stored on disk."""

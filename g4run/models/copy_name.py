@@ -1,4 +1,4 @@
-"""A second name for the same files; no byte is copied."""
+"""Give a model a second name for the same files."""
 
 import os
 from dataclasses import replace
@@ -6,18 +6,18 @@ from pathlib import Path
 
 from g4run.errors import UsageError
 from g4run.models.library import Library
-from g4run.models.names.parse import parse_own_name
+from g4run.models.names.parse import parse_custom_name
 from g4run.models.store.records import Record, timestamp
 from g4run.models.store.store import Store
 
 
 def copy_name(store: Store, source: str, destination: str) -> Record:
-    """Give the files of one name another name as well; what is already so stays so.
+    """Give a model a second name; copying it again changes nothing.
 
-    Raises ModelNotFound for the source, UsageError where the other name is malformed, reserved or taken, DamagedRecord
-    where what the store knows of either cannot be read, DiskFull, NotWritable.
+    Raises ModelNotFound for the source, UsageError if the new name is invalid, reserved, or taken, DamagedRecord if the
+    entry of either is damaged, DiskFull, NotWritable.
     """
-    name = parse_own_name(destination).text
+    name = parse_custom_name(destination).text
     with store.locked():
         record = _get(store, source)
         existing = store.find(name)
@@ -32,13 +32,13 @@ def copy_name(store: Store, source: str, destination: str) -> Record:
 
 
 def _get(store: Store, name: str) -> Record:
-    """The record of a name as it was typed, else of what it means."""
+    """Return the record of a name as typed, or of what it means."""
     record = store.find(name)
     if record is not None:
         return record
     try:
-        return Library(store.settings).stored(name)
-    except UsageError:  # no name at all: nothing has it
+        return Library(store.settings).get_record(name)
+    except UsageError:  # not a valid name
         return store.get(name)
 
 

@@ -1,4 +1,4 @@
-"""Everything about one model that `show` tells, on this machine or still on the Hub."""
+"""Collect everything that `show` prints about a model, on this machine or on the Hub."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from g4run.errors import InvalidModelFile
 from g4run.models.catalog.catalog import Catalog, Sampling
 from g4run.models.digest import sha256_of
-from g4run.models.gguf.architecture import ARCHITECTURE, Gemma4, inspect_architecture
+from g4run.models.gguf.architecture import ARCHITECTURE, inspect_architecture
+from g4run.models.gguf.dimensions import Gemma4
 from g4run.models.gguf.file_types import quantization_in
 from g4run.models.gguf.header import GgufHeader
 from g4run.models.gguf.shards import shard_paths
 from g4run.models.library import DEMO_PATH, Library, ModelFile, open_record
-from g4run.models.names.parse import DemoName, FamilyName, HubName, OwnName, PathName, parse_name
+from g4run.models.names.parse import CustomName, DemoName, FamilyName, HubName, PathName, parse_name
 from g4run.models.pull.selection import Chosen, select_files
 from g4run.models.pull.target import PullRequest, find_target
 from g4run.models.quantizations import FileRole, quantization_of
@@ -30,7 +31,7 @@ YOUR_FILE = "your file"
 
 @dataclass(frozen=True, slots=True)
 class FileDetail:
-    """One file of a model; `location` is a path or an address, sizes are in bytes."""
+    """One file of a model; `location` is a path or an address."""
 
     role: FileRole
     location: str
@@ -41,7 +42,7 @@ class FileDetail:
 
 @dataclass(frozen=True, slots=True)
 class License:
-    """A licence as the file names it, or as the catalog does; None stands for what neither gives."""
+    """A license from the file or the catalog; None for what neither tells."""
 
     name: str | None
     url: str | None
@@ -60,16 +61,16 @@ class ModelDetails:
     quantization: str
     capabilities: tuple[str, ...]
     sampling: Sampling
-    license: License | None  # None: neither the file nor the catalog says one
+    license: License | None  # None: neither the file nor the catalog names one
     files: tuple[FileDetail, ...]
     header: GgufHeader
-    template: str | None  # the one in the file, which is shown but not used
+    template: str | None  # the file's own, which is shown but not used
     is_remote: bool
-    wire_bytes: int | None  # what it cost to read a remote header
+    wire_bytes: int | None  # downloaded to read a remote header
 
 
 def inspect_details(library: Library, name: str, open_hub: "Callable[[], Hub]") -> ModelDetails:
-    """Read the header of a name's model, over the network only where it is not on this machine.
+    """Read the header of a model, over the network only if it is not on this machine.
 
     Raises UsageError, ModelNotFound, InvalidModelFile, NetworkError.
     """
@@ -102,7 +103,7 @@ def describe(
     quantization: str | None = None,
     wire_bytes: int | None = None,
 ) -> ModelDetails:
-    """Put together what a header says and what is known of its files; `repository` is where the model comes from."""
+    """Combine a header with its files; `repository` is the source of the model."""
     is_remote = wire_bytes is not None
     return ModelDetails(
         name=name,
@@ -155,7 +156,7 @@ def _remote_detail(settings: Settings, chosen: Chosen) -> FileDetail:
 
 
 def _local_files(
-    model: ModelFile, parsed: DemoName | PathName | FamilyName | HubName | OwnName
+    model: ModelFile, parsed: DemoName | PathName | FamilyName | HubName | CustomName
 ) -> tuple[FileDetail, ...]:
     if model.record is not None:
         return tuple(_stored_detail(file) for file in model.record.files)
@@ -171,7 +172,7 @@ def _stored_detail(file: StoredFile) -> FileDetail:
 
 
 def _capabilities(model: Gemma4, files: tuple[FileDetail, ...]) -> tuple[str, ...]:
-    """What the model can do, in the words that Ollama's API uses."""
+    """Return what the model can do, in the terms of Ollama's API."""
     found = ["completion", "tools"]
     if model.has_thinking:
         found.append("thinking")
@@ -188,7 +189,7 @@ def _quantization(files: tuple[FileDetail, ...], header: GgufHeader) -> str:
 
 
 def _license(catalog: Catalog, header: GgufHeader, repository: str | None) -> License | None:
-    """The licence that the file names; of a file that names none, the catalog's if its repository is listed there."""
+    """Return the file's license; if it has none, the catalog's, provided that it lists the repository."""
     name = _text(header, "general.license") or _text(header, "general.license.name")
     url = _text(header, "general.license.link")
     is_listed = repository is not None and repository.lower() in map(str.lower, catalog.repositories)

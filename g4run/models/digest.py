@@ -1,4 +1,4 @@
-"""The sha256 of a file, read in large pieces, and what one looks like."""
+"""Compute and recognize SHA-256 digests of files."""
 
 import hashlib
 import re
@@ -15,12 +15,12 @@ Sha256 = Annotated[str, Meta(pattern=rf"^{_SHA256.pattern}\Z")]
 
 
 def is_sha256(text: str) -> bool:
-    """Whether a text is a digest as we write it, in lower case."""
+    """Return whether a text is a digest in lower-case hexadecimal."""
     return _SHA256.fullmatch(text) is not None
 
 
 def sha256_of(path: Path, on_progress: Callable[[int], None] | None = None) -> str:
-    """Hash a file; `on_progress` is told after each piece how many bytes were read so far. Raises OSError."""
+    """Hash a file; `on_progress` gets the number of bytes read so far after each piece. Raises OSError."""
     digest, done_bytes = hashlib.sha256(), 0
     with path.open("rb", buffering=0) as file:
         while piece := file.read(PIECE_BYTES):

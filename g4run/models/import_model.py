@@ -1,4 +1,4 @@
-"""Giving a name to a GGUF file that is on this machine already; the file stays where it is."""
+"""Give a name to a GGUF file on this machine; the file stays where it is."""
 
 import os
 import re
@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import TypeAlias
 
 from g4run.errors import InvalidModelFile, ModelNotFound, UsageError
-from g4run.files import explain_unreadable
+from g4run.files import make_read_error
 from g4run.models.digest import sha256_of
-from g4run.models.external.search import is_elsewhere, lm_studio_repository
+from g4run.models.external.search import is_external, lm_studio_repository
 from g4run.models.gguf.file_types import quantization_in
 from g4run.models.gguf.header import read_header
 from g4run.models.gguf.shards import shard_paths
 from g4run.models.hub_cache.cache import file_size, locate_in_snapshot
 from g4run.models.library import ModelFile, expand_path, open_file
-from g4run.models.names.parse import LONGEST_OWN_NAME, parse_own_name
+from g4run.models.names.parse import MAX_CUSTOM_NAME_LENGTH, parse_custom_name
 from g4run.models.quantizations import FileRole, quantization_of, role_of, shard_of
 from g4run.models.store.records import Origin, Record, StoredFile, Summary, timestamp
 from g4run.models.store.store import Store
 
 PROJECTOR_ARCHITECTURE = "clip"
-_NAME_HINT = "give it another name: --name my-gemma"
+_NAME_HINT = "choose another name: --name my-gemma"
 _OWN_PREFIX = "my-"
 
 Progress: TypeAlias = Callable[[Path, int], None]
@@ -31,7 +31,7 @@ Progress: TypeAlias = Callable[[Path, int], None]
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A file to be imported."""
+    """A file to import."""
 
     role: FileRole
     path: Path
@@ -40,14 +40,14 @@ class _Part:
 
 
 def import_file(store: Store, path: Path, name: str | None = None, *, on_progress: Progress | None = None) -> Record:
-    """Give a file a name; its other parts and the one projector beside it come along.
+    """Give a file a name, together with its other parts and the one projector beside it.
 
-    `on_progress` is told how many bytes of a file were read so far. The same file under the same name again changes
-    nothing. Raises ModelNotFound, also for a file that goes away meanwhile, InvalidModelFile, UsageError for a name
+    `on_progress` receives how many bytes of a file were read. Importing the same file under the same name again
+    changes nothing. Raises ModelNotFound, also for a file that disappears, InvalidModelFile, UsageError for a name
     that is taken, DamagedRecord, DiskFull, NotWritable.
     """
     model = open_file(str(path), Path(os.path.abspath(expand_path(str(path)))))  # noqa: PTH100 - links stay links
-    chosen = parse_own_name(name).text if name is not None else _derive_name(model.path)
+    chosen = parse_custom_name(name).text if name is not None else _derive_name(model.path)
     parts = _parts_of(model)
     before = store.find(chosen)
     if before is not None and _is_same(before, chosen, parts, on_progress):
@@ -76,12 +76,12 @@ def _part(role: FileRole, path: Path) -> _Part:
     try:
         status = path.stat()
     except OSError as error:
-        raise explain_unreadable(error, path) from error
+        raise make_read_error(error, path) from error
     return _Part(role, path, status.st_size, status.st_mtime)
 
 
 def _find_projector(directory: Path) -> Path | None:
-    """The projector in a directory, if there is just one."""
+    """Find the projector in a directory; None unless there is exactly one."""
     try:
         found = [path for path in directory.iterdir() if role_of(path.name) is FileRole.PROJECTOR and path.is_file()]
         if len(found) != 1 or read_header(found[0]).metadata.get("general.architecture") != PROJECTOR_ARCHITECTURE:
@@ -92,23 +92,23 @@ def _find_projector(directory: Path) -> Path | None:
 
 
 def _derive_name(path: Path) -> str:
-    """A name from the file's: its stem in lower case, with - for what a name may not have.
+    """Make a name from a file name: its stem in lower case, with - for characters that names cannot have.
 
-    The usual names of files, gemma-4-E4B-it-Q4_K_M.gguf, read like names of the catalog: those get my- before them.
+    File names such as gemma-4-E4B-it-Q4_K_M.gguf look like names of the catalog; they get the prefix my-.
     """
     shard = shard_of(path.name)
     stem = shard[0] if shard else path.stem
     name = re.sub(r"[^a-z0-9._-]+", "-", stem.lower(), flags=re.ASCII).strip("-._")
     if not name:
-        raise UsageError(f"{path.name} gives no name that can be used", _NAME_HINT)
+        raise UsageError(f"cannot make a name from {path.name}", _NAME_HINT)
     try:
-        return parse_own_name(name[:LONGEST_OWN_NAME]).text
+        return parse_custom_name(name[:MAX_CUSTOM_NAME_LENGTH]).text
     except UsageError:
-        return parse_own_name(f"{_OWN_PREFIX}{name}"[:LONGEST_OWN_NAME]).text
+        return parse_custom_name(f"{_OWN_PREFIX}{name}"[:MAX_CUSTOM_NAME_LENGTH]).text
 
 
 def _is_same(before: Record, name: str, parts: Sequence[_Part], on_progress: Progress | None) -> bool:
-    """Whether a name's record stays as it is. Raises UsageError where the name stands for another model."""
+    """Whether the record of a name is still right. Raises UsageError if the name is another model's."""
     weights = [part for part in parts if part.role is FileRole.MODEL]
     if [part.path for part in weights] == [file.path for file in before.model_files]:
         return _is_untouched(before, parts)
@@ -120,7 +120,7 @@ def _is_same(before: Record, name: str, parts: Sequence[_Part], on_progress: Pro
 
 
 def _is_untouched(before: Record, parts: Sequence[_Part]) -> bool:
-    """Whether the files are those that were hashed when the record was written."""
+    """Whether the files have not changed since the record was written."""
     known = {file.path: file for file in before.files}
     written = datetime.fromisoformat(before.modified_at).timestamp()
     return len(known) == len(parts) and all(
@@ -130,14 +130,14 @@ def _is_untouched(before: Record, parts: Sequence[_Part]) -> bool:
 
 
 def _taken(name: str, record: Record) -> UsageError:
-    return UsageError(f"{name} already names another file: {record.path}", _NAME_HINT)
+    return UsageError(f"{name} is already the name of another file: {record.path}", _NAME_HINT)
 
 
 def _hash(path: Path, on_progress: Progress | None) -> str:
     try:
         return sha256_of(path, lambda done: on_progress(path, done) if on_progress else None)
     except OSError as error:
-        raise explain_unreadable(error, path) from error
+        raise make_read_error(error, path) from error
 
 
 def _describe_all(store: Store, parts: Sequence[_Part], on_progress: Progress | None) -> tuple[StoredFile, ...]:
@@ -146,9 +146,9 @@ def _describe_all(store: Store, parts: Sequence[_Part], on_progress: Progress | 
 
 
 def _describe(store: Store, part: _Part, sha256: str, ours: StoredFile | None) -> StoredFile:
-    """What is known of a file from where it lies; a file that we brought stays ours under a further name.
+    """Describe a file by its place; a file that we downloaded stays ours under another name.
 
-    A repository's name is kept only where it can be shown, as records want it: any program may have made the folders.
+    A repository name is recorded only if it is printable: any program may have created the folders.
     """
     if ours is not None:
         return replace(ours, role=part.role, size_bytes=part.size_bytes, sha256=sha256)
@@ -165,7 +165,7 @@ def _describe(store: Store, part: _Part, sha256: str, ours: StoredFile | None) -
     repository = lm_studio_repository(store.settings, part.path)
     if repository is not None and f"{repository}{part.path.name}".isprintable():
         return replace(linked, origin=Origin.FOUND, repository=repository, repository_path=part.path.name)
-    return replace(linked, origin=Origin.FOUND) if is_elsewhere(store.settings, part.path) else linked
+    return replace(linked, origin=Origin.FOUND) if is_external(store.settings, part.path) else linked
 
 
 def _make_record(name: str, model: ModelFile, files: tuple[StoredFile, ...], before: Record | None) -> Record:

@@ -1,21 +1,31 @@
-"""From the name of a model to its files: found, read, and known to be ones that this engine loads."""
+"""Resolve the name of a model to its files, and check that the engine can load them."""
 
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from g4run.errors import InvalidModelFile, ModelNotFound, Pointer
-from g4run.files import explain_unreadable
+from g4run.files import make_read_error
 from g4run.models.catalog.catalog import Catalog, read_catalog
-from g4run.models.gguf.architecture import Gemma4, inspect_architecture
+from g4run.models.gguf.architecture import inspect_architecture
+from g4run.models.gguf.dimensions import Gemma4
 from g4run.models.gguf.header import GgufHeader
 from g4run.models.gguf.loadable import check_loadable
 from g4run.models.gguf.shards import read_model, shard_paths
 from g4run.models.hub_cache.cache import file_size
-from g4run.models.names.parse import DEMO, DemoName, FamilyName, HubName, OwnName, PathName, parse_name, suggest_names
+from g4run.models.names.parse import (
+    DEMO,
+    CustomName,
+    DemoName,
+    FamilyName,
+    HubName,
+    PathName,
+    parse_name,
+    suggest_names,
+)
 from g4run.models.store.store import Record, Store
-from g4run.settings import Settings, read_settings
-from g4run.suggestions import MOST_SUGGESTIONS, did_you_mean, find_similar
+from g4run.settings import Settings
+from g4run.suggestions import MAX_SUGGESTIONS, did_you_mean, find_similar
 from g4run.units import render_bytes
 
 DEMO_PATH = Path(__file__).parent.parent / "data" / "demo.gguf"
@@ -23,17 +33,17 @@ DEMO_PATH = Path(__file__).parent.parent / "data" / "demo.gguf"
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """A model on disk that can be loaded; `path` is its first file, where it has several."""
+    """A loadable model on disk; `path` is its first file if it is split."""
 
-    name: str  # as the person gave it, or the store's
+    name: str  # as you typed it, or the store's
     path: Path
     header: GgufHeader
     architecture: Gemma4
-    record: Record | None = None  # what the store knows of it
+    record: Record | None = None  # its record in the store, if any
 
 
 class Library:
-    """The models that a person can name: the built-in one, files, and what the store and the catalog know."""
+    """All models that have a name: the built-in one, files, and those in the store and the catalog."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -42,79 +52,74 @@ class Library:
 
     @property
     def catalog(self) -> Catalog:
-        """The known files; read when first asked for."""
+        """The catalog, read on first use."""
         if self._catalog is None:
             self._catalog = read_catalog(self.settings.data_directory)
         return self._catalog
 
     def resolve(self, name: str) -> ModelFile:
-        """Find, read and check the files of a name.
+        """Find, read, and check the files of a name.
 
-        Raises ModelNotFound where there is no readable file, InvalidModelFile where it holds no Gemma 4 that loads.
+        Raises ModelNotFound if there is no readable file, and InvalidModelFile if it is not a loadable Gemma 4 model.
         """
         match parse_name(name):
             case DemoName():
                 return open_file(DEMO, DEMO_PATH)
             case PathName():
                 return open_file(name, expand_path(name))
-            case FamilyName() | HubName() | OwnName() as parsed:
+            case FamilyName() | HubName() | CustomName() as parsed:
                 record = self.find_record(parsed)
                 if record is None:
                     raise self._missing(name, parsed)
                 return open_record(record)
 
-    def find_record(self, name: FamilyName | HubName | OwnName) -> Record | None:
-        """What the store has under a name, or under another name for the same file of the Hub."""
+    def find_record(self, name: FamilyName | HubName | CustomName) -> Record | None:
+        """Return the record of a name, or of another name for the same file on the Hub."""
         record = self.store.find(name.text)
-        if record is not None or isinstance(name, OwnName):
+        if record is not None or isinstance(name, CustomName):
             return record
         wanted = self._hub_place(name)
         if wanted is None:
             return None
         return next((found for found in self.store.records() if _is_from(found, wanted)), None)
 
-    def stored(self, name: str) -> Record:
-        """What the store has under a name as a person types it. Raises ModelNotFound."""
+    def get_record(self, name: str) -> Record:
+        """Return the record of a typed name. Raises ModelNotFound."""
         parsed = parse_name(name)
         if isinstance(parsed, DemoName | PathName):
-            raise ModelNotFound(f"{name} is not a name in the store", "`g4run list` shows those")
+            raise ModelNotFound(f"{name} is not a name in the store", "`g4run list` shows the names in the store")
         record = self.find_record(parsed)
         if record is None:
             raise self._missing(name, parsed)
         return record
 
     def _hub_place(self, name: FamilyName | HubName) -> tuple[str, str] | None:
-        """Repository and path that a name says, or that the catalog knows for it."""
+        """Return the repository and path of a name; the catalog completes names without a file."""
         if isinstance(name, HubName) and name.file is not None:
             return name.repository, name.file
         file = self.catalog.find(name)
         return None if file is None else (file.repository, file.path)
 
-    def _missing(self, typed: str, name: FamilyName | HubName | OwnName) -> ModelNotFound:
-        if isinstance(name, OwnName):
+    def _missing(self, typed: str, name: FamilyName | HubName | CustomName) -> ModelNotFound:
+        if isinstance(name, CustomName):
             return self.unknown_name(typed)
         size = ""
-        if isinstance(name, FamilyName) and not name.leaves_open:
+        if isinstance(name, FamilyName) and not name.is_size_only:
             entry = self.catalog.resolve(name)
             size = f" ({'' if entry.size_is_exact else 'about '}{render_bytes(entry.size_bytes)})"
         return ModelNotFound(f"{name.text} is not on this machine yet{size}", f"g4run pull {name.text}")
 
     def unknown_name(self, typed: str) -> ModelNotFound:
-        """The error for a name that means nothing here, with the nearest that do."""
+        """Return the error for an unknown name, with the most similar known names."""
         if typed in _file_names(Path()):
-            return ModelNotFound(f"there is no model named {typed}", f"for the file of that name, write ./{typed}")
+            return ModelNotFound(f"there is no model named {typed}", f"for the file of that name, type ./{typed}")
         near = suggest_names(typed, [record.name for record in self.store.records()])
         hint = did_you_mean(near, "`g4run list` and `g4run list --available` show the names")
         return ModelNotFound(f"there is no model named {typed}", hint, pointer=Pointer(typed, 0, len(typed)))
 
 
-def resolve(name: str) -> ModelFile:
-    """Find, read and check the files of a name, with the settings of this process; see `Library.resolve`."""
-    return Library(read_settings()).resolve(name)
-
-
 def open_file(name: str, path: Path) -> ModelFile:
-    """Read and check one file, or the model that a part belongs to, under the name that the person gave.
+    """Read and check one file, or the model that a part belongs to, under the typed name.
 
     Raises ModelNotFound, InvalidModelFile.
     """
@@ -126,26 +131,26 @@ def open_file(name: str, path: Path) -> ModelFile:
     except FileNotFoundError:
         raise _missing(path) from None
     except OSError as error:
-        raise explain_unreadable(error, path) from None
+        raise make_read_error(error, path) from None
 
 
 def open_record(record: Record) -> ModelFile:
-    """Read and check the files of a name in the store. Raises ModelNotFound, InvalidModelFile."""
+    """Read and check the files of a stored model. Raises ModelNotFound, InvalidModelFile."""
     paths = tuple(file.path for file in record.model_files)
     for path in paths:
         if file_size(path) is None:
             source = record.name_on_hub
             hint = f"g4run pull {source}" if source else f"g4run rm {record.name}, then import the file again"
-            raise ModelNotFound(f"{record.name} was here, but its file is gone: {path}", hint)
+            raise ModelNotFound(f"the file of {record.name} is gone: {path}", hint)
     try:
         header = read_model(paths)
     except OSError as error:
-        raise explain_unreadable(error, paths[0]) from None
+        raise make_read_error(error, paths[0]) from None
     return ModelFile(record.name, paths[0], header, _checked(paths[0], header), record)
 
 
 def expand_path(name: str) -> Path:
-    """The path that a person typed, with ~ expanded. Raises ModelNotFound where that means nothing."""
+    """Expand ~ in a typed path. Raises ModelNotFound if it has no meaning."""
     if "\0" in name:
         raise ModelNotFound(f"{name!r} is not a path", f"give `{DEMO}`, or the path of a GGUF file")
     try:
@@ -178,9 +183,9 @@ def _checked(path: Path, header: GgufHeader) -> Gemma4:
 
 def _missing(path: Path) -> ModelNotFound:
     if path == DEMO_PATH:
-        return ModelNotFound("the built-in model is missing from this installation", "install g4run again")
+        return ModelNotFound("the built-in model is missing from this installation", "reinstall g4run")
     if not path.parent.is_dir():
-        return ModelNotFound(f"there is no file {path}, nor the directory {path.parent}", "check the path")
+        return ModelNotFound(f"there is no file {path} and no directory {path.parent}", "check the path")
     files = _gguf_files(path.parent)
     near = (str(path.parent / name) for name in find_similar(path.name, files))
     return ModelNotFound(f"there is no file {path}", did_you_mean(near, _files_hint(files, path.parent)))
@@ -194,12 +199,12 @@ def _file_names(directory: Path) -> list[str]:
     try:
         return sorted(file.name for file in directory.iterdir())
     except OSError:
-        return []  # a hint is not worth an error
+        return []  # the list is only for a hint
 
 
 def _files_hint(files: list[str], directory: Path) -> str:
     if not files:
         return f"there are no GGUF files in {directory}"
-    more = f" and {len(files) - MOST_SUGGESTIONS} more" if len(files) > MOST_SUGGESTIONS else ""
-    listed = ", ".join(str(directory / file) for file in files[:MOST_SUGGESTIONS])
+    more = f" and {len(files) - MAX_SUGGESTIONS} more" if len(files) > MAX_SUGGESTIONS else ""
+    listed = ", ".join(str(directory / file) for file in files[:MAX_SUGGESTIONS])
     return f"the GGUF files there: {listed}{more}"

@@ -1,7 +1,7 @@
-"""Quantization tags, and what a GGUF file is by its name: a model, a part of one, a projector, a drafter.
+"""Quantization tags, and the role of a GGUF file by its name: model, part, projector, or drafter.
 
 Publishers name their files in many ways (`…-Q4_K_M.gguf`, `gemma-4-26B_q4_0-it.gguf`,
-`BF16/…-BF16-00001-of-00002.gguf`), so a tag is looked for anywhere in the name, and the last one counts.
+`BF16/…-BF16-00001-of-00002.gguf`), so a tag may be anywhere in the name, and the last one counts.
 """
 
 import re
@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from enum import StrEnum
 from functools import lru_cache
 
-# Bits per weight of a tensor, scales included: ggml-common.h's block sizes; for mixes, the figures of llama.cpp's
-# tools/quantize/README.md, rounded. A real file lies above them where tensors do not divide into super-blocks.
+# Bits per weight of a tensor including scales: block sizes of ggml-common.h; for mixes, rounded from llama.cpp's
+# tools/quantize/README.md. A real file has more if its tensors do not divide into super-blocks.
 _BITS = {
     "IQ1_S": 1.6,
     "TQ1_0": 1.7,
@@ -57,7 +57,7 @@ _BITS = {
     "BF16": 16.0,
     "F32": 32.0,
 }
-_DYNAMIC = "UD-"  # unsloth's mixes, which choose each layer's type by measurement
+_DYNAMIC = "UD-"  # Unsloth's dynamic mixes, which choose each layer's type by measurement
 QUANTIZATIONS: tuple[str, ...] = tuple(
     prefix + tag for tag in _BITS for prefix in (("", _DYNAMIC) if "_" in tag else ("",))
 )
@@ -72,44 +72,44 @@ _DRAFTER_WORDS = frozenset({"mtp", "assistant"})
 _OTHER_WORDS = frozenset({"imatrix", "vocab"})
 
 
-# What a repository's name alone means: the best of about 4 bits, else the next larger, else the next smaller.
+# Default for a repository: the best at about 4 bits, else the next larger, else the next smaller.
 _DEFAULT_ORDER = (
     *("UD-Q4_K_XL", "Q4_K_L", "UD-Q4_K_M", "Q4_K_M", "Q4_0", "UD-Q4_K_S", "Q4_K_S", "Q4_1", "UD-IQ4_NL", "IQ4_NL"),
     *("UD-IQ4_XS", "IQ4_XS", "MXFP4_MOE", "UD-Q5_K_XL", "Q5_K_L", "UD-Q5_K_M", "Q5_K_M", "Q5_K_S", "UD-Q6_K_XL"),
     *("Q6_K_L", "UD-Q6_K", "Q6_K", "UD-Q8_K_XL", "Q8_0", "UD-Q3_K_XL", "Q3_K_XL", "Q3_K_L", "UD-Q3_K_M", "Q3_K_M"),
     *("UD-IQ3_XXS", "BF16", "F16"),
 )
-_PROJECTOR_ORDER = ("BF16", "F16", "F32", "Q8_0")  # BF16 is what the towers were trained in
-_DENSE_DRAFTER_ORDER = ("Q8_0", None, "BF16", "F16", "Q4_0")  # None: a file at the root that does not say
-_EXPERTS_DRAFTER_ORDER = ("Q4_0", None, "Q8_0", "BF16", "F16")  # measured: the smallest head is fastest beside experts
+_PROJECTOR_ORDER = ("BF16", "F16", "F32", "Q8_0")  # the encoders were trained in BF16
+_DENSE_DRAFTER_ORDER = ("Q8_0", None, "BF16", "F16", "Q4_0")  # None: a file without a tag
+_EXPERTS_DRAFTER_ORDER = ("Q4_0", None, "Q8_0", "BF16", "F16")  # measured: with experts, the smallest head is fastest
 
 
 class FileRole(StrEnum):
-    """What a file is to a model."""
+    """The role of a file in a model."""
 
     MODEL = "model"
-    PROJECTOR = "projector"  # gives sight and hearing
-    DRAFTER = "drafter"  # proposes tokens that the model checks
-    OTHER = "other"  # not to be loaded
+    PROJECTOR = "projector"  # adds vision and audio
+    DRAFTER = "drafter"  # proposes tokens that the model verifies
+    OTHER = "other"  # never loaded
 
 
 def normalize_quantization(text: str) -> str | None:
-    """The canonical tag: q4_k_m -> Q4_K_M, ud-q4_k_xl -> UD-Q4_K_XL; None for what is no tag."""
+    """Return the canonical tag: q4_k_m -> Q4_K_M, ud-q4_k_xl -> UD-Q4_K_XL; None if it is not a tag."""
     return _BY_LOWER_CASE.get(text.lower())
 
 
 def bits_of(quantization: str) -> float:
-    """Bits per weight that a canonical tag stands for, by which tags are ordered."""
+    """Return the bits per weight of a canonical tag."""
     return _BITS[quantization.removeprefix(_DYNAMIC)]
 
 
 def quantization_of(file_name: str) -> str | None:
-    """The quantization of a model file (or of a shard); None for other files and where the name does not say."""
+    """Return the quantization of a model file or part; None for other files, and if the name does not tell."""
     return tag_of(file_name) if role_of(file_name) is FileRole.MODEL else None
 
 
 def tag_of(file_name: str) -> str | None:
-    """The last tag in the name of any file, projectors and drafters included."""
+    """Return the last tag in the name of any file, including projectors and drafters."""
     stem = _last_part(file_name)
     shard = shard_of(stem)
     stem = shard[0] if shard else stem[:-5] if stem.lower().endswith(".gguf") else stem
@@ -117,9 +117,9 @@ def tag_of(file_name: str) -> str | None:
     return normalize_quantization(found[-1]) if found else None
 
 
-@lru_cache(maxsize=4096)  # a refreshed catalog asks about 500 files several times over
+@lru_cache(maxsize=4096)  # a refreshed catalog asks for about 500 files several times
 def role_of(file_name: str) -> FileRole:
-    """What a file is, from its name or its path in a repository."""
+    """Return the role of a file from its name or its path in a repository."""
     path = file_name.replace("\\", "/").lower()
     *folders, name = path.split("/")
     words = set(re.split(r"[-_.]", name))
@@ -133,7 +133,7 @@ def role_of(file_name: str) -> FileRole:
 
 
 def shard_of(file_name: str) -> tuple[str, int, int] | None:
-    """The common stem, the number from 1, and the count, of one part of a model in several files."""
+    """Return the common stem, number (from 1), and count of a part of a split model; None for other files."""
     match = _SHARD.fullmatch(file_name)
     if match is None:
         return None
@@ -142,9 +142,9 @@ def shard_of(file_name: str) -> tuple[str, int, int] | None:
 
 
 def group_shards(paths: Iterable[str]) -> tuple[tuple[str, ...], ...]:
-    """Each model's files, parts in order, models in the order of their first mention.
+    """Group paths by model, parts in order, models in the order of their first path.
 
-    A model of which a part is missing is left out: it cannot be loaded.
+    A model with a missing part is left out, because it cannot be loaded.
     """
     groups: dict[tuple[str, int], dict[int, str]] = {}
     for path in dict.fromkeys(paths):
@@ -158,9 +158,9 @@ def group_shards(paths: Iterable[str]) -> tuple[tuple[str, ...], ...]:
 
 
 def default_rank(quantization: str, *, is_qat: bool) -> float:
-    """Where a quantization stands among those of a repository when none is named; the least is taken.
+    """Return the rank of a quantization as a repository's default; the lowest wins.
 
-    Weights that were trained for Q4_0 are best as Q4_0.
+    Quantization-aware trained weights are best as Q4_0, which they were trained for.
     """
     if is_qat and quantization == "Q4_0":
         return -1
@@ -170,12 +170,12 @@ def default_rank(quantization: str, *, is_qat: bool) -> float:
 
 
 def projector_rank(path: str) -> tuple[int, int, str]:
-    """Where a projector stands among those of a repository; the least is taken."""
+    """Return the rank of a projector among those of a repository; the lowest wins."""
     return _companion_rank(path, _PROJECTOR_ORDER)
 
 
 def drafter_rank(path: str, *, has_experts: bool) -> tuple[int, int, str]:
-    """Where a drafter stands among those of a repository; the least is taken."""
+    """Return the rank of a drafter among those of a repository; the lowest wins."""
     return _companion_rank(path, _EXPERTS_DRAFTER_ORDER if has_experts else _DENSE_DRAFTER_ORDER)
 
 

@@ -1,4 +1,4 @@
-"""Repositories and files as the Hub describes them: plain values that need no network library."""
+"""Repositories, files, and links as the Hub describes them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from g4run.models.digest import Sha256
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """A file of a repository; `sha256` is known for the large ones, which Git LFS keeps."""
+    """A file of a repository; `sha256` is known for large files, which are in Git LFS."""
 
     path: Annotated[str, Meta(min_length=1)]
     size_bytes: Annotated[int, Meta(ge=1)] | None
@@ -20,20 +20,20 @@ class RemoteFile:
 
 @dataclass(frozen=True, slots=True)
 class RemoteRepository:
-    """The files of one commit; `id` is spelled as the Hub spells it."""
+    """The files of one commit; `id` is in the Hub's spelling."""
 
     id: str
     commit: str
     files: tuple[RemoteFile, ...]
 
     def find(self, path: str) -> RemoteFile | None:
-        """The file at that path, or None."""
+        """Find the file at a path."""
         return next((file for file in self.files if file.path == path), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Where a file's bytes can be had for a while, with the headers that must be sent there and nowhere else.
+    """A download link that expires, with headers that must not be sent anywhere else.
 
     `etag` is the name of the file's blob in the cache: the sha256 of a large file, Git's own digest of a small one.
     """

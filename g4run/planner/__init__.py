@@ -1,1 +1,1 @@
-"""Will it fit, how fast, which one: pure arithmetic on values."""
+"""Plan how to load a model, estimate its memory and speed, and recommend one: pure arithmetic on values."""

@@ -1,7 +1,6 @@
-"""A plan's ledger with llama.cpp's own figures in place of ours.
+"""Replace the estimates in a plan's ledger by llama.cpp's own figures.
 
-A dry load maps nothing: where the real one does, the head that is tied and the table that is read by row are taken off
-again.
+A dry load maps nothing, so this subtracts what the real load maps: a tied head, and a table that is read by row.
 """
 
 from collections.abc import Sequence
@@ -9,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from g4run.engine.probe.probe import DeviceMemory, ProbedMemory
 from g4run.hardware.machine import Machine
-from g4run.planner.memory.ledger import has_second_head
+from g4run.planner.memory.ledger import has_head_copy
 from g4run.planner.values import DeviceLedger, Ledger, Plan
 
 # ggml's buffer types in main memory: CPU, CPU_REPACK, CPU_Mapped, AMX, CUDA_Host, Vulkan_Host, …
@@ -19,7 +18,7 @@ _HOST_SUFFIX = "_Host"
 
 @dataclass(frozen=True, slots=True)
 class DeviceDifference:
-    """What llama.cpp counts on a device beyond our figure, in bytes; negative where it counts less."""
+    """By how much llama.cpp's total for a device exceeds the estimate; negative if it is less."""
 
     device: str
     more_bytes: int
@@ -27,7 +26,7 @@ class DeviceDifference:
 
 @dataclass(slots=True)
 class _Figures:
-    """What one device would hold, in bytes; None for what llama.cpp's log does not say."""
+    """The bytes on one device; None if llama.cpp's log does not tell."""
 
     weights: int | None = 0
     kv: int | None = 0
@@ -42,10 +41,10 @@ class _Figures:
 
 
 def confirmed_ledger(plan: Plan, machine: Machine, probed: ProbedMemory) -> Ledger:
-    """The ledger with llama.cpp's weights, cache, compute and output buffers; margins and free bytes stay.
+    """Return the ledger with llama.cpp's weights, cache, compute, and output buffers; margins and free bytes stay.
 
-    GPUs are matched by their order. What llama.cpp does not say of a device stays ours; so does a GPU that it gives no
-    figures for.
+    GPUs are matched by order. Estimates stay for figures that llama.cpp does not report, and for all GPUs if their
+    number differs.
     """
     *gpus, host = plan.ledger.devices
     found = _gpu_figures(probed.devices)
@@ -55,14 +54,14 @@ def confirmed_ledger(plan: Plan, machine: Machine, probed: ProbedMemory) -> Ledg
 
 
 def find_differences(ledger: Ledger, confirmed: Ledger) -> tuple[DeviceDifference, ...]:
-    """The devices of which two ledgers have another sum, both in the same order."""
+    """Return the devices whose totals differ between two ledgers with the same device order."""
     pairs = zip(ledger.devices, confirmed.devices, strict=True)
     found = (DeviceDifference(ours.name, theirs.total_bytes - ours.total_bytes) for ours, theirs in pairs)
     return tuple(difference for difference in found if difference.more_bytes)
 
 
 def _gpu_figures(devices: Sequence[DeviceMemory]) -> list[_Figures]:
-    """One for each GPU that holds anything."""
+    """Return the figures of each GPU that holds anything."""
     found = []
     for memory in devices:
         if not _is_in_main_memory(memory.name) and _holds_anything(memory):
@@ -73,7 +72,7 @@ def _gpu_figures(devices: Sequence[DeviceMemory]) -> list[_Figures]:
 
 
 def _host_figures(plan: Plan, machine: Machine, probed: ProbedMemory) -> _Figures:
-    """Main memory's, all buffer types together; without a GPU the whole cache lies there."""
+    """Return the figures of main memory, summed over buffer types; without a GPU it holds the whole cache."""
     figures = _Figures()
     for memory in probed.devices:
         if _is_in_main_memory(memory.name):
@@ -86,10 +85,10 @@ def _host_figures(plan: Plan, machine: Machine, probed: ProbedMemory) -> _Figure
 
 
 def _unmapped_bytes(plan: Plan, machine: Machine) -> int:
-    """Weights that only a load without a map takes."""
+    """Return the weights that take memory only in a load without mmap."""
     shape, settings = plan.shape, plan.settings
     is_on_cpu = shape.has_tied_head and settings.gpu_layers == 0
-    is_mapped = is_on_cpu and not has_second_head(shape, settings, machine)
+    is_mapped = is_on_cpu and not has_head_copy(shape, settings, machine)
     return shape.embedding_bytes * is_mapped + shape.table_bytes * settings.lazy_table
 
 

@@ -1,4 +1,4 @@
-"""A machine as it would be: with another GPU, another amount of memory, or with other programs ended."""
+"""Hypothetical machines: with another GPU, another amount of memory, or without other programs."""
 
 import re
 from collections.abc import Callable
@@ -14,12 +14,12 @@ from g4run.planner.memory.layer_split import usable_gpus
 
 NO_GPU = "none"
 
-# What the system and the desktop keep of memory on a machine on which nothing else runs. Judgements.
+# Memory that the system and the desktop use on an otherwise idle machine. Assumed.
 _SYSTEM_BYTES = 2 * 2**30
-_SYSTEM_SHARE = 0.15  # of small machines, which run lighter systems
-_DISPLAY_SHARE = 0.05  # of a GPU's memory: the driver's own and the desktop
+_SYSTEM_SHARE = 0.15  # on small machines, which run lighter systems
+_DISPLAY_SHARE = 0.05  # of a GPU's memory, for the driver and the desktop
 
-_AMD = re.compile(r"\b(rx|amd|radeon|r9700|mi\d+x?|w\d{4})\b", re.ASCII)  # of the table's names
+_AMD = re.compile(r"\b(rx|amd|radeon|r9700|mi\d+x?|w\d{4})\b", re.ASCII)  # in the names of the GPU table
 _APPLE = re.compile(r"m\d\b", re.ASCII)
 _ASSUMED_BANDWIDTH = 300e9  # bytes per second, between a GTX 1060's 192 and an RTX 3060's 360
 
@@ -33,13 +33,13 @@ def alter_machine(
     cores: int | None = None,
     find_gpu: Callable[[str], KnownGpu | None],
 ) -> Machine:
-    """The machine with what a person names in place of what it has; `gpu` of "none" takes its GPUs away.
+    """Return the machine with the given hardware in place of its own; "none" as `gpu` removes its GPUs.
 
-    What is named is taken to be free, except for what a system keeps. Raises UsageError for a GPU that is not in the
-    table, and for memory of none.
+    The given memory counts as free, except for what the system uses. Raises UsageError for a GPU that is not in the
+    table, and for GPU memory without a GPU.
     """
     if vram_bytes is not None and gpu is not None and gpu.lower() == NO_GPU:
-        raise UsageError("--gpu none leaves no GPU that could have --vram", "--vram alone, or --gpu none alone")
+        raise UsageError("--gpu none and --vram exclude each other", "use --vram or --gpu none")
     if cores is not None:
         machine = replace(
             machine, processors=Processors(cores, None, instruction_sets=machine.processors.instruction_sets)
@@ -56,8 +56,8 @@ def alter_machine(
     return machine
 
 
-def free_machine(machine: Machine) -> Machine:
-    """The machine as it would be if other programs gave back the memory that they hold."""
+def idle_machine(machine: Machine) -> Machine:
+    """Return the machine as it would be if no other program used its memory."""
     usable = machine.memory.usable_bytes
     available = max(machine.memory.available_bytes, usable - _kept_bytes(usable))
     gained = available - machine.memory.available_bytes
@@ -69,7 +69,7 @@ def free_machine(machine: Machine) -> Machine:
 
 
 def _freed_bytes(gpu: Gpu, gained: int) -> int:
-    """What a GPU would have free: its own memory less the display's, or what main memory gains."""
+    """Return what a GPU would have free: its own memory minus the display's share, or what main memory gains."""
     if gpu.kind is GpuKind.DISCRETE:
         return max(gpu.free_bytes, gpu.total_bytes - int(gpu.total_bytes * _DISPLAY_SHARE))
     return max(gpu.free_bytes, min(gpu.total_bytes, gpu.free_bytes + gained))
@@ -80,7 +80,7 @@ def _memory(total_bytes: int) -> Memory:
 
 
 def _sharing(gpu: Gpu, before: Memory, after: Memory) -> Gpu:
-    """A GPU in other main memory: one without memory of its own may use as large a part of it, or Metal's part."""
+    """Return a GPU for another amount of main memory; a shared-memory GPU keeps its share of it, or gets Metal's."""
     if gpu.kind is GpuKind.DISCRETE:
         return gpu
     total = gpu.total_bytes * after.usable_bytes // max(1, before.usable_bytes)
@@ -98,14 +98,14 @@ def _gpus(name: str, machine: Machine, find_gpu: Callable[[str], KnownGpu | None
     known = find_gpu(name)
     if known is None:
         raise UsageError(
-            f"no GPU called {name!r} is in the table of known ones",
-            "give its memory instead, as in --vram 12GB, or --gpu none for a machine without",
+            f"{name!r} is not a known GPU",
+            "give its memory instead, as in --vram 12GB, or use --gpu none",
         )
     return (_gpu(known, machine),)
 
 
 def _gpu(known: KnownGpu, machine: Machine) -> Gpu:
-    """A GPU of the table, as a build that can use it would find it."""
+    """Return a GPU of the table as a build that can use it would report it."""
     total, free = known.total_bytes, known.total_bytes - int(known.total_bytes * _DISPLAY_SHARE)
     if known.kind is not GpuKind.DISCRETE or not total:
         usable = machine.memory.usable_bytes
@@ -116,7 +116,7 @@ def _gpu(known: KnownGpu, machine: Machine) -> Gpu:
 
 
 def _backend(known: KnownGpu) -> str:
-    """The backend that its maker's GPUs are best with."""
+    """Return the best backend for GPUs of this vendor."""
     name = known.name.lower()
     if _is_apple(known):
         return "Metal"
@@ -130,7 +130,7 @@ def _is_apple(known: KnownGpu) -> bool:
 
 
 def _with_memory(machine: Machine, total_bytes: int) -> tuple[Gpu, ...]:
-    """The GPUs, the first that llama.cpp uses with other memory; where there is none, one of which nothing is known."""
+    """Return the GPUs with other memory in the first that llama.cpp uses; without GPUs, an unknown one."""
     free_bytes = total_bytes - int(total_bytes * _DISPLAY_SHARE)
     if not machine.gpus:
         bandwidth = Bandwidth(_ASSUMED_BANDWIDTH, FigureSource.ASSUMED)

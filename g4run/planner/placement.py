@@ -1,7 +1,7 @@
-"""How a model is best loaded on a machine: where its layers go, and the settings that follow.
+"""Plan how to load a model on a machine: where its layers go, and the settings that follow.
 
 Placements are tried from the fastest to the slowest: all layers on GPUs, experts on the CPU, as many layers on GPUs as
-fit, the CPU alone. What is asked for is kept; what is not is chosen so that it fits what is free now.
+fit, the CPU alone. Requested settings stay; the others are chosen to fit the memory that is free now.
 """
 
 from collections.abc import Iterator
@@ -10,23 +10,31 @@ from itertools import product
 
 from g4run.hardware.machine import GpuKind, Machine
 from g4run.kv_types import KvType
-from g4run.planner.defaults import DEFAULT_CONTEXT, MICRO_BATCH
-from g4run.planner.hypothetical_machine import free_machine
-from g4run.planner.longest import KV_TYPES, LongestContexts, first
+from g4run.planner.hypothetical_machine import idle_machine
+from g4run.planner.longest_context import KV_TYPES, LongestContexts, first_accepted
 from g4run.planner.memory.layer_split import usable_gpus
-from g4run.planner.memory.ledger import Share, ledger_of, shares_of
-from g4run.planner.memory.repacking import is_repacked
-from g4run.planner.values import Fit, Ledger, ModelShape, Placement, Plan, PlanRequest, PlanSettings
+from g4run.planner.memory.ledger import DeviceShare, is_repacked, ledger_of, shares_of
+from g4run.planner.values import (
+    DEFAULT_CONTEXT,
+    MICRO_BATCH,
+    Fit,
+    Ledger,
+    ModelShape,
+    Placement,
+    Plan,
+    PlanRequest,
+    PlanSettings,
+)
 
-LEAST_CONTEXT = 4096  # below it conversations soon forget; taken only where nothing else fits
-CONTEXTS = (DEFAULT_CONTEXT, 6144, LEAST_CONTEXT)
+MIN_CONTEXT = 4096  # shorter ones lose the conversation soon, and are used only if nothing else fits
+CONTEXTS = (DEFAULT_CONTEXT, 6144, MIN_CONTEXT)
 SHORT_CONTEXTS = (2048, 1024, 512)
-IMAGE_MICRO_BATCH = 1152  # 12B and larger see an image's 1120 tokens at once (mtmd), rounded up to 128
+IMAGE_MICRO_BATCH = 1152  # 12B and larger process an image's 1120 tokens at once (mtmd), rounded up to 128
 
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """A plan before its longest contexts are known."""
+    """A plan without its longest contexts."""
 
     placement: Placement
     settings: PlanSettings
@@ -34,34 +42,37 @@ class _Draft:
 
 
 def plan_model(shape: ModelShape, machine: Machine, request: PlanRequest) -> Plan:
-    """The best plan: the fastest that fits with an f16 cache and a fair context; else the nearest to fitting."""
+    """Return the best plan: the fastest that fits with an f16 cache and at least MIN_CONTEXT, if there is one.
+
+    Otherwise the one that fits with the smallest compromise, or the one that comes closest to fitting.
+    """
     planner = _Planner(shape, machine, request)
     drafts: list[_Draft] = []
     for placement in planner.placements():
         draft = planner.draft(placement)
         drafts += [draft] if draft else []
-        if draft and draft.ledger.fits and _sacrifice(draft) == (0, 0):
+        if draft and draft.ledger.fits and _compromise(draft) == (0, 0):
             return planner.finish(draft)
     fitting = [draft for draft in drafts if draft.ledger.fits]
-    best = min(fitting, key=_sacrifice) if fitting else min(drafts, key=lambda draft: lacking_bytes(draft.ledger))
+    best = min(fitting, key=_compromise) if fitting else min(drafts, key=lambda draft: missing_bytes(draft.ledger))
     return planner.finish(best)
 
 
 def fits(shape: ModelShape, machine: Machine, request: PlanRequest) -> bool:
-    """Return whether the plan of `plan_model` fits, without working that plan out."""
+    """Return whether the plan of `plan_model` fits, without computing that plan."""
     return _Planner(shape, machine, request).has_fitting_draft()
 
 
 def estimate_fit(shape: ModelShape, machine: Machine) -> Fit:
-    """Return whether a model fits with settings of the planner's own choice."""
+    """Return whether a model fits with the settings that the planner chooses."""
     if fits(shape, machine, PlanRequest()):
         return Fit.YES
-    freed = free_machine(machine)
+    freed = idle_machine(machine)
     return Fit.TIGHT if freed != machine and fits(shape, freed, PlanRequest()) else Fit.NO
 
 
 def plan_with_drafter(shape: ModelShape, drafter_bytes: int, machine: Machine, request: PlanRequest) -> Plan:
-    """The best plan, and the drafter's bytes in it where it has room beside it and nothing else gives way."""
+    """Return the best plan, including the drafter if it fits without changing the settings."""
     plan = plan_model(shape, machine, request)
     if not drafter_bytes:
         return plan
@@ -69,25 +80,18 @@ def plan_with_drafter(shape: ModelShape, drafter_bytes: int, machine: Machine, r
     return both if both.ledger.fits and both.settings == plan.settings else plan
 
 
-def plans_for(shape: ModelShape, machine: Machine, request: PlanRequest) -> tuple[Plan, ...]:
-    """One plan for each placement that makes sense, the fastest first, fitting or not."""
-    planner = _Planner(shape, machine, request)
-    drafts = (planner.draft(placement) for placement in planner.placements())
-    return tuple(planner.finish(draft) for draft in drafts if draft is not None)
+def missing_bytes(ledger: Ledger) -> int:
+    """Return how much memory is missing on all devices together; 0 if it fits."""
+    return sum(device.total_bytes - device.free_bytes for device in ledger.devices if not device.fits)
 
 
-def lacking_bytes(ledger: Ledger) -> int:
-    """How much memory is missing, all devices together; 0 where it fits."""
-    return sum(max(0, device.total_bytes - device.free_bytes) for device in ledger.devices)
-
-
-def _sacrifice(draft: _Draft) -> tuple[int, int]:
-    """What was given up to fit; drafts that gave up the same keep their order."""
-    return KV_TYPES.index(draft.settings.kv_type), int(draft.settings.context < LEAST_CONTEXT)
+def _compromise(draft: _Draft) -> tuple[int, int]:
+    """Return how much quality a draft gives up to fit, as a sort key."""
+    return KV_TYPES.index(draft.settings.kv_type), int(draft.settings.context < MIN_CONTEXT)
 
 
 class _Planner:
-    """One question: this model on this machine, with what was asked for."""
+    """Plans one model on one machine for one request."""
 
     def __init__(self, shape: ModelShape, machine: Machine, request: PlanRequest) -> None:
         self._shape = shape
@@ -96,10 +100,10 @@ class _Planner:
         self._layers = shape.architecture.layers
         self._has_experts = shape.architecture.expert_count > 0
         self._has_gpu = bool(usable_gpus(machine))
-        self._shares: dict[tuple[int, int, bool, bool], tuple[Share, ...]] = {}
+        self._shares: dict[tuple[int, int, bool, bool], tuple[DeviceShare, ...]] = {}
 
     def placements(self) -> tuple[Placement, ...]:
-        """What makes sense here, or the one that was asked for."""
+        """Return the sensible placements, or the requested one."""
         asked = self._request.gpu_layers
         if not self._has_gpu or asked == 0:
             return (Placement.CPU,)
@@ -112,61 +116,61 @@ class _Planner:
         return (Placement.GPU, *experts, *others)
 
     def draft(self, placement: Placement) -> _Draft | None:
-        """The placement's best settings; None where no layer would have room on a GPU."""
-        wishes = list(self._wishes())
-        first = self._settle(placement, self._base(*wishes[0]))
+        """Return the placement's best settings; None if not even one layer fits on a GPU."""
+        options = list(self._cache_options())
+        first = self._complete(placement, self._base(*options[0]))
         if first is not None and first.ledger.fits:
             return first
-        humblest = self._settle(placement, self._base(*wishes[-1]))
-        if humblest is None or not humblest.ledger.fits:
-            return first or humblest
-        drafts = (self._settle(placement, self._base(*wish)) for wish in wishes[1:-1])
-        return next((draft for draft in drafts if draft is not None and draft.ledger.fits), humblest)
+        smallest = self._complete(placement, self._base(*options[-1]))
+        if smallest is None or not smallest.ledger.fits:
+            return first or smallest
+        drafts = (self._complete(placement, self._base(*option)) for option in options[1:-1])
+        return next((draft for draft in drafts if draft is not None and draft.ledger.fits), smallest)
 
     def has_fitting_draft(self) -> bool:
-        """Return whether `draft` finds anything that fits: it does where the first of the wishes does, or the last.
+        """Return whether `draft` finds anything that fits, which is so if the first or the last option fits.
 
-        The CPU comes first, as it is planned soonest.
+        The CPU comes first, because it is the fastest to plan.
         """
         if self._weights_exceed_memory():
             return False
-        first, *_, last = (*self._wishes(), *self._wishes())
+        first, *_, last = (*self._cache_options(), *self._cache_options())
         drafts = (
-            self._settle(placement, self._base(*wish))
+            self._complete(placement, self._base(*option))
             for placement in reversed(self.placements())
-            for wish in (last, first)
+            for option in (last, first)
         )
         return any(draft is not None and draft.ledger.fits for draft in drafts)
 
     def _weights_exceed_memory(self) -> bool:
-        """Whether there is no need to look closer: a lazy table aside, weights lie somewhere in every placement."""
+        """Return whether the weights alone are too large: except a lazy table, every placement has to hold them."""
         layers = sum(layer.dense_bytes + layer.expert_bytes for layer in self._shape.layers)
         own_memory = (gpu.free_bytes for gpu in usable_gpus(self._machine) if gpu.kind is GpuKind.DISCRETE)
         return self._shape.embedding_bytes + layers > self._machine.memory.available_bytes + sum(own_memory)
 
     def finish(self, draft: _Draft) -> Plan:
-        """Add the longest context for each type of the cache, with the settings that this placement would have then."""
+        """Add the longest context for each KV cache type, with the settings that this placement would have then."""
 
         def fits(kv_type: KvType, context: int) -> bool:
-            other = self._settle(draft.placement, self._base(kv_type, context))
+            other = self._complete(draft.placement, self._base(kv_type, context))
             return other is not None and other.ledger.fits
 
         settings = draft.settings
-        least = {settings.kv_type: settings.context} if draft.ledger.fits else {}
-        longest = LongestContexts(fits, self._shape.architecture.context_length, least)
+        known = {settings.kv_type: settings.context} if draft.ledger.fits else {}
+        longest = LongestContexts(fits, self._shape.architecture.context_length, known)
         return Plan(self._shape, draft.placement, settings, draft.ledger, longest)
 
-    def _wishes(self) -> Iterator[tuple[KvType, int]]:
-        """Types of the cache and contexts, the best first."""
+    def _cache_options(self) -> Iterator[tuple[KvType, int]]:
+        """Yield combinations of KV cache type and context, the best first."""
         kv_types = (self._request.kv_type,) if self._request.kv_type else KV_TYPES
         if self._request.context is not None:
-            yield from product(kv_types, [self._capped(self._request.context)])
+            yield from product(kv_types, [self._cap(self._request.context)])
             return
-        yield from product(kv_types, dict.fromkeys(map(self._capped, CONTEXTS)))
+        yield from product(kv_types, dict.fromkeys(map(self._cap, CONTEXTS)))
         for context in SHORT_CONTEXTS:
-            yield from product(kv_types, [self._capped(context)])
+            yield from product(kv_types, [self._cap(context)])
 
-    def _capped(self, context: int) -> int:
+    def _cap(self, context: int) -> int:
         return min(context, self._shape.architecture.context_length)
 
     def _base(self, kv_type: KvType, context: int) -> PlanSettings:
@@ -188,12 +192,11 @@ class _Planner:
         sees_at_once = self._shape.projector_bytes > 0 and not self._shape.architecture.is_small
         return IMAGE_MICRO_BATCH if sees_at_once else MICRO_BATCH
 
-    def _settle(self, placement: Placement, base: PlanSettings) -> _Draft | None:
-        """Choose layers, then what the CPU does with its weights.
+    def _complete(self, placement: Placement, base: PlanSettings) -> _Draft | None:
+        """Choose the layers, then how the CPU keeps its weights.
 
-        A token reads one row of the table, so a lazy one costs little. Where a GPU takes part nothing is repacked: its
-        host buffer comes first in llama.cpp's list (src/llama-model.cpp:1093); the CPU alone is loaded with no GPU in
-        sight.
+        A token reads one row of the table, so a lazy one costs little. With a GPU nothing is repacked, because its host
+        buffer comes first in llama.cpp's list (src/llama-model.cpp:1093); a CPU plan is loaded with the GPUs hidden.
         """
         placed = self._placed(placement, base)
         if placed is None:
@@ -225,27 +228,27 @@ class _Planner:
                 return self._with_most_layers(base)
 
     def _with_fewest_experts(self, base: PlanSettings) -> PlanSettings:
-        """As few layers with experts on the CPU as leave the GPUs room; all layers where none are enough."""
+        """Keep the experts of as few layers as possible on the CPU; of all layers if nothing fits."""
 
         def fits(number: int) -> bool:
             return self._gpus_fit(replace(base, cpu_expert_layers=number))
 
-        return replace(base, cpu_expert_layers=first(range(1, self._layers + 1), fits) or self._layers)
+        return replace(base, cpu_expert_layers=first_accepted(range(1, self._layers + 1), fits) or self._layers)
 
     def _with_most_layers(self, base: PlanSettings) -> PlanSettings | None:
-        """As many layers on the GPUs as have room; None where not even one has."""
+        """Put as many layers on the GPUs as fit; return None if not even one does."""
 
         def fits(number: int) -> bool:
             return self._gpus_fit(replace(base, gpu_layers=number))
 
-        found = first(range(self._layers, 0, -1), fits)
+        found = first_accepted(range(self._layers, 0, -1), fits)
         return replace(base, gpu_layers=found) if found else None
 
     def _gpus_fit(self, settings: PlanSettings) -> bool:
-        return all(device.total_bytes <= device.free_bytes for device in self._ledger(settings).devices[:-1])
+        return all(device.fits for device in self._ledger(settings).devices[:-1])
 
     def _ledger(self, settings: PlanSettings) -> Ledger:
-        """As estimate_ledger; where the tensors go is the same for every context, and found once."""
+        """Return the ledger; the tensors are placed once for all contexts."""
         places = settings.gpu_layers, settings.cpu_expert_layers, settings.lazy_table, settings.repack
         if places not in self._shares:
             self._shares[places] = shares_of(self._shape, settings, self._machine)

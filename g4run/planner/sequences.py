@@ -1,23 +1,23 @@
-"""How many conversations at a time a model has room for, without becoming slower for it."""
+"""Find how many conversations fit at the same time without slowing a model down."""
 
 from dataclasses import replace
 
 from g4run.hardware.machine import Machine
 from g4run.kv_types import KvType
-from g4run.planner.longest import first
+from g4run.planner.longest_context import first_accepted
 from g4run.planner.placement import plan_model
 from g4run.planner.values import ModelShape, Placement, Plan, PlanRequest
 
-MOST_SEQUENCES = 8
+MAX_SEQUENCES = 8
 
 
-def most_sequences(
-    shape: ModelShape, machine: Machine, request: PlanRequest, context_each: int, most: int = MOST_SEQUENCES
+def max_sequences(
+    shape: ModelShape, machine: Machine, request: PlanRequest, context_each: int, limit: int = MAX_SEQUENCES
 ) -> int:
-    """The most sequences of `context_each` tokens that fit, loaded as one alone would be; 0 where not even one does.
+    """Return how many sequences of `context_each` tokens fit with the settings for one sequence; 0 if not even one.
 
-    They share one cache, which is planned up to the length that the model was trained for. No layer, no expert and no
-    table moves for them, and the cache keeps its type.
+    They share one cache, up to the trained context. No layers, experts, or tables move for them, and the KV cache type
+    stays.
     """
 
     def plan(sequences: int) -> Plan:
@@ -29,13 +29,13 @@ def most_sequences(
         if sequences * context_each > shape.architecture.context_length:
             return False
         several = plan(sequences)
-        return several.ledger.fits and _way_of(several) == _way_of(alone)
+        return several.ledger.fits and _speed_settings(several) == _speed_settings(alone)
 
-    return first(range(most, 0, -1), fits) or 0
+    return first_accepted(range(limit, 0, -1), fits) or 0
 
 
-def _way_of(plan: Plan) -> tuple[Placement, int, int, KvType, bool, bool]:
-    """All of a plan that makes it as fast as it is, its lengths aside."""
+def _speed_settings(plan: Plan) -> tuple[Placement, int, int, KvType, bool, bool]:
+    """Return the settings that decide a plan's speed, except its lengths."""
     settings = plan.settings
     placed = settings.gpu_layers, settings.cpu_expert_layers
     return plan.placement, *placed, settings.kv_type, settings.lazy_table, settings.repack

@@ -1,40 +1,43 @@
-"""The planner's values: what a model weighs, how it is to be loaded, what that takes, and how fast it will be."""
+"""The planner's values: model weights, load settings, memory ledgers, and speeds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from g4run.kv_types import KvType
-from g4run.models.gguf.architecture import Gemma4
+from g4run.models.gguf.dimensions import Gemma4
+
+DEFAULT_CONTEXT = 8192  # tokens; 60 MiB of KV cache for E2B, 1.8 GiB for 31B
+MICRO_BATCH = 512  # tokens computed at once
 
 
 @dataclass(frozen=True, slots=True)
 class LayerWeights:
-    """What one layer's tensors take, in bytes; `expert_bytes` of all experts together, 0 in a dense model."""
+    """The size of one layer's tensors; `expert_bytes` is of all experts together, 0 in a dense model."""
 
     dense_bytes: int
     expert_bytes: int
-    largest_bytes: int = 0  # of one tensor: a GPU takes a copy of it for long batches where it lies on the CPU
+    largest_bytes: int = 0  # largest tensor; if it is on the CPU, a GPU copies it for long batches
 
 
 @dataclass(frozen=True, slots=True)
 class ModelShape:
-    """A model's weights by where llama.cpp puts them, in bytes; `is_exact` where they were read from a header."""
+    """A model's weights by where llama.cpp puts them; `is_exact` if they come from a header."""
 
     name: str
     architecture: Gemma4
     layers: tuple[LayerWeights, ...]
-    embedding_bytes: int  # token_embd, on the CPU always; the tied head is a second copy of it on a GPU
-    table_bytes: int  # per_layer_token_embd, on the CPU always; 0 without one
-    output_bytes: int  # what follows the last layer, the tied head aside
+    embedding_bytes: int  # token_embd, always on the CPU; a GPU holds a second copy as the tied head
+    table_bytes: int  # per_layer_token_embd, always on the CPU; 0 without one
+    output_bytes: int  # tensors after the last layer, without a tied head
     file_bytes: int
     projector_bytes: int
     drafter_bytes: int
     is_exact: bool
-    digest: str = ""  # sha256 of the file, where known
-    weight_type: str = ""  # of most of the layers' bytes, by GGUF's name: "Q4_K"
-    head_type: str = ""  # of the head, which may be the embedding table
-    has_tied_head: bool = True  # token_embd is the head as well
+    digest: str = ""  # sha256 of the file, if known
+    weight_type: str = ""  # GGUF type of most of the layers' bytes: "Q4_K"
+    head_type: str = ""  # type of the head, which may be the embedding table
+    has_tied_head: bool = True  # token_embd is also the head
 
 
 class Placement(StrEnum):
@@ -48,23 +51,23 @@ class Placement(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PlanSettings:
-    """How a model is to be loaded; lengths in tokens."""
+    """The settings to load a model with; lengths in tokens."""
 
-    gpu_layers: int  # counted from the last, the head included: layers + 1 is all
-    cpu_expert_layers: int  # the first so many layers keep their experts on the CPU
+    gpu_layers: int  # counted from the last, including the head: layers + 1 is all
+    cpu_expert_layers: int  # number of first layers that keep their experts on the CPU
     kv_type: KvType
     context: int
     batch: int
     micro_batch: int
     sequences: int
     threads: int
-    lazy_table: bool  # the per-layer embedding table is read from the file by row
-    repack: bool  # the CPU keeps its weights in an order that it multiplies faster
+    lazy_table: bool  # read the per-layer embedding table from the file by row
+    repack: bool  # repack CPU weights into a layout that multiplies faster
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceLedger:
-    """What one device holds, item by item, in bytes."""
+    """The memory on one device, item by item."""
 
     name: str
     kind: str  # cpu or gpu
@@ -76,7 +79,7 @@ class DeviceLedger:
     drafter_bytes: int
     overhead_bytes: int
     free_bytes: int  # before the model is loaded
-    gpu: int | None = None  # its place among the GPUs that llama.cpp uses; None for main memory
+    gpu: int | None = None  # index among the GPUs that llama.cpp uses; None for main memory
 
     @property
     def total_bytes(self) -> int:
@@ -91,10 +94,15 @@ class DeviceLedger:
             + self.overhead_bytes
         )
 
+    @property
+    def fits(self) -> bool:
+        """Whether the device has room for its part now."""
+        return self.total_bytes <= self.free_bytes
+
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """What all devices hold."""
+    """The memory on all devices."""
 
     devices: tuple[DeviceLedger, ...]
 
@@ -106,14 +114,14 @@ class Ledger:
     @property
     def fits(self) -> bool:
         """Whether every device has room for its part now."""
-        return all(device.total_bytes <= device.free_bytes for device in self.devices)
+        return all(device.fits for device in self.devices)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """One way to load one model on one machine; `max_context` is the longest that fits this placement, by KV type.
 
-    It is searched for as it is asked (`planner.longest`).
+    `max_context` is computed on first use (`planner.longest_context`).
     """
 
     shape: ModelShape
@@ -125,7 +133,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class PlanRequest:
-    """What a person fixed; None leaves it to the planner. `may_repack` is false where there is no memory to copy in."""
+    """The requested settings; None leaves one to the planner. `may_repack` is false without memory for copies."""
 
     context: int | None = None
     kv_type: KvType | None = None
@@ -137,7 +145,7 @@ class PlanRequest:
 
 
 class Fit(StrEnum):
-    """Whether a model fits: in the memory that is free now, only once other programs give some back, or not at all."""
+    """Whether a model fits now, only after other programs free memory, or not at all."""
 
     YES = "yes"
     TIGHT = "tight"
@@ -145,16 +153,16 @@ class Fit(StrEnum):
 
 
 class SpeedSource(StrEnum):
-    """Where a speed comes from."""
+    """The source of a speed."""
 
     MEASURED = "measured here"
-    CALIBRATED = "calibrated"  # by measured speeds of this kind of device
+    CALIBRATED = "calibrated"  # with measured speeds of such devices
     ESTIMATED = "estimated"
 
 
 @dataclass(frozen=True, slots=True)
 class SpeedRange:
-    """Tokens per second: what is expected, and what it will hardly leave."""
+    """The expected tokens per second, and their likely range."""
 
     low: float
     expected: float
@@ -163,7 +171,7 @@ class SpeedRange:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """How fast a plan generates, and how fast it reads a prompt."""
+    """The speed at which a plan generates tokens and processes a prompt."""
 
     generation: SpeedRange
     prompt: SpeedRange

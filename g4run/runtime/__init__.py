@@ -1,1 +1,1 @@
-"""A loaded model one can talk to."""
+"""A loaded model you can talk to, and what the command line and a server share."""

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AvailableModel:
-    """A model that can be pulled; None stands for what is not known.
+    """A model that can be pulled; None if a value is unknown.
 
-    `is_confirmed` says that its file was seen on the Hub; `short_names` are the names of a size that mean it.
+    `is_confirmed` says that its file was seen on the Hub; `short_names` are the size names that mean it.
     """
 
     name: str
@@ -45,7 +45,7 @@ def find_available(
 ) -> tuple[AvailableModel, ...]:
     """List the models of every size, of one size, or of one repository.
 
-    Raises UsageError for what is neither, and NetworkError and ModelNotFound for a repository.
+    Raises UsageError for anything else, and NetworkError and ModelNotFound for a repository.
     """
     place = _parse(typed)
     if isinstance(place, HubName):
@@ -68,7 +68,7 @@ def _parse(typed: str | None) -> Size | HubName | None:
 
 
 class _Listing:
-    """One list, for this machine and with what is already on it."""
+    """Lists models with their fit on this machine and whether they are installed."""
 
     def __init__(self, library: Library, inspect_machine: Callable[[], Machine]) -> None:
         self._catalog = library.catalog
@@ -81,7 +81,7 @@ class _Listing:
         }
 
     def of_catalog(self, size: Size | None) -> tuple[AvailableModel, ...]:
-        """List what the catalog knows, of one size or all."""
+        """List the catalog's models, of one size or all."""
         short_names = self._short_names()
         return tuple(
             AvailableModel(
@@ -108,7 +108,7 @@ class _Listing:
         return tuple(self._of_live(file, names_file=tags.count(file.quantization) > 1) for file in found)
 
     def _of_live(self, file: LiveFile, *, names_file: bool) -> AvailableModel:
-        """Describe a file of a listing; `names_file` where its quantization does not tell it apart."""
+        """Describe a listed file; `names_file` if its quantization is not unique."""
         tag, size_bytes = file.quantization, file.size_bytes
         known = self._catalog.find_file(file.repository, file.path)
         name = f"hf.co/{file.repository}:{tag}" if tag and not names_file else f"hf.co/{file.repository}/{file.path}"

@@ -1,41 +1,42 @@
-"""Which file is meant where a name leaves it open: what `recommend` would choose on this machine.
+"""Choose the file for a name that leaves it open, as `recommend` would on this machine.
 
-Used by `pull` with the name of a size, and by `chat` without a name. Nothing here writes, or asks the network.
+`pull` uses this for the name of a size, `chat` without a name. Nothing here writes or uses the network.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from g4run.errors import G4RunError
 from g4run.hardware.inspection import inspect_machine
 from g4run.hardware.machine import Machine
 from g4run.models.catalog.catalog import Catalog, CatalogFile
-from g4run.models.library import Library
-from g4run.models.names.parse import DEFAULT_SIZE, FamilyName, Size
-from g4run.models.pull.target import PullRequest
+from g4run.models.names.parse import DEFAULT_SIZE, Size
 from g4run.models.quantizations import normalize_quantization
 from g4run.models.store.store import Record, Store
 from g4run.models.unlisted import describe_record
-from g4run.planner.hypothetical_machine import free_machine
+from g4run.planner.hypothetical_machine import idle_machine
 from g4run.planner.memory.catalog_weights import loaded_shape
 from g4run.planner.placement import estimate_fit, fits
-from g4run.planner.recommend.candidates import Candidate
 from g4run.planner.recommend.goals import RecommendRequest, attempts
 from g4run.planner.recommend.quality import is_acceptable
-from g4run.planner.recommend.reasons import whose_memory
-from g4run.planner.recommend.recommend import recommend
+from g4run.planner.recommend.reasons import memory_to_free
+from g4run.planner.recommend.recommend import Recommendation, recommend
 from g4run.planner.speed.measured import MeasuredSpeed, known_digests
 from g4run.planner.values import Fit, PlanRequest
 from g4run.runtime.speeds import measured_speeds
 from g4run.settings import Settings
 from g4run.units import render_count
 
-CLEARLY_BETTER = 0.5  # of usefulness, half a step between two sizes: less is not worth fetching gigabytes for
+if TYPE_CHECKING:
+    from g4run.models.library import Library
+
+CLEARLY_BETTER = 0.5  # of usefulness, half a step between two sizes: less is not worth a download of gigabytes
 
 
 @dataclass(frozen=True, slots=True)
 class MeasuredMachine:
-    """A machine, the speeds that were measured on it, and the digests of the files that they belong to."""
+    """A machine, the speeds measured on it, and the digests of the measured files."""
 
     machine: Machine
     measured: tuple[MeasuredSpeed, ...] = ()
@@ -44,7 +45,7 @@ class MeasuredMachine:
 
 @dataclass(frozen=True, slots=True)
 class QuantizationChoice:
-    """The file that the name of a size means on a machine, why, and how it fits."""
+    """The file that a size name means on a machine, the reason, and whether it fits."""
 
     file: CatalogFile
     reason: str
@@ -53,18 +54,18 @@ class QuantizationChoice:
 
 @dataclass(frozen=True, slots=True)
 class ModelChoice:
-    """What to talk to: a model that is here and fits now, and a file of the catalog that would be clearly better.
+    """The model to chat with: an installed one that fits now, and a clearly better catalog file, if there is one.
 
-    Where none is here, `better` is the best of all that fit; None where nothing does.
+    Without an installed one, `better` is the best file that fits; None if none does.
     """
 
-    here: Record | None
+    installed: Record | None
     better: CatalogFile | None
-    nothing_fits: bool = False  # of the models that are here
+    nothing_fits: bool = False  # of the installed models
 
 
 def inspect_measured_machine(settings: Settings) -> MeasuredMachine | None:
-    """This machine; None where it cannot be looked at."""
+    """Inspect this machine and add its measured speeds; None if the inspection fails."""
     try:
         machine = inspect_machine(settings)
     except (G4RunError, OSError):
@@ -73,81 +74,73 @@ def inspect_measured_machine(settings: Settings) -> MeasuredMachine | None:
 
 
 def with_measurements(machine: Machine, settings: Settings) -> MeasuredMachine:
-    """A machine, and what was measured on it, if anything was."""
+    """Return a machine with the speeds measured on it."""
     return MeasuredMachine(machine, measured_speeds(settings, machine), known_digests(Store(settings).records()))
 
 
 def choose_quantization(catalog: Catalog, known: MeasuredMachine, size: Size) -> QuantizationChoice:
     """Choose the best file of a size that fits now, else the best that would after freeing memory, else the default."""
     request, facts = RecommendRequest(size=size), catalog.facts(size)
-    best = _recommend(catalog, known.machine, known, request)
+    best = recommend_file(catalog, known, request).best
     if best is not None:
         return QuantizationChoice(best.file, best.reason, Fit.YES)
-    freed = _recommend(catalog, free_machine(known.machine), known, request)
+    freed = recommend_file(catalog, replace(known, machine=idle_machine(known.machine)), request).best
     file = facts.default if freed is None else freed.file
     fit = estimate_fit(loaded_shape(file, facts), known.machine)
     with_context = f" with a context of {render_count(attempts(request)[-1].context)} tokens" if fit is Fit.YES else ""
     if freed is None:
-        return QuantizationChoice(file, f"no file of it fits this machine{with_context}", fit)
-    freeing = whose_memory(freed, known.machine) or "what other programs hold of the memory"
-    return QuantizationChoice(file, f"nothing of it fits now{with_context}, and this needs {freeing}", fit)
+        return QuantizationChoice(file, f"no file of this size fits this machine{with_context}", fit)
+    freeing = memory_to_free(freed, known.machine) or "memory that other programs use"
+    return QuantizationChoice(file, f"no file of this size fits now{with_context}, and this one needs {freeing}", fit)
 
 
-def _recommend(
-    catalog: Catalog, machine: Machine, known: MeasuredMachine, request: RecommendRequest
-) -> Candidate | None:
-    return recommend(catalog, machine, request, measured=known.measured, digests=known.digests).best
+def recommend_file(catalog: Catalog, known: MeasuredMachine, request: RecommendRequest) -> Recommendation:
+    """Recommend a file for a machine, by measured speeds where there are any."""
+    return recommend(catalog, known.machine, request, measured=known.measured, digests=known.digests)
 
 
 def choose_model(
     catalog: Catalog, records: Sequence[Record], known: MeasuredMachine, request: RecommendRequest
 ) -> ModelChoice:
-    """The most useful of the records that fits, and what would be clearly better. All of them are whole."""
-    best = _recommend(catalog, known.machine, known, request)
+    """Choose the most useful record that fits, and a clearly better file. All records must be complete."""
+    best = recommend_file(catalog, known, request).best
     found = _choose_listed(catalog, records, known, request)
     if found is not None:
-        here, usefulness = found
+        installed, usefulness = found
         is_better = best is not None and best.usefulness - usefulness > CLEARLY_BETTER
-        return ModelChoice(here, best.file if best and is_better else None)
+        return ModelChoice(installed, best.file if best and is_better else None)
     newest = _find_fitting(catalog, records, known.machine, request)
     return ModelChoice(newest, None if newest or best is None else best.file)
 
 
-def choose_unseen(catalog: Catalog, records: Sequence[Record]) -> ModelChoice:
-    """The newest of the records, else the default of the family: where nobody knows the machine."""
+def choose_without_machine(catalog: Catalog, records: Sequence[Record]) -> ModelChoice:
+    """Choose the newest record, else the family's default, for an unknown machine."""
     newest = next(iter(records), None)
     return ModelChoice(newest, None if newest else catalog.facts(DEFAULT_SIZE).default)
 
 
-def find_whole(records: Sequence[Record]) -> tuple[Record, ...]:
-    """The records whose weights are still there."""
+def find_complete(records: Sequence[Record]) -> tuple[Record, ...]:
+    """Return the records whose weights still exist."""
     return tuple(record for record in records if all(file.path.exists() for file in record.model_files))
 
 
-def choose_for_chat(library: Library, known: MeasuredMachine | None, request: RecommendRequest) -> ModelChoice:
-    """Choose what to talk to among the stored models whose files exist; `known` is None for an unknown machine."""
-    records = find_whole(library.store.records())
+def choose_for_chat(library: "Library", known: MeasuredMachine | None, request: RecommendRequest) -> ModelChoice:
+    """Choose a model to chat with among the complete records; `known` is None for an unknown machine."""
+    records = find_complete(library.store.records())
     if known is None:
-        return choose_unseen(library.catalog, records)
+        return choose_without_machine(library.catalog, records)
     choice = choose_model(library.catalog, records, known, request)
-    return replace(choice, nothing_fits=bool(records) and choice.here is None)
-
-
-def request_for(library: Library, file: CatalogFile) -> PullRequest:
-    """Return the pull of this very file, under its size's name where that is free."""
-    short = FamilyName(file.size).text
-    is_taken = library.store.find(short) is not None
-    return PullRequest(file.name) if is_taken else PullRequest(short, entry=file)
+    return replace(choice, nothing_fits=bool(records) and choice.installed is None)
 
 
 def render_choice(name: str, choice: QuantizationChoice) -> str:
-    """Render which file the name of a size means on this machine, and why."""
+    """Say which file a size name means on this machine, and why."""
     return f"{name} means {choice.file.name} here: {choice.reason}"
 
 
 def render_missing(name: str, choice: QuantizationChoice, default: CatalogFile) -> str:
-    """Render which file is taken where the Hub does not have the one that was chosen."""
-    return f"{name} means {default.name} here: {choice.file.name} would suit, but is not on the Hub"
+    """Say which file is used because the Hub does not have the chosen one."""
+    return f"{name} means {default.name} here: {choice.file.name} would suit better, but is not on the Hub"
 
 
 def _choose_listed(
@@ -158,7 +151,7 @@ def _choose_listed(
     They are compared as if they were all that the catalog has.
     """
     files = tuple(describe_record(catalog, record) for record in records if _is_comparable(catalog, record))
-    best = _recommend(replace(catalog, files=files), known.machine, known, request)
+    best = recommend_file(replace(catalog, files=files), known, request).best
     if best is None:
         return None
     return next(record for record in records if record.name == best.file.name), best.usefulness
@@ -176,7 +169,7 @@ def _is_comparable(catalog: Catalog, record: Record) -> bool:
 def _find_fitting(
     catalog: Catalog, records: Sequence[Record], machine: Machine, request: RecommendRequest
 ) -> Record | None:
-    """The newest of the records that fits with what was asked for."""
+    """Return the newest record that fits with the requested settings."""
     asked = PlanRequest(context=request.context, kv_type=request.kv_type)
     described = ((record, describe_record(catalog, record)) for record in records)
     shapes = ((record, loaded_shape(file, catalog.facts(file.size))) for record, file in described)

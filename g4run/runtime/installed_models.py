@@ -38,7 +38,7 @@ class InstalledModel:
 def list_installed(
     library: Library, records: Sequence[Record], inspect_machine: Callable[[], Machine]
 ) -> tuple[InstalledModel, ...]:
-    """Describe the records, then the built-in model; the machine is inspected only where there are records."""
+    """Describe the records, then the built-in model; the machine is inspected only if there are records."""
     machine = inspect_machine() if records else None
     return (*(_stored(library, record, machine) for record in records if machine is not None), _built_in())
 

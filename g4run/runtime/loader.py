@@ -1,7 +1,7 @@
-"""Loading a model by its plan; and by the next plan that fits, where memory is not what it seemed to be.
+"""Load a model by its plan, and by the next plan that fits if less memory is available than expected.
 
-Every attempt looks at the machine again. llama.cpp is first asked for its own figures, and only what fits by these is
-loaded. A load that fails all the same for want of memory says that less is free than it needed.
+Every attempt inspects the machine again and asks llama.cpp for its own figures; only a plan that fits by these is
+loaded. If a load still runs out of memory, the next attempt assumes less free memory than it needed.
 """
 
 from collections.abc import Callable
@@ -22,18 +22,18 @@ from g4run.runtime.probe_cache import confirm_load
 from g4run.settings import Settings
 from g4run.units import render_bytes, render_count
 
-ATTEMPTS = 6
-LEAVES = 0.9  # of what did not fit, the next attempt counts on so much
+MAX_ATTEMPTS = 6
+MEMORY_BACKOFF = 0.9  # of the memory that did not fit, what the next attempt assumes to be free
 
 Inspect: TypeAlias = Callable[[ModelFile, Settings], Machine]
 Confirm: TypeAlias = Callable[[LoadParameters, Machine, Settings], Probed]
 
-_HINT = "end other programs, take what `g4run recommend` says, or add --force"
+_HINT = "close other programs, use what `g4run recommend` suggests, or add --force"
 
 
 @dataclass(frozen=True, slots=True)
 class LoadStep:
-    """What is about to be loaded; `failure` says why the attempt before it came to nothing."""
+    """A plan that is about to be loaded; `failure` says why the previous attempt failed."""
 
     plan: Plan
     failure: DoesNotFit | None = None
@@ -41,9 +41,9 @@ class LoadStep:
 
 @dataclass(frozen=True, slots=True)
 class _Limits:
-    """What failures taught: no more than so many bytes are to be had; None where nothing is known.
+    """The most memory that can be free, learned from failures; None if unknown.
 
-    Without `may_repack` the CPU's weights stay as they lie in the file.
+    Without `may_repack`, the CPU's weights keep the file's layout.
     """
 
     gpu_bytes: int | None = None
@@ -51,21 +51,21 @@ class _Limits:
     may_repack: bool = True
 
     def after_load(self, failed: Plan) -> "_Limits":
-        """What is to be had if a load failed: where it copied weights, which only the CPU does, the same without that.
+        """Return the limits after a failed load; if it repacked weights, which only the CPU does, stop repacking.
 
-        The copies are memory that cannot be had back; what lies in the file is read again if need be.
+        The system cannot evict repacked copies; it can evict weights mapped from the file and read them again.
         """
         return replace(self, may_repack=False) if failed.settings.repack else self.after(failed)
 
     def after(self, failed: Plan) -> "_Limits":
-        """What is to be had if a plan did not fit: of the GPUs, if it used any, else of main memory."""
+        """Return the limits after a plan did not fit: lower on the GPUs if it used any, else in main memory."""
         on_gpus = sum(device.total_bytes for device in failed.ledger.devices if device.kind == "gpu")
         if on_gpus:
-            return replace(self, gpu_bytes=int(on_gpus * LEAVES))
-        return replace(self, ram_bytes=int(failed.ledger.total_bytes * LEAVES))
+            return replace(self, gpu_bytes=int(on_gpus * MEMORY_BACKOFF))
+        return replace(self, ram_bytes=int(failed.ledger.total_bytes * MEMORY_BACKOFF))
 
     def apply(self, machine: Machine) -> Machine:
-        """The machine with no more free memory than that."""
+        """Return the machine with its free memory capped to the limits."""
         memory, free = machine.memory, sum(gpu.free_bytes for gpu in usable_gpus(machine))
         if self.ram_bytes is not None:
             memory = replace(memory, available_bytes=min(memory.available_bytes, self.ram_bytes))
@@ -77,7 +77,7 @@ class _Limits:
 
 
 class Loader:
-    """One model on this machine: plans, and loads what was planned."""
+    """Plans and loads one model on this machine."""
 
     def __init__(
         self,
@@ -97,15 +97,15 @@ class Loader:
         self._confirm = confirm
 
     def load(self, engine: Engine, on_progress: Callable[[float], None] | None = None) -> LoadPlan:
-        """Load by the first plan that works, and return it.
+        """Load by the first plan that works and return it.
 
-        Raises UsageError (what no plan could heed), DoesNotFit (nothing works), LoadFailed.
+        Raises UsageError (options that no plan can meet), DoesNotFit (no plan works), LoadFailed.
         """
         limits = _Limits()
         failure: DoesNotFit | None = None
-        for _attempt in range(ATTEMPTS):
+        for _attempt in range(MAX_ATTEMPTS):
             planned = self._plan(limits)
-            if not self._may_be_tried(planned.plan):
+            if not self._can_try(planned.plan):
                 break
             self._on_step(LoadStep(planned.plan, failure))
             try:
@@ -117,13 +117,13 @@ class Loader:
                 return planned
         raise failure or self._refusal(planned.plan)
 
-    def _may_be_tried(self, plan: Plan) -> bool:
+    def _can_try(self, plan: Plan) -> bool:
         return plan.ledger.fits or self._options.ignores_memory
 
     def _plan(self, limits: _Limits) -> LoadPlan:
-        """The best plan that fits, by llama.cpp's own figures where it gives them; else the nearest to fitting."""
+        """Return the best plan that fits, by llama.cpp's own figures if available; else the closest one."""
         machine = self._inspect(self._model, self.settings)
-        for _attempt in range(ATTEMPTS):
+        for _attempt in range(MAX_ATTEMPTS):
             planned = self._plan_once(machine, limits)
             if is_tiny(self._model) or not planned.plan.ledger.fits:
                 return planned
@@ -134,11 +134,11 @@ class Loader:
         return confirmed
 
     def _plan_once(self, machine: Machine, limits: _Limits) -> LoadPlan:
-        on = limits.apply(machine)
-        return plan_load(self._model, on, self.settings, self._options, may_repack=limits.may_repack)
+        limited = limits.apply(machine)
+        return plan_load(self._model, limited, self.settings, self._options, may_repack=limits.may_repack)
 
     def _confirmed(self, planned: LoadPlan) -> LoadPlan:
-        """The plan with llama.cpp's figures; a probe that gives none leaves the word to the load itself."""
+        """Return the plan with llama.cpp's figures; if the probe fails, the load itself decides."""
         probed = self._confirm(planned.parameters, planned.machine, self.settings)
         if isinstance(probed, ProbeFailure):
             return planned
@@ -147,8 +147,8 @@ class Loader:
         return replace(planned, plan=replace(planned.plan, ledger=ledger), parameters=parameters)
 
     def _refusal(self, plan: Plan) -> DoesNotFit:
-        """What is missing where, and what would help."""
-        lacking = [device for device in plan.ledger.devices if device.total_bytes > device.free_bytes]
+        """Say which devices lack memory, and what would fit."""
+        lacking = [device for device in plan.ledger.devices if not device.fits]
         needs = " and ".join(_need(device) for device in lacking)
         fixed = self._options.kv_type
         longest = max(plan.max_context.values()) if fixed is None else plan.max_context[fixed]
@@ -159,4 +159,4 @@ class Loader:
 
 def _need(device: DeviceLedger) -> str:
     place = "of memory" if device.kind == "cpu" else f"on the {device.name}"
-    return f"{render_bytes(device.total_bytes)} {place}, where {render_bytes(device.free_bytes)} are free"
+    return f"{render_bytes(device.total_bytes)} {place} ({render_bytes(device.free_bytes)} free)"

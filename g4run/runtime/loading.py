@@ -1,4 +1,4 @@
-"""How a model file is to be loaded on this machine as it is now."""
+"""Plan how to load a model file on this machine as it is now."""
 
 import os
 from dataclasses import dataclass, replace
@@ -10,25 +10,25 @@ from g4run.hardware.machine import Machine
 from g4run.kv_types import KvType
 from g4run.models.library import ModelFile
 from g4run.models.store.records import StoredFile
-from g4run.planner.fixed_settings import check_request
 from g4run.planner.memory.engine_caches import bound_caches
 from g4run.planner.memory.layer_split import usable_gpus
 from g4run.planner.memory.weights import shape_of
 from g4run.planner.placement import plan_with_drafter
+from g4run.planner.request_validation import check_request
 from g4run.planner.values import Ledger, ModelShape, Plan, PlanRequest, PlanSettings
 from g4run.settings import Settings
 
-# Threads wait for each other after every operation. Over weights as small as the built-in model's 3 MB that leaves
-# little to gain (two threads: 1,540 tokens/s, one: 1,430) and much to lose where other programs hold a core (15, 235).
-# A GPU's start alone takes longer than such a model's answer.
+# Threads wait for each other after every operation. With weights as small as the built-in model's 3 MB, a second thread
+# gains little (1,540 tokens/s instead of 1,430) and loses much if other programs use a core (15 instead of 235).
+# Starting a GPU alone takes longer than such a model's answer.
 TINY_BYTES = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """What a person fixed; None leaves the choice to the plan. Lengths in tokens.
+    """The settings that the user fixed; None leaves the choice to the planner. Lengths in tokens.
 
-    `sequences` share the context; None is one. `ignores_memory` loads also what does not fit.
+    `sequences` share the context; None is one. `ignores_memory` also loads a model that does not fit.
     """
 
     context_length: int | None = None
@@ -41,7 +41,7 @@ class LoadOptions:
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """A way to load a model, the machine that it was made for, and what the engine is told."""
+    """A plan to load a model, the machine that it was made for, and the engine's parameters."""
 
     plan: Plan
     machine: Machine
@@ -49,14 +49,14 @@ class LoadPlan:
 
 
 def inspect_for(model: ModelFile, settings: Settings) -> Machine:
-    """This machine as it is now; without its GPUs for a model that would not gain by them."""
+    """Inspect this machine, without its GPUs for a model too small to gain from them."""
     return inspect_without_gpus() if is_tiny(model) else inspect_machine(settings)
 
 
 def plan_load(
     model: ModelFile, machine: Machine, settings: Settings, options: LoadOptions, *, may_repack: bool = True
 ) -> LoadPlan:
-    """The best way to load `model`, fitting or not. Raises UsageError for what no plan could heed (check_request)."""
+    """Return the best plan for `model`, fitting or not. Raises UsageError for impossible options (check_request)."""
     request = PlanRequest(
         context=_choose_context(model, settings, options),
         kv_type=options.kv_type,
@@ -67,7 +67,7 @@ def plan_load(
     )
     shape, drafter = shape_of_file(model), _find_drafter(model)
     if request.gpu_layers and is_tiny(model):
-        raise UsageError(f"{model.name} is so small that it runs on the processor alone", "leave --gpu-layers out")
+        raise UsageError(f"{model.name} is too small to gain from a GPU and runs on the CPU", "omit --gpu-layers")
     check_request(request, shape, machine)
     plan = plan_with_drafter(shape, drafter.size_bytes if drafter else 0, machine, request)
     threads = settings.threads or (1 if is_tiny(model) else plan.settings.threads)
@@ -78,19 +78,19 @@ def plan_load(
 
 
 def _find_drafter(model: ModelFile) -> StoredFile | None:
-    """The drafter that was pulled with the model, if it is still there."""
+    """Return the drafter that was pulled with the model, if it still exists."""
     drafter = model.record.drafter if model.record else None
     return drafter if drafter and drafter.path.exists() else None
 
 
 def with_caches(parameters: LoadParameters, ledger: Ledger) -> LoadParameters:
-    """Give the engine's own caches a part of the main memory that a plan leaves."""
+    """Give the engine's caches part of the main memory that a plan leaves free."""
     bounds = bound_caches(ledger)
     return replace(parameters, checkpoint_bytes=bounds.checkpoint_bytes, ram_cache_bytes=bounds.ram_cache_bytes)
 
 
 def load_parameters(path: bytes, settings: PlanSettings, machine: Machine) -> LoadParameters:
-    """A plan's settings as the engine takes them; several GPUs share the layers as the plan has it."""
+    """Convert a plan's settings to engine parameters; several GPUs split the layers as planned."""
     gpus = usable_gpus(machine) if settings.gpu_layers > 0 else ()
     return LoadParameters(
         model_path=path,
@@ -109,7 +109,7 @@ def load_parameters(path: bytes, settings: PlanSettings, machine: Machine) -> Lo
 
 
 def shape_of_file(model: ModelFile) -> ModelShape:
-    """What a model on disk weighs, without its projector, which the engine does not load, and its drafter."""
+    """Return the shape of a model on disk, without its projector, which the engine does not load, and its drafter."""
     record = model.record
     file_bytes = sum(file.size_bytes for file in record.model_files) if record else model.header.weights_bytes
     digest = (record.digest if record else None) or ""
@@ -122,7 +122,7 @@ def is_tiny(model: ModelFile) -> bool:
 
 
 def _choose_context(model: ModelFile, settings: Settings, options: LoadOptions) -> int | None:
-    """What the person or the environment asks for, the latter for any model; None where neither does."""
+    """Return the context from the options, else from the environment, capped to the model's; None if neither is set."""
     if options.context_length is not None or settings.context_length is None:
         return options.context_length
     return min(settings.context_length, model.architecture.context_length)

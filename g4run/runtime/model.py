@@ -1,4 +1,4 @@
-"""A loaded model one can talk to: conversations in, answers out as they come."""
+"""A loaded model: takes conversations and streams answers."""
 
 import contextlib
 import dataclasses
@@ -21,21 +21,21 @@ from g4run.planner.values import Plan
 from g4run.runtime.answers.answer import Answer, AnswerOptions
 from g4run.runtime.answers.answer_parser import AnswerParser, ConstrainedParser, FreeParser
 from g4run.runtime.answers.answer_reader import AnswerEvent, AnswerReader
-from g4run.runtime.answers.answer_stream import Answering
+from g4run.runtime.answers.answer_stream import AnswerStream
 from g4run.runtime.answers.generation_request import make_parameters
 from g4run.runtime.answers.prompt import tokenize_prompt
 from g4run.runtime.loader import Loader, LoadStep
 from g4run.runtime.loading import LoadOptions, LoadPlan
-from g4run.runtime.speeds import remember
+from g4run.runtime.speeds import record_run
 from g4run.settings import Settings
 
-__all__ = ["AnswerEvent", "Answering", "ChatModel", "LoadOptions", "LoadStep"]
+__all__ = ["AnswerEvent", "AnswerStream", "ChatModel", "LoadOptions", "LoadStep"]
 
-_SEEDS = 0xFFFFFFFF  # llama.h keeps 0xFFFFFFFF, LLAMA_DEFAULT_SEED, for a seed of its own drawing
+_SEEDS = 0xFFFFFFFF  # llama.h reserves 0xFFFFFFFF, LLAMA_DEFAULT_SEED, for a random seed
 
 
 class ChatModel:
-    """A model in its engine, with its vocabulary and its prompt format. Close it, or use it as a context manager."""
+    """A model in its engine, with its vocabulary and prompt format. Close it, or use it as a context manager."""
 
     def __init__(self, engine: Engine, loading: "_Loading", format: PromptFormat, load_seconds: float) -> None:
         self._engine = engine
@@ -55,10 +55,10 @@ class ChatModel:
         on_progress: Callable[[float], None] | None = None,
         on_step: Callable[[LoadStep], None] | None = None,
     ) -> Self:
-        """Load a model by the plan that suits this machine now.
+        """Load a model with the plan that suits this machine now.
 
-        `on_progress` gets the share of its weights that is there, 0 to 1; `on_step` what is about to be loaded, also
-        later, when an engine that died is started again.
+        `on_progress` gets the loaded share of the weights, 0 to 1; `on_step` gets each plan before it is loaded, also
+        later, when a dead engine restarts.
 
         Raises UsageError (context too long), LoadFailed, DoesNotFit (memory), InvalidModelFile.
         """
@@ -80,7 +80,7 @@ class ChatModel:
 
     @property
     def context_length(self) -> int:
-        """Tokens of prompt and answer together, as llama.cpp made it."""
+        """Tokens of prompt and answer together, as llama.cpp allocated them."""
         return self._engine.load().context_length
 
     @property
@@ -90,29 +90,20 @@ class ChatModel:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the engine runs; if not, the next answer starts it again, which takes as long as loading did."""
+        """Whether the engine is running; if not, the next answer restarts it, which takes as long as loading."""
         return self._engine.is_alive
 
     @property
     def log_path(self) -> Path | None:
-        """Log of the engine's present process."""
+        """Log of the current engine process."""
         return self._engine.log_path
 
-    @property
-    def engine_pid(self) -> int | None:
-        """Process id of the engine."""
-        return self._engine.worker_pid
+    def answer(self, conversation: Conversation, options: AnswerOptions) -> "AnswerStream":
+        """Start an answer, restarting a dead engine.
 
-    def count_tokens(self, conversation: Conversation, *, thinking: bool = False) -> int:
-        """Length of the conversation's prompt in tokens."""
-        return len(tokenize_prompt(render(conversation, self._format, thinking=thinking), self._vocabulary).tokens)
-
-    def answer(self, conversation: Conversation, options: AnswerOptions) -> "Answering":
-        """Start an answer; a dead engine is started again.
-
-        Raises UsageError (media, a grammar or a schema that cannot be followed), DoesNotFit, LoadFailed.
+        Raises UsageError (media, or a grammar or schema that cannot be enforced), DoesNotFit, LoadFailed.
         """
-        self._start_again_if_dead()
+        self._restart_if_dead()
         started = time.monotonic()
         prompt = render(conversation, self._format, thinking=options.thinking)
         tokenized = tokenize_prompt(prompt, self._vocabulary)
@@ -121,7 +112,7 @@ class ChatModel:
         generation = self._engine.generate(list(tokenized.tokens), parameters, tokenized.boundaries)
         reader = AnswerReader(self._vocabulary, options, self._parser(prompt, parameters))
         load_seconds, self._unreported_load_seconds = self._unreported_load_seconds, 0.0
-        return Answering(generation, reader, seed, load_seconds, started, on_end=self._remember)
+        return AnswerStream(generation, reader, seed, load_seconds, started, on_end=self._record_speed)
 
     def _parser(self, prompt: Prompt, parameters: GenerationParameters) -> AnswerParser:
         parser = ResponseParser(opens_thought=prompt.opens_thought)
@@ -129,26 +120,26 @@ class ChatModel:
             return FreeParser(parser)
         return ConstrainedParser(parser, self._vocabulary.control_tokens, parameters.thought)
 
-    def _start_again_if_dead(self) -> None:
+    def _restart_if_dead(self) -> None:
         if not self._engine.is_alive:
             started = time.monotonic()
             self._loaded = self._loader.load(self._engine)
             self._unreported_load_seconds += time.monotonic() - started
 
-    def _remember(self, answer: Answer) -> None:
-        """Keep the speed that was reached, for the next time that somebody asks how fast this model is here."""
+    def _record_speed(self, answer: Answer) -> None:
+        """Record the measured speed for later recommendations."""
         loaded = self._loaded
-        remember(self._loader.settings, loaded.machine, loaded.plan, answer.usage, answer.timings, time.time())
+        record_run(self._loader.settings, loaded.machine, loaded.plan, answer.usage, answer.timings, time.time())
 
     def close(self) -> None:
-        """End the engine and free the vocabulary."""
+        """Stop the engine and free the vocabulary."""
         self._engine.close()
         self._vocabulary.close()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Loading:
-    """What a model consists of once it is loaded."""
+    """The parts of a loaded model."""
 
     loader: Loader
     plan: LoadPlan
@@ -156,7 +147,7 @@ class _Loading:
 
 
 def _load_both(engine: Engine, loader: Loader, path: Path, on_progress: Callable[[float], None] | None) -> _Loading:
-    """Load the weights in the engine's process and, meanwhile, the vocabulary in this one."""
+    """Load the weights in the engine's process and, at the same time, the vocabulary in this one."""
     with ThreadPoolExecutor(1) as executor:
         vocabulary = executor.submit(Vocabulary, path, CONTROL_TEXTS)
         plan = loader.load(engine, on_progress)

@@ -1,4 +1,4 @@
-"""llama.cpp's own figures for a plan, beside the planner's."""
+"""Compare a plan with llama.cpp's own figures."""
 
 import os
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from g4run.runtime.loading import load_parameters
 from g4run.runtime.probe_cache import confirm_load
 from g4run.settings import Settings
 
-ELSEWHERE: Final = "another machine was asked about"
-NOT_HERE: Final = "the model is not on this machine"
+OTHER_MACHINE: Final = "the plan is for another machine"
+NOT_INSTALLED: Final = "the model is not on this machine"
 
 _ROUNDING_BYTES: Final = 10_486  # llama.cpp's log has two decimals of a MiB
 _FIGURES: Final = 3  # of a device: cache, compute, output
@@ -22,10 +22,10 @@ _FIGURES: Final = 3  # of a device: cache, compute, output
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """How llama.cpp's figures differ from the planner's; `differences` lists the devices where they do.
+    """How llama.cpp's figures differ from the planner's, by device.
 
-    `not_asked` says why llama.cpp was not asked, `problem` why it gave no answer. `rounding_bytes` is how far figures
-    may be off that are read from llama.cpp's log.
+    `not_asked` says why llama.cpp was not asked, `problem` why it failed. `rounding_bytes` is the possible error of
+    figures from llama.cpp's log.
     """
 
     differences: tuple[DeviceDifference, ...] = ()
@@ -35,18 +35,18 @@ class Confirmation:
 
     @property
     def difference_bytes(self) -> int:
-        """All differences together."""
+        """The sum of all differences."""
         return sum(abs(difference.more_bytes) for difference in self.differences)
 
 
 def confirm_plan(
     plan: Plan, path: Path | None, machine: Machine, settings: Settings, *, is_hypothetical: bool
 ) -> Confirmation:
-    """Compare a plan with llama.cpp's figures, which need the model's file and the machine that this runs on."""
+    """Compare a plan with llama.cpp's figures; these need the model's file and this very machine."""
     if path is None:
-        return Confirmation(not_asked=NOT_HERE)
+        return Confirmation(not_asked=NOT_INSTALLED)
     if is_hypothetical:
-        return Confirmation(not_asked=ELSEWHERE)
+        return Confirmation(not_asked=OTHER_MACHINE)
     probed = confirm_load(load_parameters(os.fsencode(path), plan.settings, machine), machine, settings)
     if isinstance(probed, ProbeFailure):
         return Confirmation(problem=probed.reason)

@@ -1,4 +1,4 @@
-"""The model that a plan is for: on this machine, on the Hub, or known from the catalog alone."""
+"""The model to plan for: on this machine, on the Hub, or only in the catalog."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,16 +21,16 @@ from g4run.runtime.choose_file import QuantizationChoice, choose_quantization, w
 if TYPE_CHECKING:
     from g4run.models.hub.client import Hub
 
-_HINT = "`g4run list` and `g4run list --available` show what can be planned"
+_HINT = "g4run list, or g4run list --available"
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedModel:
-    """A model as it would be loaded, and the first of its files where it is on this machine.
+    """A model as it would be loaded, and its first file if it is on this machine.
 
-    The projector is not in the shape, because `run` and `chat` do not load it. Sizes are in bytes, 0 for what the
-    model does not have. `choice` is the file that a size's name was taken for. `unread_because` says why the header
-    could not be read, so that the shape is the catalog's.
+    The shape excludes the projector, because `run` and `chat` do not load it. Sizes are in bytes, 0 if absent.
+    `choice` is the file chosen for a size's name. `unread_because` says why the header could not be read, so that
+    the shape comes from the catalog.
     """
 
     shape: ModelShape
@@ -42,10 +42,10 @@ class PlannedModel:
 
 
 def find_planned_model(library: Library, name: str, machine: Machine, open_hub: "Callable[[], Hub]") -> PlannedModel:
-    """Find a model by its header, here or on the Hub, else in the catalog.
+    """Find a model by its header, on this machine or on the Hub, else in the catalog.
 
-    The name of a size that is not here means the file that `pull` would fetch for the machine. Raises ModelNotFound,
-    InvalidModelFile, and NetworkError for what the catalog does not list either.
+    The name of a size that is not installed means the file that `pull` would download for the machine. Raises
+    ModelNotFound, InvalidModelFile, and NetworkError if the catalog does not list it either.
     """
     size = open_size(library, PullRequest(name))
     if size is None:

@@ -1,4 +1,4 @@
-"""What pulling a name fetches on this machine: the file that suits it, and whether that fits."""
+"""Plan the pull of a name: the file that suits this machine, and whether it fits."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,14 +10,14 @@ from g4run.hardware.machine import Machine
 from g4run.models.catalog.catalog import CatalogFile
 from g4run.models.hub.client import Hub
 from g4run.models.library import Library
-from g4run.models.names.parse import Size
+from g4run.models.names.parse import FamilyName, Size
 from g4run.models.pull.plan import PullPlan, plan_pull
 from g4run.models.pull.target import PullRequest, open_size
 from g4run.models.quantizations import FileRole
 from g4run.models.unlisted import describe_unlisted
-from g4run.planner.hypothetical_machine import free_machine
+from g4run.planner.hypothetical_machine import idle_machine
 from g4run.planner.memory.catalog_weights import loaded_shape
-from g4run.planner.placement import lacking_bytes, plan_model
+from g4run.planner.placement import missing_bytes, plan_model
 from g4run.planner.values import Fit, PlanRequest
 from g4run.runtime.choose_file import MeasuredMachine, choose_quantization, render_choice, render_missing
 from g4run.units import render_bytes
@@ -26,9 +26,9 @@ FindMachine: TypeAlias = Callable[[], MeasuredMachine | None]
 
 
 class PullPlanner:
-    """Plans pulls. `find_machine` is called only where a name leaves the quantization open.
+    """Plans pulls. `find_machine` is called only if a name leaves the quantization open.
 
-    Offline, only what is in the cache can be had, and a size's name means the catalog's default.
+    Offline, only cached files are available, and a size's name means the catalog's default.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class PullPlanner:
         self._inspect_machine = inspect_machine
 
     def plan(self, request: PullRequest) -> PullPlan:
-        """Plan what a request fetches, and note what its name means and whether that fits. Raises G4RunError."""
+        """Plan a request's download, and note what its name means and whether that fits. Raises G4RunError."""
         size = None if self._library.settings.is_offline else open_size(self._library, request)
         known = None if size is None or request.entry is not None else self._find_machine()
         if size is not None and known is not None:
@@ -54,7 +54,7 @@ class PullPlanner:
         return plan if is_known_to_fit else self._with_fit_note(plan, self._inspect_machine())
 
     def _plan_choice(self, request: PullRequest, size: Size, known: MeasuredMachine) -> PullPlan:
-        """Plan the pull of the file that suits this machine, or of the catalog's default where the Hub lacks that."""
+        """Plan the pull of the file that suits this machine, or the catalog's default if the Hub lacks it."""
         choice = choose_quantization(self._library.catalog, known, size)
         default = self._library.catalog.facts(choice.file.size).default
         try:
@@ -68,18 +68,18 @@ class PullPlanner:
         return self._with_fit_note(plan, known.machine) if choice.fit is Fit.NO else plan
 
     def _with_fit_note(self, plan: PullPlan, machine: Machine) -> PullPlan:
-        """Add a warning where the model would not fit even with other programs closed; pulling it is not refused."""
+        """Add a warning if the model would not fit even with other programs closed; you can still pull it."""
         file = self._model_file(plan)
         shape = loaded_shape(file, self._library.catalog.facts(file.size))
-        closest = plan_model(shape, free_machine(machine), PlanRequest())
+        closest = plan_model(shape, idle_machine(machine), PlanRequest())
         if closest.ledger.fits:
             return plan
-        missing = render_bytes(lacking_bytes(closest.ledger))
-        note = f"does not fit this machine's memory: {missing} are missing, even with other programs closed"
+        missing = render_bytes(missing_bytes(closest.ledger))
+        note = f"does not fit this machine: it needs {missing} more memory, even with other programs closed"
         return replace(plan, notes=(*plan.notes, note))
 
     def _model_file(self, plan: PullPlan) -> CatalogFile:
-        """Describe the weights that a plan fetches as the catalog would list them."""
+        """Describe the weights in a plan as the catalog would list them."""
         files = [file for file in plan.files if file.role is FileRole.MODEL]
         size_bytes = sum(file.size_bytes for file in files)
         known = self._library.catalog.find_file(files[0].repository, files[0].path)
@@ -93,6 +93,13 @@ class PullPlanner:
             size_bytes=size_bytes,
             quantization=plan.quantization,
         )
+
+
+def request_for(library: Library, file: CatalogFile) -> PullRequest:
+    """Return the pull of this file, under its size's name if that is free."""
+    short = FamilyName(file.size).text
+    is_taken = library.store.find(short) is not None
+    return PullRequest(file.name) if is_taken else PullRequest(short, entry=file)
 
 
 def _with_name_note(plan: PullPlan, typed: str) -> PullPlan:

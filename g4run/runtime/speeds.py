@@ -1,7 +1,7 @@
-"""The speeds that real runs reached on this machine, remembered in place of estimates: <data>/speeds.json.
+"""Speeds measured in real runs on this machine, used in place of estimates: <data>/speeds.json.
 
-{"version": 1, "speeds": [{"machine_id": …, "model_digest": …, "settings_key": …, …}, …]}, the latest last. A file or an
-entry that makes no sense counts as not there; a file of a newer g4run is left alone.
+{"version": 1, "speeds": [{"machine_id": …, "model_digest": …, "settings_key": …, …}, …]}, the latest last. An
+invalid file or entry is ignored; the file of a newer g4run is left alone.
 """
 
 import contextlib
@@ -24,13 +24,13 @@ from g4run.settings import Settings
 if TYPE_CHECKING:
     from g4run.runtime.answers.answer import Timings, Usage  # with all of chat, which `recommend` need not load
 
-__all__ = ["MeasuredSpeed", "measured_speeds", "remember"]
+__all__ = ["MeasuredSpeed", "measured_speeds", "record_run"]
 
 VERSION = 1
-MOST_SPEEDS = 500
-LEAST_TOKENS = 16  # fewer are timed too badly
-LEAST_PROMPT_TOKENS = 128  # a shorter prompt does not fill a batch, and its speed says little about longer ones
-# Of the latest run in the exponential average: other programs make runs slower, and nothing makes them faster.
+MAX_SPEEDS = 500
+MIN_TOKENS = 16  # fewer cannot be timed well
+MIN_PROMPT_TOKENS = 128  # a shorter prompt does not fill a batch, and its speed says little about longer ones
+# Weight of the latest run in the exponential average: other programs slow runs down, and nothing speeds them up.
 FASTER_WEIGHT, SLOWER_WEIGHT = 0.7, 0.2
 
 
@@ -40,13 +40,15 @@ class _File(msgspec.Struct):
 
 
 def measured_speeds(settings: Settings, machine: Machine) -> tuple[MeasuredSpeed, ...]:
-    """What is remembered of this machine."""
+    """Return the speeds measured on this machine."""
     machine_id = machine_id_of(machine)
     return tuple(speed for speed in _read(_path(settings)) or () if speed.machine_id == machine_id)
 
 
-def remember(settings: Settings, machine: Machine, plan: Plan, usage: "Usage", timings: "Timings", now: float) -> None:
-    """Take a run into the average of its plan; `now` is in seconds since 1970. What cannot be written is forgotten."""
+def record_run(
+    settings: Settings, machine: Machine, plan: Plan, usage: "Usage", timings: "Timings", now: float
+) -> None:
+    """Add a run to the average of its plan; `now` is in seconds since 1970. Write errors are ignored."""
     run = _speed_of_run(machine, plan, usage, timings, now)
     if not run.generation_tokens_per_second and not run.prompt_tokens_per_second:
         return
@@ -62,10 +64,10 @@ def _path(settings: Settings) -> Path:
 
 
 def _speed_of_run(machine: Machine, plan: Plan, usage: "Usage", timings: "Timings", now: float) -> MeasuredSpeed:
-    """One run; a speed of 0 where it was too short."""
-    generation = timings.generation_tokens_per_second if usage.completion_tokens >= LEAST_TOKENS else 0.0
+    """Return one run; a speed is 0 if the run was too short for it."""
+    generation = timings.generation_tokens_per_second if usage.completion_tokens >= MIN_TOKENS else 0.0
     computed = usage.evaluated_tokens
-    is_typical = computed >= LEAST_PROMPT_TOKENS and computed > usage.cached_tokens  # deep in a context it is slower
+    is_typical = computed >= MIN_PROMPT_TOKENS and computed > usage.cached_tokens  # deep in a context it is slower
     prompt = timings.prompt_tokens_per_second if is_typical else 0.0
     return MeasuredSpeed(
         machine_id=machine_id_of(machine),
@@ -82,7 +84,7 @@ def _with_run(known: Sequence[MeasuredSpeed], run: MeasuredSpeed) -> tuple[Measu
     before = next((speed for speed in known if _key(speed) == _key(run)), None)
     others = [speed for speed in known if _key(speed) != _key(run)]
     latest = run if before is None else _averaged(before, run)
-    return tuple(sorted((*others, latest), key=lambda speed: speed.measured_at)[-MOST_SPEEDS:])
+    return tuple(sorted((*others, latest), key=lambda speed: speed.measured_at)[-MAX_SPEEDS:])
 
 
 def _key(speed: MeasuredSpeed) -> tuple[str, str, str]:
@@ -90,7 +92,7 @@ def _key(speed: MeasuredSpeed) -> tuple[str, str, str]:
 
 
 def _averaged(before: MeasuredSpeed, run: MeasuredSpeed) -> MeasuredSpeed:
-    """Generation, with the position it was measured at, and prompt, each where the run has it."""
+    """Average the generation speed with its position, and the prompt speed, if the run has them."""
     generation, latest = before.generation_tokens_per_second, run.generation_tokens_per_second
     weight = _weight(generation, latest)
     return replace(
@@ -120,14 +122,14 @@ def _render(speeds: Sequence[MeasuredSpeed]) -> bytes:
 
 
 def _read(path: Path) -> tuple[MeasuredSpeed, ...] | None:
-    """What a file holds that makes sense; None for a file of a newer g4run."""
+    """Return the valid entries of a file; None for the file of a newer g4run."""
     try:
         file = msgspec.convert(json.loads(read_shared(path)), _File)  # msgspec's own decoder refuses a file with NaN
     except (OSError, ValueError, RecursionError):
         return ()
     if file.version > VERSION:
         return None
-    return tuple(_parse_each(file.speeds[-MOST_SPEEDS:]))
+    return tuple(_parse_each(file.speeds[-MAX_SPEEDS:]))
 
 
 def _parse_each(entries: Sequence[object]) -> Iterator[MeasuredSpeed]:

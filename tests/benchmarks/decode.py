@@ -15,17 +15,19 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from g4run.chat.messages import Conversation, Message, Role
 from g4run.chat.render import PromptFormat, render
 from g4run.chat.tokens import CONTROL_TEXTS
 from g4run.engine.llama.vocabulary import Vocabulary
 from g4run.engine.parameters import SamplingParameters
-from g4run.models.library import resolve
 from g4run.runtime.answers.answer import AnswerOptions
 from g4run.runtime.answers.prompt import tokenize_prompt
 from g4run.runtime.model import ChatModel, LoadOptions
 from g4run.settings import read_settings
 from tests.benchmarks.llama_server import llama_server, peak_memory_bytes
+from tests.fakes.library import resolve
 
 PROMPT = "Tell me a story about a lighthouse."
 
@@ -101,8 +103,8 @@ def _our_peak(setup: Setup) -> int:
     with ChatModel.open(resolve(str(setup.model)), settings, LoadOptions(setup.context_length)) as model:
         for _ in model.answer(Conversation((Message.of(Role.USER, PROMPT),)), options):
             pass
-        assert model.engine_pid is not None
-        return peak_memory_bytes(model.engine_pid)
+        (engine,) = psutil.Process().children()
+        return peak_memory_bytes(engine.pid)
 
 
 def _server_peak(setup: Setup) -> int:

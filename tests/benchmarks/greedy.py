@@ -17,11 +17,11 @@ from g4run.chat.tokens import CONTROL_TEXTS
 from g4run.engine.client import Engine
 from g4run.engine.llama.vocabulary import Vocabulary
 from g4run.engine.parameters import GenerationParameters, SamplingParameters
-from g4run.models.library import resolve
 from g4run.runtime.answers.prompt import tokenize_prompt
 from g4run.runtime.loading import LoadOptions, inspect_for, plan_load
 from g4run.settings import read_settings
 from tests.benchmarks.llama_server import llama_server
+from tests.fakes.library import resolve
 
 PROMPTS = Path(__file__).parents[1] / "golden" / "demo_prompts.json"
 MAX_TOKENS = 200

@@ -15,15 +15,16 @@ from itertools import product
 from pathlib import Path
 
 from g4run.engine.parameters import LoadParameters
-from g4run.engine.probe.probe import ProbedMemory, ProbeFailure, probe_each
+from g4run.engine.probe.probe import ProbedMemory, ProbeFailure, probe
 from g4run.hardware.machine import Bandwidth, FigureSource, Machine, Platform
 from g4run.hardware.memory import Memory
 from g4run.hardware.processors import Processors
 from g4run.kv_types import KvType
-from g4run.planner.memory.ledger import estimate_ledger, has_second_head
+from g4run.planner.memory.ledger import has_head_copy
 from g4run.planner.values import DeviceLedger, ModelShape, PlanSettings
 from scripts.shapes.mixes import MIXES
 from scripts.shapes.sizes import SHAPES
+from tests.planner.plans import estimate_ledger
 from tests.planner.shapes import real_shape, write_sparse
 
 QUANTIZATIONS = ("Q4_0", "Q4_K_M", "Q8_0", "BF16")
@@ -52,7 +53,7 @@ class Compared:
     def weights_error(self) -> int:
         """Bytes too many; a dry load maps nothing, so it counts a tied head twice (src/models/gemma4.cpp:53-55)."""
         theirs = sum(device.weights_bytes or 0 for device in self.theirs.devices)
-        mapped = 0 if has_second_head(self.shape, self.settings, CPU_MACHINE) else self.shape.embedding_bytes
+        mapped = 0 if has_head_copy(self.shape, self.settings, CPU_MACHINE) else self.shape.embedding_bytes
         return self.ours.weights_bytes + mapped - theirs
 
     @property
@@ -75,7 +76,7 @@ def compare(size: str, quantization: str, settings: Sequence[PlanSettings], dire
     """Put our figures beside llama.cpp's for each setting; raises AssertionError where it gave none."""
     path = write_sparse(size, quantization, directory / f"{size}-{quantization}.gguf")
     shape = real_shape(size, quantization)
-    answers = probe_each([_load(path, setting) for setting in settings], timeout_seconds=300)
+    answers = [probe(_load(path, setting), timeout_seconds=300) for setting in settings]
     path.unlink()
     compared = []
     for setting, theirs in zip(settings, answers, strict=True):

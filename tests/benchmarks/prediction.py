@@ -21,7 +21,6 @@ import psutil
 from g4run.engine.client import Engine
 from g4run.engine.parameters import GenerationParameters, SamplingParameters
 from g4run.engine.protocol import Finished
-from g4run.models.library import resolve
 from g4run.planner.memory.ledger import SYSTEM_RESERVE_BYTES
 from g4run.planner.speed.speed import estimate_speed
 from g4run.planner.values import SpeedRange
@@ -29,6 +28,7 @@ from g4run.runtime.loader import Loader
 from g4run.runtime.loading import LoadOptions, LoadPlan
 from g4run.settings import read_settings
 from tests.benchmarks.llama_server import peak_memory_bytes
+from tests.fakes.library import resolve
 
 PROMPT_TOKENS = 512
 

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from g4run.chat.structured_output.json_schema import compile_json_schema
 from g4run.engine.grammar_check import compiled
 from g4run.engine.llama.api import Batch, Context, Model
-from g4run.engine.llama.tokens import piece_of
+from g4run.engine.llama.vocabulary import piece_of
 from g4run.engine.parameters import GenerationParameters, LoadParameters, SamplingParameters
 from g4run.engine.sampling.constraint import Constraint
 from g4run.engine.sampling.draw import SamplerChain

@@ -31,7 +31,6 @@ from tests.benchmarks.llama_server import Completed, llama_server
 
 CONTEXT_LENGTH = 16384
 THREADS = 2
-MAX_STREAMS = 8
 
 Complete: TypeAlias = Callable[[list[int], int, Sequence[int]], Completed]
 """A side: prompt, tokens to generate, and the positions where a later prompt may go back to."""

@@ -31,8 +31,8 @@ from g4run.engine.client import Engine
 from g4run.engine.llama.vocabulary import Vocabulary
 from g4run.engine.parameters import GenerationParameters, LoadParameters, SamplingParameters
 from g4run.errors import WorkerDied
-from g4run.models.library import resolve
 from g4run.runtime.answers.prompt import tokenize_prompt
+from tests.fakes.library import resolve
 
 _TOKENS = 24
 _SYSTEM = "You keep a lighthouse at the end of the world, and you answer in few words."

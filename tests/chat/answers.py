@@ -1,4 +1,4 @@
-"""Answers as models write them, slips included, and what each means."""
+"""Answers as models write them, mistakes included, and their expected parse."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from g4run.chat.parse import EndReason
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What a model writes, and what that means."""
+    """A model's output and its expected parse."""
 
     name: str
     written: str
@@ -18,7 +18,7 @@ class Case:
     calls: tuple[ToolCall, ...] = ()
     reason: EndReason = EndReason.INPUT
     opens_thought: bool = False
-    is_cut: bool = False
+    is_truncated: bool = False
 
 
 def call(name: str, **arguments: JsonValue) -> ToolCall:
@@ -26,7 +26,7 @@ def call(name: str, **arguments: JsonValue) -> ToolCall:
 
 
 def called(inside: str) -> str:
-    """A text between call tags, `~` standing for the quote token."""
+    """Return a text between call tags; `~` stands for the quote token."""
     return f"<|tool_call>{inside.replace('~', tokens.QUOTE)}<tool_call|>"
 
 
@@ -59,7 +59,7 @@ CASES = (
     Case("channels_empty", "<|channel><channel|><|channel><channel|>Yes.", "Yes."),
     Case("channel_opened_twice", "<|channel><|channel>thought\nHm.<channel|>Yes.", "Yes.", "Hm."),
     Case("thought_unclosed", "<|channel>thought\nHm.\n", "", "Hm."),
-    Case("thought_cut", "<|channel>thought\nHm", "", "Hm", is_cut=True),
+    Case("thought_cut", "<|channel>thought\nHm", "", "Hm", is_truncated=True),
     Case("thought_name_cut", "<|channel>thou", "", "thou"),
     Case("thought_ended_by_turn", "<|channel>thought\nHm.\n<turn|>", "", "Hm.", reason=TURN),
     Case("thought_ended_by_call", "<|channel>thought\nHm.\n" + called("call:f{}"), "", "Hm.", (call("f"),)),
@@ -242,15 +242,17 @@ CASES = (
     Case("call_of_a_list", called("call:f[1]"), "<|tool_call>call:f[1]<tool_call|>"),
     Case("call_nested_too_deep", called("call:f{a:" + "[" * 99), "<|tool_call>call:f{a:" + "[" * 99 + "<tool_call|>"),
     Case("call_unfinished", '<|tool_call>call:f{a:<|"|>x', calls=(call("f", a="x"),)),
-    Case("call_cut_in_string", '<|tool_call>call:f{a:<|"|>x', '<|tool_call>call:f{a:<|"|>x', is_cut=True),
-    Case("call_cut_in_braces", "<|tool_call>call:f{a:1", "<|tool_call>call:f{a:1", is_cut=True),
+    Case("call_cut_in_string", '<|tool_call>call:f{a:<|"|>x', '<|tool_call>call:f{a:<|"|>x', is_truncated=True),
+    Case("call_cut_in_braces", "<|tool_call>call:f{a:1", "<|tool_call>call:f{a:1", is_truncated=True),
     Case(
         "call_cut_in_string_of_a_call",
         '<|tool_call>call:f{a:<|"|>see <|tool_call>call:g{}<tool_call|>',
         '<|tool_call>call:f{a:<|"|>see <|tool_call>call:g{}<tool_call|>',
-        is_cut=True,
+        is_truncated=True,
     ),
-    Case("call_cut_in_name", "<|tool_call>call:f", "<|tool_call>call:f", is_cut=True),
-    Case("call_cut_behind_name", "<|tool_call>call:f\n", "<|tool_call>call:f\n", is_cut=True),
-    Case("call_cut_behind_braces", "<|tool_call>call:f{a:1}<tool_c", "<tool_c", "", (call("f", a=1),), is_cut=True),
+    Case("call_cut_in_name", "<|tool_call>call:f", "<|tool_call>call:f", is_truncated=True),
+    Case("call_cut_behind_name", "<|tool_call>call:f\n", "<|tool_call>call:f\n", is_truncated=True),
+    Case(
+        "call_cut_behind_braces", "<|tool_call>call:f{a:1}<tool_c", "<tool_c", "", (call("f", a=1),), is_truncated=True
+    ),
 )

@@ -5,17 +5,15 @@ from collections.abc import Callable
 from hypothesis import strategies as st
 
 from g4run.chat.messages import (
-    AudioPart,
     Conversation,
-    ImagePart,
     JsonValue,
+    MediaPart,
     Message,
     Role,
     TextPart,
     Tool,
     ToolCall,
     ToolResponse,
-    VideoPart,
 )
 from g4run.chat.tokens import CONTROL_TEXTS
 
@@ -25,7 +23,7 @@ SCHEMA_TYPES = st.sampled_from(["string", "object", "array", "integer", "STRING"
 
 
 def texts() -> st.SearchStrategy[str]:
-    """Texts that hold control tokens' texts now and then."""
+    """Texts that sometimes contain the text of a control token."""
     return st.lists(st.text(max_size=5) | st.sampled_from(CONTROL_TEXTS), max_size=4).map("".join)
 
 
@@ -46,14 +44,15 @@ def mappings(keys: st.SearchStrategy[str] | None = None) -> st.SearchStrategy[di
 
 
 def schemas() -> st.SearchStrategy[dict[str, JsonValue]]:
-    """Objects that look like JSON schemas from afar."""
+    """Objects that resemble JSON schemas."""
     values = json_values(SCHEMA_KEYS | st.text(max_size=3), SCALARS | SCHEMA_TYPES)
     return st.dictionaries(SCHEMA_KEYS, values, max_size=5)
 
 
 def messages() -> st.SearchStrategy[Message]:
     """Messages that the wire format can hold."""
-    media = st.builds(ImagePart, texts()) | st.builds(AudioPart, texts(), texts()) | st.builds(VideoPart, texts())
+    media = st.builds(MediaPart, st.sampled_from(["image", "video"]), texts())
+    media |= st.builds(MediaPart, st.just("audio"), texts(), texts())
     parts = st.lists(st.builds(TextPart, texts()) | media, max_size=3).map(tuple)
     common = {
         "role": st.sampled_from(Role),

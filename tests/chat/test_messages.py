@@ -1,4 +1,4 @@
-from g4run.chat.messages import Conversation, ImagePart, Message, Role, TextPart
+from g4run.chat.messages import Conversation, MediaPart, Message, Role, TextPart
 
 
 def test_a_message_of_one_string_is_not_in_parts() -> None:
@@ -9,14 +9,14 @@ def test_a_message_of_one_string_is_not_in_parts() -> None:
 
 
 def test_a_message_of_parts_keeps_their_order() -> None:
-    message = Message.of(Role.USER, "What is ", ImagePart("cat.png"), "this?")
+    message = Message.of(Role.USER, "What is ", MediaPart("image", "cat.png"), "this?")
     assert message.in_parts
-    assert message.content == (TextPart("What is "), ImagePart("cat.png"), TextPart("this?"))
+    assert message.content == (TextPart("What is "), MediaPart("image", "cat.png"), TextPart("this?"))
     assert message.text == "What is this?"
-    assert message.media == (ImagePart("cat.png"),)
+    assert message.media == (MediaPart("image", "cat.png"),)
 
 
-def test_a_message_of_nothing_is_empty() -> None:
+def test_a_message_without_content_is_empty() -> None:
     assert Message.of(Role.ASSISTANT) == Message(Role.ASSISTANT)
 
 

@@ -6,20 +6,19 @@ from hypothesis import given, settings
 
 from g4run.chat.messages import (
     MAX_DEPTH,
-    AudioPart,
     Conversation,
-    ImagePart,
     JsonValue,
+    MediaPart,
     Message,
     Role,
     TextPart,
     Tool,
     ToolCall,
     ToolResponse,
-    VideoPart,
 )
-from g4run.chat.openai_shape import parse_conversation, render_conversation, render_message
+from g4run.chat.openai_shape import parse_conversation, render_call
 from g4run.errors import UsageError
+from tests.chat.openai_wire import render_conversation, render_message
 from tests.chat.strategies import WIRE_CONVERSATIONS, conversations, json_values
 
 
@@ -43,7 +42,7 @@ def nest(levels: int) -> JsonValue:
     return value
 
 
-def test_an_object_and_a_bare_list_mean_the_same() -> None:
+def test_an_object_and_a_bare_list_are_equivalent() -> None:
     messages: JsonValue = [{"role": "user", "content": "Hi"}]
     expected = Conversation((Message.of(Role.USER, "Hi"),))
     assert parse_conversation(messages) == expected
@@ -53,16 +52,16 @@ def test_an_object_and_a_bare_list_mean_the_same() -> None:
 @pytest.mark.parametrize(
     ("wire", "role"), [("developer", Role.DEVELOPER), ("model", Role.ASSISTANT), ("tool", Role.TOOL)]
 )
-def test_roles_go_by_their_names(wire: str, role: Role) -> None:
+def test_role_names(wire: str, role: Role) -> None:
     assert parse_one({"role": wire, "content": ""}).role is role
 
 
 @pytest.mark.parametrize("key", ["reasoning", "reasoning_content", "thinking"])
-def test_thinking_has_three_names(key: str) -> None:
+def test_thinking_keys(key: str) -> None:
     assert parse_one({"role": "assistant", "content": None, key: "Hm."}) == Message(Role.ASSISTANT, thinking="Hm.")
 
 
-def test_media_are_found_in_every_usual_place() -> None:
+def test_media_sources() -> None:
     message = parse_one(
         user(
             {"type": "text", "text": "a"},
@@ -79,24 +78,24 @@ def test_media_are_found_in_every_usual_place() -> None:
     )
     assert message.content == (
         TextPart("a"),
-        *(ImagePart(source) for source in ("data:,", "http://x/y.png", "a.png", "b.png", "c.png", "d.png")),
-        AudioPart("AA==", "wav"),
-        AudioPart("a.wav"),
-        VideoPart("a.mp4"),
+        *(MediaPart("image", source) for source in ("data:,", "http://x/y.png", "a.png", "b.png", "c.png", "d.png")),
+        MediaPart("audio", "AA==", "wav"),
+        MediaPart("audio", "a.wav"),
+        MediaPart("video", "a.mp4"),
     )
 
 
 @pytest.mark.parametrize("arguments", [{"a": [1]}, '{"a": [1]}', ' {"a":[1]}\n'])
-def test_arguments_may_be_an_object_or_its_text(arguments: JsonValue) -> None:
+def test_arguments_may_be_an_object_or_json_text(arguments: JsonValue) -> None:
     assert parse_one(assistant(arguments)).tool_calls == (ToolCall("f", {"a": [1]}, "x"),)
 
 
 @pytest.mark.parametrize("arguments", [None, "", "null", "{}", {}])
-def test_arguments_may_be_nothing(arguments: JsonValue) -> None:
+def test_arguments_may_be_empty(arguments: JsonValue) -> None:
     assert parse_one(assistant(arguments)).tool_calls == (ToolCall("f", {}, "x"),)
 
 
-def test_tools_and_answers() -> None:
+def test_tools_and_responses() -> None:
     schema: JsonValue = {"type": "object", "properties": {}}
     wire: JsonValue = {
         "messages": [
@@ -147,9 +146,9 @@ def test_tools_and_answers() -> None:
             [{"role": "assistant", "tool_calls": [{"type": "custom", "function": {"name": "f"}}]}],
             'messages[0].tool_calls[0].type must be "function"',
         ),
-        ([assistant("{")], "messages[0].tool_calls[0].function.arguments is a string, but not JSON"),
-        ([assistant("[" * 100_000)], "messages[0].tool_calls[0].function.arguments is a string, but not JSON"),
-        ([assistant("9" * 5_000)], "messages[0].tool_calls[0].function.arguments is a string, but not JSON"),
+        ([assistant("{")], "messages[0].tool_calls[0].function.arguments is a string but not valid JSON"),
+        ([assistant("[" * 100_000)], "messages[0].tool_calls[0].function.arguments is a string but not valid JSON"),
+        ([assistant("9" * 5_000)], "messages[0].tool_calls[0].function.arguments is a string but not valid JSON"),
         ([assistant("[1]")], "messages[0].tool_calls[0].function.arguments must be an object, not a list"),
         (
             [assistant('{"a":' * 80 + "1" + "}" * 80)],
@@ -179,7 +178,7 @@ def test_tools_and_answers() -> None:
         ),
     ],
 )
-def test_errors_name_the_place(wire: JsonValue, message: str) -> None:
+def test_errors_give_the_path(wire: JsonValue, message: str) -> None:
     with pytest.raises(UsageError) as raised:
         parse_conversation(wire)
     assert raised.value.message == message
@@ -187,7 +186,7 @@ def test_errors_name_the_place(wire: JsonValue, message: str) -> None:
 
 @given(json_values() | WIRE_CONVERSATIONS)
 @settings(deadline=None, max_examples=120)
-def test_any_json_is_read_or_refused(value: JsonValue) -> None:
+def test_any_json_is_parsed_or_refused(value: JsonValue) -> None:
     try:
         conversation = parse_conversation(value)
     except UsageError as error:
@@ -198,43 +197,24 @@ def test_any_json_is_read_or_refused(value: JsonValue) -> None:
 
 @given(conversations())
 @settings(deadline=None, max_examples=40)
-def test_what_is_written_reads_back(conversation: Conversation) -> None:
+def test_conversations_round_trip(conversation: Conversation) -> None:
     assert parse_conversation(json.loads(json.dumps(render_conversation(conversation)))) == conversation
 
 
-def test_a_message_is_written_as_clients_expect_it() -> None:
-    message = Message(
-        Role.ASSISTANT, (TextPart("Ü"),), thinking="Hm.", tool_calls=(ToolCall("f", {"é": [None]}, "call_1"),)
-    )
-    assert render_message(message) == {
-        "role": "assistant",
-        "content": "Ü",
-        "reasoning_content": "Hm.",
-        "tool_calls": [
-            {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"é": [null]}'}},
-        ],
+def test_a_call_is_rendered_in_openai_format() -> None:
+    assert render_call(ToolCall("f", {"é": [None]}, "call_1")) == {
+        "id": "call_1",
+        "type": "function",
+        "function": {"name": "f", "arguments": '{"é": [null]}'},
     }
 
 
-def test_texts_stay_apart() -> None:
-    message = Message(Role.USER, (TextPart("a "), TextPart("b")))
-    assert render_message(message)["content"] == [{"type": "text", "text": "a "}, {"type": "text", "text": "b"}]
-
-
-def test_arguments_of_any_mapping_are_written() -> None:
+def test_arguments_of_any_mapping_type_are_rendered() -> None:
     call = ToolCall("f", MappingProxyType({"a": MappingProxyType({"b": 1})}))
-    assert render_message(Message(Role.ASSISTANT, tool_calls=(call,)))["tool_calls"] == [
-        {"id": "", "type": "function", "function": {"name": "f", "arguments": '{"a": {"b": 1}}'}}
-    ]
+    assert render_call(call)["function"] == {"name": "f", "arguments": '{"a": {"b": 1}}'}
 
 
-def test_media_are_written_as_parts() -> None:
-    message = Message.of(Role.USER, "a", ImagePart("b"), AudioPart("c", "wav"), AudioPart("d"), VideoPart("e"))
-    assert render_message(message)["content"] == [
-        {"type": "text", "text": "a"},
-        {"type": "image_url", "image_url": {"url": "b"}},
-        {"type": "input_audio", "input_audio": {"data": "c", "format": "wav"}},
-        {"type": "input_audio", "input_audio": {"data": "d"}},
-        {"type": "video", "video": "e"},
-    ]
+def test_media_round_trip() -> None:
+    sounds = MediaPart("audio", "c", "wav"), MediaPart("audio", "d")
+    message = Message.of(Role.USER, "a", MediaPart("image", "b"), *sounds, MediaPart("video", "e"))
     assert parse_one(render_message(message)) == message

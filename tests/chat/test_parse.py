@@ -16,11 +16,11 @@ from tests.chat.answers import CASES, Case, call
 GOLDENS = sorted((Path(__file__).parent.parent / "golden" / "prompts").glob("*.json"))
 
 
-def parse_pieces(pieces: Iterable[str], *, opens_thought: bool = False, is_cut: bool = False) -> list[Event]:
-    """The events of an answer in pieces, neighbouring deltas of one kind joined."""
+def parse_pieces(pieces: Iterable[str], *, opens_thought: bool = False, is_truncated: bool = False) -> list[Event]:
+    """Return the events of a split answer, with adjacent deltas of one kind joined."""
     parser = ResponseParser(opens_thought=opens_thought)
     events: list[Event] = []
-    for event in [event for piece in pieces for event in parser.feed(piece)] + parser.finish(is_cut=is_cut):
+    for event in [event for piece in pieces for event in parser.feed(piece)] + parser.finish(is_truncated=is_truncated):
         match events[-1:], event:
             case [TextDelta(before)], TextDelta(text):
                 events[-1] = TextDelta(before + text)
@@ -48,8 +48,8 @@ def calls_of(events: list[Event]) -> tuple[ToolCall, ...]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_whole(case: Case) -> None:
-    events = parse_pieces([case.written], opens_thought=case.opens_thought, is_cut=case.is_cut)
+def test_an_answer_in_one_piece(case: Case) -> None:
+    events = parse_pieces([case.written], opens_thought=case.opens_thought, is_truncated=case.is_truncated)
     assert text_of(events) == case.text
     assert thinking_of(events) == case.thinking
     assert calls_of(events) == case.calls
@@ -57,9 +57,9 @@ def test_whole(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_in_pieces(case: Case) -> None:
+def test_a_split_answer(case: Case) -> None:
     def parse(*pieces: str) -> list[Event]:
-        return parse_pieces(pieces, opens_thought=case.opens_thought, is_cut=case.is_cut)
+        return parse_pieces(pieces, opens_thought=case.opens_thought, is_truncated=case.is_truncated)
 
     whole = parse(case.written)
     assert parse(*case.written) == whole
@@ -68,7 +68,7 @@ def test_in_pieces(case: Case) -> None:
 
 
 @pytest.mark.parametrize("path", GOLDENS, ids=lambda path: path.stem)
-def test_what_the_reference_writes_for_a_model_is_read_back(path: Path) -> None:
+def test_rendered_assistant_messages_round_trip(path: Path) -> None:
     conversation = parse_conversation(json.loads(path.read_text(encoding="utf-8"))["conversation"])
     for message in conversation.messages:
         if message.role is Role.ASSISTANT and not message.media and not message.tool_responses:
@@ -76,7 +76,7 @@ def test_what_the_reference_writes_for_a_model_is_read_back(path: Path) -> None:
 
 
 def check_round_trip(message: Message) -> None:
-    """Hold that a message, written as the model should write it, gives the same message, however it is cut."""
+    """Check that a rendered message parses to the same message, however it is split."""
     prompt = render(Conversation((message,)), PromptFormat.SMALL, thinking=False, add_generation_prompt=False)
     written = prompt.text.removeprefix(tokens.BOS)
     events = parse_whole(written)
@@ -123,19 +123,19 @@ SOUP = st.sampled_from(
 
 @given(st.lists(SOUP, max_size=30), st.data(), st.booleans(), st.booleans())
 @settings(deadline=None, max_examples=300)
-def test_no_text_fails_and_no_cut_matters(
-    words: list[str], data: st.DataObject, opens_thought: bool, is_cut: bool
+def test_any_text_parses_the_same_however_it_is_split(
+    words: list[str], data: st.DataObject, opens_thought: bool, is_truncated: bool
 ) -> None:
     text = "".join(words)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6)))
     pieces = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
-    whole = parse_pieces([text], opens_thought=opens_thought, is_cut=is_cut)
-    assert parse_pieces(pieces, opens_thought=opens_thought, is_cut=is_cut) == whole
-    assert parse_pieces(text, opens_thought=opens_thought, is_cut=is_cut) == whole
+    whole = parse_pieces([text], opens_thought=opens_thought, is_truncated=is_truncated)
+    assert parse_pieces(pieces, opens_thought=opens_thought, is_truncated=is_truncated) == whole
+    assert parse_pieces(text, opens_thought=opens_thought, is_truncated=is_truncated) == whole
     assert isinstance(whole[-1], Ended)
 
 
-def test_text_is_given_as_soon_as_it_cannot_be_a_tag() -> None:
+def test_text_is_emitted_as_soon_as_it_cannot_be_a_tag() -> None:
     parser = ResponseParser()
     fed = ["Hel", "lo <", "b> <|", "chan", "x", "<|channel>th", "ought\nH", "m.\n", "\n<chan", "nel|>Y", "es"]
     assert [parser.feed(piece) for piece in fed] == [
@@ -153,13 +153,13 @@ def test_text_is_given_as_soon_as_it_cannot_be_a_tag() -> None:
     ]
 
 
-def test_a_call_is_given_at_its_closing_tag() -> None:
+def test_a_call_is_emitted_at_its_closing_tag() -> None:
     parser = ResponseParser()
     assert parser.feed("<|tool_call>call:f{a:1}") == []
     assert parser.feed("<tool_call|>") == [ToolCallEvent(call("f", a=1))]
 
 
-def test_nothing_comes_after_the_end() -> None:
+def test_nothing_is_emitted_after_the_end() -> None:
     parser = ResponseParser()
     assert parser.feed("a<turn|>b") == [TextDelta("a"), Ended(EndReason.TURN)]
     assert parser.feed("c") == []
@@ -185,7 +185,7 @@ def test_a_long_answer_in_single_characters() -> None:
         "{'{\"" * 12_000,
     ],
 )
-def test_a_long_call_that_makes_no_sense(inside: str) -> None:
+def test_a_long_invalid_call(inside: str) -> None:
     text = "<|tool_call>call:f{a:" + inside
     events = parse_pieces(text)
     assert isinstance(events[-1], Ended)

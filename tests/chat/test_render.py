@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from g4run.chat.messages import (
     MAX_DEPTH,
     Conversation,
-    ImagePart,
     JsonValue,
+    MediaPart,
     Message,
     Role,
     TextPart,
@@ -21,8 +21,9 @@ from g4run.chat.messages import (
     ToolResponse,
 )
 from g4run.chat.openai_shape import parse_conversation
-from g4run.chat.render import ControlPiece, MediaPiece, Prompt, PromptFormat, TextPiece, render, strip_thoughts
-from g4run.chat.tokens import AUDIO, CONTROL_TEXTS, IMAGE, VIDEO
+from g4run.chat.pieces import ControlPiece, TextPiece
+from g4run.chat.render import Prompt, PromptFormat, render, strip_thoughts
+from g4run.chat.tokens import CONTROL_TEXTS
 from tests.chat.strategies import conversations
 
 GOLDENS = sorted((Path(__file__).parent.parent / "golden" / "prompts").glob("*.json"))
@@ -61,29 +62,31 @@ def test_there_are_enough_goldens() -> None:
 
 
 @pytest.mark.parametrize("path", GOLDENS, ids=lambda path: path.stem)
-def test_prompts_equal_the_reference_to_the_byte(path: Path) -> None:
+def test_prompts_match_the_reference_byte_for_byte(path: Path) -> None:
     for golden in read_goldens(path):
         assert golden.render().text == golden.text
 
 
 @pytest.mark.parametrize("path", GOLDENS, ids=lambda path: path.stem)
-def test_prompts_open_a_thought_where_they_end_in_one(path: Path) -> None:
+def test_opens_thought_is_set_if_the_prompt_ends_in_a_thought(path: Path) -> None:
     for golden in read_goldens(path):
         assert golden.render().opens_thought == golden.text.endswith("<|channel>thought\n")
 
 
 @pytest.mark.parametrize("path", GOLDENS, ids=lambda path: path.stem)
-def test_pieces_are_what_they_say(path: Path) -> None:
+def test_pieces_match_their_type(path: Path) -> None:
     for golden in read_goldens(path):
         pieces = golden.render().pieces
         assert all(piece.text in CONTROL_TEXTS for piece in pieces if isinstance(piece, ControlPiece))
-        assert all(piece.text in (IMAGE, AUDIO, VIDEO) for piece in pieces if isinstance(piece, MediaPiece))
+        assert all(
+            piece.text in ("<|image|>", "<|audio|>", "<|video|>") for piece in pieces if isinstance(piece, MediaPart)
+        )
         texts = [isinstance(piece, TextPiece) for piece in pieces]
         assert (True, True) not in pairwise(texts)
         assert all(piece.text for piece in pieces)
 
 
-def test_what_a_person_types_never_becomes_a_control_piece() -> None:
+def test_user_text_never_becomes_a_control_piece() -> None:
     typed = "".join(CONTROL_TEXTS)
     message = Message.of(Role.USER, typed)
     pieces = render(Conversation((message,)), PromptFormat.SMALL, thinking=False).pieces
@@ -99,12 +102,12 @@ def test_what_a_person_types_never_becomes_a_control_piece() -> None:
 
 
 @pytest.mark.parametrize("text", CONTROL_TEXTS)
-def test_no_text_from_outside_changes_the_control_pieces(text: str) -> None:
+def test_supplied_text_never_changes_the_control_pieces(text: str) -> None:
     assert control_texts(everywhere(text)) == control_texts(everywhere("x"))
 
 
 def everywhere(text: str) -> Conversation:
-    """A conversation with a text in every place that people, tools and models fill."""
+    """Return a conversation with a text in every place that users, tools and models fill."""
     schema: dict[str, JsonValue] = {
         "type": "object",
         "properties": {text: {"type": "string", "description": text, "enum": [text, {text: text}]}},
@@ -115,7 +118,7 @@ def everywhere(text: str) -> Conversation:
         (
             Message.of(Role.SYSTEM, text),
             Message.of(Role.SYSTEM, text),
-            Message.of(Role.USER, text, ImagePart(text)),
+            Message.of(Role.USER, text, MediaPart("image", text)),
             Message(Role.ASSISTANT, (), thinking=text, tool_calls=calls),
             Message(Role.TOOL, (TextPart(text),), tool_call_id=text, name=text),
             Message(Role.ASSISTANT, (), tool_responses=(ToolResponse(text, {text: text}), ToolResponse(text, text))),
@@ -131,9 +134,9 @@ def control_texts(conversation: Conversation) -> list[str]:
 
 
 def test_media_keep_their_source() -> None:
-    picture = ImagePart("cat.png")
+    picture = MediaPart("image", "cat.png")
     prompt = render(Conversation((Message.of(Role.USER, picture),)), PromptFormat.LARGE, thinking=False)
-    assert prompt.media == (MediaPiece("image", picture),)
+    assert prompt.media == (picture,)
 
 
 @given(conversations(), st.sampled_from(PromptFormat), st.booleans(), st.booleans(), st.booleans())
@@ -146,7 +149,7 @@ def test_every_conversation_is_rendered(
     assert prompt.text == "".join(piece.text for piece in prompt.pieces)
 
 
-def test_nesting_without_end_is_cut_off() -> None:
+def test_extreme_nesting_is_cut_off() -> None:
     value: JsonValue = 1
     schema: dict[str, JsonValue] = {"type": "string"}
     for _ in range(5_000):
@@ -158,7 +161,7 @@ def test_nesting_without_end_is_cut_off() -> None:
     assert "[null]" in text
 
 
-def test_the_deepest_values_that_the_wire_may_hold_are_written_whole() -> None:
+def test_values_of_the_maximum_depth_are_rendered_in_full() -> None:
     value: JsonValue = 1
     schema: JsonValue = {"type": "string"}
     for _ in range(MAX_DEPTH - 2):
@@ -174,7 +177,7 @@ def test_the_deepest_values_that_the_wire_may_hold_are_written_whole() -> None:
     assert 'a:{type:<|"|>STRING<|"|>}' in text
 
 
-def test_integers_longer_than_python_prints_are_written() -> None:
+def test_integers_longer_than_python_prints_are_rendered() -> None:
     message = Message(Role.ASSISTANT, tool_calls=(ToolCall("f", {"a": 10**5_000}),))
     text = render(Conversation((message,)), PromptFormat.SMALL, thinking=False).text
     assert "{a:1" + "0" * 5_000 + "}" in text

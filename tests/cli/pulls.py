@@ -1,4 +1,4 @@
-"""A plan of a pull, made by hand."""
+"""A handmade pull plan."""
 
 from dataclasses import replace
 from pathlib import Path

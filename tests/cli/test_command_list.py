@@ -1,4 +1,4 @@
-"""The list that `g4run --help` shows is what the commands say of themselves."""
+"""The summaries in `g4run --help` match the commands' docstrings."""
 
 import inspect
 

@@ -29,7 +29,7 @@ def descriptor(tmp_path: Path) -> int:
     return os.open(tmp_path / "out", os.O_CREAT | os.O_WRONLY)
 
 
-def test_a_pipe_gets_the_text_as_it_is_and_no_dimming() -> None:
+def test_a_pipe_gets_unchanged_text_without_dimming() -> None:
     file = io.StringIO()
     stream = Stream(file, required=True)
     stream.dim()
@@ -39,7 +39,7 @@ def test_a_pipe_gets_the_text_as_it_is_and_no_dimming() -> None:
     assert file.getvalue() == "a\tb\r\n\x1b[2J"
 
 
-def test_a_terminal_gets_dimming_and_no_control_characters_of_others() -> None:
+def test_a_terminal_gets_dimming_and_no_control_characters_from_text() -> None:
     file = TerminalText()
     stream = Stream(file, required=True)
     stream.dim()

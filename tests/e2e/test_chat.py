@@ -42,7 +42,7 @@ def test_in_a_pipe_a_chat_without_a_name_is_with_the_demo_and_says_what_to_pull(
     ended = person.pipes(b"Hello!\n", "chat", "--temperature", "0")
     assert (ended.code, ended.stdout, family.requests) == (0, ANSWER, ())
     line, _, rest = ended.stderr.partition("\n")
-    assert re.fullmatch(r"the built-in demo answers; a real model: g4run pull gemma4:\w+-q8_0", line)
+    assert re.fullmatch(r"using the built-in demo; for a real model: g4run pull gemma4:\w+-q8_0", line)
     assert without_choice(rest) == ""
 
 
@@ -58,12 +58,12 @@ def test_a_chat_without_a_name_is_with_what_is_here(person: Person, family: Fake
 def test_in_a_terminal_the_best_model_is_offered_fetched_and_talked_to(person: Person, family: FakeHub) -> None:
     terminal = Terminal("chat", "--temperature", "0", environment=person.environment)
     try:
-        offer = terminal.read_until("Fetch it now? [Y/n] ")
-        found = re.search(r"Gemma 4 (\w+)( A4B)? in Q8_0 suits this machine best \(3\.3 MB to fetch\)\.\n", offer)
+        offer = terminal.read_until("Download it now? [Y/n] ")
+        found = re.search(r"Gemma 4 (\w+)( A4B)? in Q8_0 suits this machine best \(3\.3 MB download\)\.\n", offer)
         assert found is not None
         name = f"gemma4:{found[1].lower()}"
         terminal.type("\n")
-        terminal.read_until("3.3 MB to fetch into ")
+        terminal.read_until("3.3 MB to download to ")
         terminal.read_until(f"{name} is ready, with a context of ")
         terminal.read_until(">>>")
         terminal.type("Hello!\r")
@@ -82,9 +82,9 @@ def test_whoever_does_not_want_it_talks_to_the_demo(person: Person, family: Fake
     family.reset()
     terminal = Terminal("chat", environment=person.environment)
     try:
-        terminal.read_until("Fetch it now? [Y/n] ")
+        terminal.read_until("Download it now? [Y/n] ")
         terminal.type(key)
-        terminal.read_until("\nthe built-in demo answers; a real model: g4run pull gemma4:")
+        terminal.read_until("\nusing the built-in demo; for a real model: g4run pull gemma4:")
         terminal.read_until("demo is ready, with a context of ")
         terminal.read_until(">>>")
         terminal.type("\x04")
@@ -97,7 +97,7 @@ def test_whoever_does_not_want_it_talks_to_the_demo(person: Person, family: Fake
 def test_ctrl_c_at_the_question_leaves(person: Person, family: FakeHub) -> None:
     terminal = Terminal("chat", environment=person.environment)
     try:
-        terminal.read_until("Fetch it now? [Y/n] ")
+        terminal.read_until("Download it now? [Y/n] ")
         terminal.type("\x03")
         assert terminal.wait() == 130
         assert terminal.screen.endswith("[Y/n] ^C\n")

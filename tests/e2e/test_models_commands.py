@@ -34,29 +34,29 @@ def test_what_was_pulled_is_listed_shown_and_run_without_network(person: Person,
 
 def test_a_copy_shares_the_files_and_rm_frees_the_last(person: Person, hub: FakeHub) -> None:
     person.types("pull", NAME)
-    assert person.types("cp", NAME, "mine") == Ended(0, f"mine names the same files as {NAME}\n", "")
+    assert person.types("cp", NAME, "mine") == Ended(0, f"mine now names the same files as {NAME}\n", "")
     first = person.types("rm", NAME)
     assert first.code == 0
-    assert first.stdout.startswith(f"{NAME} is removed, 0 B are free again\n  kept ")
+    assert first.stdout.startswith(f"removed {NAME}, 0 B freed\n  kept ")
     ended = person.types("run", "mine", *HELLO[2:])
     assert (ended.code, ended.stdout, without_choice(ended.stderr)) == (0, ANSWER, "")
     blob = person.blob(hub.file(REPOSITORY, FILE).sha256)
     assert blob.is_file()
-    assert person.types("rm", "mine") == Ended(0, "mine is removed, 3.3 MB are free again\n", "")
+    assert person.types("rm", "mine") == Ended(0, "removed mine, 3.3 MB freed\n", "")
     assert (blob.exists(), person.models()) == (False, ["demo"])
 
 
 def test_verify_finds_a_flipped_byte_and_says_what_to_do(person: Person, hub: FakeHub) -> None:
     person.types("pull", NAME)
     good = person.types("verify")
-    assert good == Ended(0, f"{NAME}: {FILE}: ok\n", "1 file checked, nothing is wrong\n")
+    assert good == Ended(0, f"{NAME}: {FILE}: ok\n", "1 file checked, no problems found\n")
     digest = hub.file(REPOSITORY, FILE).sha256
     flip_last_byte(person.blob(digest))
     bad = person.types("verify", NAME)
     assert bad.code == 1
     assert bad.stdout.startswith(f"{NAME}: {FILE}: wrong digest\n")
     assert f"  expected {digest}\n" in bad.stdout
-    assert bad.stderr == f"1 of 1 file wrong\nHint: g4run rm {NAME}, then g4run pull {NAME}\n"
+    assert bad.stderr == f"1 of 1 file failed\nHint: g4run rm {NAME}, then g4run pull {NAME}\n"
     assert json.loads(person.types("verify", "--json").stdout)["is_good"] is False
     assert person.types("rm", NAME).code == 0
     assert person.types("pull", NAME).code == 0
@@ -66,7 +66,7 @@ def test_verify_finds_a_flipped_byte_and_says_what_to_do(person: Person, hub: Fa
 def test_outdated_compares_files_not_commits(person: Person, hub: FakeHub, tmp_path: Path) -> None:
     person.types("pull", NAME)
     hub.add_revision(REPOSITORY, {"README.md": b"# only the text is new\n"})
-    assert person.types("outdated") == Ended(0, "1 model from the Hub, none is outdated\n", "")
+    assert person.types("outdated") == Ended(0, "1 model from the Hub, all up to date\n", "")
     newer = tmp_path / "newer.gguf"
     newer.write_bytes(DEMO_PATH.read_bytes())
     flip_last_byte(newer)
@@ -78,14 +78,14 @@ def test_outdated_compares_files_not_commits(person: Person, hub: FakeHub, tmp_p
     ]
     assert person.types("pull", "--all").code == 0
     assert person.asks("show", NAME)["files"] != []
-    assert person.types("outdated").stdout == "1 model from the Hub, none is outdated\n"
+    assert person.types("outdated").stdout == "1 model from the Hub, all up to date\n"
 
 
 def test_show_of_a_name_on_the_hub_reads_the_header_only(person: Person, hub: FakeHub) -> None:
     hub.set_rate(SIZE)  # else the network's buffers take the whole small file
     ended = person.types("show", NAME)
     assert (ended.code, person.models()) == (0, ["demo"])
-    assert re.fullmatch(r"the header is on the Hub: [\d.]+ kB read\n", ended.stderr)
+    assert re.fullmatch(r"read the header from the Hub \([\d.]+ kB\)\n", ended.stderr)
     assert hub.sent_bytes(f"{REPOSITORY}/{FILE}") < SIZE / 2
     assert f"/{REPOSITORY}/blob/" in ended.stdout
 
@@ -94,7 +94,7 @@ def test_a_repository_is_listed_live(person: Person) -> None:
     ended = person.types("list", "--available", f"hf.co/{REPOSITORY}")
     assert ended == Ended(
         0,
-        "NAME                      QUANT    SIZE  BITS  QUALITY  FITS  HERE\n"
+        "NAME                      QUANT    SIZE  BITS  QUALITY  FITS  LOCAL\n"
         f"{NAME}  F16    3.3 MB                 yes\n",
         "",
     )
@@ -145,11 +145,11 @@ def test_a_file_of_the_person_s_own_is_imported_in_place(person: Person) -> None
     path = person.home / "own.gguf"
     path.write_bytes(DEMO_PATH.read_bytes())
     ended = person.types("import", str(path), "--name", "own")
-    assert ended == Ended(0, "own is ready, its file is used where it is: g4run chat own\n", "")
+    assert ended == Ended(0, "own is ready, its file stays where it is: g4run chat own\n", "")
     ended = person.types("run", "own", *HELLO[2:])
     assert (ended.code, ended.stdout, without_choice(ended.stderr)) == (0, ANSWER, "")
     removed = person.types("rm", "own")
-    assert removed.stdout == (f"own is removed, 0 B are free again\n  kept {path}\n    it is your own file\n")
+    assert removed.stdout == (f"removed own, 0 B freed\n  kept {path}\n    it is your own file\n")
     assert path.is_file()
 
 
@@ -206,7 +206,7 @@ def test_a_damaged_entry_is_named_and_stands_in_nobody_s_way(person: Person) -> 
 
 def test_an_empty_store_says_what_to_type(person: Person) -> None:
     ended = person.types("list")
-    assert ended.stderr == "no model was pulled yet: g4run pull gemma4, or g4run list --available\n"
+    assert ended.stderr == "no models yet: g4run pull gemma4, or g4run list --available\n"
     assert [line.split()[0] for line in ended.stdout.splitlines()] == ["NAME", "demo"]
 
 
@@ -226,16 +226,16 @@ def test_the_catalog_is_refreshed_from_what_the_hub_has(person: Person, hub: Fak
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("pull",), "there is no name"),
-        (("pull", "gemma4", "--all"), "--all and a name exclude each other"),
-        (("rm",), "there is no name"),
-        (("show", "demo", "--license", "--template"), "--template and --license exclude each other"),
-        (("import", "--name", "mine"), "there is no path"),
+        (("pull",), "no name was given"),
+        (("pull", "gemma4", "--all"), "--all and a name cannot be used together"),
+        (("rm",), "no name was given"),
+        (("show", "demo", "--license", "--template"), "--template and --license cannot be used together"),
+        (("import", "--name", "mine"), "--name needs a path"),
         (("import", "x.gguf", "--copy"), "no such option: --copy"),
         (("rm", "--partial"), "no such option: --partial"),
         (("df",), "no such command 'df'"),
-        (("list", "--space", "--available"), "--space and --available exclude each other"),
-        (("list", "--space", "gemma4"), "--space and a prefix exclude each other"),
+        (("list", "--space", "--available"), "--space and --available cannot be used together"),
+        (("list", "--space", "gemma4"), "--space and a prefix cannot be used together"),
         (("ls", "--foo"), "no such option: --foo"),
         (("list", "--available", "mine"), "mine is neither a size nor a repository"),
     ],

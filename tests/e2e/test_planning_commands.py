@@ -31,8 +31,8 @@ def nowhere(tmp_path: Path) -> dict[str, str]:
     ("arguments", "message"),
     [
         (["--ram", "x"], "--ram must be an amount of memory, not 'x'"),
-        (["--gpu", "none such"], "no GPU called 'none such' is in the table of known ones"),
-        (["--machine", "none.json"], "none.json cannot be read: no such file or directory"),
+        (["--gpu", "none such"], "'none such' is not a known GPU"),
+        (["--machine", "none.json"], "cannot read none.json: no such file or directory"),
     ],
 )
 def test_what_is_typed_wrong_is_said_before_the_network_is_asked(
@@ -48,7 +48,7 @@ def test_a_file_without_end_is_no_machine(nowhere: dict[str, str], tmp_path: Pat
     machine.write_bytes(b" " * ((1 << 20) + 1))
     ended = run_g4run("recommend", "--machine", str(machine), environment=nowhere)
     assert ended.code == 2
-    assert ended.stderr.startswith(f"Error: {machine} is too large to be a machine\n")
+    assert ended.stderr.startswith(f"Error: {machine} is too large for a saved machine\n")
 
 
 def test_a_machine_of_a_file_is_asked_about_without_network(nowhere: dict[str, str], tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_machine_of_a_file_is_asked_about_without_network(nowhere: dict[str, s
     machine.write_text(run_g4run("hardware", "--json", environment=nowhere).stdout, "utf-8")
     plan = run_g4run("plan", "gemma4:e2b", "--machine", str(machine), "--json", environment=nowhere)
     assert plan.code == 0
-    assert plan.stderr.endswith("; the plan is from the catalog, a few percent off\n")
+    assert plan.stderr.endswith("; the plan uses the catalog and may be a few percent off\n")
     planned = json.loads(plan.stdout)["model"]
     same = run_g4run("recommend", "gemma4:e2b", "--machine", str(machine), "--json", environment=nowhere)
     assert planned == json.loads(same.stdout)["best"]["model"]
@@ -81,7 +81,7 @@ def test_what_the_hub_has_not_is_planned_from_the_catalog(person: Person) -> Non
     ended = person.types("plan", "gemma4:e2b", "--json")
     assert ended.code == 0
     assert json.loads(ended.stdout)["is_exact"] is False
-    assert ended.stderr.endswith("; the plan is from the catalog, a few percent off\n")
+    assert ended.stderr.endswith("; the plan uses the catalog and may be a few percent off\n")
     unknown = person.types("plan", "hf.co/nobody/nothing:Q4_0")
     assert (unknown.code, unknown.stdout) == (3, "")
 
@@ -95,7 +95,7 @@ def test_cores_are_those_that_were_typed(nowhere: dict[str, str]) -> None:
 def test_a_file_that_is_no_model_comes_with_a_hint(nowhere: dict[str, str]) -> None:
     ended = run_g4run("plan", "./README.md", environment=nowhere)
     assert ended.code == 1
-    assert ended.stderr.endswith("\nHint: `g4run list` and `g4run list --available` show what can be planned\n")
+    assert ended.stderr.endswith("\nHint: g4run list, or g4run list --available\n")
 
 
 def test_llama_cpp_confirms_the_plan_of_a_model_that_is_here(nowhere: dict[str, str], tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_llama_cpp_confirms_the_plan_of_a_model_that_is_here(nowhere: dict[str, 
     text = run_g4run("plan", str(path), "--gpu-layers", "0", environment=nowhere).stdout
     value = json.loads(run_g4run("plan", str(path), "--gpu-layers", "0", "--json", environment=nowhere).stdout)
     if CAN_BE_ASKED_TO_THE_BYTE:
-        assert text.splitlines()[-1] == "llama.cpp's own figures: the same to the byte."
+        assert text.splitlines()[-1] == "llama.cpp's own figures: identical to the byte."
         assert value["confirmed"] == {"by": "llama.cpp", "difference_bytes": 0}
     assert value["confirmed"]["by"] == "llama.cpp"
     assert value["not_confirmed_because"] is None
@@ -115,7 +115,7 @@ def test_llama_cpp_is_not_asked_about_another_machine_nor_what_is_elsewhere(pers
         assert value["confirmed"] is None
         return value["not_confirmed_because"]
 
-    assert reason("demo", "--ram", "8GB") == "another machine was asked about"
+    assert reason("demo", "--ram", "8GB") == "the plan is for another machine"
     assert reason(NAME) == "the model is not on this machine"
     person.types("pull", NAME)
     assert json.loads(person.types("plan", NAME, "--json").stdout)["confirmed"]["by"] == "llama.cpp"
@@ -125,7 +125,7 @@ def test_a_model_that_llama_cpp_does_not_load_is_planned_all_the_same(nowhere: d
     broken = gemma4_file().having("gemma4.pooling_type", text_value("none")).write(tmp_path / "broken.gguf")
     ended = run_g4run("plan", str(broken), environment=nowhere)
     assert (ended.code, ended.stderr) == (0, "")
-    assert ended.stdout.splitlines()[-1].startswith("llama.cpp could not be asked for its own figures: ")
+    assert ended.stdout.splitlines()[-1].startswith("could not get llama.cpp's own figures: ")
 
 
 def test_where_nothing_fits_a_program_sees_what_is_missing(nowhere: dict[str, str]) -> None:

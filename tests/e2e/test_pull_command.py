@@ -14,7 +14,7 @@ from tests.fakes.hub_faults import FaultKind, Stage
 
 def without_space(stderr: str) -> str:
     """A plan without what the disk happens to have."""
-    return re.sub(r"\d[\d.]* \wB (are free there|afterwards)", r"N \1", stderr)
+    return re.sub(r"\d[\d.]* \wB (free there|afterwards)", r"N \1", stderr)
 
 
 def test_a_pull_in_a_pipe_is_plain_lines(person: Person, hub: FakeHub) -> None:
@@ -25,11 +25,11 @@ def test_a_pull_in_a_pipe_is_plain_lines(person: Person, hub: FakeHub) -> None:
     assert "".join(lines) == (
         f"{NAME} from {REPOSITORY}@{commit[:8]}\n"
         "  model  demo-F16.gguf  3.3 MB\n"
-        f"3.3 MB to fetch into {person.cache}\n"
-        "N are free there, N afterwards\n"
+        f"3.3 MB to download to {person.cache}\n"
+        "N free there, N afterwards\n"
         "note: no projector was found in acme/demo-GGUF: the model will read text only\n"
-        "fetching demo-F16.gguf: 3.3 MB\n"
-        "demo-F16.gguf is here, its sha256 is right\n"
+        "downloading demo-F16.gguf: 3.3 MB\n"
+        "demo-F16.gguf: done, sha256 verified\n"
         f"{NAME} is ready: g4run chat {NAME}\n"
     )
 
@@ -39,7 +39,7 @@ def test_a_second_pull_fetches_nothing(person: Person, hub: FakeHub) -> None:
     hub.reset()
     ended = person.types("pull", NAME)
     assert (ended.code, hub.sent_bytes(f"{REPOSITORY}/{FILE}")) == (0, 0)
-    assert "nothing to fetch\n" in ended.stderr
+    assert "nothing to download\n" in ended.stderr
     assert person.types("pull", "--all").code == 0
 
 
@@ -63,7 +63,7 @@ def test_another_form_of_a_name_is_explained(person: Person) -> None:
 def test_a_dry_run_fetches_nothing(person: Person, hub: FakeHub) -> None:
     ended = person.types("pull", NAME, "--dry-run")
     assert (ended.code, ended.stderr) == (0, "")
-    assert f"3.3 MB to fetch into {person.cache}\n" in ended.stdout
+    assert f"3.3 MB to download to {person.cache}\n" in ended.stdout
     plan = json.loads(person.types("pull", NAME, "--dry-run", "--json").stdout)
     assert (plan["event"], plan["download_bytes"]) == ("plan", SIZE)
     assert (hub.sent_bytes(f"{REPOSITORY}/{FILE}"), person.models()) == (0, ["demo"])
@@ -75,9 +75,7 @@ def test_ctrl_c_keeps_what_came_and_the_same_command_goes_on(person: Person, hub
     error = events(rest)[-1]["error"]
     assert code == 130
     assert isinstance(error, dict)
-    assert re.fullmatch(
-        r"stopped; [\d.]+ [kM]B of 3\.3 MB are kept, the same command goes on from there", error["message"]
-    )
+    assert re.fullmatch(r"stopped; [\d.]+ [kM]B of 3\.3 MB is kept, run the same command to resume", error["message"])
     assert person.models() == ["demo"]
     plan = events(person.types("pull", NAME, "--json").stdout)[0]
     assert isinstance(plan["download_bytes"], int)
@@ -95,7 +93,7 @@ def test_a_terminal_gets_bars_and_the_cursor_back(person: Person, hub: FakeHub) 
         terminal.type("\x03")
         assert terminal.wait() == 130
         assert re.search(
-            r"\x1b\[\?25hStopped; [\d.]+ [kM]B of 3\.3 MB are kept, the same command goes on", terminal.screen
+            r"\x1b\[\?25hStopped; [\d.]+ [kM]B of 3\.3 MB is kept, run the same command to resume", terminal.screen
         )
         assert "Traceback" not in terminal.screen
     finally:
@@ -108,7 +106,7 @@ def test_a_dumb_terminal_gets_lines(person: Person) -> None:
     try:
         assert terminal.wait() == 0
         assert "\x1b" not in terminal.screen
-        assert "demo-F16.gguf is here, its sha256 is right\n" in terminal.screen
+        assert "demo-F16.gguf: done, sha256 verified\n" in terminal.screen
     finally:
         terminal.close()
 
@@ -158,7 +156,7 @@ def test_one_name_that_fails_keeps_no_other_back(person: Person) -> None:
     ended = person.types("pull", "hf.co/acme/nothing-GGUF", NAME)
     assert (ended.code, person.models()) == (3, [NAME, "demo"])
     assert ended.stderr.endswith(
-        "Error: 1 of 2 names could not be pulled: hf.co/acme/nothing-GGUF\nHint: g4run pull hf.co/acme/nothing-GGUF\n"
+        "Error: could not pull 1 of 2 names: hf.co/acme/nothing-GGUF\nHint: g4run pull hf.co/acme/nothing-GGUF\n"
     )
 
 
@@ -187,10 +185,10 @@ def test_the_name_of_a_size_means_what_recommend_chooses(person: Person, family:
     assert ended.stderr.endswith("gemma4:e2b is ready: g4run chat gemma4:e2b\n")
     assert person.models() == ["gemma4:e2b", "demo"]
     assert person.asks("show", "gemma4:e2b") == {**person.asks("show", "gemma4:e2b-q8_0"), "name": "gemma4:e2b"}
-    assert person.types("outdated").stdout == "1 model from the Hub, none is outdated\n"
+    assert person.types("outdated").stdout == "1 model from the Hub, all up to date\n"
     with family.refusing():
         again = person.types("pull", "gemma4:e2b", HF_HUB_OFFLINE="1")
-    assert (again.code, "nothing to fetch\n" in again.stderr, " means " in again.stderr) == (0, True, False)
+    assert (again.code, "nothing to download\n" in again.stderr, " means " in again.stderr) == (0, True, False)
     assert person.types("pull", "--all").code == 0
 
 

@@ -136,7 +136,7 @@ def test_an_answer_by_a_lark_file_or_an_expression(tmp_path: Path) -> None:
 def test_the_same_seed_draws_the_same_answer() -> None:
     draws = [run_model("run", "demo", *ENDLESS, "--max-tokens", "12", "--hide-thinking") for _ in range(2)]
     assert draws[0] == draws[1]
-    assert draws[0].stderr == "Note: the answer was cut at 12 tokens (--max-tokens)\n"
+    assert draws[0].stderr == "Note: the answer was cut off at 12 tokens (--max-tokens)\n"
 
 
 def test_a_stop_text_ends_the_answer_before_it() -> None:
@@ -219,7 +219,7 @@ USAGE = "Hint: g4run run --help\n"
         (
             ["run", "demo", "x", "--as", "31b"],
             2,
-            "Error: --as renders a prompt for another size, and answers nothing\nHint: --as 31b --show-prompt\n",
+            "Error: --as needs --show-prompt\nHint: --as 31b --show-prompt\n",
         ),
     ],
 )
@@ -254,8 +254,8 @@ def test_a_setting_of_the_environment_is_checked() -> None:
 def test_a_directory_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
-    reason = f"Error: the engine's log cannot be written in {file / 'logs'}: not a directory\n"
-    hint = "Hint: set G4RUN_HOME to a directory that can be written\n"
+    reason = f"Error: cannot write the engine's log in {file / 'logs'}: not a directory\n"
+    hint = "Hint: set G4RUN_HOME to a writable directory\n"
     assert run_model(*HELLO, environment={"G4RUN_HOME": str(file)}) == Ended(1, "", reason + hint)
 
 

@@ -24,7 +24,7 @@ def test_a_tool_is_called_or_not_as_asked() -> None:
 
 
 def test_a_choice_among_no_tools_is_a_mistake() -> None:
-    reason = "Error: --tool-choice chooses among the tools of --messages, and there are none\n"
+    reason = "Error: --tool-choice needs the tools in --messages\n"
     assert run_g4run("run", "demo", "x", "--tool-choice", "none") == Ended(2, "", f"{reason}Hint: --messages FILE\n")
     run = ("run", "demo", "--messages", "-", "--tool-choice", "get_tim")
     hint = "Hint: --tool-choice get_weather\n"

@@ -47,7 +47,7 @@ def test_no_colour_is_honoured(terminal: Open) -> None:
 def test_without_a_prompt_the_hint_names_the_chat(terminal: Open) -> None:
     shown = terminal("run", "demo")
     assert shown.wait() == 2
-    assert shown.text == 'Error: there is no prompt\nHint: g4run run demo "your prompt", or g4run chat demo\n'
+    assert shown.text == 'Error: no prompt was given\nHint: g4run run demo "your prompt", or g4run chat demo\n'
 
 
 def test_ctrl_c_stops_the_answer_and_keeps_what_came(terminal: Open) -> None:

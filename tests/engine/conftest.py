@@ -1,4 +1,4 @@
-"""One engine of the built-in model for all tests of a file."""
+"""One engine of the built-in model per test file."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The engine as it is: a real process, the real llama.cpp, the built-in model."""
+"""The engine end to end: a real process, the real llama.cpp, the built-in model."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ from g4run.errors import DoesNotFit, G4RunError
 from tests.engine.requests import DEMO, ENDLESS, GREEDY, generate, tokens_of
 
 
-def test_greedy_tokens_are_the_same_each_time_and_end_with_the_models_own_end(
+def test_greedy_tokens_are_reproducible_and_end_with_the_models_end_token(
     engine: Engine, prompt: list[int], vocabulary: Vocabulary
 ) -> None:
     first, finished = generate(engine, prompt, GenerationParameters(sampling=GREEDY))
@@ -23,7 +23,7 @@ def test_greedy_tokens_are_the_same_each_time_and_end_with_the_models_own_end(
     assert finished.prompt_seconds > 0 and finished.generation_seconds > 0
 
 
-def test_a_long_prompt_in_small_micro_batches_gives_what_one_batch_gives(
+def test_small_micro_batches_give_the_same_answer_as_one_batch(
     prompt: list[int], vocabulary: Vocabulary, tmp_path: Path
 ) -> None:
     long_prompt = [prompt[0], *vocabulary.tokenize("Hello there, friend. " * 80), *prompt[1:]]
@@ -37,7 +37,7 @@ def test_a_long_prompt_in_small_micro_batches_gives_what_one_batch_gives(
     assert answers[0] == answers[1]
 
 
-def test_a_seed_gives_the_same_draw_and_another_seed_another(engine: Engine, prompt: list[int]) -> None:
+def test_the_same_seed_gives_the_same_tokens_and_another_seed_others(engine: Engine, prompt: list[int]) -> None:
     hot = [SamplingParameters(temperature=3, top_k=0, top_p=1, seed=seed) for seed in (1, 1, 2)]
     first, again, other = (tokens_of(generate(engine, prompt, GenerationParameters(24, each))[0]) for each in hot)
     assert first == again
@@ -59,7 +59,7 @@ def test_a_filter_that_leaves_one_token_is_greedy(
     assert tokens_of(generate(engine, prompt, GenerationParameters(sampling=sampling))[0]) == tokens_of(greedy)
 
 
-def test_max_tokens_is_kept_to_the_token(engine: Engine, prompt: list[int]) -> None:
+def test_max_tokens_is_exact(engine: Engine, prompt: list[int]) -> None:
     sampled, finished = generate(engine, prompt, GenerationParameters(3, GREEDY))
     assert (len(sampled), finished.reason) == (3, "length")
 
@@ -69,22 +69,24 @@ def test_the_context_is_used_to_its_last_cell(prompt: list[int], tmp_path: Path)
     sampled, finished = generate(engine, prompt, GenerationParameters(sampling=ENDLESS))
     engine.close()
     assert finished.reason == "length"
-    assert len(prompt) + len(sampled) == 256 + 1  # the last token is drawn, and needs no cell
+    assert len(prompt) + len(sampled) == 256 + 1  # the last token needs no cell
 
 
-def test_a_prompt_longer_than_the_context_is_refused_and_others_go_on(engine: Engine, prompt: list[int]) -> None:
-    with pytest.raises(DoesNotFit, match="the prompt has 2,048 tokens, and the context holds 2,048 with the answer"):
+def test_a_prompt_longer_than_the_context_is_refused_and_the_next_is_served(engine: Engine, prompt: list[int]) -> None:
+    with pytest.raises(
+        DoesNotFit, match="the prompt has 2,048 tokens, but the context holds 2,048 including the answer"
+    ):
         generate(engine, [prompt[0]] * 2048, GenerationParameters())
     assert generate(engine, prompt, GenerationParameters(1, GREEDY))[0]
 
 
 @pytest.mark.parametrize("tokens", [[], [2, -1], [2, 10_000_000]], ids=["empty", "negative", "out of range"])
-def test_tokens_on_which_the_library_would_fail_are_refused(engine: Engine, tokens: list[int]) -> None:
+def test_invalid_tokens_are_refused(engine: Engine, tokens: list[int]) -> None:
     with pytest.raises(G4RunError, match="the prompt is empty, too long, or has a token out of range"):
         generate(engine, tokens, GenerationParameters())
 
 
-def test_logprobs_are_of_the_drawn_token_and_of_the_likeliest(engine: Engine, prompt: list[int]) -> None:
+def test_logprobs_cover_the_drawn_and_the_most_likely_tokens(engine: Engine, prompt: list[int]) -> None:
     sampled, _ = generate(engine, prompt, GenerationParameters(5, GREEDY, logprobs=3))
     for each in sampled:
         assert len(each.alternatives) == 3
@@ -93,7 +95,7 @@ def test_logprobs_are_of_the_drawn_token_and_of_the_likeliest(engine: Engine, pr
         assert 0 >= each.alternatives[0].logprob >= each.alternatives[1].logprob >= each.alternatives[2].logprob
 
 
-def test_requests_side_by_side_get_what_they_get_alone(engine: Engine, prompt: list[int]) -> None:
+def test_concurrent_requests_get_the_tokens_they_would_get_alone(engine: Engine, prompt: list[int]) -> None:
     requests = [(prompt, GenerationParameters(20, GREEDY)), (prompt[:-3] + prompt, GenerationParameters(20, GREEDY))]
     alone = [tokens_of(generate(engine, *request)[0]) for request in requests]
     together = [engine.generate(*request) for request in (*requests, *requests, *requests)]
@@ -102,7 +104,7 @@ def test_requests_side_by_side_get_what_they_get_alone(engine: Engine, prompt: l
     assert {each.sequence_id for stream in streams for each in stream} == {0, 1}
 
 
-def test_a_cancelled_request_ends_and_says_so(engine: Engine, prompt: list[int]) -> None:
+def test_a_cancelled_request_is_reported_as_such(engine: Engine, prompt: list[int]) -> None:
     generation = engine.generate(prompt, GenerationParameters(sampling=ENDLESS))
     for seen, _ in enumerate(generation, 1):
         if seen == 5:
@@ -112,7 +114,7 @@ def test_a_cancelled_request_ends_and_says_so(engine: Engine, prompt: list[int])
     assert 5 <= generation.finished.generated_tokens < 1500
 
 
-def test_a_request_that_is_dropped_frees_its_sequence(engine: Engine, prompt: list[int]) -> None:
+def test_an_abandoned_request_frees_its_sequence(engine: Engine, prompt: list[int]) -> None:
     for _ in range(3):
         for _token in engine.generate(prompt, GenerationParameters(sampling=ENDLESS)):
             break

@@ -37,11 +37,11 @@ CONTEXT = "llama_init_from_model: failed to initialize the context: failed to al
     ],
     ids=["shape", "memory", "assertion", "context", "no failure", "empty"],
 )
-def test_the_most_telling_line_is_the_reason(text: str, reason: str) -> None:
+def test_the_most_informative_line_is_the_reason(text: str, reason: str) -> None:
     assert failure_reason(text) == reason
 
 
-def test_a_log_is_read_from_an_offset_whatever_bytes_it_holds(tmp_path: Path) -> None:
+def test_a_log_is_read_from_an_offset_and_need_not_be_utf8(tmp_path: Path) -> None:
     log = tmp_path / "engine.log"
     log.write_bytes(b"before\n\xff after\n")
     assert read_from(log, 7) == "� after\n"
@@ -55,13 +55,13 @@ def test_the_newest_ten_logs_are_kept(tmp_path: Path) -> None:
     assert sorted((tmp_path / "logs").iterdir()) == sorted(paths)[-10:]
 
 
-def test_a_log_that_is_gone_says_nothing(tmp_path: Path) -> None:
+def test_a_missing_log_is_empty(tmp_path: Path) -> None:
     assert read_from(tmp_path / "gone.log") == ""
 
 
-def test_a_log_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+def test_a_log_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(LoadFailed) as caught:
         new_log_path(tmp_path / "file" / "logs")
-    assert caught.value.message == f"the engine's log cannot be written in {tmp_path}/file/logs: not a directory"
-    assert caught.value.hint == "set G4RUN_HOME to a directory that can be written"
+    assert caught.value.message == f"cannot write the engine's log in {tmp_path}/file/logs: not a directory"
+    assert caught.value.hint == "set G4RUN_HOME to a writable directory"

@@ -1,4 +1,4 @@
-"""A loaded model that says what a test wrote down."""
+"""A loaded model that plays scripted answers."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from g4run.chat.messages import Conversation
 from g4run.chat.parse import TextDelta, ThinkingDelta, ToolCallEvent
 from g4run.errors import G4RunError
 from g4run.runtime.answers.answer import Answer, AnswerOptions, FinishReason, Timings, Usage
-from g4run.runtime.model import AnswerEvent, Answering, ChatModel
+from g4run.runtime.model import AnswerEvent, AnswerStream, ChatModel
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """One answer: its events, how it ends, and what happens before the event of that index."""
+    """One answer: its events, its finish reason, and an interruption before the event of that index."""
 
     events: Sequence[AnswerEvent]
     finish_reason: FinishReason = FinishReason.STOP
@@ -20,8 +20,8 @@ class Script:
     interruption: tuple[int, Callable[[], None]] | None = None
 
 
-class ScriptedAnswering(Answering):
-    """Plays one script; cancelled, it ends before its next event."""
+class ScriptedAnswer(AnswerStream):
+    """Plays one script; cancelling ends it before its next event."""
 
     def __init__(self, script: Script) -> None:
         self._script = script
@@ -57,7 +57,7 @@ class ScriptedAnswering(Answering):
 
 
 class ScriptedModel(ChatModel):
-    """Plays one script after the other, and keeps what it was asked."""
+    """Plays the scripts in order and records the conversations."""
 
     def __init__(self, *scripts: Script) -> None:
         self._scripts = list(scripts)
@@ -72,9 +72,9 @@ class ScriptedModel(ChatModel):
     def context_length(self) -> int:
         return 4096
 
-    def answer(self, conversation: Conversation, options: AnswerOptions) -> Answering:
+    def answer(self, conversation: Conversation, options: AnswerOptions) -> AnswerStream:
         self.asked.append(conversation)
-        return ScriptedAnswering(self._scripts.pop(0))
+        return ScriptedAnswer(self._scripts.pop(0))
 
 
 TIMINGS = Timings(

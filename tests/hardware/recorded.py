@@ -32,7 +32,7 @@ class Recorded:
     def inspect(self) -> Machine:
         return inspect_system(
             self.system,
-            self.engine,
+            lambda processors: self.engine,
             directories=self.directories,
             find_bandwidth=lambda processors, memory: self.bandwidth,
         )

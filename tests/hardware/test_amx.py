@@ -8,7 +8,7 @@ from g4run.engine.llama.devices import inspect_engine
 from g4run.hardware.inspection import inspect_machine
 from g4run.hardware.machine import Machine
 from g4run.hardware.processors import Processors, inspect_processors
-from g4run.planner.memory.ledger import has_second_head
+from g4run.planner.memory.ledger import has_head_copy
 from g4run.planner.placement import plan_model
 from g4run.planner.values import PlanRequest
 from g4run.settings import read_settings
@@ -28,7 +28,7 @@ def test_a_head_that_only_amx_would_copy_is_mapped_where_llama_cpp_leaves_amx_al
     assert used == with_sets("avx2", "avx512f", "amx_bf16")
     shape = real_shape("12b")
     plans = [plan_model(shape, here, PlanRequest()) for here in (listed, used)]
-    assert [has_second_head(shape, plan.settings, here) for plan, here in zip(plans, (listed, used), strict=True)] == [
+    assert [has_head_copy(shape, plan.settings, here) for plan, here in zip(plans, (listed, used), strict=True)] == [
         True,
         False,
     ]

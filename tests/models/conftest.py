@@ -1,4 +1,4 @@
-"""A store of which every directory lies below the test's own, and what the tests of it put there."""
+"""A store inside the test's own directory, and fixtures for its contents."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +28,7 @@ def model(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def whole_cache(store: Store) -> Iterator[None]:
-    """After each test huggingface_hub still reads the cache without a warning."""
+    """Check after each test that huggingface_hub still reads the cache without a warning."""
     yield
     if store.settings.hub_cache.is_dir():
         assert [str(warning) for warning in scan_cache_dir(store.settings.hub_cache).warnings] == []

@@ -1,4 +1,4 @@
-"""What `show` tells, of models here and of those still on the Hub."""
+"""The details that `show` prints, for local models and for those on the Hub."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -71,7 +71,7 @@ def test_the_built_in_model_is_described_from_its_header(library: Library) -> No
         ({}, "GGML-org/gemma-4-E2B-it-GGUF", License("Apache-2.0", APACHE)),
     ],
 )
-def test_a_licence_is_the_files_own_or_the_catalogs_and_never_made_up(
+def test_a_license_comes_from_the_file_or_the_catalog(
     library: Library, metadata: dict[str, str], repository: str | None, license: License | None
 ) -> None:
     model = library.resolve("demo")
@@ -105,7 +105,7 @@ def test_a_model_on_the_hub_is_described_from_its_header_alone(fake: FakeHub, li
     assert (again.parameters, again.wire_bytes) == (details.parameters, 0)
 
 
-def test_an_imported_file_that_is_gone_is_not_to_be_pulled(library: Library, tmp_path: Path) -> None:
+def test_a_missing_imported_file_cannot_be_pulled(library: Library, tmp_path: Path) -> None:
     model = tmp_path / "own.gguf"
     model.write_bytes(DEMO_PATH.read_bytes())
     import_file(library.store, model, "mine")
@@ -137,6 +137,6 @@ def test_another_architecture_on_the_hub_is_named(fake: FakeHub, library: Librar
         inspect_details(library, "hf.co/acme/demo-GGUF", lambda: Hub(library.settings))
 
 
-def test_an_own_name_is_never_looked_for_on_the_hub(library: Library) -> None:
+def test_a_custom_name_is_never_looked_up_on_the_hub(library: Library) -> None:
     with pytest.raises(ModelNotFound, match="there is no model named mine"):
         inspect_details(library, "mine", no_network)

@@ -106,8 +106,8 @@ def test_a_name_that_stands_for_another_file_is_refused(store: Store, model: Pat
         change(other)
         with pytest.raises(UsageError) as raised:
             import_file(store, other, "mine")
-        assert raised.value.message == f"mine already names another file: {model}"
-        assert raised.value.hint == "give it another name: --name my-gemma"
+        assert raised.value.message == f"mine is already the name of another file: {model}"
+        assert raised.value.hint == "choose another name: --name my-gemma"
     assert store.records() == (record,)
 
 
@@ -148,8 +148,8 @@ def test_a_file_name_that_gives_no_name_asks_for_one(store: Store, model: Path) 
     path = model.rename(model.with_name("日本.gguf"))
     with pytest.raises(UsageError) as raised:
         import_file(store, path)
-    assert raised.value.message == "日本.gguf gives no name that can be used"
-    assert raised.value.hint == "give it another name: --name my-gemma"
+    assert raised.value.message == "cannot make a name from 日本.gguf"
+    assert raised.value.hint == "choose another name: --name my-gemma"
     assert import_file(store, path, "mine").path == path
 
 
@@ -237,7 +237,7 @@ def test_a_file_that_cannot_be_read_to_its_end_is_named(store: Store, model: Pat
 
     with pytest.raises(ModelNotFound) as caught:
         import_file(store, model, on_progress=remove_next)
-    assert caught.value.message == f"{projector} cannot be read: {os.strerror(errno.ENOENT)}"
+    assert caught.value.message == f"cannot read {projector}: {os.strerror(errno.ENOENT)}"
     assert caught.value.hint == "check the path and its permissions"
     assert store.records() == ()
 
@@ -249,7 +249,7 @@ def test_a_name_that_was_taken_during_the_reading_is_refused(store: Store, model
     def take(path: Path, done_bytes: int) -> None:
         import_file(store, other, "mine")
 
-    with pytest.raises(UsageError, match="mine already names another file"):
+    with pytest.raises(UsageError, match="mine is already the name of another file"):
         import_file(store, model, "mine", on_progress=take)
     assert store.get("mine").path == other
 

@@ -6,8 +6,9 @@ import pytest
 
 from g4run.errors import G4RunError, InvalidModelFile, ModelNotFound, UsageError
 from g4run.models.gguf.header import read_header
-from g4run.models.library import DEMO_PATH, open_file, resolve
+from g4run.models.library import DEMO_PATH, open_file
 from tests.fakes.gguf_files import EXPERTS, SMALL, foreign_file, gemma4_file, write_text, write_truncated
+from tests.fakes.library import resolve
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def test_a_missing_path_names_its_neighbours(models: Path) -> None:
     assert error.hint.startswith(f"did you mean {models / 'gemma-4-small.gguf'}")
 
 
-def test_a_missing_path_without_likeness_lists_the_models(models: Path) -> None:
+def test_a_missing_path_without_similar_names_lists_the_models(models: Path) -> None:
     listed = f"the GGUF files there: {models / 'gemma-4-experts.GGUF'}, {models / 'gemma-4-small.gguf'}"
     assert failure(str(models / "qqq.bin")).hint == listed
     for number in range(4):
@@ -62,7 +63,7 @@ def test_a_missing_path_without_likeness_lists_the_models(models: Path) -> None:
 
 def test_a_missing_directory_is_named(tmp_path: Path) -> None:
     path = tmp_path / "nowhere" / "model.gguf"
-    assert failure(str(path)).message == f"there is no file {path}, nor the directory {path.parent}"
+    assert failure(str(path)).message == f"there is no file {path} and no directory {path.parent}"
 
 
 def test_a_directory_lists_its_models(models: Path) -> None:
@@ -94,7 +95,7 @@ def test_an_empty_directory_says_so(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_on_the_hub_is_to_be_pulled(name: str, message: str, hint: str) -> None:
+def test_a_model_on_the_hub_must_be_pulled(name: str, message: str, hint: str) -> None:
     error = failure(name)
     assert isinstance(error, ModelNotFound)
     assert (error.exit_code, error.message, error.hint) == (3, message, hint)
@@ -103,7 +104,7 @@ def test_what_is_on_the_hub_is_to_be_pulled(name: str, message: str, hint: str) 
 def test_a_bare_name_is_not_the_file_of_that_name(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(models / "gemma-4-small.gguf", models / "small")
     monkeypatch.chdir(models)
-    assert failure("small").hint == "for the file of that name, write ./small"
+    assert failure("small").hint == "for the file of that name, type ./small"
     assert resolve("./small").name == "./small"
 
 
@@ -122,25 +123,25 @@ def test_impossible_names_are_not_valid(name: str) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
-def test_a_tilde_behind_a_dot_is_a_file_of_that_name(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tilde_after_a_dot_is_part_of_the_file_name(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(DEMO_PATH, models / "~odd.gguf")
     monkeypatch.chdir(models)
     assert resolve("./~odd.gguf").path == Path("~odd.gguf")
 
 
-def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_named_pipe_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.gguf")
     assert failure(str(tmp_path / "pipe.gguf")).message == f"{tmp_path / 'pipe.gguf'} is not a regular file"
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="permissions do not bind this user")
-def test_a_file_that_may_not_be_read_says_so(models: Path) -> None:
+def test_an_unreadable_file_is_reported(models: Path) -> None:
     path = models / "gemma-4-small.gguf"
     path.chmod(0)
-    assert failure(str(path)).message == f"{path} cannot be read: Permission denied"
+    assert failure(str(path)).message == f"cannot read {path}: Permission denied"
 
 
-def test_what_is_wrong_with_a_file_names_it(tmp_path: Path) -> None:
+def test_errors_in_a_file_start_with_its_name(tmp_path: Path) -> None:
     for path, message in (
         (write_text(tmp_path / "page.gguf"), "page.gguf: this is not a GGUF file"),
         (write_truncated(tmp_path / "cut.gguf"), "cut.gguf: the file is incomplete"),
@@ -152,12 +153,10 @@ def test_what_is_wrong_with_a_file_names_it(tmp_path: Path) -> None:
         assert error.message.startswith(message)
 
 
-def test_a_missing_built_in_model_is_an_installation_gone_wrong(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_missing_built_in_model_means_a_broken_installation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("g4run.models.library.DEMO_PATH", tmp_path / "demo.gguf")
     with pytest.raises(ModelNotFound, match="the built-in model is missing") as raised:
         resolve("demo")
-    assert raised.value.hint == "install g4run again"
+    assert raised.value.hint == "reinstall g4run"
     with pytest.raises(ModelNotFound, match="there is no file"):
         open_file("other", tmp_path / "other.gguf")

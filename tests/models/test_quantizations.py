@@ -28,7 +28,7 @@ def test_a_tag_is_known_in_any_case(tag: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "q4", "q4km", "q4-k-m", "ud-", "UD-BF16", "Q4_K_M "])
-def test_what_is_no_tag(text: str) -> None:
+def test_unknown_tags(text: str) -> None:
     assert normalize_quantization(text) is None
 
 
@@ -97,7 +97,7 @@ def test_the_parts_of_a_model(path: str, shard: tuple[str, int, int] | None) -> 
     assert shard_of(path) == shard
 
 
-def test_parts_are_grouped_in_order_and_whole() -> None:
+def test_complete_models_are_grouped_with_parts_in_order() -> None:
     paths = [
         "a-00002-of-00002.gguf",
         "b.gguf",
@@ -115,7 +115,7 @@ def test_parts_are_grouped_in_order_and_whole() -> None:
 
 
 @given(st.text(max_size=40))
-def test_any_file_name_has_a_role(name: str) -> None:
+def test_every_file_name_has_a_role(name: str) -> None:
     assert (quantization_of(name) is not None) <= (role_of(name) is FileRole.MODEL)
     assert tag_of(name) in {*QUANTIZATIONS, None}
     shard_of(name)
@@ -129,7 +129,7 @@ def best(*tags: str, is_qat: bool = False) -> str:
     return min(tags, key=lambda tag: default_rank(tag, is_qat=is_qat))
 
 
-def test_the_best_of_four_bits_is_taken_when_none_is_named() -> None:
+def test_the_default_is_the_best_4_bit_file() -> None:
     assert best("Q8_0", "Q4_K_M", "UD-Q4_K_XL", "Q4_0", "Q5_K_M") == "UD-Q4_K_XL"
     assert best("UD-Q4_K_XL", "Q4_0", is_qat=True) == "Q4_0"
     assert best("BF16", "Q8_0", "Q3_K_M") == "Q8_0"

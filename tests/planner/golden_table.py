@@ -29,22 +29,22 @@ scripts/golden_recommendations.py writes this file.
 
 
 def render_golden() -> str:
-    """The whole table; it takes a minute."""
+    """Render the whole table, which takes a minute."""
     listed = tuple(known_machines())
     parts = [HEADING.format(count=len(listed))]
     for name, machine in listed:
-        lines = [f"{render_line(wish, machine, request)}\n" for wish, request in REQUESTS]
+        lines = [f"{render_line(label, machine, request)}\n" for label, request in REQUESTS]
         parts.append(f"{name}\n{''.join(lines)}")
     return "\n".join(parts)
 
 
-def render_line(wish: str, machine: Machine, request: RecommendRequest) -> str:
-    """The choice for one machine and one request."""
-    return f"  {wish:<14} {render_choice(recommend(CATALOG, machine, request).best)}"
+def render_line(label: str, machine: Machine, request: RecommendRequest) -> str:
+    """Render the choice for one machine and one request."""
+    return f"  {label:<14} {render_choice(recommend(CATALOG, machine, request).best)}"
 
 
 def render_choice(best: Candidate | None) -> str:
-    """One choice on one line."""
+    """Render one choice on one line."""
     if best is None:
         return "nothing fits"
     settings, speed = best.plan.settings, best.speed.generation

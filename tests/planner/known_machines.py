@@ -1,7 +1,7 @@
-"""Machines to recommend for: what people run models on, as `g4run hardware` would find them.
+"""Typical machines to recommend for, as `g4run hardware` would report them.
 
-Memory bandwidths are nominal, as commonly quoted, GPU figures those of the table of known GPUs; what is free is what
-an idle system leaves, unless the machine's name says that it is busy.
+Memory bandwidths are nominal, and GPU figures come from the table of known GPUs. The free memory is that of an idle
+system, unless the machine's name says that it is busy.
 """
 
 from collections.abc import Iterator
@@ -63,7 +63,7 @@ def make_machine(
     system: str = "Linux",
     architecture: str = "x86_64",
 ) -> Machine:
-    """A machine with GiB of memory that is read at GB per second, idle unless `available_gib` says otherwise."""
+    """Build a machine with memory in GiB and bandwidth in GB per second, idle unless `available_gib` is given."""
     usable = ram_gib if limit_gib is None else min(ram_gib, limit_gib)
     available = usable - min(2.0, usable * 0.15) if available_gib is None else available_gib
     all_gpus = (*(make_gpu(card) for card in cards), *gpus)
@@ -79,19 +79,19 @@ def make_machine(
 
 
 def make_gpu(card: _Card, *processes: GpuProcess) -> Gpu:
-    """A card of which the driver and the desktop hold 3 %, and what processes hold besides."""
+    """Build a card on which the driver and the desktop use 3 %, in addition to the processes."""
     total = int(card.memory_gib * GIB)
     free = int(total * 0.97) - sum(process.used_bytes for process in processes)
     return _gpu(card.name, GpuKind.DISCRETE, card.backend, total, free, processes)
 
 
 def make_shared_gpu(name: str, kind: GpuKind, backend: str, gib: float) -> Gpu:
-    """A GPU that uses main memory, of which it may take so many GiB."""
+    """Build a shared-memory GPU that may use the given GiB of main memory."""
     return _gpu(name, kind, backend, int(gib * GIB), int(gib * GIB), ())
 
 
 def make_apple(chip: str, ram_gib: int, cores: int, bandwidth: float) -> Machine:
-    """A Mac: Metal may use two thirds of up to 36 GiB and three quarters above, within what is available."""
+    """Build a Mac: Metal may use two thirds of up to 36 GiB, three quarters of more, within the available memory."""
     available = ram_gib - min(4.0, ram_gib * 0.3)
     working_set = min(ram_gib * (0.67 if ram_gib <= 36 else 0.75), available)
     gpu = make_shared_gpu(f"Apple {chip}", GpuKind.UNIFIED, "Metal", working_set)
@@ -101,7 +101,7 @@ def make_apple(chip: str, ram_gib: int, cores: int, bandwidth: float) -> Machine
 
 
 def known_machines() -> Iterator[tuple[str, Machine]]:
-    """Every machine with its name, in the order of the table."""
+    """Yield every machine with its name, in the order of the table."""
     yield from _desktops()
     yield from _laptops()
     yield from _shared_memory()

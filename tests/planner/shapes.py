@@ -1,10 +1,11 @@
-"""The family's true shapes for the planner's tests: the headers of scripts.shapes, whose data are a hole."""
+"""Real model shapes for the planner's tests, from the sparse files of scripts.shapes."""
 
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from g4run.models.gguf.architecture import Gemma4, inspect_architecture
+from g4run.models.gguf.architecture import inspect_architecture
+from g4run.models.gguf.dimensions import Gemma4
 from g4run.models.gguf.header import GgufHeader, parse_header
 from g4run.planner.memory.weights import shape_of
 from g4run.planner.values import ModelShape
@@ -19,7 +20,7 @@ SMALL_VOCABULARY = synthetic_vocabulary(1000)
 
 @cache
 def header_of(size: str, quantization: str) -> GgufHeader:
-    """The header of a real shape, with a small tokenizer to be read fast."""
+    """Return the header of a real shape, with a small tokenizer for speed."""
     shape, mix = SHAPES[size], MIXES[quantization]
     data = header_bytes(metadata(shape, mix) | SMALL_VOCABULARY, quantized_tensors(shape, mix))
     return parse_header(lambda offset, length: data[offset : offset + length], None)
@@ -27,19 +28,19 @@ def header_of(size: str, quantization: str) -> GgufHeader:
 
 @cache
 def real_shape(size: str, quantization: str = "Q4_0") -> ModelShape:
-    """A real shape's weights; its vocabulary is the tensors', of 262,144 tokens."""
+    """Return a real shape; its vocabulary is that of the tensors, 262,144 tokens."""
     header = header_of(size, quantization)
     return shape_of(f"{size}-{quantization}", header, real_architecture(size), file_bytes=header.weights_bytes)
 
 
 @cache
 def real_architecture(size: str) -> Gemma4:
-    """A real size's dimensions."""
+    """Return a real size's dimensions."""
     return replace(inspect_architecture(header_of(size, "Q4_0")), vocabulary_size=262_144)
 
 
 def write_sparse(size: str, quantization: str, path: Path) -> Path:
-    """A file that llama.cpp loads without memory: all of its vocabulary, and a hole."""
+    """Write a sparse file with the whole vocabulary, which llama.cpp loads without memory."""
     shape, mix = SHAPES[size], MIXES[quantization]
     write_gguf(path, metadata(shape, mix) | synthetic_vocabulary(), quantized_tensors(shape, mix), "sparse")
     return path

@@ -1,4 +1,4 @@
-"""llama.cpp's figures in the place of ours."""
+"""llama.cpp's figures replace the estimates."""
 
 import os
 from dataclasses import replace
@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from g4run.engine.probe.probe import DeviceMemory, ProbedMemory, ProbeFailure, probe_each
+from g4run.engine.probe.probe import DeviceMemory, ProbedMemory, ProbeFailure, probe
 from g4run.hardware.machine import Machine
 from g4run.kv_types import KvType
 from g4run.planner.confirmed_ledger import DeviceDifference, confirmed_ledger, find_differences
-from g4run.planner.memory.ledger import estimate_ledger
 from g4run.planner.placement import plan_model
 from g4run.planner.values import Ledger, Placement, Plan, PlanRequest, PlanSettings
 from g4run.runtime.loading import load_parameters
 from tests.planner.machines import gpu, machine
+from tests.planner.plans import estimate_ledger
 from tests.planner.shapes import real_shape, write_sparse
 
 HERE = machine(32)
@@ -30,7 +30,7 @@ def probed(*devices: DeviceMemory, kv_bytes: int = 0, is_exact: bool = True) -> 
     return ProbedMemory(devices, kv_bytes, is_exact)
 
 
-def test_the_cpu_s_buffer_types_are_one_device_and_margins_stay() -> None:
+def test_cpu_buffer_types_are_one_device_and_margins_stay() -> None:
     plan = plan_of("12b", machine(32), replace(SETTINGS, repack=True))
     answer = probed(
         DeviceMemory("CPU", plan.shape.embedding_bytes + 100, 20, 3, 1),
@@ -48,21 +48,21 @@ def test_the_cpu_s_buffer_types_are_one_device_and_margins_stay() -> None:
     ("lazy", "repack", "taken_off"),
     [(False, False, "head"), (True, False, "head and table"), (False, True, "head"), (True, True, "head and table")],
 )
-def test_what_is_mapped_counts_once_and_a_lazy_table_not_at_all(lazy: bool, repack: bool, taken_off: str) -> None:
+def test_mapped_weights_count_once_and_a_lazy_table_not_at_all(lazy: bool, repack: bool, taken_off: str) -> None:
     plan = plan_of("e2b", machine(32), replace(SETTINGS, lazy_table=lazy, repack=repack))
     less = plan.shape.embedding_bytes * ("head" in taken_off) + plan.shape.table_bytes * ("table" in taken_off)
     (found,) = confirmed_ledger(plan, HERE, probed(DeviceMemory("CPU", 9_000_000_000, 1, 1, 1))).devices
     assert found.weights_bytes == 9_000_000_000 - less
 
 
-def test_a_head_of_its_own_is_no_second_copy() -> None:
+def test_an_untied_head_is_not_a_second_copy() -> None:
     plan = plan_of("12b", machine(32), SETTINGS)
     plan = replace(plan, shape=replace(plan.shape, has_tied_head=False))
     (found,) = confirmed_ledger(plan, HERE, probed(DeviceMemory("CPU", 7_000_000_000, 1, 1, 1))).devices
     assert found.weights_bytes == 7_000_000_000
 
 
-def test_a_gpu_has_its_own_and_its_host_buffer_is_main_memory() -> None:
+def test_a_gpus_host_buffer_is_in_main_memory() -> None:
     plan = plan_of("12b", machine(32, gpu(16)), replace(SETTINGS, gpu_layers=49))
     answer = probed(
         DeviceMemory("CUDA0", 500, 60, 70, 0),
@@ -78,7 +78,7 @@ def test_a_gpu_has_its_own_and_its_host_buffer_is_main_memory() -> None:
     )
 
 
-def test_two_gpus_are_matched_by_their_order_and_empty_ones_left_out() -> None:
+def test_gpus_are_matched_by_order_and_empty_ones_left_out() -> None:
     here = machine(32, gpu(12, name="RTX 3090"), gpu(12, name="RTX 3090"))
     plan = plan_of("12b", here, replace(SETTINGS, gpu_layers=49))
     answer = probed(
@@ -95,7 +95,7 @@ def test_two_gpus_are_matched_by_their_order_and_empty_ones_left_out() -> None:
     ]
 
 
-def test_gpus_that_do_not_match_keep_our_figures() -> None:
+def test_gpus_that_do_not_match_keep_their_estimates() -> None:
     plan = plan_of("12b", machine(32, gpu(16)), replace(SETTINGS, gpu_layers=49))
     answer = probed(
         DeviceMemory("CUDA0", 1, 2, 3, 0), DeviceMemory("CUDA1", 4, 5, 6, 0), DeviceMemory("CPU", 7, 0, 8, 9)
@@ -103,7 +103,7 @@ def test_gpus_that_do_not_match_keep_our_figures() -> None:
     assert confirmed_ledger(plan, HERE, answer).devices[0] == plan.ledger.devices[0]
 
 
-def test_figures_of_a_log_leave_ours_where_it_is_silent() -> None:
+def test_estimates_stay_for_figures_missing_in_the_log() -> None:
     alone = plan_of("12b", machine(32), SETTINGS)
     answer = probed(DeviceMemory("CPU", None, None, 3, 1), kv_bytes=20, is_exact=False)
     (ours,) = alone.ledger.devices
@@ -121,7 +121,7 @@ def test_figures_of_a_log_leave_ours_where_it_is_silent() -> None:
     )
 
 
-def test_devices_with_another_sum_are_named() -> None:
+def test_devices_with_different_totals_are_named() -> None:
     ledger = plan_of("12b", machine(32, gpu(16)), replace(SETTINGS, gpu_layers=20)).ledger
     device, host = ledger.devices
     other = Ledger(
@@ -137,12 +137,12 @@ def test_devices_with_another_sum_are_named() -> None:
 
 @pytest.mark.parametrize("quantization", ["Q4_0", "Q8_0"])
 def test_llama_cpp_itself_confirms_a_plan_to_the_byte(quantization: str, tmp_path: Path) -> None:
-    """Repacked and mapped, with the table in memory and without."""
+    """Repacked and mapped, with the table in memory and without it."""
     path = write_sparse("e2b", quantization, tmp_path / "e2b.gguf")
     here = machine(32)
     for ram in (32, 4):
         plan = plan_model(real_shape("e2b", quantization), machine(ram), PlanRequest())
-        (answer,) = probe_each([load_parameters(os.fsencode(path), plan.settings, here)])
+        answer = probe(load_parameters(os.fsencode(path), plan.settings, here))
         assert not isinstance(answer, ProbeFailure), answer.reason
         if not answer.is_exact:
             pytest.skip("only Linux on x86-64 can be asked to the byte")

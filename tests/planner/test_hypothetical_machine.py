@@ -7,18 +7,18 @@ from g4run.hardware.gpus.gpu_table import find_gpu
 from g4run.hardware.machine import Bandwidth, FigureSource, Gpu, GpuKind
 from g4run.hardware.memory import Memory
 from g4run.hardware.processors import Processors
-from g4run.planner.hypothetical_machine import alter_machine, free_machine
+from g4run.planner.hypothetical_machine import alter_machine, idle_machine
 from tests.planner.known_machines import GIB, known_machines, make_machine
 
 LAPTOP = make_machine(16, 4, 51)
 MACHINES = dict(known_machines())
 
 
-def test_nothing_named_alters_nothing() -> None:
+def test_without_options_the_machine_stays() -> None:
     assert alter_machine(LAPTOP, find_gpu=find_gpu) == LAPTOP
 
 
-def test_a_gpu_of_the_table_takes_the_place_of_those_that_are_there() -> None:
+def test_a_known_gpu_replaces_the_machines_gpus() -> None:
     machine = alter_machine(MACHINES["desktop, two RTX 3090, 64 GB"], gpu="rtx 4090", find_gpu=find_gpu)
     known = find_gpu("rtx 4090")
     assert known is not None
@@ -53,7 +53,7 @@ def test_a_gpu_comes_with_its_backend(name: str, backend: str) -> None:
     assert [gpu.backend for gpu in alter_machine(LAPTOP, gpu=name, find_gpu=find_gpu).gpus] == [backend]
 
 
-def test_a_gpu_that_shares_main_memory_has_what_is_free_of_it() -> None:
+def test_a_shared_memory_gpu_has_the_free_main_memory() -> None:
     machine = alter_machine(LAPTOP, gpu="M4 Max", ram_bytes=64 * GIB, find_gpu=find_gpu)
     assert [(gpu.total_bytes, gpu.free_bytes) for gpu in machine.gpus] == [(48 * GIB, 48 * GIB)]
     small = alter_machine(LAPTOP, gpu="M2", ram_bytes=16 * GIB, find_gpu=find_gpu)
@@ -62,16 +62,16 @@ def test_a_gpu_that_shares_main_memory_has_what_is_free_of_it() -> None:
     assert [gpu.free_bytes for gpu in alter_machine(crowded, gpu="GB10", find_gpu=find_gpu).gpus] == [3 * GIB]
 
 
-def test_none_takes_the_gpus_away() -> None:
+def test_none_removes_the_gpus() -> None:
     assert alter_machine(MACHINES["server, H100 80 GB"], gpu="None", find_gpu=find_gpu).gpus == ()
 
 
-def test_a_gpu_that_nobody_knows_is_said() -> None:
-    with pytest.raises(UsageError, match=r"^no GPU called 'Voodoo 2' is in the table of known ones$"):
+def test_an_unknown_gpu_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"^'Voodoo 2' is not a known GPU$"):
         alter_machine(LAPTOP, gpu="Voodoo 2", find_gpu=find_gpu)
 
 
-def test_memory_of_the_first_gpu_is_altered_or_an_unknown_gpu_assumed() -> None:
+def test_vram_changes_the_first_gpu_or_adds_an_unknown_one() -> None:
     two = MACHINES["desktop, RTX 4090 and RTX 3060, 64 GB"]
     altered = alter_machine(two, vram_bytes=48 * 10**9, find_gpu=find_gpu)
     assert [(gpu.name, gpu.total_bytes, gpu.free_bytes) for gpu in altered.gpus] == [
@@ -84,7 +84,7 @@ def test_memory_of_the_first_gpu_is_altered_or_an_unknown_gpu_assumed() -> None:
     )
 
 
-def test_main_memory_and_cores_come_without_a_containers_limits() -> None:
+def test_given_memory_and_cores_have_no_container_limits() -> None:
     container = MACHINES["container, 4 GiB and 1 CPU of 64"]
     machine = alter_machine(container, ram_bytes=32 * GIB, cores=8, find_gpu=find_gpu)
     assert machine.memory == Memory(32 * GIB, 30 * GIB, None)
@@ -93,28 +93,28 @@ def test_main_memory_and_cores_come_without_a_containers_limits() -> None:
     assert small.memory == Memory(4 * 10**9, 3_400_000_000, None)
 
 
-def test_freeing_gives_back_what_others_hold_but_not_what_the_system_keeps() -> None:
+def test_an_idle_machine_frees_other_programs_memory_but_not_the_systems() -> None:
     busy = replace(MACHINES["desktop, RTX 4090 busy (20 GB held), 32 GB"], memory=Memory(32 * GIB, 6 * GIB, None))
-    freed = free_machine(busy)
+    freed = idle_machine(busy)
     total = 24 * GIB
     assert freed.memory == Memory(32 * GIB, 30 * GIB, None)
     assert [gpu.free_bytes for gpu in freed.gpus] == [total - int(total * 0.05)]
     assert replace(freed, memory=busy.memory, gpus=busy.gpus) == busy
 
 
-def test_a_gpu_in_main_memory_gains_what_main_memory_gains() -> None:
+def test_a_shared_memory_gpu_gains_what_main_memory_gains() -> None:
     apple = MACHINES["Apple M2, 16 GB"]
-    gained = free_machine(apple).memory.available_bytes - apple.memory.available_bytes
+    gained = idle_machine(apple).memory.available_bytes - apple.memory.available_bytes
     assert gained > 0
-    assert free_machine(apple).gpus[0].free_bytes == min(apple.gpus[0].total_bytes, apple.gpus[0].free_bytes + gained)
+    assert idle_machine(apple).gpus[0].free_bytes == min(apple.gpus[0].total_bytes, apple.gpus[0].free_bytes + gained)
 
 
-def test_freeing_an_idle_machine_changes_nothing() -> None:
+def test_an_idle_machine_stays_as_it_is() -> None:
     idle = MACHINES["desktop, no GPU, 32 GB"]
-    assert free_machine(idle) == idle
+    assert idle_machine(idle) == idle
 
 
-def test_memory_is_that_of_the_first_gpu_that_llama_cpp_uses() -> None:
+def test_vram_belongs_to_the_first_gpu_that_llama_cpp_uses() -> None:
     discrete = MACHINES["desktop, RTX 4090 and RTX 3060, 64 GB"].gpus[0]
     integrated = Gpu("Intel Graphics", GpuKind.INTEGRATED, "Vulkan", 8 * GIB, 8 * GIB, None, None)
     unused = replace(discrete, backend=None)
@@ -123,12 +123,12 @@ def test_memory_is_that_of_the_first_gpu_that_llama_cpp_uses() -> None:
     assert [gpu.total_bytes for gpu in altered.gpus] == [discrete.total_bytes, 8 * GIB, 48 * 10**9]
 
 
-def test_no_gpu_has_no_memory() -> None:
-    with pytest.raises(UsageError, match=r"^--gpu none leaves no GPU that could have --vram$"):
+def test_gpu_none_and_vram_exclude_each_other() -> None:
+    with pytest.raises(UsageError, match=r"^--gpu none and --vram exclude each other$"):
         alter_machine(LAPTOP, gpu="none", vram_bytes=8 * 10**9, find_gpu=find_gpu)
 
 
-def test_a_gpu_in_main_memory_has_its_part_of_other_main_memory() -> None:
+def test_a_shared_memory_gpu_keeps_its_share_of_main_memory() -> None:
     apple = alter_machine(MACHINES["Apple M2, 16 GB"], ram_bytes=64 * GIB, find_gpu=find_gpu)
     assert [(gpu.total_bytes, gpu.free_bytes) for gpu in apple.gpus] == [(48 * GIB, 48 * GIB)]
     half = Gpu("Radeon", GpuKind.INTEGRATED, "Vulkan", 8 * GIB, 2 * GIB, None, None)

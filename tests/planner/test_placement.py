@@ -1,4 +1,4 @@
-"""How a model is best loaded: placements and settings on machines of many kinds."""
+"""Placements and settings on many kinds of machines."""
 
 from dataclasses import replace
 from itertools import product
@@ -7,11 +7,11 @@ import pytest
 
 from g4run.hardware.machine import GpuKind, Machine
 from g4run.kv_types import KvType
-from g4run.planner.memory.ledger import estimate_ledger
-from g4run.planner.placement import IMAGE_MICRO_BATCH, lacking_bytes, plan_model, plans_for
+from g4run.planner.placement import IMAGE_MICRO_BATCH, missing_bytes, plan_model
 from g4run.planner.values import Placement, Plan, PlanRequest, PlanSettings
 from scripts.shapes.sizes import SHAPES
 from tests.planner.machines import gpu, machine
+from tests.planner.plans import estimate_ledger, plans_for
 from tests.planner.shapes import real_shape
 
 ANYTHING = PlanRequest()
@@ -67,7 +67,7 @@ def test_the_longest_context_fits_and_a_longer_one_does_not(size: str, name: str
 @pytest.mark.parametrize("size", SHAPES)
 @pytest.mark.parametrize("name", MACHINES)
 def test_a_plan_that_fits_has_at_least_its_own_context(size: str, name: str) -> None:
-    """Also one that is no multiple of the cache's padding, and where much lies on the CPU."""
+    """Also with a context that is not a multiple of the cache's padding, and with much on the CPU."""
     requests = (ANYTHING, PlanRequest(context=1000), PlanRequest(context=40_000, sequences=4, kv_type=KvType.Q8_0))
     for quantization, request in product(("Q4_0", "Q8_0"), requests):
         for plan in plans_for(real_shape(size, quantization), MACHINES[name], request):
@@ -75,7 +75,7 @@ def test_a_plan_that_fits_has_at_least_its_own_context(size: str, name: str) -> 
             assert longest >= plan.settings.context or not plan.ledger.fits
 
 
-def test_experts_in_scarce_main_memory_leave_the_gpu_a_long_context() -> None:
+def test_few_experts_in_scarce_main_memory_leave_room_for_a_long_context() -> None:
     """With all experts on the CPU nothing would fit; with the fewest, everything does."""
     shape, here = real_shape("26b", "Q8_0"), machine(20, gpu(16))
     plan = plan_model(shape, here, ANYTHING)
@@ -91,14 +91,14 @@ def fits(plan: Plan, here: Machine, kv_type: KvType, context: int) -> bool:
 
 
 @pytest.mark.parametrize("name", MACHINES)
-def test_what_is_said_to_fit_does(name: str) -> None:
+def test_the_longest_context_really_fits(name: str) -> None:
     for size, quantization in product(SHAPES, ("Q4_0", "Q8_0")):
         here = MACHINES[name]
         for plan in plans_for(real_shape(size, quantization), here, ANYTHING):
             assert plan.ledger == estimate_ledger(plan.shape, plan.settings, here)
             in_main_memory = [device for device in plan.ledger.devices if device.kind == "cpu"]
             assert in_main_memory[0].free_bytes <= here.memory.available_bytes
-            assert plan.ledger.fits == (lacking_bytes(plan.ledger) == 0)
+            assert plan.ledger.fits == (missing_bytes(plan.ledger) == 0)
 
 
 def test_as_few_experts_as_possible_leave_the_gpu() -> None:
@@ -116,8 +116,8 @@ def test_as_many_layers_as_possible_are_on_the_gpu() -> None:
     assert not estimate_ledger(shape, more, here).fits
 
 
-def test_a_quantized_cache_and_a_shorter_context_are_what_else_fits() -> None:
-    """With less and less memory: first the context shrinks to 4096, then the cache's type, and then the context."""
+def test_a_shorter_context_and_a_quantized_cache_fit_in_less_memory() -> None:
+    """With less memory, the context shrinks to 4096, then the KV cache type changes, then the context shrinks again."""
     shape = real_shape("31b")
     found = []
     for ram in (20.5, 20.2, 20.0, 19.5, 19.0, 18.8, 18.6):
@@ -133,7 +133,7 @@ def test_a_quantized_cache_and_a_shorter_context_are_what_else_fits() -> None:
     ]
 
 
-def test_an_f16_cache_on_the_cpu_goes_before_a_quantized_one_on_the_gpu() -> None:
+def test_an_f16_cache_on_the_cpu_is_preferred_to_a_quantized_one_on_the_gpu() -> None:
     shape = real_shape("12b")
     needed = {plan.placement: plan for plan in plans_for(shape, machine(64, gpu(24)), ANYTHING)}[Placement.GPU]
     tight = needed.ledger.devices[0].total_bytes / 1e9 - 0.5
@@ -141,8 +141,8 @@ def test_an_f16_cache_on_the_cpu_goes_before_a_quantized_one_on_the_gpu() -> Non
     assert (plan.placement, plan.settings.kv_type) == (Placement.PARTIAL, KvType.F16)
 
 
-def test_what_the_cpu_does_with_its_weights_follows_the_memory() -> None:
-    """E4B Q4_0 weighs 4.8 GB, of which the table is 1.6."""
+def test_lazy_tables_and_repacking_depend_on_memory() -> None:
+    """E4B Q4_0 has 4.8 GB, of which 1.6 GB are the table."""
     ways = {ram: plan_model(real_shape("e4b"), machine(ram), ANYTHING).settings for ram in (16, 5.5, 4)}
     assert {ram: (settings.repack, settings.lazy_table) for ram, settings in ways.items()} == {
         16: (True, False),
@@ -151,7 +151,7 @@ def test_what_the_cpu_does_with_its_weights_follows_the_memory() -> None:
     }
 
 
-def test_the_cpu_alone_repacks_also_in_a_machine_with_a_gpu() -> None:
+def test_a_cpu_plan_repacks_even_with_a_gpu_in_the_machine() -> None:
     plans = plans_for(real_shape("26b"), machine(128, gpu(8)), ANYTHING)
     assert {plan.placement: plan.settings.repack for plan in plans} == {
         Placement.GPU: False,
@@ -161,12 +161,12 @@ def test_the_cpu_alone_repacks_also_in_a_machine_with_a_gpu() -> None:
     }
 
 
-def test_nothing_is_repacked_where_there_is_no_memory_for_it() -> None:
+def test_nothing_is_repacked_without_memory_for_it() -> None:
     usual, without = (plan_model(real_shape("e2b"), machine(64), PlanRequest(may_repack=may)) for may in (True, False))
     assert (usual.settings.repack, without.settings) == (True, replace(usual.settings, repack=False))
 
 
-def test_weights_that_gain_nothing_by_it_stay_mapped() -> None:
+def test_weights_that_cannot_be_repacked_stay_mapped() -> None:
     repacks = {
         quantization: plan_model(real_shape("e2b", quantization), machine(64), ANYTHING).settings.repack
         for quantization in ("Q4_0", "Q4_K_M", "Q8_0", "BF16")
@@ -174,7 +174,7 @@ def test_weights_that_gain_nothing_by_it_stay_mapped() -> None:
     assert repacks == {"Q4_0": True, "Q4_K_M": True, "Q8_0": False, "BF16": False}
 
 
-def test_what_is_asked_for_is_kept() -> None:
+def test_requested_settings_stay() -> None:
     request = PlanRequest(
         context=20_000, kv_type=KvType.Q8_0, sequences=3, micro_batch=1024, gpu_layers=12, cpu_expert_layers=4
     )
@@ -196,7 +196,7 @@ def test_what_is_asked_for_is_kept() -> None:
         (30, None, (Placement.PARTIAL,)),
     ],
 )
-def test_what_is_fixed_decides_the_placement(
+def test_requested_settings_decide_the_placement(
     gpu_layers: int | None, cpu_experts: int | None, placements: tuple[Placement, ...]
 ) -> None:
     request = PlanRequest(gpu_layers=gpu_layers, cpu_expert_layers=cpu_experts)
@@ -204,7 +204,7 @@ def test_what_is_fixed_decides_the_placement(
     assert tuple(plan.placement for plan in plans) == placements
 
 
-def test_images_of_the_large_sizes_are_seen_at_once() -> None:
+def test_large_sizes_process_an_image_in_one_micro_batch() -> None:
     large, small = (replace(real_shape(size), projector_bytes=10**9) for size in ("12b", "e4b"))
     here = machine(64)
     assert plan_model(large, here, ANYTHING).settings.micro_batch == IMAGE_MICRO_BATCH
@@ -212,12 +212,12 @@ def test_images_of_the_large_sizes_are_seen_at_once() -> None:
     assert plan_model(real_shape("12b"), here, PlanRequest(context=300)).settings.micro_batch == 300
 
 
-def test_a_context_beyond_the_training_is_capped() -> None:
+def test_a_context_beyond_the_trained_one_is_capped() -> None:
     plan = plan_model(real_shape("e2b"), machine(64), PlanRequest(context=1_000_000))
     assert (plan.settings.context, plan.max_context[KvType.F16]) == (131_072, 131_072)
 
 
-def test_where_nothing_fits_the_nearest_to_it_is_shown() -> None:
+def test_if_nothing_fits_the_closest_plan_is_returned() -> None:
     plan = plan_model(real_shape("31b", "BF16"), machine(8, gpu(4)), ANYTHING)
     assert not plan.ledger.fits
     assert dict(plan.max_context) == dict.fromkeys(KvType, 0)

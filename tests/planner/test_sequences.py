@@ -1,4 +1,4 @@
-"""How many conversations fit at a time."""
+"""How many conversations fit at the same time."""
 
 from itertools import product
 
@@ -6,11 +6,11 @@ import pytest
 
 from g4run.hardware.machine import Machine
 from g4run.kv_types import KvType
-from g4run.planner.memory.ledger import estimate_ledger
 from g4run.planner.placement import plan_model
-from g4run.planner.sequences import most_sequences
+from g4run.planner.sequences import max_sequences
 from g4run.planner.values import Plan, PlanRequest
 from tests.planner.machines import gpu, machine
+from tests.planner.plans import estimate_ledger
 from tests.planner.shapes import real_shape
 
 ANYTHING = PlanRequest()
@@ -23,25 +23,25 @@ def plan(size: str, here: Machine, sequences: int, each: int) -> Plan:
     return plan_model(real_shape(size), here, PlanRequest(context=sequences * each, sequences=sequences))
 
 
-def test_there_are_as_many_as_are_wanted_where_there_is_room() -> None:
-    assert most_sequences(real_shape("26b"), LARGE, ANYTHING, 8192) == 8
-    assert most_sequences(real_shape("26b"), LARGE, ANYTHING, 8192, most=3) == 3
+def test_as_many_sequences_as_wanted_fit_on_a_large_machine() -> None:
+    assert max_sequences(real_shape("26b"), LARGE, ANYTHING, 8192) == 8
+    assert max_sequences(real_shape("26b"), LARGE, ANYTHING, 8192, limit=3) == 3
 
 
-def test_together_they_are_no_longer_than_what_was_trained() -> None:
-    assert most_sequences(real_shape("26b"), LARGE, ANYTHING, 65_536) == 4
-    assert most_sequences(real_shape("e2b"), LARGE, ANYTHING, 65_536) == 2
-    assert most_sequences(real_shape("e2b"), LARGE, ANYTHING, 131_073) == 0
+def test_all_sequences_stay_within_the_trained_context() -> None:
+    assert max_sequences(real_shape("26b"), LARGE, ANYTHING, 65_536) == 4
+    assert max_sequences(real_shape("e2b"), LARGE, ANYTHING, 65_536) == 2
+    assert max_sequences(real_shape("e2b"), LARGE, ANYTHING, 131_073) == 0
 
 
-def test_where_not_even_one_fits_there_are_none() -> None:
-    assert most_sequences(real_shape("31b"), machine(8), ANYTHING, 4096) == 0
+def test_no_sequence_fits_on_a_small_machine() -> None:
+    assert max_sequences(real_shape("31b"), machine(8), ANYTHING, 4096) == 0
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("here", MACHINES)
-def test_one_more_would_not_fit_or_move_something(size: str, here: Machine) -> None:
-    """As a search through all counts finds it, by the plans as they would be loaded."""
+def test_one_more_sequence_would_not_fit_or_change_the_plan(size: str, here: Machine) -> None:
+    """Compare with a search through all counts."""
     alone = plan(size, here, 1, 8192)
 
     def stays(sequences: int) -> bool:
@@ -55,16 +55,16 @@ def test_one_more_would_not_fit_or_move_something(size: str, here: Machine) -> N
         return several.ledger.fits and same and several.settings.kv_type is alone.settings.kv_type
 
     expected = max((count for count in range(1, 9) if stays(count)), default=0)
-    assert most_sequences(real_shape(size), here, ANYTHING, 8192) == expected
+    assert max_sequences(real_shape(size), here, ANYTHING, 8192) == expected
 
 
-def test_a_fixed_type_of_the_cache_leaves_room_for_more() -> None:
+def test_a_quantized_cache_leaves_room_for_more_sequences() -> None:
     here = machine(64, gpu(22))
-    found = [most_sequences(real_shape("31b"), here, PlanRequest(kv_type=kv_type), 8192) for kv_type in KvType]
+    found = [max_sequences(real_shape("31b"), here, PlanRequest(kv_type=kv_type), 8192) for kv_type in KvType]
     assert found == sorted(set(found))
 
 
-def test_these_machines_tell_different_stories() -> None:
-    """Otherwise the comparison above would hold for a constant."""
-    found = {most_sequences(real_shape(size), here, ANYTHING, 8192) for size, here in product(SIZES, MACHINES)}
+def test_these_machines_give_different_results() -> None:
+    """Otherwise a constant would pass the comparison above."""
+    found = {max_sequences(real_shape(size), here, ANYTHING, 8192) for size, here in product(SIZES, MACHINES)}
     assert len(found) >= 4

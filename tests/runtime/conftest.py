@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from g4run.models.library import resolve
 from g4run.runtime.model import ChatModel, LoadOptions
 from g4run.settings import read_settings
+from tests.fakes.library import resolve
 
 
 @pytest.fixture(scope="module")

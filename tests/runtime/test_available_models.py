@@ -12,9 +12,9 @@ from g4run.models.hub.client import Hub
 from g4run.models.library import Library
 from g4run.models.quantizations import FileRole
 from g4run.models.store.records import Origin, Record, StoredFile, Summary, timestamp
-from g4run.planner.fixed_settings import check_request
-from g4run.planner.hypothetical_machine import free_machine
+from g4run.planner.hypothetical_machine import idle_machine
 from g4run.planner.placement import plan_with_drafter
+from g4run.planner.request_validation import check_request
 from g4run.planner.values import Fit
 from g4run.runtime.available_models import find_available
 from g4run.runtime.installed_models import list_installed
@@ -105,7 +105,7 @@ def test_what_is_listed_as_tight_is_what_is_planned_with_other_programs_closed(
     _, disagreements = find_disagreements(
         busy,
         lambda machine: {name: fit is not Fit.NO for name, fit in listed_fits(library, machine).items()},
-        lambda machine: planned_fits(planned, free_machine(machine)),
+        lambda machine: planned_fits(planned, idle_machine(machine)),
     )
     assert disagreements == []
 

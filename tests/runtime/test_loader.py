@@ -1,4 +1,4 @@
-"""Loading by a plan, and what comes next where memory is not what it seemed to be."""
+"""Loading by a plan, and fallbacks if less memory is available than expected."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,12 +13,13 @@ from g4run.engine.protocol import Loaded
 from g4run.errors import DoesNotFit, LoadFailed
 from g4run.hardware.machine import Machine
 from g4run.kv_types import KvType
-from g4run.models.library import ModelFile, resolve
+from g4run.models.library import ModelFile
 from g4run.planner.values import Placement
 from g4run.runtime.loader import Loader, LoadStep
 from g4run.runtime.loading import LoadOptions
 from g4run.settings import read_settings
 from scripts.shapes.writer import write_shape
+from tests.fakes.library import resolve
 from tests.planner.machines import GB, gpu, machine
 
 ANY = LoadOptions()
@@ -27,7 +28,7 @@ NO_MEMORY = DoesNotFit("there is not enough memory for the model: unable to allo
 
 
 class ScriptedEngine(Engine):
-    """An engine that fails its first loads as it is told to."""
+    """An engine whose first loads fail as scripted."""
 
     def __init__(self, *failures: Exception) -> None:
         super().__init__(None, Path())
@@ -52,7 +53,7 @@ def experts(tmp_path_factory: pytest.TempPathFactory) -> ModelFile:
 
 
 class Case:
-    """A loader on a machine, with what it said."""
+    """A loader on a machine, with its recorded steps."""
 
     def __init__(self, model: ModelFile, on: Machine, options: LoadOptions = ANY, *answers: Probed) -> None:
         self.steps: list[LoadStep] = []
@@ -75,7 +76,7 @@ def figures(gpu_gb: float, cpu_gb: float = 1.0) -> ProbedMemory:
     return ProbedMemory(devices, 0, is_exact=True)
 
 
-def test_the_first_plan_that_works_is_the_one(experts: ModelFile) -> None:
+def test_the_first_plan_that_works_is_used(experts: ModelFile) -> None:
     case, engine = Case(experts, machine(64, gpu(24))), ScriptedEngine()
     loaded = case.loader.load(engine)
     assert loaded.plan.placement is Placement.GPU
@@ -83,7 +84,7 @@ def test_the_first_plan_that_works_is_the_one(experts: ModelFile) -> None:
     assert case.steps == [LoadStep(loaded.plan)]
 
 
-def test_a_load_that_fails_for_memory_falls_to_the_next_plan(experts: ModelFile) -> None:
+def test_an_out_of_memory_load_falls_back_to_the_next_plan(experts: ModelFile) -> None:
     case, engine = Case(experts, machine(64, gpu(24))), ScriptedEngine(NO_MEMORY, NO_MEMORY)
     loaded = case.loader.load(engine)
     assert [step.plan.placement for step in case.steps] == [Placement.GPU, *[Placement.EXPERTS_ON_CPU] * 2]
@@ -93,7 +94,7 @@ def test_a_load_that_fails_for_memory_falls_to_the_next_plan(experts: ModelFile)
     assert loaded.parameters == engine.loads[-1]
 
 
-def test_a_load_that_copies_weights_in_vain_is_tried_without_that(experts: ModelFile) -> None:
+def test_a_failed_load_with_repacking_is_retried_without(experts: ModelFile) -> None:
     """With nothing else given up; if that fails too, only a smaller plan would do, and there is none."""
     case, engine = Case(experts, machine(64)), ScriptedEngine(NO_MEMORY)
     loaded = case.loader.load(engine)
@@ -106,7 +107,7 @@ def test_a_load_that_copies_weights_in_vain_is_tried_without_that(experts: Model
     assert failing.loads == engine.loads
 
 
-def test_what_llama_cpp_says_is_too_much_is_not_tried(experts: ModelFile) -> None:
+def test_a_plan_too_large_by_llama_cpps_figures_is_not_tried(experts: ModelFile) -> None:
     case, engine = Case(experts, machine(64, gpu(24)), LoadOptions(), figures(23.9), figures(10.0)), ScriptedEngine()
     loaded = case.loader.load(engine)
     assert len(case.probed) == 2 and engine.loads == case.probed[1:]
@@ -115,12 +116,12 @@ def test_what_llama_cpp_says_is_too_much_is_not_tried(experts: ModelFile) -> Non
     assert [step.failure for step in case.steps] == [None]
 
 
-def test_what_fits_nowhere_is_refused_before_anything_is_loaded(experts: ModelFile) -> None:
+def test_a_model_that_does_not_fit_is_refused_before_loading(experts: ModelFile) -> None:
     case, engine = Case(experts, machine(8)), ScriptedEngine()
     with pytest.raises(DoesNotFit) as caught:
         case.loader.load(engine)
     assert not engine.loads and not case.steps
-    assert "it needs" in caught.value.message and "where 8.0 GB are free" in caught.value.message
+    assert "it needs" in caught.value.message and "(8.0 GB free)" in caught.value.message
     assert "--force" in caught.value.hint
 
 
@@ -134,20 +135,20 @@ def test_a_shorter_context_that_fits_is_named(experts: ModelFile) -> None:
     assert again.loader.load(ScriptedEngine()).parameters.context_length == fitting
 
 
-def test_who_insists_gets_it_loaded(experts: ModelFile) -> None:
+def test_force_loads_a_model_that_does_not_fit(experts: ModelFile) -> None:
     case, engine = Case(experts, machine(8), LoadOptions(ignores_memory=True)), ScriptedEngine()
     case.loader.load(engine)
     assert len(engine.loads) == 1
 
 
-def test_other_failures_are_not_tried_again(experts: ModelFile) -> None:
+def test_other_failures_are_not_retried(experts: ModelFile) -> None:
     engine = ScriptedEngine(LoadFailed("a tensor is missing"))
     with pytest.raises(LoadFailed):
         Case(experts, machine(64, gpu(24))).loader.load(engine)
     assert len(engine.loads) == 1
 
 
-def test_the_last_failure_is_told_where_nothing_works(experts: ModelFile) -> None:
+def test_the_last_failure_is_raised_if_nothing_works(experts: ModelFile) -> None:
     engine = ScriptedEngine(*[replace_message(number) for number in range(20)])
     with pytest.raises(DoesNotFit, match="no memory") as caught:
         Case(experts, machine(64, gpu(24))).loader.load(engine)
@@ -158,7 +159,7 @@ def replace_message(number: int) -> DoesNotFit:
     return DoesNotFit(f"no memory {number}")
 
 
-def test_the_machine_is_looked_at_for_every_load(experts: ModelFile) -> None:
+def test_every_load_inspects_the_machine(experts: ModelFile) -> None:
     case = Case(experts, machine(64, gpu(24)))
     case.loader.load(ScriptedEngine())
     busy = machine(64, replace(gpu(24), free_bytes=9 * GB))

@@ -8,13 +8,14 @@ from g4run.engine.parameters import LoadParameters
 from g4run.errors import UsageError
 from g4run.hardware.machine import Machine
 from g4run.kv_types import KvType
-from g4run.models.library import ModelFile, resolve
+from g4run.models.library import ModelFile
 from g4run.models.quantizations import FileRole
 from g4run.models.store.records import Origin, Record, StoredFile, Summary
 from g4run.planner.values import Placement
 from g4run.runtime.loading import LoadOptions, plan_load
 from g4run.settings import Settings, read_settings
 from scripts.shapes.writer import write_shape
+from tests.fakes.library import resolve
 from tests.planner.machines import GB, gpu, machine
 
 MACHINE = machine(64, gpu(24))
@@ -42,18 +43,18 @@ def parameters(model: ModelFile, options: LoadOptions = ANY, on: Machine = WITHO
     return plan_load(model, on, settings(**changes), options).parameters
 
 
-def test_the_context_is_what_was_trained_or_the_default_if_that_is_less(model: ModelFile) -> None:
+def test_the_context_is_the_smaller_of_trained_and_default(model: ModelFile) -> None:
     assert parameters(model).context_length == 4096
     long = replace(model, architecture=replace(model.architecture, context_length=131072))
     assert parameters(long).context_length == 8192
 
 
-def test_the_environment_sets_the_context_and_an_option_goes_before_it(model: ModelFile) -> None:
+def test_an_option_overrides_the_environments_context(model: ModelFile) -> None:
     assert parameters(model, context_length=1024).context_length == 1024
     assert parameters(model, LoadOptions(512), context_length=1024).context_length == 512
 
 
-def test_the_environment_cannot_ask_for_more_than_was_trained(model: ModelFile) -> None:
+def test_the_environments_context_is_capped_to_the_trained_one(model: ModelFile) -> None:
     assert parameters(model, context_length=100_000).context_length == 4096
 
 
@@ -87,23 +88,23 @@ def test_a_plan_reaches_the_engine_whole(experts: ModelFile) -> None:
     )
 
 
-def test_where_the_gpu_is_small_experts_stay_on_the_cpu(experts: ModelFile) -> None:
+def test_experts_stay_on_the_cpu_with_a_small_gpu(experts: ModelFile) -> None:
     planned = plan_load(experts, machine(64, gpu(9)), settings(), LoadOptions())
     assert planned.plan.placement is Placement.EXPERTS_ON_CPU
     assert planned.parameters.gpu_layers == 31
     assert 0 < planned.parameters.cpu_expert_layers == planned.plan.settings.cpu_expert_layers < 30
 
 
-def test_what_a_person_fixed_is_kept(experts: ModelFile) -> None:
+def test_fixed_options_are_kept(experts: ModelFile) -> None:
     options = LoadOptions(context_length=4096, kv_type=KvType.Q8_0, gpu_layers=10, cpu_expert_layers=25)
     found = parameters(experts, options, MACHINE)
     assert (found.kv_type, found.gpu_layers, found.cpu_expert_layers) == (KvType.Q8_0, 10, 25)
 
 
-def test_what_could_only_be_ignored_is_refused(model: ModelFile, experts: ModelFile) -> None:
+def test_an_option_without_effect_is_refused(model: ModelFile, experts: ModelFile) -> None:
     for file, on, options, message in (
         (experts, WITHOUT, LoadOptions(gpu_layers=5), "--gpu-layers needs a GPU that llama.cpp can use"),
-        (model, MACHINE, LoadOptions(gpu_layers=5), "demo is so small that it runs on the processor alone"),
+        (model, MACHINE, LoadOptions(gpu_layers=5), "demo is too small to gain from a GPU and runs on the CPU"),
         (model, WITHOUT, LoadOptions(cpu_expert_layers=1), "--cpu-experts needs a model with experts"),
     ):
         with pytest.raises(UsageError, match=f"^{message}"):
@@ -134,13 +135,13 @@ def test_the_caches_take_a_quarter_each_of_what_is_left_up_to_a_bound(experts: M
         assert is_bound or 0 < quarter < 1 << 30
 
 
-def test_where_nothing_is_left_there_are_no_caches(experts: ModelFile) -> None:
+def test_without_memory_left_there_are_no_caches(experts: ModelFile) -> None:
     forced = plan_load(experts, machine(8), settings(), LoadOptions(ignores_memory=True)).parameters
     assert (forced.checkpoint_bytes, forced.ram_cache_bytes) == (0, 0)
 
 
 def with_drafter(model: ModelFile, path: Path, size_bytes: int) -> ModelFile:
-    """The model as a record of the store with a drafter beside it."""
+    """Return the model with a store record that has a drafter."""
     files = (
         StoredFile(FileRole.MODEL, model.path, model.header.weights_bytes, None, Origin.LINKED),
         StoredFile(FileRole.DRAFTER, path, size_bytes, None, Origin.LINKED),
@@ -149,7 +150,7 @@ def with_drafter(model: ModelFile, path: Path, size_bytes: int) -> ModelFile:
     return replace(model, record=record)
 
 
-def test_a_drafter_is_loaded_where_it_has_room(experts: ModelFile, tmp_path: Path) -> None:
+def test_a_drafter_is_loaded_if_it_fits(experts: ModelFile, tmp_path: Path) -> None:
     path = tmp_path / "drafter.gguf"
     path.touch()
     drafted, on = with_drafter(experts, path, 400_000_000), machine(64)
@@ -163,10 +164,10 @@ def test_a_drafter_is_loaded_where_it_has_room(experts: ModelFile, tmp_path: Pat
     assert full.plan.ledger.fits and full.plan.settings == without.settings
 
 
-def test_a_drafter_that_is_gone_is_no_drafter(experts: ModelFile, tmp_path: Path) -> None:
+def test_a_missing_drafter_is_ignored(experts: ModelFile, tmp_path: Path) -> None:
     assert parameters(with_drafter(experts, tmp_path / "gone.gguf", 1000)).drafter_path is None
 
 
-def test_several_gpus_share_as_they_were_planned(experts: ModelFile) -> None:
+def test_several_gpus_split_as_planned(experts: ModelFile) -> None:
     two = machine(64, gpu(8), gpu(12))
     assert parameters(experts, LoadOptions(), two).gpu_split == (8.0 * GB, 12.0 * GB)

@@ -12,13 +12,17 @@ import pytest
 from g4run.chat.messages import Conversation, Message, Role
 from g4run.chat.openai_shape import parse_conversation
 from g4run.chat.parse import TextDelta, ThinkingDelta
+from g4run.chat.render import PromptFormat, render
+from g4run.chat.tokens import CONTROL_TEXTS
 from g4run.engine.client import Engine
+from g4run.engine.llama.vocabulary import Vocabulary
 from g4run.engine.parameters import SamplingParameters
 from g4run.errors import DoesNotFit, LoadFailed, WorkerDied
-from g4run.models.library import resolve
 from g4run.runtime.answers.answer import AnswerOptions, FinishReason
+from g4run.runtime.answers.prompt import tokenize_prompt
 from g4run.runtime.model import ChatModel, LoadOptions
 from g4run.settings import read_settings
+from tests.fakes.library import resolve
 from tests.runtime.answers.answers import HELLO, answer
 
 CASES = json.loads((Path(__file__).parents[1] / "golden" / "demo_prompts.json").read_text(encoding="utf-8"))
@@ -57,12 +61,12 @@ def test_a_stop_string_ends_the_work_too(model: ChatModel) -> None:
     assert cut.usage.completion_tokens < whole.usage.completion_tokens
 
 
-def test_what_only_began_a_stop_string_is_kept_at_the_end(model: ChatModel) -> None:
+def test_a_partial_stop_string_at_the_end_is_kept(model: ChatModel) -> None:
     whole = answer(model, GREEDY).content
     assert answer(model, replace(GREEDY, stop=(f"{whole[-1]} and on",))).content == whole
 
 
-def test_the_rate_leaves_out_the_token_that_the_prompt_gave(model: ChatModel) -> None:
+def test_the_rate_excludes_the_first_token(model: ChatModel) -> None:
     result = answer(model, GREEDY)
     decoded = result.usage.completion_tokens - 1
     expected = decoded / result.timings.generation_seconds
@@ -84,7 +88,9 @@ def test_a_seed_repeats_a_hot_answer(model: ChatModel) -> None:
 
 def test_usage_counts_the_prompt_and_the_end_token(model: ChatModel) -> None:
     result = answer(model, replace(GREEDY, logprobs=0))
-    assert result.usage.prompt_tokens == model.count_tokens(HELLO)
+    vocabulary = Vocabulary(resolve("demo").path, CONTROL_TEXTS)
+    prompt = render(HELLO, PromptFormat.SMALL, thinking=False)
+    assert result.usage.prompt_tokens == len(tokenize_prompt(prompt, vocabulary).tokens)
     assert result.logprobs is not None
     assert result.usage.completion_tokens == len(result.logprobs)
     assert "".join(each.text for each in result.logprobs) == result.content + "<turn|>"
@@ -99,7 +105,7 @@ def test_loading_is_in_the_first_answers_timings_only(model: ChatModel) -> None:
     assert first.generation_tokens_per_second > 0
 
 
-def test_a_cancelled_answer_keeps_what_came(model: ChatModel) -> None:
+def test_a_cancelled_answer_keeps_its_text(model: ChatModel) -> None:
     answering = model.answer(HELLO, ENDLESS)
     for number, _ in enumerate(answering):
         if number == 3:
@@ -108,9 +114,11 @@ def test_a_cancelled_answer_keeps_what_came(model: ChatModel) -> None:
     assert answering.result.content
 
 
-def test_a_prompt_beyond_the_context_is_said_with_its_length(model: ChatModel) -> None:
+def test_a_prompt_beyond_the_context_names_its_length(model: ChatModel) -> None:
     long = Conversation((Message.of(Role.USER, "word " * 5000),))
-    with pytest.raises(DoesNotFit, match=r"the prompt has [\d,]+ tokens, and the context holds 4,096 with the answer"):
+    with pytest.raises(
+        DoesNotFit, match=r"the prompt has [\d,]+ tokens, but the context holds 4,096 including the answer"
+    ):
         answer(model, GREEDY, long)
 
 
@@ -120,15 +128,15 @@ def test_a_killed_engine_fails_the_answer_and_the_next_one_comes(model: ChatMode
     answering = model.answer(HELLO, ENDLESS)
     with pytest.raises(WorkerDied, match="SIGKILL"):
         for number, _ in enumerate(answering):
-            if number == 3 and model.engine_pid is not None:
-                os.kill(model.engine_pid, signal.SIGKILL)
+            if number == 3:
+                os.kill(model._engine.worker_pid or 0, signal.SIGKILL)
     after = answer(model, GREEDY)
     assert after.content == before
     assert after.timings.total_seconds > after.timings.load_seconds > 0  # the new engine's loading
     assert answer(model, GREEDY).timings.load_seconds == 0
 
 
-def test_every_event_before_a_failure_was_given(model: ChatModel) -> None:
+def test_every_event_before_a_failure_is_delivered(model: ChatModel) -> None:
     answering = model.answer(HELLO, GREEDY)
     with pytest.raises(RuntimeError, match="the answer has not ended"):
         _ = answering.result
@@ -157,7 +165,7 @@ def test_the_format_follows_the_architecture(model: ChatModel) -> None:
     large = resolve("demo")
     large = replace(large, architecture=replace(large.architecture, per_layer_embedding_length=0))
     with ChatModel.open(large, read_settings(), LoadOptions(512)) as other:
-        added = other.count_tokens(HELLO) - model.count_tokens(HELLO)
+        added = answer(other, GREEDY).usage.prompt_tokens - answer(model, GREEDY).usage.prompt_tokens
     assert added > 0  # the empty thought
 
 

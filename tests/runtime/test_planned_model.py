@@ -1,4 +1,4 @@
-"""What `plan` is asked about: what is here, what `pull` would fetch, and what of it would be loaded."""
+"""The model that `plan` plans for: installed, or the file that `pull` would download, and the parts to load."""
 
 import shutil
 from pathlib import Path
@@ -20,7 +20,7 @@ from g4run.settings import Settings
 from tests.fakes.streams import RecordedOutput
 from tests.planner.machines import gpu, machine
 
-FROM_CATALOG = "; the plan is from the catalog, a few percent off\n"
+FROM_CATALOG = "; the plan uses the catalog and may be a few percent off\n"
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def find(library: Library, name: str, on: Machine, *, terminal: bool = False) ->
 
 
 def keep(library: Library, name: str, *companions: tuple[FileRole, str, int]) -> None:
-    """Have the demo's bytes under a name, and what belongs to it."""
+    """Store the demo's bytes under a name, with companion files."""
     directory = library.settings.data_directory
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / "own.gguf"
@@ -49,7 +49,7 @@ def keep(library: Library, name: str, *companions: tuple[FileRole, str, int]) ->
 
 
 @pytest.mark.parametrize("here", [machine(64), machine(64, gpu(8)), machine(18)])
-def test_the_name_of_a_size_means_what_pull_would_fetch(library: Library, here: Machine) -> None:
+def test_a_size_name_means_the_file_that_pull_would_download(library: Library, here: Machine) -> None:
     choice = choose_quantization(library.catalog, MeasuredMachine(here), Size.A4B_26B)
     planned, notes = find(library, "gemma4:26b", here)
     assert (planned.shape.name, planned.path) == (choice.file.name, None)
@@ -58,13 +58,13 @@ def test_the_name_of_a_size_means_what_pull_would_fetch(library: Library, here: 
     assert second.endswith(FROM_CATALOG)
 
 
-def test_a_name_that_says_the_quantization_is_taken_at_its_word(library: Library) -> None:
+def test_a_name_with_a_quantization_means_that_file(library: Library) -> None:
     planned, notes = find(library, "gemma4:26b-q5_k_m", machine(18))
     assert planned.shape.name == "gemma4:26b-q5_k_m"
     assert notes.endswith(FROM_CATALOG) and " means " not in notes
 
 
-def test_what_is_in_the_store_is_planned_as_it_is(library: Library) -> None:
+def test_a_stored_model_is_planned_as_stored(library: Library) -> None:
     keep(library, "gemma4:26b")
     planned, notes = find(library, "gemma4:26b", machine(18))
     assert (planned.shape.name, planned.path, notes) == (
@@ -80,7 +80,7 @@ def test_the_note_is_no_wider_than_the_terminal(library: Library) -> None:
     assert all(len(line) <= 80 for line in notes.splitlines() if not line.endswith(FROM_CATALOG.rstrip()))
 
 
-def test_a_projector_is_not_loaded_and_a_drafter_that_is_here_is(library: Library) -> None:
+def test_a_projector_is_not_loaded_but_a_pulled_drafter_is(library: Library) -> None:
     keep(
         library,
         "mine",
@@ -94,7 +94,7 @@ def test_a_projector_is_not_loaded_and_a_drafter_that_is_here_is(library: Librar
     assert find(library, "mine", machine(18))[0].drafter_bytes == 0
 
 
-def test_a_projector_of_the_catalog_is_not_loaded_either(library: Library) -> None:
+def test_a_projector_in_the_catalog_is_not_loaded(library: Library) -> None:
     planned, _ = find(library, "gemma4:26b-q8_0", machine(64))
     file = next(file for file in library.catalog.files if file.name == "gemma4:26b-q8_0")
     listed = shape_of_catalog(file, library.catalog.facts(file.size)).projector_bytes

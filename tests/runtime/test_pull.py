@@ -1,4 +1,4 @@
-"""Pulls by the name of a size, from a local Hub, on machines that were composed for the tests of the detectors."""
+"""Pulls by the name of a size, from a local Hub, on the detectors' test machines."""
 
 import re
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def hub() -> Iterator[FakeHub]:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A home, a machine of whose memory little is free, and what is pulled there."""
+    """A home directory and a machine with little free memory."""
 
     settings: Settings
     root: Path
@@ -47,12 +47,12 @@ class Place:
         return Library(self.settings)
 
     def pulling(self, machine: str | None = "no-driver") -> PullPlanner:
-        """Pulls on a machine; without one, on a machine that nobody can look at."""
+        """Plan pulls for a machine; None for one that cannot be inspected."""
         known = None if machine is None else MeasuredMachine(load_recorded(machine, self.root / machine).inspect())
         return PullPlanner(self.library, Hub(self.settings), lambda: known)
 
     def pulling_by_name(self) -> PullPlanner:
-        """Pulls that must not choose for the machine."""
+        """Plan pulls that must not inspect the machine."""
         return PullPlanner(self.library, Hub(self.settings), _look)
 
     def fetch(self, plan: PullPlan, output: RecordedOutput | None = None) -> Record:
@@ -74,7 +74,7 @@ def place(hub: FakeHub, tmp_path: Path) -> Place:
 
 @pytest.fixture
 def chosen(place: Place, hub: FakeHub) -> CatalogFile:
-    """What suits the machine, and is on the Hub."""
+    """Return the file that suits the machine, and put it on the Hub."""
     file = next(file for file in place.library.catalog.files if file.name == "gemma4:26b-ud-q3_k_xl")
     hub.add_repository(file.repository, {file.path: DEMO_PATH})
     return file
@@ -84,7 +84,7 @@ def paths(plan: PullPlan) -> list[str]:
     return [file.path for file in plan.files]
 
 
-def test_the_name_of_a_size_fetches_what_suits_the_machine_under_that_name(place: Place, chosen: CatalogFile) -> None:
+def test_a_size_name_pulls_the_file_that_suits_the_machine(place: Place, chosen: CatalogFile) -> None:
     output = RecordedOutput()
     plan = place.pulling().plan(PullRequest(NAME))
     assert (plan.name, plan.repository, paths(plan), plan.quantization) == (
@@ -95,12 +95,12 @@ def test_the_name_of_a_size_fetches_what_suits_the_machine_under_that_name(place
     )
     assert plan.notes[0].startswith(f"{NAME} means {chosen.name} here: {REASON}")
     record = place.fetch(plan, output)
-    assert record == place.library.stored(NAME) == place.library.stored(chosen.name)
+    assert record == place.library.get_record(NAME) == place.library.get_record(chosen.name)
     assert place.library.resolve(NAME).path == record.path
     assert f"\nnote: {NAME} means {chosen.name} here: {REASON}" in output.stderr
 
 
-def test_programs_are_told_what_was_chosen_too(place: Place, chosen: CatalogFile) -> None:
+def test_the_json_plan_names_the_choice(place: Place, chosen: CatalogFile) -> None:
     plan = place.pulling().plan(PullRequest(NAME))
     output = RecordedOutput()
     JsonProgress(output).planned(plan)
@@ -137,38 +137,40 @@ def test_offline_a_size_means_what_it_means_everywhere(place: Place, hub: FakeHu
         PullRequest("hf.co/unsloth/gemma-4-26B-A4B-it-GGUF:UD-Q3_K_XL", revision="main"),
     ],
 )
-def test_a_name_that_says_all_needs_no_machine(place: Place, chosen: CatalogFile, request_: PullRequest) -> None:
+def test_a_complete_name_needs_no_machine(place: Place, chosen: CatalogFile, request_: PullRequest) -> None:
     assert chosen.repository in request_.name or chosen.name == request_.name
     assert paths(place.pulling_by_name().plan(request_)) == [chosen.path]
 
 
-def test_what_was_chosen_before_is_not_chosen_again(place: Place, chosen: CatalogFile) -> None:
+def test_a_given_choice_is_not_made_again(place: Place, chosen: CatalogFile) -> None:
     plan = place.pulling_by_name().plan(PullRequest(NAME, entry=chosen))
     assert (plan.name, paths(plan)) == (NAME, [chosen.path])
     assert [note for note in plan.notes if " means " in note] == []
 
 
-def test_what_the_hub_does_not_have_is_replaced_by_the_default(place: Place, hub: FakeHub) -> None:
+def test_a_file_missing_on_the_hub_is_replaced_by_the_default(place: Place, hub: FakeHub) -> None:
     default = place.library.catalog.facts(Size.A4B_26B).default
     hub.add_repository(default.repository, {default.path: DEMO_PATH})
     plan = place.pulling().plan(PullRequest(NAME))
     assert paths(plan) == [default.path]
     assert plan.notes[0] == (
-        f"{NAME} means {default.name} here: gemma4:26b-ud-q3_k_xl would suit, but is not on the Hub"
+        f"{NAME} means {default.name} here: gemma4:26b-ud-q3_k_xl would suit better, but is not on the Hub"
     )
 
 
 @pytest.mark.parametrize("machine", [None, "container-8gib"])
-def test_where_nothing_can_be_chosen_the_default_is_fetched(place: Place, hub: FakeHub, machine: str | None) -> None:
+def test_without_a_choice_the_default_is_pulled(place: Place, hub: FakeHub, machine: str | None) -> None:
     default = place.library.catalog.facts(Size.A4B_26B).default
     hub.add_repository(default.repository, {default.path: DEMO_PATH})
     plan = place.pulling(machine).plan(PullRequest(NAME))
     assert paths(plan) == [default.path]
     means = [note for note in plan.notes if " means " in note]
-    assert means == ([] if machine is None else [f"{NAME} means {default.name} here: no file of it fits this machine"])
+    assert means == (
+        [] if machine is None else [f"{NAME} means {default.name} here: no file of this size fits this machine"]
+    )
 
 
-def test_the_family_s_name_alone_is_explained_first(place: Place, hub: FakeHub) -> None:
+def test_the_family_name_is_explained_first(place: Place, hub: FakeHub) -> None:
     for file in place.library.catalog.available(Size.E4B):
         hub.add_repository(file.repository, {file.path: DEMO_PATH})
     plan = place.pulling("apple-64").plan(PullRequest("gemma4"))
@@ -177,7 +179,7 @@ def test_the_family_s_name_alone_is_explained_first(place: Place, hub: FakeHub) 
 
 
 @pytest.mark.parametrize("repository", ["unsloth/gemma-4-26B-A4B-it-GGUF", "acme/own-26B-GGUF"])
-def test_what_does_not_fit_is_said_but_not_refused(place: Place, hub: FakeHub, repository: str) -> None:
+def test_a_model_that_does_not_fit_gets_a_warning(place: Place, hub: FakeHub, repository: str) -> None:
     hub.add_repository(repository, {"gemma-4-26B-A4B-it-Q8_0.gguf": DEMO_PATH})
     request = PullRequest(f"hf.co/{repository}:Q8_0", revision="main", with_projector=False)
 
@@ -190,5 +192,5 @@ def test_what_does_not_fit_is_said_but_not_refused(place: Place, hub: FakeHub, r
     assert notes(64) == ()
     (note,) = notes(0.2)
     assert re.fullmatch(
-        r"does not fit this machine's memory: [\d.]+ MB are missing, even with other programs closed", note
+        r"does not fit this machine: it needs [\d.]+ MB more memory, even with other programs closed", note
     )

@@ -10,7 +10,7 @@ from g4run.planner.speed.measured import MeasuredSpeed, machine_id_of, settings_
 from g4run.planner.speed.speed import estimate_speed
 from g4run.planner.values import Plan, SpeedSource
 from g4run.runtime.answers.answer import Timings, Usage
-from g4run.runtime.speeds import MOST_SPEEDS, measured_speeds, remember
+from g4run.runtime.speeds import MAX_SPEEDS, measured_speeds, record_run
 from g4run.settings import Settings
 from tests.fakes.stores import settings_in
 from tests.planner.speed.speed_machines import make_gpu, make_machine, make_plan
@@ -50,7 +50,7 @@ def run_of(
 ) -> None:
     usage = Usage(prompt_tokens, completion_tokens, cached_tokens)
     timings = Timings(prompt_tokens_per_second=prompt, generation_tokens_per_second=generation)
-    remember(settings, MACHINE, plan, usage, timings, now)
+    record_run(settings, MACHINE, plan, usage, timings, now)
 
 
 def speed_of(generation: float, prompt: float, now: float = 1.0, position: int = 400) -> MeasuredSpeed:
@@ -58,11 +58,11 @@ def speed_of(generation: float, prompt: float, now: float = 1.0, position: int =
     return MeasuredSpeed(machine_id_of(MACHINE), "d" * 64, key, generation, prompt, now, position)
 
 
-def test_nothing_is_remembered_at_first(settings: Settings) -> None:
+def test_nothing_is_recorded_at_first(settings: Settings) -> None:
     assert measured_speeds(settings, MACHINE) == ()
 
 
-def test_a_run_is_remembered(settings: Settings) -> None:
+def test_a_run_is_recorded(settings: Settings) -> None:
     run_of(settings)
     assert measured_speeds(settings, MACHINE) == (speed_of(100.0, 1000.0),)
 
@@ -75,13 +75,13 @@ def test_a_faster_run_counts_more_than_a_slower_one(settings: Settings) -> None:
     assert measured_speeds(settings, MACHINE) == (speed_of(160.0, 1500.0, 3.0, 456),)
 
 
-def test_short_runs_are_not_kept(settings: Settings) -> None:
+def test_short_runs_are_not_recorded(settings: Settings) -> None:
     run_of(settings, completion_tokens=15, prompt_tokens=127)
     assert measured_speeds(settings, MACHINE) == ()
     assert not (settings.data_directory / "speeds.json").exists()
 
 
-def test_prompt_and_generation_are_kept_apart(settings: Settings) -> None:
+def test_prompt_and_generation_are_recorded_separately(settings: Settings) -> None:
     run_of(settings, completion_tokens=15)
     assert measured_speeds(settings, MACHINE) == (speed_of(0.0, 1000.0, position=0),)
     run_of(settings, 100.0, 5.0, prompt_tokens=20, now=2.0)
@@ -90,7 +90,7 @@ def test_prompt_and_generation_are_kept_apart(settings: Settings) -> None:
     assert measured_speeds(settings, MACHINE) == (speed_of(100.0, 1700.0, 3.0, 120),)
 
 
-def test_a_prompt_that_was_mostly_cached_says_nothing_of_its_speed(settings: Settings) -> None:
+def test_a_mostly_cached_prompt_is_not_timed(settings: Settings) -> None:
     run_of(settings, prompt_tokens=300, cached_tokens=173)
     assert measured_speeds(settings, MACHINE) == (speed_of(100.0, 0.0, position=400),)
     run_of(settings, prompt_tokens=2000, cached_tokens=1000, now=2.0)
@@ -99,7 +99,7 @@ def test_a_prompt_that_was_mostly_cached_says_nothing_of_its_speed(settings: Set
     assert measured_speeds(settings, MACHINE)[0].prompt_tokens_per_second == 1000
 
 
-def test_other_settings_models_and_machines_are_others(settings: Settings) -> None:
+def test_settings_models_and_machines_are_separate(settings: Settings) -> None:
     run_of(settings)
     run_of(settings, plan=replace(PLAN, settings=replace(PLAN.settings, cpu_expert_layers=8)), now=2.0)
     run_of(settings, plan=replace(PLAN, shape=replace(PLAN.shape, digest="e" * 64)), now=3.0)
@@ -117,7 +117,7 @@ def test_a_machine_stays_the_same_when_memory_is_used(settings: Settings) -> Non
     assert measured_speeds(settings, busy) == (speed_of(100.0, 1000.0),)
 
 
-def test_what_was_measured_replaces_the_estimate(settings: Settings) -> None:
+def test_a_measured_speed_replaces_the_estimate(settings: Settings) -> None:
     run_of(settings, 100.0, 1000.0)
     speed = estimate_speed(PLAN, MACHINE, position=400, measured=measured_speeds(settings, MACHINE))
     assert speed.source is SpeedSource.MEASURED
@@ -150,7 +150,7 @@ def test_a_prompt_that_was_not_measured_stays_estimated(settings: Settings) -> N
         b" " * (2 << 20),
     ],
 )
-def test_damage_costs_the_memory_and_nothing_else(settings: Settings, content: bytes) -> None:
+def test_a_damaged_file_is_replaced(settings: Settings, content: bytes) -> None:
     path = settings.data_directory / "speeds.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
@@ -160,7 +160,7 @@ def test_damage_costs_the_memory_and_nothing_else(settings: Settings, content: b
 
 
 @pytest.mark.parametrize("number", ["fast", None, True, -1, float("nan"), float("inf"), 10**400])
-def test_an_entry_that_makes_no_sense_is_left_out(settings: Settings, number: object) -> None:
+def test_an_invalid_entry_is_ignored(settings: Settings, number: object) -> None:
     run_of(settings)
     path = settings.data_directory / "speeds.json"
     document = json.loads(path.read_bytes())
@@ -184,15 +184,15 @@ def test_the_file_stays_small(settings: Settings) -> None:
     run_of(settings)
     path = settings.data_directory / "speeds.json"
     entry = json.loads(path.read_bytes())["speeds"][0]
-    entries = [{**entry, "model_digest": str(number), "measured_at": number} for number in range(MOST_SPEEDS)]
+    entries = [{**entry, "model_digest": str(number), "measured_at": number} for number in range(MAX_SPEEDS)]
     path.write_text(json.dumps({"version": 1, "speeds": entries}), encoding="ascii")
     run_of(settings, now=10_000.0)
     found = measured_speeds(settings, MACHINE)
-    assert len(found) == MOST_SPEEDS
+    assert len(found) == MAX_SPEEDS
     assert (found[0].model_digest, found[-1]) == ("1", speed_of(100.0, 1000.0, 10_000.0))
 
 
-def test_a_disk_that_refuses_costs_the_memory_only(tmp_path: Path) -> None:
+def test_a_write_error_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file where the directory should be")
     run_of(replace(settings_in(tmp_path), data_directory=tmp_path / "data"))
 

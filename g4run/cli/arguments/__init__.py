@@ -1,1 +1,1 @@
-"""What you can type after a command, checked and turned into values."""
+"""Command-line arguments: declared, checked, and converted to values."""

@@ -1,24 +1,25 @@
-"""The checks of the options that `run` and `chat` share, and what they are to an answer and to a load."""
+"""Check the options that `run` and `chat` share, and convert them for the answer and the load."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from g4run.cli.arguments.checks import parse_kv_type
 from g4run.cli.arguments.options import SharedOptions
-from g4run.engine.parameters import MAX_COUNT, SAMPLING_RANGES, SamplingParameters
+from g4run.engine.limits import MAX_COUNT
+from g4run.engine.parameters import SAMPLING_RANGES, SamplingParameters
 from g4run.errors import UsageError
-from g4run.kv_types import KvType
 
 if TYPE_CHECKING:
     from g4run.runtime.answers.answer import AnswerOptions
     from g4run.runtime.loading import LoadOptions
 
-_LARGEST_SEED: Final = 2**32 - 2  # 2^32 - 1 is LLAMA_DEFAULT_SEED, which draws one (llama.h)
+_MAX_SEED: Final = 2**32 - 2  # 2^32 - 1 is LLAMA_DEFAULT_SEED, a random seed (llama.h)
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """What a number must be, in words and as a check, and one that would do."""
+    """The valid range of a number, in words and as a check, and a valid example."""
 
     words: str
     accepts: Callable[[float], bool]
@@ -26,7 +27,7 @@ class _Rule:
 
 
 def _within(name: str, example: str) -> _Rule:
-    """The range that the engine takes."""
+    """Return the range that the engine accepts."""
     lowest, highest = SAMPLING_RANGES[name]
     words = f"between {lowest:.12g} and {highest:.12g}"
     return _Rule(words, lambda value: lowest <= value <= highest, example)
@@ -40,7 +41,7 @@ def _share(example: str) -> _Rule:
     return _Rule("above 0 and at most 1", lambda value: 0 < value <= 1, example)
 
 
-# By the names of SharedOptions; those of sampling are SamplingParameters' too.
+# Keys are fields of SharedOptions; sampling keys are fields of SamplingParameters, too.
 _SAMPLING_RULES: Final = {
     "temperature": _within("temperature", "1.0"),
     "top_p": _share("0.95"),
@@ -56,7 +57,7 @@ _SAMPLING_RULES: Final = {
 }
 _ANSWER_RULES: Final = {
     "thinking_budget": _at_least(0, "1000"),
-    "seed": _Rule(f"between 0 and {_LARGEST_SEED}", lambda value: 0 <= value <= _LARGEST_SEED, "42"),
+    "seed": _Rule(f"between 0 and {_MAX_SEED}", lambda value: 0 <= value <= _MAX_SEED, "42"),
     "max_tokens": _at_least(1, "500"),
 }
 _LOAD_RULES: Final = {
@@ -67,19 +68,16 @@ _LOAD_RULES: Final = {
 
 
 def make_answer_options(shared: SharedOptions) -> "AnswerOptions":
-    """Check the values as typed, and read the files that they name; what was left out takes the default.
-
-    Raises UsageError.
-    """
+    """Check the typed values and read the files they name; omitted options take their default. Raises UsageError."""
     from g4run.cli.arguments.response_format import check_one_constraint, read_format, read_grammar
     from g4run.runtime.answers.answer import AnswerOptions
 
     _check_numbers(shared, {**_ANSWER_RULES, **_SAMPLING_RULES})
     if any(not text for text in shared.stop or ()):
-        raise UsageError("--stop must not be empty", "leave --stop out to end where the model does")
+        raise UsageError("--stop must not be empty", "omit --stop to stop where the model does")
     check_one_constraint(format=shared.format, grammar=shared.grammar, regex=shared.regex)
     if shared.thinking_budget is not None and not shared.think:
-        raise UsageError("--thinking-budget bounds a thought, and without --think there is none", "add --think")
+        raise UsageError("--thinking-budget needs --think", "add --think")
     return AnswerOptions(
         thinking=shared.think,
         sampling=_sampling(shared),
@@ -93,29 +91,23 @@ def make_answer_options(shared: SharedOptions) -> "AnswerOptions":
 
 
 def _sampling(shared: SharedOptions) -> SamplingParameters:
-    """Google's defaults, but for what was typed."""
+    """Return Google's defaults, overridden by the typed values."""
     typed = {name: getattr(shared, name) for name in _SAMPLING_RULES}
     return replace(SamplingParameters(), **{name: value for name, value in typed.items() if value is not None})
 
 
 def make_load_options(shared: SharedOptions) -> "LoadOptions":
-    """Check the values as typed; what was left out is the plan's choice. Raises UsageError."""
+    """Check the typed values; the planner chooses omitted ones. Raises UsageError."""
     from g4run.runtime.loading import LoadOptions
 
     _check_numbers(shared, _LOAD_RULES)
     return LoadOptions(
         context_length=shared.context_length,
-        kv_type=_parse_kv_type(shared.kv),
+        kv_type=parse_kv_type(shared.kv),
         gpu_layers=shared.gpu_layers,
         cpu_expert_layers=shared.cpu_experts,
         ignores_memory=shared.force,
     )
-
-
-def _parse_kv_type(text: str | None) -> KvType | None:
-    if text is not None and text.lower() not in tuple(KvType):
-        raise UsageError(f"--kv must be one of {', '.join(KvType)}, not {text!r}", "--kv f16")
-    return None if text is None else KvType(text.lower())
 
 
 def _check_numbers(shared: SharedOptions, rules: Mapping[str, _Rule]) -> None:

@@ -1,4 +1,4 @@
-"""The options of `plan` and `recommend` that say which machine is asked about, and that machine."""
+"""The options of `plan` and `recommend` that select or change the machine."""
 
 import json
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from g4run.hardware.machine import Machine
     from g4run.settings import Settings
 
-_MOST_CORES: Final = 512  # GGML_MAX_N_THREADS, ggml.h:225
+_MAX_CORES: Final = 512  # GGML_MAX_N_THREADS, ggml.h:225
 
-_LARGEST_FILE_BYTES: Final = 1 << 20  # a machine takes some 3,000; a device or a log may never end
+_MAX_FILE_BYTES: Final = 1 << 20  # a saved machine has about 3,000; a device or a log may never end
 
-_HINT: Final = "g4run hardware --json > machine.json"  # never into the file that was named: it may be anything
+_HINT: Final = "g4run hardware --json > machine.json"  # not the file you typed: it may be something else
 
 GpuName = Annotated[
     str | None, typer.Option("--gpu", metavar="NAME", help='Assume this GPU, such as "RTX 4090"; "none" for no GPU.')
@@ -33,7 +33,7 @@ MachineFile = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class MachineOptions:
-    """Which machine is asked about: this one or a file's, and what is altered of it, as typed."""
+    """The machine to plan for: this one or a saved one, and the changes to it, as typed."""
 
     file: Path | None = None
     gpu: str | None = None
@@ -42,14 +42,14 @@ class MachineOptions:
     cores: int | None = None
 
 
-def find_machine(options: MachineOptions, settings: "Settings") -> "Machine":
-    """The machine that is asked about. Raises UsageError for a file that does not describe one."""
+def resolve_machine(options: MachineOptions, settings: "Settings") -> "Machine":
+    """Return the machine to plan for. Raises UsageError if the file does not describe one."""
     from g4run.hardware.gpus.gpu_table import find_gpu
     from g4run.hardware.inspection import inspect_machine
     from g4run.planner.hypothetical_machine import alter_machine
 
-    if options.cores is not None and not 1 <= options.cores <= _MOST_CORES:
-        raise UsageError(f"--cores must be between 1 and {_MOST_CORES}, not {options.cores}", "--cores 8")
+    if options.cores is not None and not 1 <= options.cores <= _MAX_CORES:
+        raise UsageError(f"--cores must be between 1 and {_MAX_CORES}, not {options.cores}", "--cores 8")
     return alter_machine(
         inspect_machine(settings) if options.file is None else read_machine(options.file),
         gpu=options.gpu,
@@ -61,7 +61,7 @@ def find_machine(options: MachineOptions, settings: "Settings") -> "Machine":
 
 
 def parse_memory(option: str, text: str) -> int:
-    """An option's amount of memory in bytes. Raises UsageError."""
+    """Parse an amount of memory into bytes. Raises UsageError."""
     try:
         return parse_bytes(text)
     except ValueError:
@@ -69,13 +69,13 @@ def parse_memory(option: str, text: str) -> int:
 
 
 def read_machine(path: Path) -> "Machine":
-    """A machine as `g4run hardware --json` printed it. Raises UsageError, which names what is missing."""
+    """Read a machine saved with `g4run hardware --json`. Raises UsageError that names what is missing."""
     from g4run.hardware.machine_json import parse_machine
 
     try:
-        value: object = json.loads(_read_start(path).decode("utf-8"))
+        value: object = json.loads(_read_limited(path).decode("utf-8"))
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}", _HINT) from None
+        raise UsageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}", _HINT) from None
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is not JSON: {str(error)[:1].lower()}{str(error)[1:]}", _HINT) from None
     try:
@@ -84,10 +84,10 @@ def read_machine(path: Path) -> "Machine":
         raise UsageError(f"{path}: {error.message}", error.hint) from None
 
 
-def _read_start(path: Path) -> bytes:
-    """A file's content. Raises OSError, and UsageError for more than a machine ever takes."""
+def _read_limited(path: Path) -> bytes:
+    """Read a file of at most 1 MiB. Raises OSError and UsageError."""
     with path.open("rb") as file:
-        content = file.read(_LARGEST_FILE_BYTES + 1)
-    if len(content) > _LARGEST_FILE_BYTES:
-        raise UsageError(f"{path} is too large to be a machine", _HINT)
+        content = file.read(_MAX_FILE_BYTES + 1)
+    if len(content) > _MAX_FILE_BYTES:
+        raise UsageError(f"{path} is too large for a saved machine", _HINT)
     return content

@@ -18,7 +18,7 @@ System = Annotated[str | None, typer.Option("--system", metavar="TEXT", help="Sy
 
 @dataclass(frozen=True, slots=True)
 class SharedOptions:
-    """The options as typed, in the order in which --help shows them; None is what was left out."""
+    """The options as typed, in the order of --help; None if omitted."""
 
     temperature: Annotated[
         float | None,
@@ -133,9 +133,9 @@ class SharedOptions:
 
 
 def expand_options(command: Callable[..., Task]) -> Callable[..., Task]:
-    """Let Typer see an option for each field of SharedOptions where the command has one parameter, named `shared`.
+    """Replace a command's parameter `shared` with one Typer option for each field of SharedOptions.
 
-    Typer asks inspect.signature for a command's parameters (typer/utils.py), and that believes `__signature__`.
+    Typer reads parameters with inspect.signature (typer/utils.py), which honors `__signature__`.
     """
 
     @wraps(command)

@@ -15,28 +15,28 @@ if TYPE_CHECKING:
 
 ANY_JSON = "json"
 _SCHEMA_HINT = 'a schema looks like {"type": "object", "properties": {"name": {"type": "string"}}}'
-_NO_TOOLS_HINT = 'tools stand beside the messages: {"messages": [...], "tools": [...]}'
+_NO_TOOLS_HINT = 'add tools next to the messages: {"messages": [...], "tools": [...]}'
 
 
 def check_one_constraint(**given: object) -> None:
-    """Refuse two options of which each constrains the answer alone. Raises UsageError."""
+    """Check that at most one option that constrains the whole answer is given. Raises UsageError."""
     names = [f"--{name}" for name, value in given.items() if value is not None]
     if len(names) > 1:
-        raise UsageError(f"{names[0]} and {names[1]} exclude each other", "leave one of them out")
+        raise UsageError(f"{names[0]} and {names[1]} cannot be used together", "omit one of them")
 
 
 def read_format(given: str | None) -> "JsonFormat | None":
-    """The value of --format: `json`, or a file with a JSON schema. Raises UsageError that names file and place."""
+    """Read --format: `json` or a JSON schema file. Raises UsageError that names the file and the position."""
     from g4run.runtime.answers.answer import JsonFormat
     from g4run.runtime.answers.constraint import compile_format
 
     if given is None or given == ANY_JSON:
         return None if given is None else JsonFormat()
     if not Path(given).exists():
-        raise UsageError(f"--format must be {ANY_JSON} or the file of a JSON schema, not {given!r}", "--format json")
+        raise UsageError(f"--format must be {ANY_JSON} or a JSON schema file, not {given!r}", "--format json")
     schema = parse_json(read_file(Path(given)), given, _SCHEMA_HINT)
     if schema is None:
-        raise UsageError(f"{given} holds null, which is no JSON schema", _SCHEMA_HINT)
+        raise UsageError(f"{given} contains null, which is not a JSON schema", _SCHEMA_HINT)
     try:
         compile_format(JsonFormat(schema))
     except UsageError as error:
@@ -45,7 +45,7 @@ def read_format(given: str | None) -> "JsonFormat | None":
 
 
 def read_grammar(file: str | None, regex: str | None) -> "Grammar | None":
-    """The grammar in the file that --grammar names, in Lark if that is its suffix, or the expression of --regex.
+    """Read the grammar file of --grammar, which is Lark if its suffix says so, or the expression of --regex.
 
     Raises UsageError that names file, line and column.
     """
@@ -67,15 +67,15 @@ def read_grammar(file: str | None, regex: str | None) -> "Grammar | None":
 
 
 def check_has_messages(tool_choice: str | None, messages_file: str | None) -> None:
-    """Refuse a choice where there cannot be tools. Raises UsageError."""
+    """Check that --tool-choice has --messages to take tools from. Raises UsageError."""
     if tool_choice is not None and messages_file is None:
-        raise UsageError("--tool-choice chooses among the tools of --messages, and there are none", "--messages FILE")
+        raise UsageError("--tool-choice needs the tools in --messages", "--messages FILE")
 
 
 def add_tool_choice(options: "AnswerOptions", tool_choice: str | None, conversation: "Conversation") -> "AnswerOptions":
-    """The options with the value of --tool-choice: auto, none, required, or a tool's name. Raises UsageError.
+    """Return the options with --tool-choice set: auto, none, required, or a tool's name.
 
-    That includes what the engine would refuse: a grammar beside a call, and parameters that cannot be enforced.
+    Raises UsageError, also for a grammar together with a call, and for tool parameters that cannot be enforced.
     """
     if tool_choice is None:
         return options
@@ -107,5 +107,5 @@ def _check_call(
     if options.grammar is not None or options.response_format is not None:
         is_regex = options.grammar is not None and options.grammar.notation is GrammarNotation.REGEX
         other = "--format" if options.grammar is None else "--regex" if is_regex else "--grammar"
-        raise UsageError(f"--tool-choice {text} and {other} exclude each other", "leave one of them out")
+        raise UsageError(f"--tool-choice {text} and {other} cannot be used together", "omit one of them")
     compile_grammar(conversation, replace(options, tool_choice=choice))

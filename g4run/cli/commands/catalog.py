@@ -1,10 +1,10 @@
-"""`g4run catalog`: what this program knows of the models that can be had."""
+"""`g4run catalog`: update the list of models you can pull."""
 
 from functools import partial
-from typing import Annotated
 
 import typer
 
+from g4run.cli.arguments.json_output import Json
 from g4run.cli.output import Output, Task
 from g4run.settings import read_settings
 
@@ -25,7 +25,7 @@ def start(context: typer.Context) -> None:
 
 @catalog.command("refresh")
 def refresh(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")] = False,
+    as_json: Json = False,
 ) -> Task:
     """Ask the Hub which files it has now.
 
@@ -35,7 +35,7 @@ def refresh(
 
 
 def execute(as_json: bool, output: Output) -> int:
-    """Ask for every repository of the catalog; one that cannot be listed is named and keeps no other back."""
+    """List every repository of the catalog; one that fails is reported and does not stop the others."""
     from g4run.cli.views.verify import refresh_value, render_refresh
     from g4run.models.catalog.refresh import refresh_catalog
     from g4run.models.hub.client import Hub

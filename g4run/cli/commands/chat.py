@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A command line of `g4run chat`, its numbers checked."""
+    """A checked command line of `g4run chat`."""
 
-    model: str | None  # None: what suits this machine
+    model: str | None  # None: choose one for this machine
     system: str | None
     options: "AnswerOptions"
     loading: "LoadOptions"
@@ -67,7 +67,7 @@ def chat(
 
 
 def execute(request: ChatRequest, output: Output) -> int:
-    """Talk until the person leaves or the pipe ends."""
+    """Chat until the user leaves or the pipe ends."""
     from g4run.cli.repl.loop import converse
     from g4run.cli.repl.session import ChatSession
     from g4run.models.library import Library
@@ -86,8 +86,8 @@ def execute(request: ChatRequest, output: Output) -> int:
 
 
 def _choose(library: "Library", request: ChatRequest, output: Output) -> "ModelFile":
-    """What to talk to where nobody said."""
-    from g4run.cli.commands.choose_model import Choosing
+    """Choose a model if none was named."""
+    from g4run.cli.terminal.choose_model import ModelChooser
     from g4run.planner.recommend.goals import RecommendRequest
     from g4run.runtime.choose_file import inspect_measured_machine
 
@@ -103,7 +103,7 @@ def _choose(library: "Library", request: ChatRequest, output: Output) -> "ModelF
 
     can_ask = sys.stdin is not None and sys.stdin.isatty() and output.notes.is_terminal
     wanted = RecommendRequest(context=request.loading.context_length, kv_type=request.loading.kv_type)
-    return Choosing(library, known, output.notes, sys.stdin if can_ask else None, fetch).run(wanted)
+    return ModelChooser(library, known, output.notes, sys.stdin if can_ask else None, fetch).run(wanted)
 
 
 def _is_interactive(output: Output) -> bool:
@@ -111,7 +111,7 @@ def _is_interactive(output: Output) -> bool:
 
 
 def _messages(settings: Settings, output: Output, is_interactive: bool) -> Iterable[str]:
-    """Where the person's messages come from."""
+    """Return the source of the user's messages."""
     if is_interactive:
         from g4run.cli.repl.terminal import read_from_terminal
 

@@ -1,34 +1,35 @@
-"""`g4run hardware`: what this machine has, and what the installed llama.cpp can use of it."""
+"""`g4run hardware`: this machine, and what the installed llama.cpp can use of it."""
 
 from functools import partial
 from typing import Annotated
 
 import typer
 
+from g4run.cli.arguments.json_output import Json
 from g4run.cli.output import Output, Task
 from g4run.settings import read_settings
 
 
 def hardware(
     measure: Annotated[bool, typer.Option("--measure", help="Measure the memory bandwidth again.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")] = False,
+    as_json: Json = False,
 ) -> Task:
     """Show this machine's processors, memory, GPUs, and disks.
 
-    Also shows which of them the installed llama.cpp can use, which programs hold memory, and how to enable a GPU that
+    Also shows which of them the installed llama.cpp can use, which programs use memory, and how to enable a GPU that
     is not used.
     """
     return partial(execute, measure, as_json)
 
 
 def execute(measure: bool, as_json: bool, output: Output) -> int:
-    """Look, and print."""
+    """Inspect the machine and print the report."""
     from g4run.cli.views.hardware import render_machine
     from g4run.cli.views.tables import line_width
     from g4run.hardware.inspection import inspect_machine
     from g4run.hardware.machine_json import machine_value
 
-    machine = inspect_machine(read_settings(), measure=measure)
+    machine = inspect_machine(read_settings(), measure=measure, asks_always=True)
     if as_json:
         output.write_json(machine_value(machine))
     else:

@@ -1,4 +1,4 @@
-"""`g4run import`: use a GGUF file that is on this machine already."""
+"""`g4run import`: use a GGUF file that is already on this machine."""
 
 from functools import partial
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from g4run.cli.arguments.json_output import Json
 from g4run.cli.output import Output, Task
 from g4run.errors import ModelNotFound, UsageError
 from g4run.settings import read_settings
@@ -18,7 +19,7 @@ def import_model(
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Name for the model. [default: from the file]")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")] = False,
+    as_json: Json = False,
 ) -> Task:
     """Use a GGUF file that is already on this machine.
 
@@ -27,17 +28,17 @@ def import_model(
     """
     if path is None:
         if name is not None:
-            raise UsageError("there is no path", "g4run import PATH, or g4run import alone to see what there is")
+            raise UsageError("--name needs a path", f"g4run import PATH --name {name}")
         return partial(list_found, as_json)
     return partial(import_path, path, name, as_json)
 
 
 def list_found(as_json: bool, output: Output) -> int:
-    """List what other programs have."""
+    """List the models of other programs."""
     from g4run.cli.views.store import found_value, render_found
-    from g4run.models.external.search import search_elsewhere
+    from g4run.models.external.search import search_external
 
-    found = search_elsewhere(read_settings())
+    found = search_external(read_settings())
     if as_json:
         output.write_json(found_value(found))
     else:
@@ -57,16 +58,16 @@ def import_path(path: str, name: str | None, as_json: bool, output: Output) -> i
     if as_json:
         output.write_json(record_value(record))
         return 0
-    output.answer.write(f"{record.name} is ready, its file is used where it is: g4run chat {record.name}\n")
+    output.answer.write(f"{record.name} is ready, its file stays where it is: g4run chat {record.name}\n")
     return 0
 
 
 def _absolute(path: str) -> Path:
-    """The path that was typed, from the root, so that a ~ is expanded once only."""
+    """Return the typed path as an absolute path, so that a ~ is expanded only once."""
     from g4run.models.library import expand_path
 
     file = expand_path(path)
     try:
         return file if file.is_absolute() else Path.cwd() / file
     except FileNotFoundError:
-        raise ModelNotFound(f"there is no file {path}: the directory that you are in was removed", "cd ~") from None
+        raise ModelNotFound(f"there is no file {path}: the current directory was removed", "cd ~") from None

@@ -1,10 +1,11 @@
-"""`g4run list`: the models that are here, and those that can be had."""
+"""`g4run list`: installed models, and models you can pull."""
 
 from functools import partial
 from typing import Annotated
 
 import typer
 
+from g4run.cli.arguments.json_output import Json
 from g4run.cli.open_hub import open_hub
 from g4run.cli.output import Output, Task
 from g4run.errors import UsageError
@@ -14,7 +15,7 @@ from g4run.settings import read_settings
 def list_models(
     prefix: Annotated[
         str | None,
-        typer.Argument(metavar="[PREFIX]", help="Only names that begin with this; with --available, a size."),
+        typer.Argument(metavar="[PREFIX]", help="Only names that start with this; with --available, a size."),
     ] = None,
     available: Annotated[
         bool, typer.Option("--available", help="List models you can pull: all, one size, or hf.co/USER/REPO.")
@@ -22,7 +23,7 @@ def list_models(
     space: Annotated[
         bool, typer.Option("--space", help="Show the disk space that models use, and what is free.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")] = False,
+    as_json: Json = False,
 ) -> Task:
     """List the models on this machine, or those you can pull.
 
@@ -30,7 +31,7 @@ def list_models(
     """
     if space:
         if available or prefix is not None:
-            problem = f"--space and {'--available' if available else 'a prefix'} exclude each other"
+            problem = f"--space and {'--available' if available else 'a prefix'} cannot be used together"
             raise UsageError(problem, "g4run list --space")
         return partial(show_space, as_json)
     execute = show_available if available else show_models
@@ -38,7 +39,7 @@ def list_models(
 
 
 def show_models(prefix: str | None, as_json: bool, output: Output) -> int:
-    """List what is on this machine; an entry that cannot be read is named on stderr and hides no other."""
+    """List the installed models; entries that cannot be read are reported on stderr."""
     from datetime import UTC, datetime
 
     from g4run.cli.views.models import models_value, render_damaged, render_models
@@ -65,7 +66,7 @@ def show_models(prefix: str | None, as_json: bool, output: Output) -> int:
 
 
 def show_space(as_json: bool, output: Output) -> int:
-    """Show what models take on disk, each file counted once, and what is free."""
+    """Show the disk space that models use, each file counted once, and what is free."""
     from g4run.cli.views.store import render_usage, usage_value
     from g4run.cli.views.tables import line_width
     from g4run.models.store.store import Store
@@ -81,7 +82,7 @@ def show_space(as_json: bool, output: Output) -> int:
 
 
 def show_available(typed: str | None, as_json: bool, output: Output) -> int:
-    """List what can be had, from the catalog or of one repository."""
+    """List the models you can pull, from the catalog or from one repository."""
     from g4run.cli.views.models import available_value, render_available
     from g4run.cli.views.tables import line_width
     from g4run.hardware.inspection import inspect_unmeasured
@@ -95,7 +96,7 @@ def show_available(typed: str | None, as_json: bool, output: Output) -> int:
         return 0
     _show_table(render_available(models, line_width(output.answer)), output)
     if library.catalog.overlay_problem is not None:
-        output.notes.write(f"the built-in catalog is used: {library.catalog.overlay_problem}\n")
+        output.notes.write(f"using the built-in catalog: {library.catalog.overlay_problem}\n")
     return 0
 
 
@@ -108,5 +109,5 @@ def _show_table(table: str, output: Output) -> None:
 
 def _nothing_note(prefix: str | None) -> str:
     if prefix:
-        return f"no model's name begins with {prefix}: g4run list shows all\n"
-    return "no model was pulled yet: g4run pull gemma4, or g4run list --available\n"
+        return f"no model name starts with {prefix}: g4run list shows all\n"
+    return "no models yet: g4run pull gemma4, or g4run list --available\n"

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
+from g4run.cli.arguments.json_output import Json
 from g4run.cli.output import Output, Task
 from g4run.settings import read_settings
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Model names. [default: all]")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")]
 
 
 def outdated(names: Names = None, as_json: Json = False) -> Task:
@@ -19,7 +19,7 @@ def outdated(names: Names = None, as_json: Json = False) -> Task:
 
 
 def show_outdated(names: Sequence[str], as_json: bool, output: Output) -> int:
-    """Compare the files in use with what the Hub has now."""
+    """Compare the installed files with those on the Hub."""
     from g4run.cli.views.tables import line_width
     from g4run.cli.views.verify import outdated_value, render_outdated
     from g4run.models.hub.client import Hub
@@ -34,5 +34,5 @@ def show_outdated(names: Sequence[str], as_json: bool, output: Output) -> int:
     else:
         output.answer.write(render_outdated(found, line_width(output.answer)))
         if any(model.is_outdated for model in found):
-            output.notes.write("g4run pull --all fetches the newest\n")
+            output.notes.write("g4run pull --all updates them\n")
     return 0

@@ -1,4 +1,4 @@
-"""`g4run plan`: what a model would take on this machine, or on another, item by item."""
+"""`g4run plan`: the memory that a model needs on this machine or another, item by item."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from g4run.cli.arguments.machine import Cores, GpuName, MachineFile, MachineOptions, Ram, Vram, find_machine
+from g4run.cli.arguments.checks import check_within, parse_kv_type
+from g4run.cli.arguments.json_output import Json
+from g4run.cli.arguments.machine import Cores, GpuName, MachineFile, MachineOptions, Ram, Vram, resolve_machine
 from g4run.cli.open_hub import open_hub
 from g4run.cli.output import Output, Task
-from g4run.errors import UsageError
 from g4run.settings import read_settings
 
 if TYPE_CHECKING:
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
     from g4run.models.library import Library
     from g4run.planner.values import Plan, PlanRequest
 
-_MOST_SEQUENCES = 256  # LLAMA_MAX_SEQ, llama-cparams.h
+_MAX_SEQUENCES = 256  # LLAMA_MAX_SEQ, llama-cparams.h
 
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
-    """The settings that a command line fixes, as typed; None leaves them to the planner."""
+    """The settings on the command line, as typed; None leaves a choice to the planner."""
 
     context: int | None = None
     kv_type: str | None = None
@@ -53,7 +54,7 @@ def plan(
     ram: Ram = None,
     cores: Cores = None,
     machine: MachineFile = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")] = False,
+    as_json: Json = False,
 ) -> Task:
     """Show how much memory a model needs on each device.
 
@@ -69,15 +70,15 @@ def _execute(model: str, options: PlanOptions, machine_options: MachineOptions, 
     from g4run.cli.views.plan import plan_value, render_plan, render_source
     from g4run.cli.views.tables import line_width
     from g4run.models.library import Library
-    from g4run.planner.fixed_settings import check_request
     from g4run.planner.placement import plan_with_drafter
+    from g4run.planner.request_validation import check_request
     from g4run.runtime.plan_check import confirm_plan
     from g4run.runtime.planned_model import find_planned_model
 
     settings = read_settings()
     library = Library(settings)
     request = make_request(options)
-    machine = find_machine(machine_options, settings)  # first: what is typed wrong needs no network to be told
+    machine = resolve_machine(machine_options, settings)  # first, so that usage errors do not wait for the network
     planned = find_planned_model(library, model, machine, partial(open_hub, settings))
     output.notes.write(render_source(planned, line_width(output.notes)))
     check_request(request, planned.shape, machine)
@@ -94,52 +95,42 @@ def _execute(model: str, options: PlanOptions, machine_options: MachineOptions, 
 
 
 def make_request(options: PlanOptions) -> "PlanRequest":
-    """Check what was typed and make it one. Raises UsageError."""
-    from g4run.engine.parameters import MAX_COUNT
-    from g4run.kv_types import KvType
+    """Check the typed options and build the request. Raises UsageError."""
+    from g4run.engine.limits import MAX_COUNT
     from g4run.planner.values import PlanRequest
 
-    kv_type = None if options.kv_type is None else options.kv_type.lower()
-    if kv_type is not None and kv_type not in tuple(KvType):
-        raise UsageError(f"--kv must be one of {', '.join(KvType)}, not {options.kv_type!r}", "--kv f16")
     return PlanRequest(
-        context=_within("--ctx", options.context, 1, MAX_COUNT, 8192),
-        kv_type=None if kv_type is None else KvType(kv_type),
-        sequences=_within("--parallel", options.sequences, 1, _MOST_SEQUENCES, 4) or 1,
-        micro_batch=_within("--ubatch", options.micro_batch, 1, MAX_COUNT, 512),
-        gpu_layers=_within("--gpu-layers", options.gpu_layers, 0, MAX_COUNT, 99),
-        cpu_expert_layers=_within("--cpu-experts", options.cpu_experts, 0, MAX_COUNT, 10),
+        context=check_within("--ctx", options.context, 1, MAX_COUNT, 8192),
+        kv_type=parse_kv_type(options.kv_type),
+        sequences=check_within("--parallel", options.sequences, 1, _MAX_SEQUENCES, 4) or 1,
+        micro_batch=check_within("--ubatch", options.micro_batch, 1, MAX_COUNT, 512),
+        gpu_layers=check_within("--gpu-layers", options.gpu_layers, 0, MAX_COUNT, 99),
+        cpu_expert_layers=check_within("--cpu-experts", options.cpu_experts, 0, MAX_COUNT, 10),
     )
 
 
-def _within(option: str, value: int | None, least: int, most: int, example: int) -> int | None:
-    if value is not None and not least <= value <= most:
-        raise UsageError(f"{option} must be between {least} and {most}, not {value}", f"{option} {example}")
-    return value
-
-
 def find_advice(library: "Library", found: "Plan", machine: "Machine", request: "PlanRequest") -> str:
-    """What would fit, in one sentence: a shorter context, other settings, a smaller file, or nothing."""
+    """Say in one sentence what would fit: a shorter context, other settings, a smaller file, or nothing."""
     from dataclasses import replace
 
-    from g4run.planner.placement import lacking_bytes, plan_model
+    from g4run.planner.placement import missing_bytes, plan_model
     from g4run.units import render_bytes, render_count
 
     fitting = {kv_type: longest for kv_type, longest in found.max_context.items() if longest}
     if request.kv_type is not None:
         fitting = {kv_type: longest for kv_type, longest in fitting.items() if kv_type is request.kv_type} or fitting
     for kv_type, longest in fitting.items():
-        return f"With --ctx {longest} --kv {kv_type.value} it would."
+        return f"It would fit with --ctx {longest} --kv {kv_type.value}."
     free = plan_model(found.shape, machine, replace(request, gpu_layers=None, cpu_expert_layers=None, context=None))
     if free.ledger.fits:
-        return f"With a context of {render_count(free.settings.context)} and layers left to choose it would."
-    missing = f"{render_bytes(lacking_bytes(found.ledger))} are missing"
+        return f"It would fit with a context of {render_count(free.settings.context)} and automatic layer placement."
+    missing = f"It needs {render_bytes(missing_bytes(found.ledger))} more memory"
     smaller = _find_smaller(library, found, machine)
     return f"{missing}; {smaller} would fit." if smaller else f"{missing}, and no smaller file of this size fits."
 
 
 def _find_smaller(library: "Library", found: "Plan", machine: "Machine") -> str | None:
-    """The largest file of the same size in the catalog that fits, by name."""
+    """Return the name of the largest catalog file of the same size that fits."""
     from g4run.planner.memory.catalog_weights import loaded_shape
     from g4run.planner.placement import fits
     from g4run.planner.recommend.quality import is_acceptable

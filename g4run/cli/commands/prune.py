@@ -1,17 +1,18 @@
-"""`g4run prune`: remove what nobody needs."""
+"""`g4run prune`: remove unfinished downloads and cached headers."""
 
 from functools import partial
 from typing import Annotated
 
 import typer
 
+from g4run.cli.arguments.json_output import Json
 from g4run.cli.output import Output, Task
 from g4run.settings import read_settings
 
 
 def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and exit.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")] = False,
+    as_json: Json = False,
 ) -> Task:
     """Remove unfinished downloads and cached headers.
 
@@ -21,7 +22,7 @@ def prune(
 
 
 def remove_unneeded(is_dry_run: bool, as_json: bool, output: Output) -> int:
-    """Remove it, or say what would go."""
+    """Remove them, or show what would be removed."""
     from g4run.cli.views.store import pruned_value, render_pruned
     from g4run.models.store.store import Store
     from g4run.models.store.usage import prune as prune_store

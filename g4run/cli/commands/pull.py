@@ -1,4 +1,4 @@
-"""`g4run pull`: bring a model here, or only say what that would take."""
+"""`g4run pull`: download a model, or show what would be downloaded."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PullCommand:
-    """A command line of `g4run pull`, its options checked."""
+    """A checked command line of `g4run pull`."""
 
     names: tuple[str, ...]
     revision: str | None
@@ -47,7 +47,7 @@ def pull(
         bool, typer.Option("--no-projector", help="Skip the projector, the file for images and sound.")
     ] = False,
     drafter: Annotated[
-        bool, typer.Option("--drafter", help="Also fetch the drafter, a small model that can speed up answers.")
+        bool, typer.Option("--drafter", help="Also download the drafter, a small model that can speed up answers.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be downloaded, and exit.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one object per line, errors included.")] = False,
@@ -61,10 +61,10 @@ def pull(
     To resume an interrupted download, run the same command again.
     """
     if bool(names) == takes_all:
-        problem = "--all and a name exclude each other" if names else "there is no name"
+        problem = "--all and a name cannot be used together" if names else "no name was given"
         raise UsageError(problem, "g4run pull gemma4, or g4run pull --all")
     if takes_all and revision is not None:
-        raise UsageError("--revision and --all exclude each other", "g4run pull NAME --revision REVISION")
+        raise UsageError("--revision and --all cannot be used together", "g4run pull NAME --revision REVISION")
     if revision is not None and not revision.strip():
         raise UsageError("--revision is empty", "g4run pull NAME --revision main")
     command = PullCommand(
@@ -79,7 +79,7 @@ def pull(
 
 
 def execute(command: PullCommand, output: Output) -> int:
-    """Pull each name; where there are several, one that fails does not keep the others back."""
+    """Pull each name; one that fails does not stop the others."""
     from g4run.hardware.inspection import inspect_unmeasured
     from g4run.models.library import Library
     from g4run.runtime.choose_file import inspect_measured_machine
@@ -91,7 +91,7 @@ def execute(command: PullCommand, output: Output) -> int:
     planner = PullPlanner(library, hub, find_machine, cache(inspect_unmeasured))
     requests = tuple(_requests(command, library))
     if not requests:
-        output.notes.write("no model came from the Hub yet: g4run pull gemma4\n")
+        output.notes.write("no models from the Hub yet: g4run pull gemma4\n")
     failures = []
     for request in requests:
         try:
@@ -111,7 +111,7 @@ def execute(command: PullCommand, output: Output) -> int:
 
 
 def _requests(command: PullCommand, library: "Library") -> Iterator["PullRequest"]:
-    """What to pull: the names, or whatever the store has from the Hub."""
+    """Yield a request for each name, or for each stored model from the Hub."""
     from g4run.models.pull.target import PullRequest, update_request
 
     for name in command.names:
@@ -141,7 +141,7 @@ def _fetch(library: "Library", hub: "Hub", plan: "PullPlan", command: PullComman
 def fetch_planned(
     library: "Library", hub: "Hub", plan: "PullPlan", output: Output, *, as_json: bool = False
 ) -> "Record":
-    """Carry a plan out and show the progress. Raises Interrupted on Ctrl-C, having said what is kept."""
+    """Run a plan and show the progress. Raises Interrupted on Ctrl-C, after saying what is kept."""
     from g4run.models.pull.execution import execute_pull
 
     progress = _open_progress(library.settings, output, as_json=as_json)
@@ -170,8 +170,9 @@ def _open_progress(settings: Settings, output: Output, *, as_json: bool) -> "Pul
 
 
 def _stopped(plan: "PullPlan", output: Output, *, as_json: bool) -> Interrupted:
-    """Say what is kept of a pull that was stopped."""
+    """Say what is kept of an interrupted pull, and return the error."""
     from g4run.cli.views.pull import render_stopped
+    from g4run.cli.views.tables import capitalize
     from g4run.models.pull.execution import downloaded_bytes
 
     total_bytes = sum(file.size_bytes for file in plan.files if file.source == "download")
@@ -179,7 +180,7 @@ def _stopped(plan: "PullPlan", output: Output, *, as_json: bool) -> Interrupted:
         return Interrupted("stopped")
     message = render_stopped(downloaded_bytes(plan), total_bytes)
     if not as_json:
-        output.notes.write(f"{message[:1].upper()}{message[1:]}\n")
+        output.notes.write(f"{capitalize(message)}\n")
     return Interrupted(message)
 
 
@@ -204,7 +205,7 @@ def _report(name: str, error: G4RunError, command: PullCommand, output: Output) 
 
 
 def _summary(failures: Sequence[tuple[str, G4RunError]], count: int) -> G4RunError:
-    """One error for several, of the first one's kind."""
+    """Combine several errors into one of the first one's type."""
     names = [name for name, _ in failures]
-    message = f"{len(failures)} of {count} names could not be pulled: {', '.join(names)}"
+    message = f"could not pull {len(failures)} of {count} names: {', '.join(names)}"
     return type(failures[0][1])(message, f"g4run pull {' '.join(names)}")

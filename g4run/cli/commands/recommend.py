@@ -1,11 +1,13 @@
-"""`g4run recommend`: which model, which quantization and which settings suit this machine, and why."""
+"""`g4run recommend`: the model, quantization, and settings that suit this machine, and why."""
 
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from g4run.cli.arguments.machine import Cores, GpuName, MachineFile, MachineOptions, Ram, Vram, find_machine
+from g4run.cli.arguments.checks import check_within, parse_choice, parse_kv_type
+from g4run.cli.arguments.json_output import Json
+from g4run.cli.arguments.machine import Cores, GpuName, MachineFile, MachineOptions, Ram, Vram, resolve_machine
 from g4run.cli.output import Output, Task
 from g4run.errors import DoesNotFit, UsageError
 from g4run.settings import read_settings
@@ -48,7 +50,7 @@ def recommend(
     show_all: Annotated[
         bool, typer.Option("--all", help="List all candidates, not only the eight most relevant.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")] = False,
+    as_json: Json = False,
 ) -> Task:
     """Recommend the model that suits this machine best.
 
@@ -75,29 +77,25 @@ def _execute(
     from g4run.cli.views.tables import line_width
     from g4run.models.catalog.catalog import read_catalog
     from g4run.models.store.store import Store
-    from g4run.planner.recommend.recommend import recommend as choose
-    from g4run.planner.speed.measured import known_digests
-    from g4run.runtime.speeds import measured_speeds
+    from g4run.runtime.choose_file import recommend_file, with_measurements
 
     request = make_request(model, context, minimum_speed, preference, goal, kv_type)
     settings = read_settings()
-    machine = find_machine(machine_options, settings)
-    measured = measured_speeds(settings, machine)
+    machine = resolve_machine(machine_options, settings)
     catalog = read_catalog(settings.data_directory)
-    records = Store(settings).records()
-    recommendation = choose(catalog, machine, request, measured=measured, digests=known_digests(records))
+    recommendation = recommend_file(catalog, with_measurements(machine, settings), request)
     if as_json:
         return _write_json(recommendation, output)
     best = recommendation.require_best()
-    is_here = any(record.name == best.file.name for record in records)
+    is_installed = Store(settings).find(best.file.name) is not None
     width = line_width(output.answer)
-    output.answer.write(render_recommendation(recommendation, width, show_all=show_all, is_here=is_here))
+    output.answer.write(render_recommendation(recommendation, width, show_all=show_all, is_installed=is_installed))
     output.notes.write(render_advice(machine, line_width(output.notes)))
     return 0
 
 
 def _write_json(recommendation: "Recommendation", output: Output) -> int:
-    """All of it; where nothing will do, the failure with what was considered beside it."""
+    """Write the whole recommendation; if there is no choice, the error and the candidates."""
     from g4run.cli.views.errors import error_value
     from g4run.cli.views.recommend import others_value, recommendation_value
 
@@ -118,38 +116,29 @@ def make_request(
     goal: str,
     kv_type: str | None,
 ) -> "RecommendRequest":
-    """Check what was typed and make it one. Raises UsageError."""
-    from g4run.engine.parameters import MAX_COUNT
-    from g4run.kv_types import KvType
+    """Check the typed options and build the request. Raises UsageError."""
+    from g4run.engine.limits import MAX_COUNT
     from g4run.planner.recommend.goals import Goal, Preference, RecommendRequest
 
-    if context is not None and not 1 <= context <= MAX_COUNT:
-        raise UsageError(f"--ctx must be between 1 and {MAX_COUNT}, not {context}", "--ctx 8192")
     if minimum_speed is not None and not 0 <= minimum_speed < float("inf"):
         raise UsageError(f"--min-speed must be 0 or more, not {minimum_speed}", "--min-speed 5")
     return RecommendRequest(
-        goal=Goal(_one_of("--for", goal, tuple(Goal))),
-        preference=Preference(_one_of("--prefer", preference, tuple(Preference))),
+        goal=parse_choice("--for", goal, Goal),
+        preference=parse_choice("--prefer", preference, Preference),
         size=None if model is None else _parse_model_size(model),
-        context=context,
-        kv_type=None if kv_type is None else KvType(_one_of("--kv", kv_type, tuple(KvType))),
+        context=check_within("--ctx", context, 1, MAX_COUNT, 8192),
+        kv_type=parse_kv_type(kv_type),
         minimum_speed=minimum_speed,
     )
 
 
 def _parse_model_size(text: str) -> "Size":
-    """The size that is fixed: 26b, gemma4:26b."""
+    """Parse a model size: 26b, gemma4:26b."""
     from g4run.models.names.parse import FamilyName, Size, parse_name
 
     if text.lower() in tuple(Size):
         return Size(text.lower())
     name = parse_name(text)
     if not isinstance(name, FamilyName) or name.quantization is not None:
-        raise UsageError(f"{text} is no size of Gemma 4", "g4run recommend gemma4:26b")
+        raise UsageError(f"{text} is not a size of Gemma 4", "g4run recommend gemma4:26b")
     return name.size
-
-
-def _one_of(option: str, text: str, choices: tuple[str, ...]) -> str:
-    if text.lower() not in choices:
-        raise UsageError(f"{option} must be one of {', '.join(choices)}, not {text!r}", f"{option} {choices[0]}")
-    return text.lower()

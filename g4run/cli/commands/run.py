@@ -1,13 +1,13 @@
 """`g4run run`: one answer, also in a pipe."""
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from g4run.cli.arguments.checked_options import make_answer_options, make_load_options
+from g4run.cli.arguments.json_output import Json
 from g4run.cli.arguments.options import SharedOptions, System, expand_options
 from g4run.cli.arguments.prompt import read_conversation
 from g4run.cli.arguments.response_format import add_tool_choice, check_has_messages
@@ -16,6 +16,7 @@ from g4run.cli.terminal.loading import open_model
 from g4run.cli.terminal.streaming import Display, await_answer, show_answer, show_outcome
 from g4run.cli.views.answer import answer_value, prompt_value, render_media_slots
 from g4run.errors import Interrupted, UsageError
+from g4run.models.names.types import Size
 from g4run.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -25,19 +26,9 @@ if TYPE_CHECKING:
     from g4run.runtime.loading import LoadOptions
 
 
-class Size(StrEnum):
-    """The members of the family, as --as names them."""
-
-    E2B = "e2b"
-    E4B = "e4b"
-    DENSE_12B = "12b"
-    A4B_26B = "26b"
-    DENSE_31B = "31b"
-
-
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """A command line of `g4run run`, its numbers checked."""
+    """A checked command line of `g4run run`."""
 
     model: str
     words: tuple[str, ...]
@@ -78,11 +69,11 @@ def run(
     ] = None,
     *,
     shared: SharedOptions,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")] = False,
+    as_json: Json = False,
 ) -> Task:
     """Answer one prompt, from the arguments, stdin, or both."""
     if size is not None and not show_prompt:
-        raise UsageError("--as renders a prompt for another size, and answers nothing", f"--as {size} --show-prompt")
+        raise UsageError("--as needs --show-prompt", f"--as {size} --show-prompt")
     check_has_messages(tool_choice, messages)
     request = RunRequest(
         model=model,
@@ -102,7 +93,7 @@ def run(
 
 
 def execute(request: RunRequest, output: Output) -> int:
-    """Do what was asked and return the exit code."""
+    """Run the command and return the exit code."""
     from g4run.models.library import Library
 
     settings = read_settings()
@@ -123,8 +114,8 @@ def _answer(
     display = Display(request.hides_thinking, faint=settings.colour, verbose=request.is_verbose)
     with open_model(file, settings, request.loading, output.notes, is_quiet=request.as_json) as model:
         plan, context_length = model.plan, model.context_length
-        answering = model.answer(conversation, request.options)
-        answer = await_answer(answering) if request.as_json else show_answer(answering, output, display)
+        stream = model.answer(conversation, request.options)
+        answer = await_answer(stream) if request.as_json else show_answer(stream, output, display)
     if request.as_json:
         output.write_json(answer_value(file.name, answer, plan, hide_thinking=request.hides_thinking))
     show_outcome(answer, request.options, context_length, output, display)
@@ -132,7 +123,7 @@ def _answer(
 
 
 def _show_prompt(file: "ModelFile", conversation: "Conversation", request: RunRequest, output: Output) -> None:
-    """Print the prompt to the last byte; a terminal gets the newline that it needs to go on."""
+    """Print the exact prompt; a terminal also gets a final newline."""
     from g4run.chat.render import PromptFormat, render
 
     is_small = file.architecture.is_small if request.size is None else request.size in (Size.E2B, Size.E4B)

@@ -1,4 +1,4 @@
-"""`g4run show`: what a model is, from its header, without loading it."""
+"""`g4run show`: a model's details from its header, without loading it."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 
 import typer
 
+from g4run.cli.arguments.json_output import Json
 from g4run.cli.open_hub import open_hub
 from g4run.cli.output import Output, Task
 from g4run.errors import UsageError
@@ -16,16 +17,16 @@ if TYPE_CHECKING:
     from g4run.models.details import ModelDetails
 
 Part: TypeAlias = Literal["modelfile", "parameters", "template", "system", "license"]
-_WHAT_IS_MISSING: Final = {
-    "template": "the file carries no chat template",
-    "system": "the model has no system message of its own",
-    "license": "neither the file nor the catalog says which licence it has",
+_MISSING_NOTES: Final = {
+    "template": "the file has no chat template",
+    "system": "the model has no system message",
+    "license": "neither the file nor the catalog names a license",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ShowRequest:
-    """A command line of `g4run show`; `part` is the one thing that is to be printed, None for everything."""
+    """A command line of `g4run show`; `part` is the only part to print, None for all."""
 
     name: str
     part: Part | None
@@ -41,7 +42,7 @@ def show(
     system: Annotated[bool, typer.Option("--system", help="Print only the system message.")] = False,
     show_license: Annotated[bool, typer.Option("--license", help="Print only the license.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also print all metadata and tensors.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")] = False,
+    as_json: Json = False,
 ) -> Task:
     """Show what a model is and what it can do.
 
@@ -56,12 +57,12 @@ def show(
     }
     parts = [part for part, is_wanted in given.items() if is_wanted]
     if len(parts) > 1:
-        raise UsageError(f"--{parts[0]} and --{parts[1]} exclude each other", f"g4run show {name} --{parts[0]}")
+        raise UsageError(f"--{parts[0]} and --{parts[1]} cannot be used together", f"g4run show {name} --{parts[0]}")
     return partial(execute, ShowRequest(name, parts[0] if parts else None, verbose, as_json))
 
 
 def execute(request: ShowRequest, output: Output) -> int:
-    """Print what was asked for."""
+    """Print the requested details."""
     from g4run.cli.views.show import details_value
     from g4run.models.details import inspect_details
     from g4run.models.library import Library
@@ -69,8 +70,8 @@ def execute(request: ShowRequest, output: Output) -> int:
     settings = read_settings()
     details = inspect_details(Library(settings), request.name, partial(open_hub, settings))
     if details.wire_bytes is not None:
-        cost = f"{render_bytes(details.wire_bytes)} read" if details.wire_bytes else "nothing read, it was kept"
-        output.notes.write(f"the header is on the Hub: {cost}\n")
+        source = f"from the Hub ({render_bytes(details.wire_bytes)})" if details.wire_bytes else "from the local cache"
+        output.notes.write(f"read the header {source}\n")
     if request.part is not None:
         _show_part(request, request.part, details, output)
     elif request.as_json:
@@ -98,7 +99,7 @@ def _show_part(request: ShowRequest, part: Part, details: "ModelDetails", output
     elif text:
         output.answer.write(text.removesuffix("\n") + "\n")
     else:
-        output.notes.write(f"{_WHAT_IS_MISSING.get(part, f'there is no {part}')}\n")
+        output.notes.write(f"{_MISSING_NOTES.get(part, f'there is no {part}')}\n")
 
 
 def _part_value(part: Part, details: "ModelDetails", text: str) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""`g4run verify`: hash the files of models again and compare."""
+"""`g4run verify`: hash model files again and compare."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from g4run.cli.arguments.json_output import Json
 from g4run.cli.output import Output, Task
 from g4run.settings import read_settings
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from g4run.models.store.verification import FileCheck
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Model names. [default: all]")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")]
 
 
 def verify(names: Names = None, as_json: Json = False) -> Task:
@@ -27,7 +27,7 @@ def verify(names: Names = None, as_json: Json = False) -> Task:
 
 
 def verify_names(names: Sequence[str], as_json: bool, output: Output) -> int:
-    """Hash every file, saying of each what came out."""
+    """Hash every file and print each result."""
     from g4run.cli.terminal.status_line import HashProgress
     from g4run.cli.views.verify import checks_value, render_check, render_verdict
     from g4run.models.library import Library
@@ -38,7 +38,7 @@ def verify_names(names: Sequence[str], as_json: bool, output: Output) -> int:
     with HashProgress(output.notes, "verifying") as progress:
         for check in verify_records(records, lambda record, file, done: progress.update(file.path, done)):
             checks.append(check)
-            progress.wipe()
+            progress.clear()
             if not as_json:
                 output.answer.write(render_check(check))
     if as_json:
@@ -49,7 +49,7 @@ def verify_names(names: Sequence[str], as_json: bool, output: Output) -> int:
 
 
 def _repairs(records: Sequence["Record"], checks: Sequence["FileCheck"]) -> tuple[str, ...]:
-    """What to type for each model of which a file is wrong."""
+    """Return what to type to repair each model with a bad file."""
     from g4run.cli.views.verify import repair_hint
 
     wrong = {check.name for check in checks if not check.is_good}
@@ -57,5 +57,5 @@ def _repairs(records: Sequence["Record"], checks: Sequence["FileCheck"]) -> tupl
 
 
 def _records(library: "Library", names: Sequence[str]) -> tuple["Record", ...]:
-    """The named models, or all."""
-    return tuple(library.stored(name) for name in names) or library.store.records()
+    """Return the named models, or all."""
+    return tuple(library.get_record(name) for name in names) or library.store.records()

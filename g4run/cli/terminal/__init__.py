@@ -1,1 +1,1 @@
-"""What moves on a terminal: streaming answers, progress bars, status lines."""
+"""Live terminal output: streaming answers, progress bars, and status lines."""

@@ -1,4 +1,4 @@
-"""Opening a model: what was chosen for it in one line, and a line on the terminal that shows how far it is."""
+"""Open a model: print its settings in one line, and show the load progress on a terminal."""
 
 import textwrap
 import time
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from g4run.cli.output import Stream
 from g4run.cli.terminal.status_line import Clock, StatusLine
-from g4run.cli.views.tables import cut_middle, line_width
+from g4run.cli.views.tables import capitalize, cut_middle, line_width
 from g4run.settings import Settings
-from g4run.units import render_count
+from g4run.units import render_count, render_plural
 
 if TYPE_CHECKING:
     from g4run.models.library import ModelFile
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     from g4run.runtime.loading import LoadOptions
     from g4run.runtime.model import ChatModel
 
-_DELAY_SECONDS: Final = 0.3  # what is over at once needs no line
+_DELAY_SECONDS: Final = 0.3  # a faster load shows no line
 _WIDTH: Final = 60
-_LEAST_NAME: Final = 12  # columns
-_ROUND_GB: Final = 10  # from here on a tenth tells nothing
+_MIN_NAME_WIDTH: Final = 12  # columns
+_ROUND_GB: Final = 10  # from here on, no decimals
 
 
 def open_model(
     file: "ModelFile", settings: Settings, options: "LoadOptions", notes: Stream, *, is_quiet: bool = False
 ) -> "ChatModel":
-    """Load a model, say how, and show the progress; who gets it closes it. `is_quiet` leaves out how."""
+    """Load a model, printing its settings unless `is_quiet`, and the progress; the caller closes it."""
     from g4run.runtime.model import ChatModel
 
     progress = LoadProgress(notes, file.name)
 
     def show(step: "LoadStep") -> None:
-        progress.wipe()
+        progress.clear()
         if not is_quiet:
             notes.write(render_step(file.name, step, line_width(notes)))
 
@@ -41,24 +41,20 @@ def open_model(
 
 
 def render_step(name: str, step: "LoadStep", width: int | None) -> str:
-    """What is about to be loaded, in one line; before it, why the way before it was left."""
-    failure = f"{_sentence(step.failure.message)}; trying another way" if step.failure else ""
+    """Render the settings of a load in one line, after the failure of the previous attempt, if any."""
+    failure = f"{capitalize(step.failure.message)}; trying other settings" if step.failure else ""
     choice = describe_plan(step.plan)
-    room = len(name) if width is None else max(_LEAST_NAME, width - len(choice) - 2)
+    room = len(name) if width is None else max(_MIN_NAME_WIDTH, width - len(choice) - 2)
     wrapped = textwrap.wrap(failure, width or max(1, len(failure)), break_on_hyphens=False)
     return "".join(f"{line}\n" for line in (*wrapped, f"{cut_middle(name, room)}: {choice}"))
 
 
-def _sentence(message: str) -> str:
-    return message[:1].upper() + message[1:]
-
-
 def describe_plan(plan: "Plan") -> str:
-    """Where the layers go, the settings, and the memory, in a few words."""
+    """Summarize the placement, the settings, and the memory."""
     settings = plan.settings
     words = [_place(plan), f"context {render_count(settings.context)}", f"{settings.kv_type.value} cache"]
     if settings.gpu_layers == 0:
-        words.append(f"{settings.threads} thread{'' if settings.threads == 1 else 's'}")
+        words.append(render_plural(settings.threads, "thread"))
     words += [_share(device) for device in plan.ledger.devices]
     return ", ".join(words)
 
@@ -79,19 +75,19 @@ def _place(plan: "Plan") -> str:
 
 
 def _share(device: "DeviceLedger") -> str:
-    """What is taken of what is free, in GB of 10^9 bytes."""
+    """Return the memory used and free, in GB of 10^9 bytes."""
     place = "RAM" if device.gpu is None else "GPU" if device.gpu == 0 else f"GPU {device.gpu}"
     free = device.free_bytes / 1e9
     return f"{device.total_bytes / 1e9:.1f} of {free:.{0 if free >= _ROUND_GB else 1}f} GB {place}"
 
 
 class LoadProgress(StatusLine):
-    """Which model, and the share of it that is loaded."""
+    """The model's name and the loaded share."""
 
     def __init__(self, notes: Stream, name: str, clock: Clock = time.monotonic) -> None:
         super().__init__(notes, _WIDTH, _DELAY_SECONDS, clock)
         self._label = f"Loading {name}"[: _WIDTH - len(" 100%")]
 
     def update(self, fraction: float) -> None:
-        """Show the share that is loaded, 0 to 1."""
+        """Show the loaded share, 0 to 1."""
         self.draw(f"{self._label} {fraction:4.0%}")

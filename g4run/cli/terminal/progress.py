@@ -1,4 +1,4 @@
-"""How far a pull is: plain lines for a log, JSON lines for a program; a terminal's bars are in progress_bars.py."""
+"""Pull progress as plain lines for a log and as JSON lines; progress_bars.py has the terminal's bars."""
 
 import json
 import time
@@ -14,15 +14,15 @@ from g4run.units import render_bytes, render_seconds
 if TYPE_CHECKING:
     from g4run.models.pull.plan import PlannedFile, PullPlan
 
-_LINE_SECONDS: Final = 30.0  # between two plain lines, where less than a tenth came
-_EVENT_SECONDS: Final = 0.5  # between two JSON lines of progress
-_RATE_SECONDS: Final = 5.0  # over which a speed is taken
+_LINE_SECONDS: Final = 30.0  # longest time between two plain lines
+_EVENT_SECONDS: Final = 0.5  # shortest time between two JSON progress lines
+_RATE_SECONDS: Final = 5.0  # window of the speed
 
 Clock: TypeAlias = Callable[[], float]
 
 
 class Phase:
-    """The fetching, or the hashing, of one file: a count that never goes back, and its speed over the last seconds."""
+    """The download or the hashing of one file: a count that never decreases, and its recent speed."""
 
     def __init__(self, file: "PlannedFile", done_bytes: int, clock: Clock, *, is_hashing: bool) -> None:
         self.file = file
@@ -32,7 +32,7 @@ class Phase:
         self._samples = [(clock(), done_bytes)]
 
     def advance(self, done_bytes: int) -> None:
-        """Take note of a count."""
+        """Record a count."""
         now = self._clock()
         self.done_bytes = max(self.done_bytes, min(done_bytes, self.file.size_bytes))
         self._samples.append((now, self.done_bytes))
@@ -41,58 +41,58 @@ class Phase:
 
     @property
     def bytes_per_second(self) -> float:
-        """The speed; 0 where it is not known."""
+        """The speed; 0 if unknown."""
         (first, before), (last, now) = self._samples[0], self._samples[-1]
         return (now - before) / (last - first) if last > first else 0.0
 
     @property
     def seconds_left(self) -> float | None:
-        """How long the rest takes at this speed; None where nobody knows."""
+        """The time left at this speed; None if unknown."""
         rate = self.bytes_per_second
         return (self.file.size_bytes - self.done_bytes) / rate if rate > 0 else None
 
 
 class PullProgress(ABC):
-    """Follows a pull, file by file; how that is shown is the subclass's matter. For one thread."""
+    """Follows a pull file by file; subclasses show it. Not thread-safe."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
         self._phase: Phase | None = None
 
     def planned(self, plan: "PullPlan") -> None:
-        """All that will be done; comes first."""
+        """Show the plan. Comes first."""
         self._show_plan(plan)
 
     def started(self, file: "PlannedFile") -> None:
-        """The next file's turn."""
+        """Start the next file."""
         self._phase = Phase(file, file.present_bytes, self._clock, is_hashing=False)
         self._show_start(self._phase)
 
     def progressed(self, file: "PlannedFile", done_bytes: int) -> None:
-        """So many bytes of the file are here, or hashed."""
+        """Record how many bytes of the file are downloaded, or hashed."""
         phase = self._phase
         if phase is None or phase.file != file or (phase.is_hashing and done_bytes < phase.done_bytes):
-            # Hashing never goes back: the file was not the right one, and is fetched now.
+            # Hashing never goes back: the file had a wrong hash and is downloaded now.
             phase = self._phase = Phase(file, 0, self._clock, is_hashing=False)
         phase.advance(done_bytes)
         self._show_progress(phase)
 
     def waiting(self, file: "PlannedFile") -> None:
-        """Another process is fetching this very file."""
+        """Show that another process is downloading this file."""
         self._show_waiting(file)
 
     def verifying(self, file: "PlannedFile") -> None:
-        """A file that was here is being hashed; `progressed` counts it from 0."""
+        """Start hashing a file that was already here; `progressed` counts from 0."""
         self._phase = Phase(file, 0, self._clock, is_hashing=True)
         self._show_verifying(self._phase)
 
     def finished(self, file: "PlannedFile", path: Path) -> None:
-        """The file is here, and its digest is right."""
+        """Finish a file whose digest is verified."""
         self._phase = None
         self._show_end(file, path)
 
-    def close(self) -> None:  # noqa: B027 - only bars have something to put right
-        """Leave the terminal as a person expects it, whatever happened."""
+    def close(self) -> None:  # noqa: B027 - only bars have something to restore
+        """Restore the terminal, also after an error."""
 
     @abstractmethod
     def _show_plan(self, plan: "PullPlan") -> None: ...
@@ -114,7 +114,7 @@ class PullProgress(ABC):
 
 
 class PlainProgress(PullProgress):
-    """Lines on stderr: where a file begins, each tenth of it or each half minute, and where it ends."""
+    """Lines on stderr: at a file's start and end, and for each tenth or half minute."""
 
     def __init__(self, notes: Stream, clock: Clock = time.monotonic) -> None:
         super().__init__(clock)
@@ -128,8 +128,8 @@ class PlainProgress(PullProgress):
     def _show_start(self, phase: Phase) -> None:
         self._set_due(phase)
         if phase.file.source == "download":
-            here = f", {render_bytes(phase.done_bytes)} are here" if phase.done_bytes else ""
-            self._say(f"fetching {file_label(phase.file)}: {render_bytes(phase.file.size_bytes)}{here}")
+            here = f", {render_bytes(phase.done_bytes)} already downloaded" if phase.done_bytes else ""
+            self._say(f"downloading {file_label(phase.file)}: {render_bytes(phase.file.size_bytes)}{here}")
 
     def _show_progress(self, phase: Phase) -> None:
         if phase.done_bytes >= phase.file.size_bytes:
@@ -137,10 +137,10 @@ class PlainProgress(PullProgress):
         if phase.done_bytes < self._due_bytes and self._clock() < self._due_time:
             return
         self._set_due(phase)
-        self._say(f"{'verifying ' if phase.is_hashing else ''}{file_label(phase.file)}: {_how_far(phase)}")
+        self._say(f"{'verifying ' if phase.is_hashing else ''}{file_label(phase.file)}: {_progress_text(phase)}")
 
     def _show_waiting(self, file: "PlannedFile") -> None:
-        self._say(f"waiting: another process is fetching {file_label(file)}")
+        self._say(f"waiting: another process is downloading {file_label(file)}")
 
     def _show_verifying(self, phase: Phase) -> None:
         self._set_due(phase)
@@ -159,7 +159,7 @@ class PlainProgress(PullProgress):
 
 
 class JsonProgress(PullProgress):
-    """One JSON object a line on stdout, of a file's progress at most two a second."""
+    """One JSON object a line on stdout; for progress, at most two a second."""
 
     def __init__(self, output: Output, clock: Clock = time.monotonic) -> None:
         super().__init__(clock)
@@ -201,18 +201,18 @@ class JsonProgress(PullProgress):
 
 
 def write_event(output: Output, event: str, values: Mapping[str, object]) -> None:
-    """Write one JSON object on one line, on a terminal too: a reader takes lines."""
+    """Write one JSON object on one line, also on a terminal."""
     output.answer.write(json.dumps({"event": event, **values}, ensure_ascii=False) + "\n")
 
 
 def render_end(file: "PlannedFile") -> str:
-    """What there is to say of a file that is in its place."""
-    return f"{file_label(file)} is here{', its sha256 is right' if file.sha256 else ''}"
+    """Render the last line of a file."""
+    return f"{file_label(file)}: done{', sha256 verified' if file.sha256 else ''}"
 
 
-def _how_far(phase: Phase) -> str:
+def _progress_text(phase: Phase) -> str:
     share = phase.done_bytes * 100 // max(1, phase.file.size_bytes)
-    how_far = f"{share} %, {render_bytes(phase.done_bytes)} of {render_bytes(phase.file.size_bytes)}"
+    text = f"{share} %, {render_bytes(phase.done_bytes)} of {render_bytes(phase.file.size_bytes)}"
     if phase.seconds_left is None:
-        return how_far
-    return f"{how_far}, {render_bytes(phase.bytes_per_second)}/s, {render_seconds(phase.seconds_left)} left"
+        return text
+    return f"{text}, {render_bytes(phase.bytes_per_second)}/s, {render_seconds(phase.seconds_left)} left"

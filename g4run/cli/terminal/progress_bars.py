@@ -1,4 +1,4 @@
-"""How far a pull is, on a terminal: one bar a file, with bytes, speed and time left."""
+"""Pull progress on a terminal: one bar per file, with bytes, speed, and time left."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,20 +16,20 @@ from g4run.cli.views.tables import cut_middle, line_width
 if TYPE_CHECKING:
     from g4run.models.pull.plan import PlannedFile, PullPlan
 
-_LABEL_WIDTH: Final = 30  # columns; what is left of 80 holds a bar, the bytes, the speed and the time
-_WHOLE_WIDTH: Final = 74  # of a terminal that has room for all of these
-_MARGIN: Final = 3  # columns: "^C", which the terminal writes at the end of the last line, must not begin another one
+_LABEL_WIDTH: Final = 30  # columns; the rest of 80 holds the bar, the bytes, the speed, and the time
+_FULL_WIDTH: Final = 74  # of a terminal with room for all of these
+_MARGIN: Final = 3  # columns, so that the "^C" that the terminal adds to the last line does not wrap
 _FIGURES_WIDTH: Final = 6  # of " 100 %"
-_DRAWN_A_SECOND: Final = 5
+_REFRESHES_PER_SECOND: Final = 5
 
 
 class BarProgress(PullProgress):
-    """One bar a file, drawn by rich on stderr; what was here before counts, and no bar goes back."""
+    """One bar per file, drawn by Rich on stderr; earlier bytes count, and no bar goes back."""
 
     def __init__(self, notes: Stream, console: Console) -> None:
         super().__init__()
         self._notes = notes
-        is_narrow = console.width < _WHOLE_WIDTH
+        is_narrow = console.width < _FULL_WIDTH
         self._label_width = _LABEL_WIDTH
         if is_narrow:
             self._label_width = max(1, min(_LABEL_WIDTH, console.width - _FIGURES_WIDTH - _MARGIN))
@@ -37,14 +37,14 @@ class BarProgress(PullProgress):
             *(_narrow_columns() if is_narrow else _columns()),
             console=console,
             expand=True,
-            refresh_per_second=_DRAWN_A_SECOND,
+            refresh_per_second=_REFRESHES_PER_SECOND,
             redirect_stdout=False,
             redirect_stderr=False,
         )
         self._tasks: dict[str, TaskID] = {}
 
     def close(self) -> None:
-        """Leave the last state of the bars on the screen, and give the cursor back."""
+        """Stop the bars in their last state and restore the cursor."""
         self._bars.stop()
 
     def _show_plan(self, plan: "PullPlan") -> None:
@@ -86,21 +86,21 @@ class BarProgress(PullProgress):
             self._bars.update(task, description=self._label(label))
 
     def _label(self, text: str) -> str:
-        """A name that fits beside its bar, and moves no cursor."""
+        """Return a name that fits beside its bar, without control characters."""
         plain = "".join(character if character.isprintable() else "\ufffd" for character in text)
         return f"{cut_middle(plain, self._label_width):<{self._label_width}}"
 
 
 class _Bars(Progress):
-    """rich's bars, with a margin on the right."""
+    """Rich's bars with a right margin."""
 
     def get_renderables(self) -> Iterator[RenderableType]:
-        """The table of all bars."""
-        yield _Narrower(self.make_tasks_table(self.tasks))
+        """Yield the table of all bars."""
+        yield _WithMargin(self.make_tasks_table(self.tasks))
 
 
-class _Narrower:
-    """Something drawn with a margin on the right that nothing is written to, spaces neither."""
+class _WithMargin:
+    """A renderable with a right margin that stays empty, without even spaces."""
 
     def __init__(self, drawn: RenderableType) -> None:
         self._drawn = drawn
@@ -120,5 +120,5 @@ def _columns() -> tuple[ProgressColumn, ...]:
 
 
 def _narrow_columns() -> tuple[ProgressColumn, ...]:
-    """Name and percentage: a bar that goes over two lines tells nothing."""
+    """Return name and percentage only, since a wrapped bar is useless."""
     return (TextColumn("{task.description}", markup=False), TextColumn("{task.percentage:>3.0f} %", markup=False))

@@ -1,4 +1,4 @@
-"""A status line on a terminal: redrawn in place while something runs, and removed at the end."""
+"""A status line on a terminal, redrawn in place while something runs and cleared at the end."""
 
 import time
 from collections.abc import Callable
@@ -10,15 +10,15 @@ from g4run.cli.output import Stream
 from g4run.cli.views.tables import cut_middle
 from g4run.units import render_bytes
 
-_INTERVAL_SECONDS: Final = 0.1  # the cores that would draw it are at work
-_HASH_DELAY_SECONDS: Final = 0.1  # what is over at once needs no line
+_INTERVAL_SECONDS: Final = 0.1  # drawing takes time from the cores that compute
+_HASH_DELAY_SECONDS: Final = 0.1  # faster work shows no line
 _HASH_WIDTH: Final = 78
 
 Clock: TypeAlias = Callable[[], float]
 
 
 class StatusLine:
-    """A line that is drawn at most ten times a second and wiped at the end; nothing but on a terminal."""
+    """A line that is drawn at most ten times a second and cleared at the end, only on a terminal."""
 
     def __init__(self, notes: Stream, width: int, delay_seconds: float, clock: Clock = time.monotonic) -> None:
         self._notes = notes
@@ -28,7 +28,7 @@ class StatusLine:
         self._is_drawn = False
 
     def draw(self, text: str) -> None:
-        """Put text in the line's place, where it is time for it."""
+        """Redraw the line if a redraw is due."""
         now = self._clock()
         if now < self._due:
             return
@@ -36,8 +36,8 @@ class StatusLine:
         self._is_drawn = True
         self._notes.replace_line(text, width=self._width)
 
-    def wipe(self) -> None:
-        """Leave nothing of the line."""
+    def clear(self) -> None:
+        """Clear the line."""
         if self._is_drawn:
             self._notes.replace_line("", width=self._width)
             self._is_drawn = False
@@ -48,17 +48,17 @@ class StatusLine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.wipe()
+        self.clear()
 
 
 class HashProgress(StatusLine):
-    """What is done, which file, and how much of it."""
+    """The work, the file, and the bytes read so far."""
 
     def __init__(self, notes: Stream, verb: str, clock: Clock = time.monotonic) -> None:
         super().__init__(notes, _HASH_WIDTH, _HASH_DELAY_SECONDS, clock)
         self._verb = verb
 
     def update(self, path: Path, done_bytes: int) -> None:
-        """So many bytes of a file are read."""
+        """Show how many bytes of a file are read."""
         label = cut_middle(f"{self._verb} {path.name}", _HASH_WIDTH - len(": 999.9 MB"))
         self.draw(f"{label}: {render_bytes(done_bytes)}")

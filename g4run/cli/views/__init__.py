@@ -1,1 +1,1 @@
-"""Values as text for people and as JSON for programs."""
+"""Values rendered as text and as JSON."""

@@ -1,4 +1,4 @@
-"""Answers and prompts as text for people and as JSON for programs."""
+"""Render answers and prompts as text and as JSON."""
 
 import json
 from dataclasses import asdict
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from g4run.planner.values import Plan
     from g4run.runtime.answers.answer import Answer, AnswerOptions, Timings, Usage
 
-_LONGEST_SOURCE = 50  # columns; a data URI has millions
+_MAX_SOURCE_WIDTH = 50  # columns; a data URI has millions
 
 
 def answer_value(model: str, answer: "Answer", plan: "Plan", *, hide_thinking: bool) -> dict[str, object]:
-    """Give a whole answer, and how the model was loaded; tool calls in OpenAI's shape, hidden thinking null."""
+    """Return an answer and its load settings as JSON; tool calls in OpenAI's shape, hidden thinking null."""
     from g4run.chat.openai_shape import render_call
     from g4run.cli.views.plan import settings_value
 
@@ -36,11 +36,12 @@ def answer_value(model: str, answer: "Answer", plan: "Plan", *, hide_thinking: b
 
 
 def prompt_value(model: str, prompt: "Prompt") -> dict[str, object]:
-    """Give a rendered prompt whole and in pieces, so that a person's `<|turn>` differs from the template's."""
-    from g4run.chat.render import ControlPiece, MediaPiece
+    """Return a prompt whole and in pieces, so that a typed `<|turn>` differs from the template's."""
+    from g4run.chat.messages import MediaPart
+    from g4run.chat.pieces import ControlPiece
 
     def piece_kind(piece: object) -> str:
-        if isinstance(piece, MediaPiece):
+        if isinstance(piece, MediaPart):
             return piece.kind
         return "control" if isinstance(piece, ControlPiece) else "text"
 
@@ -48,31 +49,29 @@ def prompt_value(model: str, prompt: "Prompt") -> dict[str, object]:
         "model": model,
         "prompt": prompt.text,
         "pieces": [{"kind": piece_kind(piece), "text": piece.text} for piece in prompt.pieces],
-        "media": [{"kind": piece.kind, "source": media_source(piece.source)} for piece in prompt.media],
+        "media": [{"kind": piece.kind, "source": media_source(piece)} for piece in prompt.media],
     }
 
 
 def media_source(part: "MediaPart") -> str:
-    """Name where a medium comes from; base64 data is cut after what tells its kind."""
+    """Return the source of a media part, cut to 50 columns: a data URI keeps its media type."""
     source = part.source
-    return source if len(source) <= _LONGEST_SOURCE else f"{source[: _LONGEST_SOURCE - 3]}..."
+    return source if len(source) <= _MAX_SOURCE_WIDTH else f"{source[: _MAX_SOURCE_WIDTH - 3]}..."
 
 
 def render_media_slots(prompt: "Prompt") -> str:
-    """Name what goes into each media slot, in order."""
-    lines = (
-        f"slot {number}: {piece.kind}, {media_source(piece.source)}" for number, piece in enumerate(prompt.media, 1)
-    )
+    """List the source of each media slot, in order."""
+    lines = (f"slot {number}: {piece.kind}, {media_source(piece)}" for number, piece in enumerate(prompt.media, 1))
     return "".join(f"{line}\n" for line in lines)
 
 
 def render_tool_call(call: "ToolCall") -> str:
-    """Write a call as a person would: get_weather({"city": "Paris"})."""
+    """Write a call like code: get_weather({"city": "Paris"})."""
     return f"{call.name}({json.dumps(call.arguments, ensure_ascii=False, default=dict)})"
 
 
 def render_timings(answer: "Answer") -> str:
-    """Write counts and speeds in the eight lines that people compare between runners; two more where it drafted."""
+    """Write counts and speeds in Ollama's eight lines, and two more if the model drafted."""
     timings: Timings = answer.timings
     usage = answer.usage
     cached = f", {usage.cached_tokens} from cache" if usage.cached_tokens else ""
@@ -91,35 +90,35 @@ def render_timings(answer: "Answer") -> str:
 
 
 def _draft_lines(usage: "Usage", gain: float) -> tuple[tuple[str, str], ...]:
-    """How many of the guessed tokens were right, and whether guessing goes on; nothing where none was guessed."""
+    """Return the draft acceptance and whether drafting stays on; nothing if no token was drafted."""
     if not usage.drafted_tokens:
         return ()
     share = usage.accepted_tokens / usage.drafted_tokens
     return (
         ("draft acceptance", f"{usage.accepted_tokens} of {usage.drafted_tokens} token(s), {share:.0%}"),
-        ("drafting", f"on, {gain:.2f} times as fast" if gain > 1 else "off, not known to be faster here"),
+        ("drafting", f"on, {gain:.2f}x speedup" if gain > 1 else "off, no measured speedup"),
     )
 
 
 def render_end_note(answer: "Answer", options: "AnswerOptions", context_length: int) -> str:
-    """Say why an answer ended where nobody would expect it; empty where it ended as answers do."""
+    """Explain an unexpected end of an answer; empty after a normal end."""
     from g4run.runtime.answers.answer import FinishReason
 
     match answer.finish_reason:
         case FinishReason.LENGTH:
             return _render_length_note(answer, options, context_length)
         case FinishReason.LOOP:
-            return "Note: the answer was ended: it only repeated itself, which its grammar allows for ever\n"
+            return "Note: the answer was ended early: its grammar let it repeat itself forever\n"
         case FinishReason.DEADLINE:
-            return "Note: the answer was cut: its time was over\n"
+            return "Note: the answer was cut off: it ran out of time\n"
         case FinishReason.FAILED:
-            return "Note: the answer was cut: no token could follow, or its grammar is too ambiguous to go on\n"
+            return "Note: the answer was cut off: no token was allowed, or its grammar is too ambiguous\n"
     return ""
 
 
 def _render_length_note(answer: "Answer", options: "AnswerOptions", context_length: int) -> str:
-    """Say which limit an answer met; a constrained one is completed there, if it can be."""
-    done = "ended early" if options.is_constrained else "cut"
+    """Name the limit that an answer reached; a constrained answer is completed there if possible."""
+    done = "ended early" if options.is_constrained else "cut off"
     room = context_length + 1 - answer.usage.prompt_tokens  # the last token needs no place in the context
     if options.max_tokens is not None and options.max_tokens <= room:
         return f"Note: the answer was {done} at {render_count(options.max_tokens)} tokens (--max-tokens)\n"
@@ -127,5 +126,5 @@ def _render_length_note(answer: "Answer", options: "AnswerOptions", context_leng
 
 
 def render_greeting(model: str, context_length: int) -> str:
-    """Say what is loaded, and where the chat's commands are."""
+    """Name the model, its context length, and the help command."""
     return f"{model} is ready, with a context of {render_count(context_length)} tokens; /help lists the commands.\n\n"

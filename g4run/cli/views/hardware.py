@@ -1,11 +1,11 @@
-"""What `g4run hardware` says of a machine."""
+"""Render the report of `g4run hardware`."""
 
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from g4run.cli.views.tables import render_pairs, render_paragraph
-from g4run.units import render_bytes
+from g4run.cli.views.tables import capitalize, render_pairs, render_paragraph
+from g4run.units import render_bytes, render_plural
 
 if TYPE_CHECKING:
     from g4run.hardware.machine import Bandwidth, Disk, Gpu, GpuProcess, Machine, Platform
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from g4run.hardware.processors import Processors
 
 _USUAL_WIDTH: Final = 80
-_NAME_WIDTH: Final = 15  # of the longest name of a pair, so that all sections stand in line
-_KINDS: Final = {"discrete": "its own", "integrated": "part of main memory", "unified": "main memory"}
+_NAME_WIDTH: Final = 15  # of the longest name, so that all sections align
+_KINDS: Final = {"discrete": "dedicated", "integrated": "shared with the CPU", "unified": "unified with the CPU"}
 
 
 def render_machine(machine: "Machine", width: int | None) -> str:
-    """Everything, a section each; lines that would be longer than `width` or 80 go on below."""
+    """Render all sections, wrapped to `width` or 80 columns."""
     pairs = [("system", _render_platform(machine.platform)), ("llama.cpp", _render_backends(machine))]
     sections = [_section("", pairs, width), _section("Processors", _processor_pairs(machine.processors), width)]
     sections.append(_section("Memory", _memory_pairs(machine), width))
@@ -30,7 +30,7 @@ def render_machine(machine: "Machine", width: int | None) -> str:
 
 
 def _section(title: str, pairs: Sequence[tuple[str, str]], width: int | None) -> str:
-    """Names and values; a long value goes on below itself."""
+    """Render names and values; long values wrap."""
     room = max(20, (width or _USUAL_WIDTH) - _NAME_WIDTH - 4)
     lines: list[tuple[str, str]] = []
     for name, value in pairs:
@@ -45,38 +45,38 @@ def _render_platform(platform: "Platform") -> str:
 
 
 def _render_backends(machine: "Machine") -> str:
-    return f"built for {', '.join(machine.build.backends)}" if machine.build.backends else "does not answer"
+    return f"built for {', '.join(machine.build.backends)}" if machine.build.backends else "does not respond"
 
 
 def _processor_pairs(processors: "Processors") -> Sequence[tuple[str, str]]:
     pairs = [("model", processors.model or "unknown"), ("cores", _render_cores(processors))]
     if processors.quota is not None:
-        pairs.append(("quota", f"{processors.quota:g} processors, by the container"))
+        pairs.append(("quota", f"{processors.quota:g} processors (container limit)"))
     pairs.append(("threads to use", str(processors.threads)))
     return [*pairs, ("instructions", " ".join(processors.instruction_sets) or "unknown")]
 
 
 def _render_cores(processors: "Processors") -> str:
-    """Such as "8 of 16, affinity keeps the others; 16 threads"."""
+    """Return text such as "8 of 16 (CPU affinity), 4 performance cores; 16 logical"."""
     text = str(processors.physical_cores)
-    if processors.performance_cores is not None:
-        text += f", {processors.performance_cores} of them fast"
     if processors.installed_cores > processors.physical_cores:
-        text += f" of {processors.installed_cores}, as affinity has it"
+        text += f" of {processors.installed_cores} (CPU affinity)"
+    if processors.performance_cores is not None:
+        text += f", {render_plural(processors.performance_cores, 'performance core')}"
     return f"{text}; {processors.logical_processors} logical" if processors.logical_processors else text
 
 
 def _memory_pairs(machine: "Machine") -> Sequence[tuple[str, str]]:
     pairs = [("total", render_bytes(machine.memory.total_bytes))]
     if machine.memory.limit_bytes is not None:
-        pairs.append(("limit", f"{render_bytes(machine.memory.limit_bytes)}, by the container"))
+        pairs.append(("limit", f"{render_bytes(machine.memory.limit_bytes)} (container limit)"))
     pairs.append(("available", _render_available(machine.memory)))
     pairs.append(("bandwidth", _render_bandwidth(machine.memory_bandwidth)))
     return [*pairs, *_process_pairs(machine.memory_processes)]
 
 
 def _render_available(memory: "Memory") -> str:
-    return f"{render_bytes(memory.available_bytes)}, what the system keeps of files included"
+    return f"{render_bytes(memory.available_bytes)} (includes reclaimable file cache)"
 
 
 def _render_bandwidth(bandwidth: "Bandwidth") -> str:
@@ -99,8 +99,8 @@ def _gpu_pairs(gpu: "Gpu") -> Sequence[tuple[str, str]]:
 
 
 def _process_pairs(processes: "Sequence[GpuProcess]") -> Sequence[tuple[str, str]]:
-    """Who holds how much, the heading beside the first."""
-    names = ["held by", *[""] * len(processes)]
+    """Return each process with its memory; the first line has the label."""
+    names = ["used by", *[""] * len(processes)]
     return [
         (name, f"{process.name} {render_bytes(process.used_bytes)} (process {process.pid})")
         for name, process in zip(names, processes, strict=False)
@@ -112,9 +112,9 @@ def _disk_pair(disk: "Disk") -> tuple[str, str]:
 
 
 def render_advice(machine: "Machine", width: int | None) -> str:
-    """The sentence, wrapped, and below it the command on one line, to be copied."""
+    """Return the advice, wrapped, and below it the command on one line for copying."""
     if not machine.build.advice:
         return ""
-    advice = machine.build.advice[:1].upper() + machine.build.advice[1:] + "."
+    advice = f"{capitalize(machine.build.advice)}."
     command = f"  {machine.build.command}\n" if machine.build.command else ""
     return f"\n{render_paragraph(advice, width or _USUAL_WIDTH)}{command}"

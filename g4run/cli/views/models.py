@@ -1,11 +1,11 @@
-"""Tables of models, those that are here and those that can be had, and the same as JSON."""
+"""Render installed and available models as tables and as JSON."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from g4run.cli.views.tables import Column, render_paragraph, render_table
-from g4run.units import render_bytes
+from g4run.units import render_bytes, render_plural
 
 if TYPE_CHECKING:
     from g4run.models.catalog.catalog import Quality
@@ -25,7 +25,7 @@ _AGES: Final = (
     (_MINUTE, "minute"),
 )
 _MODEL_COLUMNS: Final = (
-    Column("NAME", gives_way=True),
+    Column("NAME", shrinks=True),
     Column("ID"),
     Column("SIZE", is_number=True),
     Column("QUANT"),
@@ -33,29 +33,28 @@ _MODEL_COLUMNS: Final = (
     Column("FITS"),
 )
 _AVAILABLE_COLUMNS: Final = (
-    Column("NAME", gives_way=True),
+    Column("NAME", shrinks=True),
     Column("QUANT"),
     Column("SIZE", is_number=True),
     Column("BITS", is_number=True),
     Column("QUALITY"),
     Column("FITS"),
-    Column("HERE"),
+    Column("LOCAL"),
 )
-_CHOICE_NOTE: Final = "`g4run pull` of such a name takes another where that suits this machine better"
+_CHOICE_NOTE: Final = "`g4run pull` of a short name picks another if it suits this machine better"
 
 
 def render_age(moment: str, now: datetime) -> str:
-    """How long ago an RFC 3339 moment was: '3 days ago'."""
+    """Return the age of an RFC 3339 time: '3 days ago'."""
     seconds = (now - datetime.fromisoformat(moment)).total_seconds()
     for length, unit in _AGES:
         if seconds >= length:
-            count = int(seconds // length)
-            return f"{count} {unit}{'' if count == 1 else 's'} ago"
+            return f"{render_plural(int(seconds // length), unit)} ago"
     return "just now"
 
 
 def render_models(models: Sequence["InstalledModel"], now: datetime, width: int | None) -> str:
-    """The models that are here, as a table."""
+    """Render the installed models as a table."""
     rows = [
         (
             model.name,
@@ -71,7 +70,7 @@ def render_models(models: Sequence["InstalledModel"], now: datetime, width: int 
 
 
 def models_value(models: Sequence["InstalledModel"], damaged: Sequence["DamagedEntry"]) -> dict[str, object]:
-    """The models that are here, as a program reads them."""
+    """Return the installed models as JSON."""
     return {
         "models": [_model_value(model) for model in models],
         "damaged": [{"name": entry.name, "path": str(entry.path), "problem": entry.problem} for entry in damaged],
@@ -79,12 +78,12 @@ def models_value(models: Sequence["InstalledModel"], damaged: Sequence["DamagedE
 
 
 def render_damaged(entry: "DamagedEntry") -> str:
-    """An entry of the store that cannot be read."""
+    """Render a store entry that cannot be read."""
     return f"damaged: {entry.name}: {entry.problem}\n  {entry.path}\n"
 
 
 def render_available(models: Sequence["AvailableModel"], width: int | None) -> str:
-    """The models that can be had, as a table, and below it whose figures those are."""
+    """Render the available models as a table, with notes and sources below."""
     scales = _scales(models)
     table = render_table(_AVAILABLE_COLUMNS, [_available_row(model, scales) for model in models], width)
     marks = [render_paragraph(_render_default(model), width, _INDENT) for model in models if model.short_names]
@@ -92,21 +91,21 @@ def render_available(models: Sequence["AvailableModel"], width: int | None) -> s
         marks.append(render_paragraph(_CHOICE_NOTE, width, _INDENT))
     marks += [render_paragraph(f"[{number}] {scale}", width, _INDENT) for number, scale in enumerate(scales, 1)]
     if any(model.size_bytes is not None and not model.size_is_exact for model in models):
-        marks.append("≈ rounded where it was published, or computed\n")
+        marks.append("≈ approximate: published rounded, or computed\n")
     if any(not model.is_confirmed for model in models):
-        marks.append("? not confirmed: `g4run catalog refresh` asks the Hub which files there are\n")
+        marks.append("? not confirmed: `g4run catalog refresh` updates the list from the Hub\n")
     elif any(_is_doubtful(model) for model in models):
         marks.append("? not confirmed\n")
     return table + ("\n" if marks else "") + "".join(marks)
 
 
 def render_cut_note(table: str) -> str:
-    """How to see the names that had no room on the terminal; empty where all had."""
-    return "names with … had no room: `| more` shows them whole, and so does --json\n" if "…" in table else ""
+    """Say how to see names that were cut to fit; empty if none was."""
+    return "names with … are cut: add `| more` or --json to see them in full\n" if "…" in table else ""
 
 
 def available_value(models: Sequence["AvailableModel"]) -> dict[str, object]:
-    """The models that can be had, as a program reads them."""
+    """Return the available models as JSON."""
     return {"available": [_available_model_value(model) for model in models]}
 
 
@@ -152,7 +151,7 @@ def _quality(model: "AvailableModel", scales: Sequence[str]) -> str:
 
 
 def _scales(models: Sequence["AvailableModel"]) -> tuple[str, ...]:
-    """What the figures mean and whose they are, each once, in the order of the rows: those of one scale compare."""
+    """Return each metric with its source once, in row order; only values of one scale compare."""
     return tuple(dict.fromkeys(_scale(model.quality) for model in models if model.quality is not None))
 
 

@@ -1,16 +1,16 @@
-"""A plan as text and as JSON: what each device would hold, item by item, and the settings that follow."""
+"""Render a plan as text and as JSON: the memory breakdown per device, and the settings."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from g4run.cli.views.tables import Column, render_pairs, render_paragraph, render_table
-from g4run.models.names.parse import FamilyName
 from g4run.planner.memory.engine_caches import CacheBounds, bound_caches
 from g4run.planner.values import DeviceLedger, Placement, Plan, PlanSettings
-from g4run.runtime.choose_file import render_choice
-from g4run.runtime.plan_check import Confirmation
-from g4run.runtime.planned_model import PlannedModel
 from g4run.units import render_bytes, render_count
+
+if TYPE_CHECKING:
+    from g4run.runtime.plan_check import Confirmation
+    from g4run.runtime.planned_model import PlannedModel
 
 _ITEMS: Final[tuple[tuple[str, Callable[[DeviceLedger], int]], ...]] = (
     ("weights", lambda device: device.weights_bytes),
@@ -27,10 +27,10 @@ _ITEMS: Final[tuple[tuple[str, Callable[[DeviceLedger], int]], ...]] = (
 _ALWAYS_SHOWN: Final = frozenset({"weights", "KV cache", "compute", "total", "free now", "left"})
 
 
-def plan_value(plan: Plan, advice: str, confirmation: Confirmation, *, projector_bytes: int = 0) -> dict[str, object]:
-    """A plan as a JSON value; `advice` says what would fit where it does not.
+def plan_value(plan: Plan, advice: str, confirmation: "Confirmation", *, projector_bytes: int = 0) -> dict[str, object]:
+    """Return a plan as JSON; `advice` says what would fit if the plan does not.
 
-    `projector_bytes` is the size of a projector that the model has, and that is not loaded.
+    `projector_bytes` is the size of the model's projector, which is not loaded.
     """
     reason = confirmation.not_asked or confirmation.problem
     return {
@@ -50,18 +50,21 @@ def plan_value(plan: Plan, advice: str, confirmation: Confirmation, *, projector
     }
 
 
-def render_source(planned: PlannedModel, width: int | None) -> str:
-    """What is planned, where a size's name left that open, and whether its header could be read."""
+def render_source(planned: "PlannedModel", width: int | None) -> str:
+    """Name the file chosen for a size, and say if its header could not be read."""
+    from g4run.models.names.parse import FamilyName
+    from g4run.runtime.choose_file import render_choice
+
     choice, text = planned.choice, ""
     if choice is not None:
         text = render_paragraph(render_choice(FamilyName(choice.file.size).text, choice), width)
     if planned.unread_because:
-        text += f"{planned.unread_because}; the plan is from the catalog, a few percent off\n"
+        text += f"{planned.unread_because}; the plan uses the catalog and may be a few percent off\n"
     return text
 
 
 def settings_value(plan: Plan) -> dict[str, object]:
-    """The settings of a plan as a JSON value, and what the engine's own caches may take beside it."""
+    """Return a plan's settings and the limits of the engine's caches as JSON."""
     settings, bounds = plan.settings, bound_caches(plan.ledger)
     return {
         "gpu_layers": settings.gpu_layers,
@@ -96,9 +99,9 @@ def _device_value(device: DeviceLedger) -> dict[str, object]:
 
 
 def render_plan(
-    plan: Plan, advice: str, confirmation: Confirmation, width: int | None, *, projector_bytes: int = 0
+    plan: Plan, advice: str, confirmation: "Confirmation", width: int | None, *, projector_bytes: int = 0
 ) -> str:
-    """A plan as text: what it is, the ledger, the settings, the longest contexts, and the verdict."""
+    """Render the model, memory breakdown, settings, longest contexts, and verdict."""
     verdict = _render_verdict(plan, advice) + _render_confirmation(confirmation, width)
     settings = _render_settings(plan, projector_bytes)
     return "\n".join((_render_head(plan), _render_ledger(plan, width), settings, verdict))
@@ -108,13 +111,13 @@ def _render_head(plan: Plan) -> str:
     shape = plan.shape
     source = "from its header" if shape.is_exact else "estimated from the catalog"
     label = shape.architecture.size_label
-    size = "of another size" if label == "other" else label
+    size = "(custom size)" if label == "other" else label
     return f"{shape.name}: Gemma 4 {size}, {render_bytes(shape.file_bytes)}, {source}\n"
 
 
 def _render_ledger(plan: Plan, width: int | None) -> str:
     devices = plan.ledger.devices
-    columns = [Column(""), *(Column(device.name, is_number=True, gives_way=True) for device in devices)]
+    columns = [Column(""), *(Column(device.name, is_number=True, shrinks=True) for device in devices)]
     rows = [
         [title, *map(_signed_bytes, sizes)]
         for title, size_of in _ITEMS
@@ -139,7 +142,7 @@ def _render_settings(plan: Plan, projector_bytes: int) -> str:
             ("context", f"{render_count(settings.context)} tokens, KV cache in {settings.kv_type.value}"),
             ("sequences", f"{settings.sequences}, micro-batch {render_count(settings.micro_batch)} tokens"),
             ("threads", str(settings.threads)),
-            *_ways_of_the_cpu(settings),
+            *_cpu_settings(settings),
             ("caches", _caches_text(bound_caches(plan.ledger))),
             *_unloaded(projector_bytes),
             ("longest context", longest),
@@ -154,55 +157,53 @@ def _layers_text(plan: Plan) -> str:
         case Placement.CPU:
             return "all on the CPU"
         case Placement.GPU:
-            return f"all {every} on the GPU, the head included"
+            return f"all {every} on the GPU, output layer included"
         case Placement.EXPERTS_ON_CPU:
             return f"all {every} on the GPU, experts of the first {settings.cpu_expert_layers} on the CPU"
         case Placement.PARTIAL:
-            return f"the last {settings.gpu_layers} of {every} on the GPU, the others on the CPU"
+            return f"the last {settings.gpu_layers} of {every} on the GPU, the rest on the CPU"
 
 
 def _unloaded(projector_bytes: int) -> list[tuple[str, str]]:
-    return (
-        [("projector", f"{render_bytes(projector_bytes)}, which run and chat do not load")] if projector_bytes else []
-    )
+    return [("projector", f"{render_bytes(projector_bytes)}, not loaded by run and chat")] if projector_bytes else []
 
 
 def _caches_text(bounds: CacheBounds) -> str:
-    """What grows while a model is used, and is in no total."""
+    """Describe the caches that grow during use, which no total includes."""
     if not bounds.checkpoint_bytes:
-        return "none, no main memory is left for them"
-    conversations = render_bytes(bounds.ram_cache_bytes)
-    return f"grow to {render_bytes(bounds.checkpoint_bytes)} of checkpoints and {conversations} of conversations"
+        return "none: no main memory is left"
+    host_cache = render_bytes(bounds.ram_cache_bytes)
+    return f"up to {render_bytes(bounds.checkpoint_bytes)} of SWA checkpoints and {host_cache} of host cache"
 
 
-def _ways_of_the_cpu(settings: PlanSettings) -> list[tuple[str, str]]:
-    lazy = [("table", "per-layer embeddings are read from the file, row by row")] if settings.lazy_table else []
-    repacked = [("repacking", "the CPU's weights are copied into a faster order")] if settings.repack else []
+def _cpu_settings(settings: PlanSettings) -> list[tuple[str, str]]:
+    lazy = [("embeddings", "per-layer table, read from the file row by row")] if settings.lazy_table else []
+    repacked = [("repacking", "CPU weights are copied into a faster layout")] if settings.repack else []
     return [*lazy, *repacked]
 
 
 def _render_verdict(plan: Plan, advice: str) -> str:
     total = render_bytes(plan.ledger.total_bytes)
     if plan.ledger.fits:
-        return f"It fits: {total} in all.\n"
-    return f"It does not fit: {total} in all. {advice}".rstrip() + "\n"
+        return f"It fits: {total} in total.\n"
+    return f"It does not fit: {total} in total. {advice}".rstrip() + "\n"
 
 
-def _render_confirmation(confirmation: Confirmation, width: int | None) -> str:
-    """One sentence, where llama.cpp was asked."""
+def _render_confirmation(confirmation: "Confirmation", width: int | None) -> str:
+    """Compare the plan with llama.cpp's figures in one sentence; empty if llama.cpp was not asked."""
     if confirmation.not_asked:
         return ""
     sentence = f"llama.cpp's own figures: {_comparison(confirmation)}."
     if confirmation.problem:
-        sentence = f"llama.cpp could not be asked for its own figures: {confirmation.problem}"
+        sentence = f"could not get llama.cpp's own figures: {confirmation.problem}"
     return render_paragraph(sentence, width)
 
 
-def _comparison(confirmation: Confirmation) -> str:
+def _comparison(confirmation: "Confirmation") -> str:
     if not confirmation.differences:
-        return "the same to the byte"
+        return "identical to the byte"
     if confirmation.difference_bytes <= confirmation.rounding_bytes:
-        return "the same, as far as it prints them"
+        return "identical within its rounding"
     return ", ".join(
         f"{render_bytes(abs(each.more_bytes))} {'more' if each.more_bytes > 0 else 'less'} on {each.device}"
         for each in confirmation.differences

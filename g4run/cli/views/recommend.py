@@ -1,4 +1,4 @@
-"""A recommendation as a person reads it, at 80 columns, and as a program reads it."""
+"""Render a recommendation as text for 80 columns and as JSON."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from g4run.planner.recommend.recommend import Recommendation
     from g4run.planner.values import SpeedRange
 
-SHOWN: Final = 8  # rows, the best among them
+SHOWN: Final = 8  # rows, including the best
 _COLUMNS: Final = (
     Column("MODEL"),
-    Column("QUANT", gives_way=True),
+    Column("QUANT", shrinks=True),
     Column("FILE", is_number=True),
     Column("GPU", is_number=True),
     Column("RAM", is_number=True),
@@ -25,25 +25,27 @@ _COLUMNS: Final = (
     Column("VERDICT"),
 )
 _LEGEND: Final = (
-    "FILE, GPU and RAM in GB; CTX: the longest context that fits so, in Ki tokens; TOKENS/S: expected, and from to; "
-    "QUALITY: 1 (E2B) to 5 (31B), less what the quantization loses"
+    "FILE, GPU, RAM: in GB; CTX: longest context that fits, in Ki tokens; TOKENS/S: expected (low-high); "
+    "QUALITY: 1 (E2B) to 5 (31B), minus the quantization loss"
 )
 _SOURCES: Final = {
     "measured here": "measured here",
-    "calibrated": "calibrated by those measured on such devices",
+    "calibrated": "calibrated with measurements on such devices",
     "estimated": "estimated",
 }
 _USUAL_WIDTH: Final = 80
-_NAMED: Final = 3  # files whose speeds come from elsewhere than those of the others
+_NAMED: Final = 3  # files at most whose different speed source is listed by name
 
 
-def render_recommendation(recommendation: "Recommendation", width: int | None, *, show_all: bool, is_here: bool) -> str:
-    """The choice in one sentence and what to type, then the others. Raises DoesNotFit where nothing will do."""
+def render_recommendation(
+    recommendation: "Recommendation", width: int | None, *, show_all: bool, is_installed: bool
+) -> str:
+    """Render the choice with its commands, then the others. Raises DoesNotFit if there is no choice."""
     best = recommendation.require_best()
     others = recommendation.alternatives if show_all else choose_rows(best, recommendation.alternatives)
     parts = (
         _wrap(_sentence(best), width),
-        "".join(f"  {line}\n" for line in _commands(best, is_here=is_here)),
+        "".join(f"  {line}\n" for line in _commands(best, is_installed=is_installed)),
         render_table(_COLUMNS, [_row(candidate) for candidate in (best, *others)], width),
         _wrap(f"{_LEGEND}. Speeds are {_sources((best, *others))}.", width),
         _reasons("Why not:", others, width),
@@ -54,7 +56,7 @@ def render_recommendation(recommendation: "Recommendation", width: int | None, *
 
 
 def choose_rows(best: "Candidate", others: "Sequence[Candidate]") -> "tuple[Candidate, ...]":
-    """The rows of a short table in their order: the first of every other size, and the next of the best's own."""
+    """Return the rows of the short table in order: the first of every other size, then more of the best's size."""
     sizes: dict[str, Candidate] = {}
     for other in others:
         if other.file.size is not best.file.size:
@@ -65,12 +67,12 @@ def choose_rows(best: "Candidate", others: "Sequence[Candidate]") -> "tuple[Cand
 
 
 def recommendation_value(recommendation: "Recommendation") -> dict[str, object]:
-    """All of it, for programs."""
+    """Return the whole recommendation as JSON."""
     return {"best": candidate_value(recommendation.require_best()), **others_value(recommendation)}
 
 
 def others_value(recommendation: "Recommendation") -> dict[str, object]:
-    """All but the choice: what was not chosen, and what would fit once memory is freed."""
+    """Return as JSON the alternatives, and what would fit after freeing memory."""
     return {
         "alternatives": [candidate_value(candidate) for candidate in recommendation.alternatives],
         "after_freeing": [
@@ -80,7 +82,7 @@ def others_value(recommendation: "Recommendation") -> dict[str, object]:
 
 
 def candidate_value(candidate: "Candidate") -> dict[str, object]:
-    """One candidate, in the shape that programs rely on."""
+    """Return one candidate as JSON."""
     settings, speed, quality = candidate.plan.settings, candidate.speed, candidate.quality
     return {
         "model": candidate.file.name,
@@ -116,7 +118,7 @@ def _range_value(speed: "SpeedRange") -> dict[str, float]:
 
 
 def _sentence(best: "Candidate") -> str:
-    """The choice and why, in one sentence."""
+    """Return the choice and its reason in one sentence."""
     from g4run.planner.recommend.reasons import PLACES, render_speed
 
     settings = best.plan.settings
@@ -128,8 +130,8 @@ def _sentence(best: "Candidate") -> str:
     )
 
 
-def _commands(best: "Candidate", *, is_here: bool) -> tuple[str, ...]:
-    return (best.command,) if is_here else (f"g4run pull {best.file.name}", best.command)
+def _commands(best: "Candidate", *, is_installed: bool) -> tuple[str, ...]:
+    return (best.command,) if is_installed else (f"g4run pull {best.file.name}", best.command)
 
 
 def _row(candidate: "Candidate") -> tuple[str, ...]:
@@ -150,20 +152,20 @@ def _row(candidate: "Candidate") -> tuple[str, ...]:
 
 
 def _sources(candidates: "Sequence[Candidate]") -> str:
-    """Where the speeds of a table come from: most of them, then the others by name, or their number where many."""
+    """Say where the speeds come from: the usual source, then the exceptions by name, or by count if many."""
     labels: dict[str, list[str]] = {}
     for candidate in candidates:
         labels.setdefault(candidate.speed.source.value, []).append(f"{_label(candidate)} {candidate.file.quantization}")
     usual, *others = sorted(labels, key=lambda source: -len(labels[source]))
     named = (
-        labels[source] if len(labels[source]) <= _NAMED else [f"{len(labels[source])} of them"] for source in others
+        labels[source] if len(labels[source]) <= _NAMED else [f"{len(labels[source])} models"] for source in others
     )
     exceptions = (f"{_SOURCES[source]}: {', '.join(names)}" for source, names in zip(others, named, strict=True))
     return "; ".join((_SOURCES[usual], *exceptions))
 
 
 def _reasons(title: str, candidates: "Sequence[Candidate]", width: int | None) -> str:
-    """One line for each, wrapped where the terminal ends."""
+    """List the reason for each candidate, wrapped."""
     lines = (
         _wrap(f"  {_label(candidate)} {candidate.file.quantization}: {candidate.reason}", width, indent="    ")
         for candidate in candidates
@@ -191,5 +193,5 @@ def _speeds(speed: "SpeedRange") -> str:
 
 
 def _wrap(text: str, width: int | None, indent: str = "") -> str:
-    """Text in lines that a terminal has room for; 80 columns in a pipe."""
+    """Wrap text to the terminal, or to 80 columns in a pipe."""
     return render_paragraph(text, width or _USUAL_WIDTH, indent)

@@ -1,4 +1,4 @@
-"""A model's details, for a person and for a program."""
+"""Render a model's details as text and as JSON."""
 
 import struct
 from collections.abc import Sequence
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from g4run.models.details import FileDetail, ModelDetails
     from g4run.models.gguf.header import GgufHeader, MetadataValue, TensorInfo
 
-_FIRST_ITEMS: Final = 4  # of an array, which may be a vocabulary
-_LONGEST_TEXT: Final = 60  # characters of a text, which may be a whole template
-_READ_BYTES: Final = 4096  # of a long array, for its first items
-_NO_MEMBER: Final = "other"  # the label of a model that is none of the published sizes
+_SHOWN_ITEMS: Final = 4  # of an array, which can be a whole vocabulary
+_MAX_TEXT_LENGTH: Final = 60  # characters of a text, which can be a whole template
+_READ_BYTES: Final = 4096  # read from a long array for its first items
+_OTHER_LABEL: Final = "other"  # label of a model that is not a published size
 _PROJECTOR: Final = "projector"
 
 
 def render_details(details: "ModelDetails") -> str:
-    """The sections that say what a model is."""
+    """Render the sections of `g4run show`."""
     sections = [
         ("Model", render_pairs(_model_pairs(details))),
         ("Capabilities", render_pairs([(name, "") for name in details.capabilities])),
@@ -35,7 +35,7 @@ def render_details(details: "ModelDetails") -> str:
 
 
 def details_value(details: "ModelDetails", *, verbose: bool) -> dict[str, object]:
-    """A model's details as a program reads them; `verbose` adds the whole header."""
+    """Return a model's details as JSON; `verbose` adds the whole header."""
     value: dict[str, object] = {
         "name": details.name,
         "label": details.label,
@@ -58,7 +58,7 @@ def details_value(details: "ModelDetails", *, verbose: bool) -> dict[str, object
 
 
 def sampling_value(details: "ModelDetails") -> dict[str, object]:
-    """The sampling defaults, under the names that options and Modelfiles have for them."""
+    """Return the sampling defaults as JSON, named like options and Modelfile parameters."""
     sampling = details.sampling
     return {
         "temperature": sampling.temperature,
@@ -69,7 +69,7 @@ def sampling_value(details: "ModelDetails") -> dict[str, object]:
 
 
 def render_license(details: "ModelDetails") -> str:
-    """The licence's name, and its address on a line below; empty where nobody says which it is."""
+    """Return the license's name and its URL on a second line; empty if unknown."""
     if details.license is None:
         return ""
     lines = (details.license.name or "", details.license.url or "")
@@ -77,32 +77,32 @@ def render_license(details: "ModelDetails") -> str:
 
 
 def license_value(details: "ModelDetails") -> dict[str, object]:
-    """The licence's name and address; null stands for what is not known."""
+    """Return the license's name and URL as JSON; null if unknown."""
     known = details.license
     return {"license": known.name if known else None, "license_url": known.url if known else None}
 
 
 def render_parameters(details: "ModelDetails") -> str:
-    """The sampling defaults, one a line."""
+    """Render the sampling defaults, one a line."""
     return render_pairs([(name, str(value)) for name, value in sampling_value(details).items()], indent="")
 
 
 def render_modelfile(details: "ModelDetails") -> str:
-    """The Modelfile that makes this model: where it comes from, and its parameters."""
+    """Render a Modelfile for this model: its source and its parameters."""
     lines = [f"FROM {details.name}"]
     lines += [f"PARAMETER {name} {value}" for name, value in sampling_value(details).items()]
     return "".join(f"{line}\n" for line in lines)
 
 
 def render_metadata(header: "GgufHeader", width: int | None) -> str:
-    """All metadata; of long arrays the length and the first items."""
+    """Render all metadata; of long arrays, the length and the first items."""
     rows = [(f"  {key}", _render_value(value)) for key, value in header.metadata.items()]
-    return f"\nMetadata\n{render_rows((Column('key'), Column('value', gives_way=True)), rows, width)}"
+    return f"\nMetadata\n{render_rows((Column('key'), Column('value', shrinks=True)), rows, width)}"
 
 
 def render_tensors(header: "GgufHeader", width: int | None) -> str:
-    """All tensors with their types and shapes."""
-    columns = (Column("  NAME", gives_way=True), Column("TYPE"), Column("SHAPE"), Column("SIZE", is_number=True))
+    """Render all tensors with their types, shapes, and sizes."""
+    columns = (Column("  NAME", shrinks=True), Column("TYPE"), Column("SHAPE"), Column("SIZE", is_number=True))
     rows = [
         (f"  {tensor.name}", tensor.type.name, _render_shape(tensor), render_bytes(tensor.size_bytes))
         for tensor in header.tensors
@@ -118,7 +118,7 @@ def _model_pairs(details: "ModelDetails") -> Sequence[tuple[str, str]]:
     return [
         (
             "architecture",
-            details.architecture if details.label == _NO_MEMBER else f"{details.architecture}, {details.label}",
+            details.architecture if details.label == _OTHER_LABEL else f"{details.architecture}, {details.label}",
         ),
         ("parameters", _render_parameter_count(details.parameters)),
         ("context length", render_count(details.context_length)),
@@ -128,7 +128,7 @@ def _model_pairs(details: "ModelDetails") -> Sequence[tuple[str, str]]:
 
 
 def _render_parameter_count(count: int) -> str:
-    """A count as model cards write it: 25.2B, 1.6M."""
+    """Write a count as model cards do: 25.2B, 1.6M."""
     if count >= 10**9:
         return f"{count / 10**9:.1f}B"
     return f"{count / 10**6:.1f}M" if count >= 10**6 else render_count(count)
@@ -144,7 +144,7 @@ def _sampling_pairs(details: "ModelDetails") -> Sequence[tuple[str, str]]:
 
 
 def _render_file(file: "FileDetail") -> str:
-    """One file: its role, size and origin, and below that where it lies and its digest, to be copied whole."""
+    """Render a file's role, size, and origin, then its location and digest on lines of their own for copying."""
     digest = f"    sha256 {file.sha256}\n" if file.sha256 else ""
     return f"  {file.role.value}, {render_bytes(file.size_bytes)}, {file.origin}\n    {file.location}\n{digest}"
 
@@ -164,7 +164,7 @@ def _file_value(file: "FileDetail") -> dict[str, object]:
 
 
 def _render_items(first: Sequence[object], count: int) -> str:
-    """The first items of an array, and how many there are if those are not all."""
+    """Render the first items of an array, and the count if there are more."""
     shown = [_render_value(item) if isinstance(item, bool | int | float | str) else str(item) for item in first]
     return f"[{', '.join(shown)}]" if len(first) == count else f"[{', '.join([*shown, '...'])}] ({render_count(count)})"
 
@@ -173,27 +173,27 @@ def _render_value(value: "MetadataValue") -> str:
     if isinstance(value, LongArray):
         return _render_items(_first_items(value), value.count)
     if isinstance(value, tuple):
-        return _render_items(value[:_FIRST_ITEMS], len(value))
+        return _render_items(value[:_SHOWN_ITEMS], len(value))
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
         return (
             value
-            if len(value) <= _LONGEST_TEXT
-            else f"{value[:_LONGEST_TEXT]}... ({render_count(len(value))} characters)"
+            if len(value) <= _MAX_TEXT_LENGTH
+            else f"{value[:_MAX_TEXT_LENGTH]}... ({render_count(len(value))} characters)"
         )
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _plain_value(value: "MetadataValue") -> object:
-    """A metadata value as JSON has it; of an array that stayed in the file, its length and the first items."""
+    """Return a metadata value as JSON; of an array left in the file, the length and the first items."""
     if isinstance(value, LongArray):
         return {"count": value.count, "type": value.item.name.lower(), "first": list(_first_items(value))}
     return list(value) if isinstance(value, tuple) else value
 
 
 def _first_items(array: LongArray) -> Sequence[object]:
-    """The first items of a long array; none where what holds them cannot be read any more."""
+    """Return the first items of a long array; none if the file cannot be read anymore."""
     try:
         data = array.source(array.offset, min(array.size_bytes, _READ_BYTES))
     except (OSError, G4RunError):
@@ -201,14 +201,14 @@ def _first_items(array: LongArray) -> Sequence[object]:
     if array.item is ValueType.STRING:
         return _first_strings(data)
     layout = struct.Struct("<" + VALUE_CODES[array.item])
-    return [item for (item,) in layout.iter_unpack(data[: layout.size * min(_FIRST_ITEMS, array.count)])]
+    return [item for (item,) in layout.iter_unpack(data[: layout.size * min(_SHOWN_ITEMS, array.count)])]
 
 
 def _first_strings(data: bytes) -> Sequence[str]:
-    """The strings at the beginning of some bytes, each after its length."""
+    """Parse the first strings from bytes; each follows its length."""
     strings: list[str] = []
     position = 0
-    while len(strings) < _FIRST_ITEMS and position + 8 <= len(data):
+    while len(strings) < _SHOWN_ITEMS and position + 8 <= len(data):
         end = position + 8 + int.from_bytes(data[position : position + 8], "little")
         if end > len(data):
             break

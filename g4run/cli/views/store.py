@@ -1,4 +1,4 @@
-"""What the commands about the store say: removed, taken on disk, cleared away, found elsewhere."""
+"""Render the output of `rm`, `list --space`, `prune`, and `import` as text and as JSON."""
 
 import os
 import re
@@ -10,27 +10,27 @@ from g4run.cli.views.tables import Column, render_table
 from g4run.units import render_bytes
 
 if TYPE_CHECKING:
-    from g4run.models.external.search import Elsewhere, FoundModel
+    from g4run.models.external.search import ExternalModels, FoundModel
     from g4run.models.store.removal import KeptFile, Removal
     from g4run.models.store.usage import DiskUsage, Pruned, RemovedPartial
 
-_LONGEST_OPTION: Final = len(" --name ") + 80  # a name has 80 characters at most
+_MAX_NAME_OPTION: Final = len(" --name ") + 80  # a name has 80 characters at most
 _USAGE_COLUMNS: Final = (
-    Column("NAME", gives_way=True),
+    Column("NAME", shrinks=True),
     Column("SIZE", is_number=True),
-    Column("ITS OWN", is_number=True),
+    Column("UNIQUE", is_number=True),
     Column(""),
 )
 
 
 def render_removal(removal: "Removal") -> str:
-    """What removing a name freed, and which files stay and why."""
-    freed = f"{removal.name} is removed, {render_bytes(removal.freed_bytes)} are free again\n"
+    """Say how much a removal freed, and which files it kept and why."""
+    freed = f"removed {removal.name}, {render_bytes(removal.freed_bytes)} freed\n"
     return freed + "".join(f"  kept {kept.path}\n    {kept.reason}\n" for kept in removal.kept)
 
 
 def removals_value(removals: Sequence["Removal"]) -> dict[str, object]:
-    """The same as JSON."""
+    """Return the same as JSON."""
     return {
         "removed": [
             {
@@ -44,7 +44,7 @@ def removals_value(removals: Sequence["Removal"]) -> dict[str, object]:
 
 
 def render_usage(usage: "DiskUsage", width: int | None) -> str:
-    """What each model takes, what all take together, and what is free."""
+    """Render the disk space of each model and in total, and what is free."""
     rows = [
         (
             model.name,
@@ -59,7 +59,7 @@ def render_usage(usage: "DiskUsage", width: int | None) -> str:
 
 
 def usage_value(usage: "DiskUsage") -> dict[str, object]:
-    """The same as JSON."""
+    """Return the same as JSON."""
     return {
         "models": [
             {
@@ -81,7 +81,7 @@ def usage_value(usage: "DiskUsage") -> dict[str, object]:
 
 
 def render_pruned(pruned: "Pruned", *, is_dry_run: bool) -> str:
-    """What was cleared away, or would be, and what the person has to decide."""
+    """Say what was removed, or would be, and what needs your attention."""
     verb = "would be removed" if is_dry_run else "removed"
     lines = []
     if pruned.header_bytes:
@@ -95,12 +95,12 @@ def render_pruned(pruned: "Pruned", *, is_dry_run: bool) -> str:
         for partial in pruned.partials
     ]
     lines.append(_freed_line(pruned.freed_bytes, is_dry_run=is_dry_run))
-    lines += [f"{name} misses a file: g4run verify {name} says which" for name in pruned.vanished]
+    lines += [f"{name} has a missing file: run g4run verify {name}" for name in pruned.vanished]
     return "".join(f"{line}\n" for line in lines)
 
 
 def pruned_value(pruned: "Pruned", *, is_dry_run: bool) -> dict[str, object]:
-    """The same as JSON."""
+    """Return the same as JSON."""
     return {
         "is_dry_run": is_dry_run,
         "partials": [_partial_value(partial) for partial in pruned.partials],
@@ -111,17 +111,17 @@ def pruned_value(pruned: "Pruned", *, is_dry_run: bool) -> dict[str, object]:
     }
 
 
-def render_found(found: "Elsewhere") -> str:
-    """What other programs have, each with the command that imports it."""
-    counted = "1 other file is" if found.other_count == 1 else f"{found.other_count} other files are"
-    others = f"{counted} no Gemma 4 that g4run runs\n" if found.other_count else ""
+def render_found(found: "ExternalModels") -> str:
+    """Render the models of other programs, each with the command that imports it."""
+    counted = "1 other file is not a" if found.other_count == 1 else f"{found.other_count} other files are not"
+    others = f"{counted} supported Gemma 4\n" if found.other_count else ""
     if not found.models:
-        return f"no Gemma 4 was found in LM Studio, Ollama or the Hugging Face cache\n{others}"
+        return f"found no Gemma 4 in LM Studio, Ollama, or the Hugging Face cache\n{others}"
     return "".join(_render_one_found(model) for model in found.models) + others
 
 
-def found_value(found: "Elsewhere") -> dict[str, object]:
-    """The same as JSON."""
+def found_value(found: "ExternalModels") -> dict[str, object]:
+    """Return the same as JSON."""
     return {"found": [_found_model_value(model) for model in found.models], "other_count": found.other_count}
 
 
@@ -141,21 +141,21 @@ def _kept_value(kept: "KeptFile") -> dict[str, object]:
 
 def _render_totals(usage: "DiskUsage") -> str:
     free = "unknown" if usage.free_bytes is None else render_bytes(usage.free_bytes)
+    foreign = ("", render_bytes(usage.foreign_partial_bytes), "unfinished, by other programs: hf cache prune")
     lines = [
         ("all models", render_bytes(usage.total_bytes), "each file counted once"),
         ("unfinished", render_bytes(usage.partial_bytes), "g4run prune" if usage.partial_bytes else ""),
-        ("of others", render_bytes(usage.foreign_partial_bytes), "left by other programs: hf cache prune"),
+        *([foreign] if usage.foreign_partial_bytes else []),
         ("headers", render_bytes(usage.header_cache_bytes), "g4run prune" if usage.header_cache_bytes else ""),
         ("free", free, str(usage.directory)),
     ]
-    shown = [line for line in lines if line[0] != "of others" or usage.foreign_partial_bytes]
-    return "".join(f"{name:<11} {size:>9}  {note}".rstrip() + "\n" for name, size, note in shown)
+    return "".join(f"{name:<11} {size:>9}  {note}".rstrip() + "\n" for name, size, note in lines)
 
 
 def _freed_line(freed_bytes: int, *, is_dry_run: bool) -> str:
     if not freed_bytes:
         return "nothing to remove"
-    return f"{render_bytes(freed_bytes)} {'would be' if is_dry_run else 'are'} free again"
+    return f"{render_bytes(freed_bytes)} {'would be ' if is_dry_run else ''}freed"
 
 
 def _render_one_found(model: "FoundModel") -> str:
@@ -176,14 +176,14 @@ def _found_model_value(model: "FoundModel") -> dict[str, object]:
 
 
 def _import_command(model: "FoundModel") -> str:
-    """What imports it; the name of one of Ollama's files is a digest, so its own name comes along."""
+    """Return the import command; with a name for Ollama's files, which are named by digest."""
     name = re.sub(r"[^a-z0-9._-]+", "-", model.name.lower(), flags=re.ASCII)
-    given = f" --name ollama-{name}"[:_LONGEST_OPTION] if model.origin == "Ollama" else ""
+    given = f" --name ollama-{name}"[:_MAX_NAME_OPTION] if model.origin == "Ollama" else ""
     return f"g4run import {_quoted(str(model.path))}{given}"
 
 
 def _quoted(path: str) -> str:
-    """A path as the platform's own shell takes it."""
+    """Quote a path for the platform's shell."""
     if os.name == "nt":
         return f'"{path}"' if " " in path else path
     return shlex.quote(path)

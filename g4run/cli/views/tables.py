@@ -1,4 +1,4 @@
-"""Plain tables: columns aligned by what a terminal shows, numbers to the right, cut where the terminal ends."""
+"""Render plain tables, aligned by display width and cut to the terminal's width."""
 
 import shutil
 import textwrap
@@ -11,33 +11,33 @@ from g4run.cli.output import Stream
 
 _GAP: Final = "  "
 _CUT: Final = "…"
-_LEAST_WIDTH: Final = 12  # of a column that gives way
+_MIN_COLUMN_WIDTH: Final = 12  # of a column that shrinks
 _USUAL_WIDTH: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column's heading, on which side its cells stand, and whether it gives way where the line is too long."""
+    """A column's heading, alignment, and whether it shrinks when the line is too long."""
 
     title: str
     is_number: bool = False
-    gives_way: bool = False
+    shrinks: bool = False
 
 
 def line_width(stream: Stream) -> int | None:
-    """Columns of the terminal; None in a pipe or a file, where nothing is to be cut."""
+    """Return the terminal's width; None for a pipe or a file, where nothing is cut."""
     if not stream.is_terminal:
         return None
     return max(20, shutil.get_terminal_size((_USUAL_WIDTH, 24)).columns)
 
 
 def render_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None) -> str:
-    """Headings and rows as lines; no line is longer than `width`, if given."""
+    """Render headings and rows, with lines of at most `width`, if given."""
     return render_rows(columns, [[column.title for column in columns], *rows], width)
 
 
 def render_rows(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None) -> str:
-    """Rows as lines, without headings."""
+    """Render rows without headings."""
     lines = [[_one_line(cell) for cell in row] for row in rows]
     widths = [max((display_width(line[index]) for line in lines), default=0) for index in range(len(columns))]
     if width is not None:
@@ -46,26 +46,36 @@ def render_rows(columns: Sequence[Column], rows: Sequence[Sequence[str]], width:
 
 
 def render_pairs(pairs: Sequence[tuple[str, str]], indent: str = "  ") -> str:
-    """Names and values, one a line, the values below each other."""
+    """Render names and values, one pair a line, with aligned values."""
     longest = max((display_width(name) for name, _ in pairs), default=0)
     return "".join(f"{indent}{pad(name, longest)}  {_one_line(value)}".rstrip() + "\n" for name, value in pairs)
 
 
 def render_paragraph(text: str, width: int | None, indent: str = "") -> str:
-    """Text in lines no longer than `width`, if given, but for words that are; what follows the first is indented."""
+    """Wrap text to `width`, if given, without breaking words; indent all lines but the first."""
     if width is None:
         return text + "\n"
     filled = textwrap.fill(text, width, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
     return filled + "\n"
 
 
+def capitalize(text: str) -> str:
+    """Capitalize the first letter and keep the rest."""
+    return text[:1].upper() + text[1:]
+
+
+def short_commit(commit: str) -> str:
+    """Return the first eight digits of a commit."""
+    return commit[:8]
+
+
 def display_width(text: str) -> int:
-    """How many columns a terminal gives a text: two to a wide character, none to a combining one."""
+    """Count a text's terminal columns: two for a wide character, none for a combining one."""
     return len(text) if text.isascii() else sum(_character_width(character) for character in text)
 
 
 def cut_middle(text: str, width: int) -> str:
-    """Shorten a text to a width, leaving out its middle: names differ at both ends."""
+    """Shorten a text to a width by cutting its middle, since names differ at both ends."""
     if display_width(text) <= width:
         return text
     if width <= 1:
@@ -75,7 +85,7 @@ def cut_middle(text: str, width: int) -> str:
 
 
 def pad(text: str, width: int, *, to_right: bool = False) -> str:
-    """Fill a text up with blanks to a width as the terminal counts it."""
+    """Pad a text with spaces to a display width."""
     blanks = " " * max(0, width - display_width(text))
     return blanks + text if to_right else text + blanks
 
@@ -91,7 +101,7 @@ def _character_width(character: str) -> int:
 
 
 def _fit_start(text: str, width: int) -> str:
-    """As much of the beginning as has room."""
+    """Return the longest beginning that fits."""
     taken = 0
     for index, character in enumerate(text):
         taken += _character_width(character)
@@ -101,7 +111,7 @@ def _fit_start(text: str, width: int) -> str:
 
 
 def _fit_end(text: str, width: int) -> str:
-    """As much of the end as has room."""
+    """Return the longest end that fits."""
     taken = 0
     for index in range(len(text) - 1, -1, -1):
         taken += _character_width(text[index])
@@ -111,11 +121,11 @@ def _fit_end(text: str, width: int) -> str:
 
 
 def _narrowed(columns: Sequence[Column], widths: list[int], width: int) -> list[int]:
-    """Take what is too much from the columns that give way, from the widest first."""
+    """Shrink the widest columns that may shrink, until the line fits."""
     excess = sum(widths) + len(_GAP) * (len(widths) - 1) - width
     narrowed = list(widths)
     while excess > 0:
-        wide = [i for i, column in enumerate(columns) if column.gives_way and narrowed[i] > _LEAST_WIDTH]
+        wide = [i for i, column in enumerate(columns) if column.shrinks and narrowed[i] > _MIN_COLUMN_WIDTH]
         if not wide:
             break
         narrowed[max(wide, key=lambda index: narrowed[index])] -= 1

@@ -1,9 +1,10 @@
-"""What `verify`, `outdated` and `catalog refresh` found."""
+"""Render the results of `verify`, `outdated`, and `catalog refresh`."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from g4run.cli.views.tables import Column, render_table
+from g4run.cli.views.tables import Column, render_table, short_commit
+from g4run.units import render_plural
 
 if TYPE_CHECKING:
     from g4run.models.catalog.refresh import RefreshFailure, RefreshReport
@@ -11,17 +12,16 @@ if TYPE_CHECKING:
     from g4run.models.store.store import Record
     from g4run.models.store.verification import FileCheck
 
-_SHORT_COMMIT: Final = 8
 _OUTDATED_COLUMNS: Final = (
-    Column("NAME", gives_way=True),
-    Column("HERE"),
-    Column("NEWEST"),
-    Column("CHANGED FILES", gives_way=True),
+    Column("NAME", shrinks=True),
+    Column("LOCAL"),
+    Column("LATEST"),
+    Column("CHANGED FILES", shrinks=True),
 )
 
 
 def render_check(check: "FileCheck") -> str:
-    """One line for a file that is right; for one that is not, what is wrong and what to do."""
+    """Render one line for a good file; for a bad one, also what is wrong."""
     line = f"{check.name}: {check.path.name}: {check.status.value}\n"
     if check.is_good:
         return line
@@ -34,21 +34,23 @@ def render_check(check: "FileCheck") -> str:
 
 
 def render_verdict(checks: Sequence["FileCheck"], repair: Sequence[str]) -> str:
-    """What all checks come to; `repair` has the commands that put things right."""
+    """Summarize all checks; `repair` lists the commands that fix the problems."""
     wrong = [check for check in checks if not check.is_good]
     if not wrong:
-        return f"{_count(len(checks), 'file')} checked, nothing is wrong\n"
-    return f"{len(wrong)} of {_count(len(checks), 'file')} wrong\n" + "".join(f"Hint: {line}\n" for line in repair)
+        return f"{render_plural(len(checks), 'file')} checked, no problems found\n"
+    return f"{len(wrong)} of {render_plural(len(checks), 'file')} failed\n" + "".join(
+        f"Hint: {line}\n" for line in repair
+    )
 
 
 def repair_hint(record: "Record") -> str:
-    """What puts a model right whose file is not: away with it, and fetch or import it again."""
+    """Return what to type to replace a model that has a bad file."""
     source = record.name_on_hub
     return f"g4run rm {record.name}, then {f'g4run pull {source}' if source else 'import the file again'}"
 
 
 def checks_value(checks: Sequence["FileCheck"]) -> dict[str, object]:
-    """The same as JSON."""
+    """Return the same as JSON."""
     return {
         "is_good": all(check.is_good for check in checks),
         "files": [
@@ -68,19 +70,19 @@ def checks_value(checks: Sequence["FileCheck"]) -> dict[str, object]:
 
 
 def render_outdated(models: Sequence["OutdatedModel"], width: int | None) -> str:
-    """The models with newer files, and the command that fetches them."""
+    """Render the models that have newer files on the Hub."""
     old = [model for model in models if model.is_outdated]
     if not old:
-        return f"{_count(len(models), 'model')} from the Hub, none is outdated\n"
+        return f"{render_plural(len(models), 'model')} from the Hub, all up to date\n"
     rows = [
-        (model.name, _short(model.current_commit), _short(model.newest_commit), ", ".join(model.changed))
+        (model.name, short_commit(model.current_commit), short_commit(model.newest_commit), ", ".join(model.changed))
         for model in old
     ]
     return render_table(_OUTDATED_COLUMNS, rows, width)
 
 
 def outdated_value(models: Sequence["OutdatedModel"]) -> dict[str, object]:
-    """The same as JSON."""
+    """Return the same as JSON."""
     return {
         "models": [
             {
@@ -97,16 +99,16 @@ def outdated_value(models: Sequence["OutdatedModel"]) -> dict[str, object]:
 
 
 def render_refresh(report: "RefreshReport") -> str:
-    """How many repositories answered, and which did not and why."""
+    """Say how many repositories were listed, and which failed and why."""
     count = len(report.refreshed)
     repositories = f"{count} {'repository' if count == 1 else 'repositories'}"
-    answered = f"{repositories} listed, {len(report.changed)} of them changed\n"
-    failures = "".join(f"kept as it was: {_failure(failure)}\n" for failure in report.failures)
-    return f"{answered}{failures}the catalog is in {report.path}\n"
+    answered = f"{repositories} listed, {len(report.changed)} changed\n"
+    failures = "".join(f"not updated: {_failure(failure)}\n" for failure in report.failures)
+    return f"{answered}{failures}catalog saved to {report.path}\n"
 
 
 def refresh_value(report: "RefreshReport") -> dict[str, object]:
-    """The same as JSON."""
+    """Return the same as JSON."""
     return {
         "path": str(report.path),
         "refreshed_at": report.refreshed_at,
@@ -117,15 +119,7 @@ def refresh_value(report: "RefreshReport") -> dict[str, object]:
 
 
 def _failure(failure: "RefreshFailure") -> str:
-    """Why a repository did not answer, its name said once."""
+    """Say why a repository could not be listed, naming it once."""
     if failure.repository in failure.message:
         return failure.message
     return f"{failure.repository}: {failure.message}"
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def _short(commit: str) -> str:
-    return commit[:_SHORT_COMMIT]

@@ -1,1 +1,1 @@
-"""What the engine keeps of computed prompts: prompt cache, SWA checkpoints, host cache, state files."""
+"""Reuse of computed prompts: prompt cache, SWA checkpoints, host cache, state files."""

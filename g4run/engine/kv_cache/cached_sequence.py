@@ -1,4 +1,4 @@
-"""What the prompt cache is made of: sequences, what a request takes over of them, and the memory that they lie in."""
+"""The prompt cache's values: cached sequences, what a request can reuse, and the interface of the KV cache."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -7,33 +7,34 @@ from g4run.engine.kv_cache.host_cache import StoredSequence
 from g4run.engine.kv_cache.swa_checkpoints import Checkpoint, State
 
 
-class Memory(Protocol):
-    """The key-value cache; in the program llama.Context, in tests a model of it. Lengths and positions in tokens."""
+class KvCache(Protocol):
+    """The KV cache: llama.Context, or a simulation in tests. Lengths and positions are in tokens."""
 
     def first_position(self, sequence_id: int) -> int:
-        """Oldest position in the sliding layers; -1 if there is none."""
+        """Return the oldest position in the sliding layers; -1 if there is none."""
 
     def truncate(self, sequence_id: int, length: int) -> None:
         """Free the cells from position `length` on."""
 
     def copy(self, source: int, target: int, length: int) -> None:
-        """Let an empty sequence share the first `length` tokens of another."""
+        """Share the cells of the first `length` tokens of `source` with the empty sequence `target`."""
 
     def size_bytes(self, sequence_id: int, *, whole: bool) -> int:
-        """Size of the state that `save` would give."""
+        """Return the size of the state that `save` would return."""
 
     def save(self, sequence_id: int, *, whole: bool) -> State:
-        """State of a sequence, of all layers or of the sliding ones, whose window alone is in it."""
+        """Return a sequence's state: all layers, or the sliding ones only, limited to their window."""
 
     def restore(self, sequence_id: int, state: State, *, whole: bool) -> bool:
-        """Put a state in the place of what those layers hold of the sequence; False if there are no cells for it."""
+        """Replace what those layers hold of the sequence with a state; False if there are too few cells."""
 
 
 @dataclass(slots=True, eq=False)
 class CachedSequence:
-    """One sequence of the cache; the first `computed` of its tokens have cells. A running one has its request's list.
+    """One sequence of the cache; the first `computed` of its tokens have cells.
 
-    `owners` says which cells are shared: (position from which on, number of the run of cells) in order.
+    While it runs, `tokens` is the request's own list. `cell_runs` tells which cells are shared: pairs of a first
+    position and the id of a run of cells, in order.
     """
 
     sequence_id: int
@@ -41,16 +42,16 @@ class CachedSequence:
     prompt_length: int
     computed: int = 0
     is_running: bool = True
-    used: int = 0
-    owners: list[tuple[int, int]] = field(default_factory=list)
+    last_used: int = 0
+    cell_runs: list[tuple[int, int]] = field(default_factory=list)
     checkpoints: list[Checkpoint] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Reuse:
-    """What a request can take over: `length` tokens of a sequence here or in RAM, by a checkpoint where one is needed.
+    """What a request can reuse: `length` tokens of a live or stored sequence, with a checkpoint if one is needed.
 
-    `prefix` is how many tokens are the same, reusable or not.
+    `prefix` is the length of the common prefix, reusable or not.
     """
 
     length: int = 0
@@ -62,7 +63,7 @@ class Reuse:
 
 @dataclass(frozen=True, slots=True)
 class CacheSize:
-    """Cells of the global and of the sliding layers, their window, and the budgets of copies in RAM."""
+    """Cells of the global and the sliding layers, the sliding window, and the budgets of copies in host memory."""
 
     sequences: int
     cells: int
@@ -70,8 +71,3 @@ class CacheSize:
     window: int
     checkpoint_bytes: int
     ram_cache_bytes: int
-
-
-def cut_owners(owners: list[tuple[int, int]], length: int) -> list[tuple[int, int]]:
-    """Runs of cells of a sequence that is cut to a length."""
-    return [owner for owner in owners if owner[0] < length]

@@ -1,4 +1,4 @@
-"""Whole sequences that were moved out of the key-value cache, kept in memory within a budget. Pure."""
+"""Host cache: whole sequences evicted from the KV cache, kept in host memory within a budget. Pure."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -9,20 +9,20 @@ _CHUNK = 256  # tokens compared at a time: list slices compare in C
 
 
 def common_prefix(one: Sequence[int], other: Sequence[int]) -> int:
-    """Number of tokens that two sequences begin with alike."""
-    most = min(len(one), len(other))
+    """Return the length of the common prefix of two sequences."""
+    shorter = min(len(one), len(other))
     start = 0
-    while start < most and one[start : start + _CHUNK] == other[start : start + _CHUNK]:
+    while start < shorter and one[start : start + _CHUNK] == other[start : start + _CHUNK]:
         start += _CHUNK
-    start = min(start, most)
-    while start < most and one[start] == other[start]:
+    start = min(start, shorter)
+    while start < shorter and one[start] == other[start]:
         start += 1
     return start
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredSequence:
-    """A sequence's tokens, its state in all layers, and its checkpoints; its sliding cells begin at `first`."""
+    """A sequence's tokens, its state of all layers, and its checkpoints; `first` is its oldest sliding position."""
 
     tokens: list[int]
     prompt_length: int
@@ -32,43 +32,39 @@ class StoredSequence:
 
 
 @dataclass(slots=True)
-class RamCache:
+class HostCache:
     """Stored sequences, least recently used first."""
 
     budget_bytes: int
     _stored: list[StoredSequence] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[StoredSequence]:
-        """What is stored, least recently used first."""
+        """Iterate over a copy, least recently used first."""
         return iter(tuple(self._stored))
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of the states held."""
+        """Total size of the states."""
         return sum(each.state.nbytes for each in self._stored)
 
     def covers(self, tokens: Sequence[int]) -> bool:
-        """Whether something stored begins with all of these tokens."""
-        return any(common_prefix(each.tokens, tokens) == len(tokens) for each in self._stored)
+        """Return whether a stored sequence begins with all of these tokens."""
+        return any(_starts_with(each.tokens, tokens) for each in self._stored)
 
     def add(self, stored: StoredSequence) -> None:
-        """Store a sequence that is within the budget, dropping its own beginnings, then the least recently used."""
+        """Store a sequence that fits the budget; drops its own prefixes, then the least recently used sequences."""
         self.put(stored)
         while self.size_bytes > self.budget_bytes:
             self._stored.pop(0)
 
     def put(self, stored: StoredSequence) -> None:
-        """Store a sequence whatever the budget: a person asked for it, and the next prompt will take it out."""
-        self._stored = [each for each in self._stored if not _begins(stored.tokens, each.tokens)] + [stored]
+        """Store a sequence regardless of the budget: you asked to restore it, and the next prompt takes it."""
+        self._stored = [each for each in self._stored if not _starts_with(stored.tokens, each.tokens)] + [stored]
 
     def take(self, stored: StoredSequence) -> None:
-        """Remove what goes back into the key-value cache."""
+        """Remove a sequence that goes back into the KV cache."""
         self._stored.remove(stored)
 
-    def clear(self) -> None:
-        """Drop everything."""
-        self._stored.clear()
 
-
-def _begins(tokens: Sequence[int], beginning: Sequence[int]) -> bool:
-    return common_prefix(tokens, beginning) == len(beginning)
+def _starts_with(tokens: Sequence[int], prefix: Sequence[int]) -> bool:
+    return common_prefix(tokens, prefix) == len(prefix)

@@ -1,166 +1,163 @@
-"""What can be reused of what was computed before, and in which sequence a request goes on. Pure: no llama.cpp.
+"""The prompt cache: which computed tokens a request reuses, and in which sequence it runs. Pure: no llama.cpp.
 
-Every sequence of the unified cache is kept until its place is wanted. A request takes over the longest beginning that
-it has in common with any of them, running ones too: in place where it continues a kept conversation, else as a copy,
-which in the global layers only marks cells (llama_memory_seq_cp). The sliding layers' cells must not be shared:
-llama.cpp does not overwrite a cell of two sequences however old it is (llama-kv-cache.cpp, find_slot), so their cache
-would fill up. A copy is therefore given its own window at once, through a saved state of it.
+Every sequence of the unified cache is kept until its place is needed. A request reuses the longest prefix that it
+shares with any of them, running ones included: in place if it continues an idle conversation, otherwise as a copy,
+which only tags cells in the global layers (llama_memory_seq_cp). The sliding layers' cells must not be shared:
+llama.cpp never overwrites a cell of two sequences, however old (llama-kv-cache.cpp, find_slot), so their cache would
+fill up. A copy therefore gets its own window at once, from a saved state.
 """
 
 import itertools
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 
-from g4run.engine.kv_cache.cached_sequence import CachedSequence, CacheSize, Memory, Reuse, cut_owners
-from g4run.engine.kv_cache.host_cache import RamCache, StoredSequence, common_prefix
+from g4run.engine.kv_cache.cached_sequence import CachedSequence, CacheSize, KvCache, Reuse
+from g4run.engine.kv_cache.host_cache import HostCache, StoredSequence, common_prefix
 from g4run.engine.kv_cache.swa_checkpoints import Checkpoint, CheckpointStore, State, is_window_whole
 
-# A prompt may end with tokens that the next one of the same conversation lacks (an empty thought): still continued.
+# A prompt may end with tokens that the conversation's next prompt lacks (an empty thought) and still be continued.
 _PROMPT_END_TOKENS = 16
-_WORTH_MOVING = 32  # tokens; computing fewer takes no longer than copying a window, or a state to RAM and back
+_MIN_COPY_TOKENS = 32  # computing fewer tokens is no slower than copying a window, or a state to host memory and back
 
 
 class PromptCache:
-    """Live state of all sequences of one context."""
+    """The sequences of one context, live and stored."""
 
-    def __init__(self, memory: Memory, size: CacheSize) -> None:
-        self._memory = memory
+    def __init__(self, kv_cache: KvCache, size: CacheSize) -> None:
+        self._kv_cache = kv_cache
         self._size = size
         self._sequences: dict[int, CachedSequence] = {}
-        self._checkpoints = CheckpointStore(size.checkpoint_bytes)
-        self._numbers = itertools.count(1)
-        self._surely_free = 0
-        self.ram = RamCache(size.ram_cache_bytes)
+        self.checkpoints = CheckpointStore(size.checkpoint_bytes)
+        self._counter = itertools.count(1)
+        self._known_free = 0
+        self.host_cache = HostCache(size.ram_cache_bytes)
 
     @property
     def sequences(self) -> tuple[CachedSequence, ...]:
-        """All of them, running and kept."""
+        """All live sequences, running and idle."""
         return tuple(self._sequences.values())
 
-    @property
-    def checkpoint_bytes(self) -> int:
-        """Bytes that checkpoints hold."""
-        return self._checkpoints.size_bytes
-
-    def occupied(self, sequences: Iterable[tuple[CachedSequence, int]]) -> int:
-        """Cells of the global layers that these sequences take, each up to a length; shared ones count once."""
+    def occupied_cells(self, sequences: Iterable[tuple[CachedSequence, int]]) -> int:
+        """Count the global layers' cells of these sequences, each up to a length; shared cells count once."""
         runs: dict[int, tuple[int, int]] = {}
         for sequence, length in sequences:
-            ends = [*(first for first, _ in sequence.owners[1:]), length]
-            for (first, run), end in zip(sequence.owners, ends, strict=False):  # no runs: nothing is computed yet
+            ends = [*(first for first, _ in sequence.cell_runs[1:]), length]
+            for (first, run), end in zip(sequence.cell_runs, ends, strict=False):  # no runs if nothing is computed
                 runs[run] = (first, max(min(end, length), runs.get(run, (first, first))[1]))
         return sum(end - first for first, end in runs.values())
 
     @property
     def free_cells(self) -> int:
-        """Tokens that one decode call can surely add."""
+        """Number of tokens that one decode call is sure to fit."""
         return min(self._free_global_cells, self._free_sliding_cells)
 
     def has_room(self, cells: int) -> bool:
-        """Whether one decode call can add so many tokens. The cells are counted only when they may have run short."""
-        if self._surely_free < cells:
-            self._surely_free = self.free_cells
-        return self._surely_free >= cells
+        """Return whether one decode call can add this many tokens; counts cells only when they may be short."""
+        if self._known_free < cells:
+            self._known_free = self.free_cells
+        return self._known_free >= cells
 
     def record_computed(self, tokens: int) -> None:
-        """A decode call has added tokens."""
-        self._surely_free -= tokens
+        """Record the tokens that a decode call added."""
+        self._known_free -= tokens
 
     def find(self, tokens: Sequence[int]) -> Reuse:
-        """The most that a prompt can take over; its last token is always left to compute."""
-        most = len(tokens) - 1
-        live = [self._reuse_live(each, tokens, most) for each in self.sequences]
+        """Find the most that a prompt can reuse; its last token always remains to be computed."""
+        limit = len(tokens) - 1
+        live = [self._match_live(each, tokens, limit) for each in self.sequences]
         best = max(live, key=_preference, default=Reuse())
-        room = self._size.cells - self.occupied((each, each.computed) for each in self.sequences if each.is_running)
-        stored = [self._reuse_stored(each, tokens, most) for each in self.ram if len(each.tokens) <= room]
+        running = [(each, each.computed) for each in self.sequences if each.is_running]
+        room = self._size.cells - self.occupied_cells(running)
+        stored = [self._match_stored(each, tokens, limit) for each in self.host_cache if len(each.tokens) <= room]
         best_stored = max(stored, key=_preference, default=Reuse())
-        return best_stored if best_stored.length >= best.length + _WORTH_MOVING else best
+        return best_stored if best_stored.length >= best.length + _MIN_COPY_TOKENS else best
 
     def start(self, tokens: list[int], prompt_length: int, reuse: Reuse) -> CachedSequence:
-        """Give a request its sequence, with what it reuses. There must be one that does not run."""
-        if reuse.live is not None and self._continues_in_place(reuse, reuse.live):
+        """Assign a sequence to a request and apply the reuse; at least one sequence must not be running."""
+        if reuse.live is not None and self._can_continue_in_place(reuse, reuse.live):
             sequence = self._rewind(reuse.live, reuse)
         else:
-            reuse = reuse if reuse.length >= _WORTH_MOVING else Reuse()
-            sequence = self._fill(self._vacate(reuse), reuse)
+            reuse = reuse if reuse.length >= _MIN_COPY_TOKENS else Reuse()
+            sequence = self._fill(self._take_free_sequence(reuse), reuse)
         sequence.tokens, sequence.prompt_length, sequence.is_running = tokens, prompt_length, True
-        sequence.owners.append((sequence.computed, next(self._numbers)))
-        self._surely_free = 0  # a window may have been copied
+        sequence.cell_runs.append((sequence.computed, next(self._counter)))
+        self._known_free = 0  # the copy of a window takes cells
         if reuse.checkpoint is not None:
-            self._checkpoints.touch(reuse.checkpoint)
-        self._forget_checkpoints()
+            self.checkpoints.touch(reuse.checkpoint)
+        self._drop_unused_checkpoints()
         return sequence
 
     def take_checkpoint(self, sequence: CachedSequence) -> None:
-        """Keep a copy of the sliding layers at the sequence's present length, if there is room for one."""
-        if not self._checkpoints.fits(self._memory.size_bytes(sequence.sequence_id, whole=False)):
+        """Copy the sliding layers at the sequence's current length, if the copy fits the budget."""
+        if not self.checkpoints.fits(self._kv_cache.size_bytes(sequence.sequence_id, whole=False)):
             return
-        sequence.checkpoints = _alive(sequence.checkpoints, sequence.computed)
+        sequence.checkpoints = _valid_checkpoints(sequence.checkpoints, sequence.computed)
         if all(each.length != sequence.computed for each in sequence.checkpoints):
-            self._keep_checkpoint(sequence, self._memory.save(sequence.sequence_id, whole=False))
+            self._keep_checkpoint(sequence, self._kv_cache.save(sequence.sequence_id, whole=False))
 
     def release(self, sequence: CachedSequence) -> None:
-        """A request has ended: keep its sequence for the next one."""
+        """Keep the sequence of a request that has ended for the next one."""
         sequence.tokens, sequence.is_running = sequence.tokens[: sequence.computed], False
-        sequence.used = next(self._numbers)
+        sequence.last_used = next(self._counter)
         if not sequence.computed:
             self.drop(sequence)
 
     def drop(self, sequence: CachedSequence) -> None:
-        """Free a sequence."""
-        self._memory.truncate(sequence.sequence_id, 0)
+        """Free a sequence's cells."""
+        self._kv_cache.truncate(sequence.sequence_id, 0)
         del self._sequences[sequence.sequence_id]
-        self._forget_checkpoints()
+        self._drop_unused_checkpoints()
 
     def evict_oldest(self, keep: CachedSequence | None = None) -> bool:
-        """Move the least recently used kept sequence to RAM, or drop it; False if there is none (but `keep`)."""
+        """Evict the least recently used idle sequence but `keep` to the host cache; False if there is none."""
         idle = [each for each in self.sequences if not each.is_running and each is not keep]
         if not idle:
             return False
-        oldest = min(idle, key=lambda each: each.used)
-        self._store(oldest)
+        oldest = min(idle, key=lambda each: each.last_used)
+        self._copy_to_host_cache(oldest)
         self.drop(oldest)
         return True
 
     def clear(self) -> None:
-        """Drop everything that is in cells; what is in RAM stays."""
+        """Drop all live sequences; the host cache stays."""
         for sequence in self.sequences:
             self.drop(sequence)
 
-    def take_in(self, stored: StoredSequence) -> None:
-        """Keep a sequence in RAM that was saved earlier, for the next prompt that begins with its tokens."""
+    def add_restored(self, stored: StoredSequence) -> None:
+        """Add a sequence read from a state file to the host cache."""
         for checkpoint in stored.checkpoints:
-            self._checkpoints.add(checkpoint)
-        self.ram.put(stored)
+            self.checkpoints.add(checkpoint)
+        self.host_cache.put(stored)
 
-    def stored_form(self, tokens: Sequence[int]) -> StoredSequence | None:
-        """What has most in common with these tokens, as it would be stored; None if nothing has anything."""
-        kept = [each for each in self.sequences if each.computed]
-        live = max(kept, key=lambda each: common_prefix(each.tokens[: each.computed], tokens), default=None)
-        stored = max(self.ram, key=lambda each: common_prefix(each.tokens, tokens), default=None)
-        live_length = common_prefix(live.tokens[: live.computed], tokens) if live else 0
-        stored_length = common_prefix(stored.tokens, tokens) if stored else 0
-        if live is not None and live_length >= max(1, stored_length):
-            return self._saved(live)
-        return stored if stored_length else None
+    def snapshot(self, tokens: Sequence[int]) -> StoredSequence | None:
+        """Return the sequence with the longest common prefix in stored form; None if nothing matches."""
+        found: list[tuple[int, CachedSequence | StoredSequence]] = [
+            *((min(each.computed, common_prefix(each.tokens, tokens)), each) for each in self.sequences),
+            *((common_prefix(each.tokens, tokens), each) for each in self.host_cache),
+        ]
+        length, best = max(found, key=itemgetter(0), default=(0, None))
+        if not length:
+            return None
+        return self._to_stored(best) if isinstance(best, CachedSequence) else best
 
     @property
     def _free_global_cells(self) -> int:
-        return self._size.cells - self.occupied((each, each.computed) for each in self.sequences)
+        return self._size.cells - self.occupied_cells((each, each.computed) for each in self.sequences)
 
     @property
     def _free_sliding_cells(self) -> int:
-        """Cells that are empty, or that their sequence's next token does not see."""
+        """Cells that are empty or outside the window of their sequence's next token."""
         return self._size.sliding_cells - sum(min(each.computed, self._size.window - 1) for each in self.sequences)
 
-    def _reuse_live(self, sequence: CachedSequence, tokens: Sequence[int], most: int) -> Reuse:
+    def _match_live(self, sequence: CachedSequence, tokens: Sequence[int], limit: int) -> Reuse:
         prefix = min(sequence.computed, common_prefix(sequence.tokens, tokens))
-        first = self._memory.first_position(sequence.sequence_id)
-        length, checkpoint = self._reusable(first, sequence.checkpoints, min(prefix, most))
+        first = self._kv_cache.first_position(sequence.sequence_id)
+        length, checkpoint = self._reusable(first, sequence.checkpoints, min(prefix, limit))
         return Reuse(length, prefix, live=sequence, checkpoint=checkpoint) if length else Reuse()
 
-    def _reuse_stored(self, stored: StoredSequence, tokens: Sequence[int], most: int) -> Reuse:
+    def _match_stored(self, stored: StoredSequence, tokens: Sequence[int], limit: int) -> Reuse:
         prefix = common_prefix(stored.tokens, tokens)
-        length, checkpoint = self._reusable(stored.first, stored.checkpoints, min(prefix, most))
+        length, checkpoint = self._reusable(stored.first, stored.checkpoints, min(prefix, limit))
         return Reuse(length, prefix, stored=stored, checkpoint=checkpoint) if length else Reuse()
 
     def _reusable(self, first: int, checkpoints: Sequence[Checkpoint], prefix: int) -> tuple[int, Checkpoint | None]:
@@ -170,19 +167,19 @@ class PromptCache:
         best = max(checkpoints, key=lambda each: each.reusable(prefix, window), default=None)
         return (best.reusable(prefix, window), best) if best else (0, None)
 
-    def _continues_in_place(self, reuse: Reuse, live: CachedSequence) -> bool:
+    def _can_continue_in_place(self, reuse: Reuse, live: CachedSequence) -> bool:
         if live.is_running:
             return False
         others = [each for each in self.sequences if not each.is_running and each is not live]
         is_only_choice = len(self._sequences) == self._size.sequences and not others
-        if is_only_choice and live.computed - reuse.prefix >= _WORTH_MOVING:
-            self._store(live)
+        if is_only_choice and live.computed - reuse.prefix >= _MIN_COPY_TOKENS:
+            self._copy_to_host_cache(live)
         return is_only_choice or _is_continued(reuse.prefix, live.prompt_length)
 
-    def _vacate(self, reuse: Reuse) -> CachedSequence:
-        """An empty sequence; what is to be reused is not moved out for it."""
+    def _take_free_sequence(self, reuse: Reuse) -> CachedSequence:
+        """Return an empty sequence, without evicting the one to be reused."""
         if reuse.stored is not None and _is_continued(reuse.prefix, reuse.stored.prompt_length):
-            self.ram.take(reuse.stored)
+            self.host_cache.take(reuse.stored)
         if len(self._sequences) == self._size.sequences:
             self.evict_oldest(keep=reuse.live)
         free = next(number for number in range(self._size.sequences) if number not in self._sequences)
@@ -193,87 +190,92 @@ class PromptCache:
         if reuse.live is not None:
             return self._copy(reuse.live, sequence, reuse)
         if reuse.stored is not None:
-            return self._bring_back(reuse.stored, sequence, reuse)
+            return self._restore(reuse.stored, sequence, reuse)
         return sequence
 
     def _rewind(self, sequence: CachedSequence, reuse: Reuse) -> CachedSequence:
-        self._memory.truncate(sequence.sequence_id, reuse.length)
+        self._kv_cache.truncate(sequence.sequence_id, reuse.length)
         sequence.computed = reuse.length
-        sequence.owners = cut_owners(sequence.owners, reuse.length)
-        sequence.checkpoints = _alive(sequence.checkpoints, reuse.prefix)
+        sequence.cell_runs = _cut_cell_runs(sequence.cell_runs, reuse.length)
+        sequence.checkpoints = _valid_checkpoints(sequence.checkpoints, reuse.prefix)
         checkpoint = reuse.checkpoint
         return sequence if checkpoint is None else self._set_window(sequence, checkpoint.state)
 
     def _copy(self, source: CachedSequence, target: CachedSequence, reuse: Reuse) -> CachedSequence:
-        self._memory.copy(source.sequence_id, target.sequence_id, reuse.length)
+        self._kv_cache.copy(source.sequence_id, target.sequence_id, reuse.length)
         target.computed = reuse.length
-        target.owners = cut_owners(source.owners, reuse.length)
-        target.checkpoints = _alive(source.checkpoints, reuse.prefix)
+        target.cell_runs = _cut_cell_runs(source.cell_runs, reuse.length)
+        target.checkpoints = _valid_checkpoints(source.checkpoints, reuse.prefix)
         if reuse.checkpoint is not None:
             return self._set_window(target, reuse.checkpoint.state)
-        state = self._memory.save(target.sequence_id, whole=False)
-        self._keep_checkpoint(target, state)  # it is there already, and others may fork here too
+        state = self._kv_cache.save(target.sequence_id, whole=False)
+        self._keep_checkpoint(target, state)  # the state is saved anyway, and others may fork here too
         return self._set_window(target, state)
 
-    def _bring_back(self, stored: StoredSequence, target: CachedSequence, reuse: Reuse) -> CachedSequence:
+    def _restore(self, stored: StoredSequence, target: CachedSequence, reuse: Reuse) -> CachedSequence:
         length = len(stored.tokens)
         while self._free_global_cells < length or self._free_sliding_cells < min(length, self._size.window):
             if not self.evict_oldest():
                 break
-        if not self._memory.restore(target.sequence_id, stored.state, whole=True):
-            return self._start_over(target)
+        if not self._kv_cache.restore(target.sequence_id, stored.state, whole=True):
+            return self._reset(target)
         target.computed = len(stored.tokens)
-        target.owners = [(0, next(self._numbers))]
+        target.cell_runs = [(0, next(self._counter))]
         target.checkpoints = list(stored.checkpoints)
         return self._rewind(target, reuse)
 
     def _set_window(self, sequence: CachedSequence, state: State | None) -> CachedSequence:
-        if state is None or not self._memory.restore(sequence.sequence_id, state, whole=False):
-            return self._start_over(sequence)
-        self._memory.truncate(sequence.sequence_id, sequence.computed)  # a checkpoint may reach one token further
+        if state is None or not self._kv_cache.restore(sequence.sequence_id, state, whole=False):
+            return self._reset(sequence)
+        self._kv_cache.truncate(sequence.sequence_id, sequence.computed)  # a checkpoint may be one token longer
         return sequence
 
-    def _start_over(self, sequence: CachedSequence) -> CachedSequence:
-        self._memory.truncate(sequence.sequence_id, 0)
-        sequence.computed, sequence.owners = 0, []
+    def _reset(self, sequence: CachedSequence) -> CachedSequence:
+        self._kv_cache.truncate(sequence.sequence_id, 0)
+        sequence.computed, sequence.cell_runs = 0, []
         return sequence
 
     def _keep_checkpoint(self, sequence: CachedSequence, state: State) -> None:
-        checkpoint = Checkpoint(sequence.computed, self._first_saved(sequence), state)
-        if self._checkpoints.add(checkpoint):
+        checkpoint = Checkpoint(sequence.computed, self._first_saved_position(sequence), state)
+        if self.checkpoints.add(checkpoint):
             sequence.checkpoints.append(checkpoint)
 
-    def _first_saved(self, sequence: CachedSequence) -> int:
-        """Oldest position in a state of the sliding layers: llama.cpp leaves out what its last token cannot see."""
-        first = self._memory.first_position(sequence.sequence_id)
+    def _first_saved_position(self, sequence: CachedSequence) -> int:
+        """Return the oldest position in a saved sliding state: llama.cpp omits what the last token cannot see."""
+        first = self._kv_cache.first_position(sequence.sequence_id)
         return max(first, sequence.computed - self._size.window, 0)
 
-    def _store(self, sequence: CachedSequence) -> None:
-        if sequence.computed < _WORTH_MOVING or self.ram.covers(sequence.tokens[: sequence.computed]):
+    def _copy_to_host_cache(self, sequence: CachedSequence) -> None:
+        if sequence.computed < _MIN_COPY_TOKENS or self.host_cache.covers(sequence.tokens[: sequence.computed]):
             return
-        if self._memory.size_bytes(sequence.sequence_id, whole=True) <= self.ram.budget_bytes:
-            self.ram.add(self._saved(sequence))
+        if self._kv_cache.size_bytes(sequence.sequence_id, whole=True) <= self.host_cache.budget_bytes:
+            self.host_cache.add(self._to_stored(sequence))
 
-    def _saved(self, sequence: CachedSequence) -> StoredSequence:
-        state = self._memory.save(sequence.sequence_id, whole=True)
+    def _to_stored(self, sequence: CachedSequence) -> StoredSequence:
+        state = self._kv_cache.save(sequence.sequence_id, whole=True)
         tokens = sequence.tokens[: sequence.computed]
-        first = self._first_saved(sequence)
+        first = self._first_saved_position(sequence)
         return StoredSequence(tokens, sequence.prompt_length, first, state, tuple(sequence.checkpoints))
 
-    def _forget_checkpoints(self) -> None:
-        kept = (checkpoint for each in (*self.sequences, *self.ram) for checkpoint in each.checkpoints)
-        self._checkpoints.keep_only(kept)
+    def _drop_unused_checkpoints(self) -> None:
+        kept = (checkpoint for each in (*self.sequences, *self.host_cache) for checkpoint in each.checkpoints)
+        self.checkpoints.keep_only(kept)
 
 
 def _preference(reuse: Reuse) -> tuple[int, bool, bool, int]:
-    """Most tokens first; then a kept sequence before a running one, a whole window before a checkpoint, the newest."""
+    """Rank by tokens, then idle over running, an intact window over a checkpoint, and the most recently used."""
     live = reuse.live
-    return reuse.length, live is not None and not live.is_running, reuse.checkpoint is None, live.used if live else 0
+    is_idle = live is not None and not live.is_running
+    return reuse.length, is_idle, reuse.checkpoint is None, live.last_used if live else 0
 
 
 def _is_continued(prefix: int, prompt_length: int) -> bool:
     return prefix >= prompt_length - min(_PROMPT_END_TOKENS, prompt_length // 4)
 
 
-def _alive(checkpoints: Iterable[Checkpoint], prefix: int) -> list[Checkpoint]:
+def _valid_checkpoints(checkpoints: Iterable[Checkpoint], prefix: int) -> list[Checkpoint]:
     return [each for each in checkpoints if each.state is not None and each.length <= prefix]
+
+
+def _cut_cell_runs(cell_runs: list[tuple[int, int]], length: int) -> list[tuple[int, int]]:
+    return [run for run in cell_runs if run[0] < length]

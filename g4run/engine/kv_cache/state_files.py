@@ -1,16 +1,16 @@
-"""A sequence on disk: its tokens and its state, with what must agree for llama.cpp to take it in.
+"""State files: a sequence on disk, with its tokens, its state, and the settings that a reader must match.
 
-A file is: magic (8 bytes), version and length of the header (4 bytes each, little endian), the header (msgpack), the
-tokens (32 bits each), the state, the checkpoints' states, and the sha256 of all that. It is read whole and checked
-before anything of it is used. A file is written under another name first.
+Format: magic (8 bytes), version and header length (4 bytes each, little endian), the header (msgpack), the tokens
+(32 bits each, in the machine's byte order, like llama.cpp's states), the state, the checkpoints' states, and the sha256
+of all that. A file is verified before any of it is used, and written under a temporary name first.
 """
 
 import contextlib
 import hashlib
 import os
 import struct
-import sys
 from array import array
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import msgspec
@@ -26,11 +26,10 @@ VERSION = 1
 _PREFIX = struct.Struct("<8sII")
 _DIGEST_BYTES = 32
 _TOKEN_BYTES = 4
-_LONGEST_HEADER = 1 << 20
 
 
 class SavedSettings(msgspec.Struct, frozen=True):
-    """What a state depends on; `library` is the version of llama-cpp-python, whose format of states may change."""
+    """What a state depends on; `library` is the version of llama-cpp-python, whose state format may change."""
 
     model_digest: str
     kv_type: str
@@ -56,28 +55,28 @@ class _Header(msgspec.Struct, frozen=True):
 
 
 def save_sequence(command: Save, cache: PromptCache, settings: SavedSettings) -> Saved | Failed:
-    """Write the kept sequence that has most in common with the command's tokens."""
-    stored = cache.stored_form(command.tokens)
+    """Write the cached sequence with the longest prefix in common with the command's tokens."""
+    stored = cache.snapshot(command.tokens)
     if stored is None:
-        return Failed(command.request_id, "nothing of this conversation is computed", "refused")
+        return Failed(command.request_id, "no part of this conversation is cached", "refused")
     path = Path(os.fsdecode(command.path))
     try:
         size = write_saved(path, stored, settings)
     except OSError as error:
-        return Failed(command.request_id, f"{path} cannot be written: {_reason(error)}", "refused")
+        return Failed(command.request_id, f"cannot write {path}: {_reason(error)}", "refused")
     return Saved(command.request_id, len(stored.tokens), size)
 
 
 def restore_sequence(command: Restore, cache: PromptCache, settings: SavedSettings) -> Restored | Failed:
-    """Read a saved sequence into RAM, from where the next prompt that begins with its tokens takes it."""
+    """Read a sequence into the host cache, for the next prompt that begins with its tokens."""
     path = Path(os.fsdecode(command.path))
     try:
         stored = read_saved(path, settings)
     except SavedStateRefused as refused:
         return Failed(command.request_id, refused.message, "refused")
     except OSError as error:
-        return Failed(command.request_id, f"{path} cannot be read: {_reason(error)}", "refused")
-    cache.take_in(stored)
+        return Failed(command.request_id, f"cannot read {path}: {_reason(error)}", "refused")
+    cache.add_restored(stored)
     return Restored(command.request_id, stored.tokens)
 
 
@@ -86,7 +85,7 @@ def _reason(error: OSError) -> str:
 
 
 def write_saved(path: Path, stored: StoredSequence, settings: SavedSettings) -> int:
-    """Write a sequence; the file's size in bytes. Raises OSError, with an older file left as it was."""
+    """Write a sequence and return the file's size in bytes. Raises OSError and leaves an older file unchanged."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         size = _write(temporary, stored, settings)
@@ -99,17 +98,32 @@ def write_saved(path: Path, stored: StoredSequence, settings: SavedSettings) -> 
 
 
 def read_saved(path: Path, settings: SavedSettings) -> StoredSequence:
-    """Read a sequence that was saved with these settings. Raises SavedStateRefused, OSError."""
+    """Read a sequence that was saved with these settings. Raises SavedStateRefused or OSError."""
     content = memoryview(path.read_bytes())
-    header, start = _read_header(content, path)
-    tokens_end = start + _TOKEN_BYTES * header.tokens
-    sizes = [header.state_bytes, *(each.size_bytes for each in header.checkpoints)]
-    if min(header.tokens, *sizes) < 0 or tokens_end + sum(sizes) + _DIGEST_BYTES != len(content):
-        raise SavedStateRefused(f"{path} is not as long as it should be: it was cut off, or altered")
-    if hashlib.sha256(content[:-_DIGEST_BYTES]).digest() != content[-_DIGEST_BYTES:]:
-        raise SavedStateRefused(f"{path} was altered: its sha256 is another")
+    body, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
+    if len(body) < _PREFIX.size or body[: len(MAGIC)] != MAGIC:
+        raise SavedStateRefused(f"{path} is not a saved state, or is truncated")
+    _, version, header_bytes = _PREFIX.unpack_from(body)
+    if version != VERSION:
+        raise SavedStateRefused(f"{path} has format version {version}, but this version of g4run reads {VERSION}")
+    if hashlib.sha256(body).digest() != digest:
+        raise SavedStateRefused(f"{path} is truncated or damaged: its sha256 does not match")
+    start = _PREFIX.size + header_bytes
+    header = msgspec.msgpack.decode(body[_PREFIX.size : start], type=_Header)
+    sizes = (_TOKEN_BYTES * header.tokens, header.state_bytes, *(each.size_bytes for each in header.checkpoints))
+    if min(sizes) < 0 or start + sum(sizes) != len(body):
+        raise SavedStateRefused(f"{path} has the wrong length")
     _compare(header.settings, settings, path)
-    return _assemble(header, content, start)
+    ends = accumulate(sizes, initial=start)
+    tokens, state, *copies = (body[first:end] for first, end in pairwise(ends))
+    checkpoints = zip(header.checkpoints, copies, strict=True)
+    return StoredSequence(
+        tokens.cast("i").tolist(),
+        header.prompt_length,
+        header.first,
+        state,
+        tuple(Checkpoint(each.length, each.first, copy) for each, copy in checkpoints),
+    )
 
 
 def _write(path: Path, stored: StoredSequence, settings: SavedSettings) -> int:
@@ -124,7 +138,7 @@ def _write(path: Path, stored: StoredSequence, settings: SavedSettings) -> int:
     )
     encoded = msgspec.msgpack.encode(header)
     prefix = _PREFIX.pack(MAGIC, VERSION, len(encoded))
-    parts: list[bytes | memoryview] = [prefix, encoded, _encode_tokens(stored.tokens), stored.state]
+    parts: list[bytes | memoryview] = [prefix, encoded, array("i", stored.tokens).tobytes(), stored.state]
     digest = hashlib.sha256()
     with path.open("wb") as file:
         for part in (*parts, *(state for _, state in kept)):
@@ -136,51 +150,9 @@ def _write(path: Path, stored: StoredSequence, settings: SavedSettings) -> int:
         return file.tell()
 
 
-def _read_header(content: memoryview, path: Path) -> tuple[_Header, int]:
-    if len(content) < _PREFIX.size + _DIGEST_BYTES or bytes(content[: len(MAGIC)]) != MAGIC:
-        raise SavedStateRefused(f"{path} is not a saved sequence, or was cut off")
-    _, version, length = _PREFIX.unpack(content[: _PREFIX.size])
-    if version != VERSION:
-        raise SavedStateRefused(f"{path} is in format {version}, and this program reads {VERSION}")
-    end = _PREFIX.size + length
-    if length > _LONGEST_HEADER or end > len(content):
-        raise SavedStateRefused(f"{path} was cut off, or altered")
-    try:
-        return msgspec.msgpack.decode(content[_PREFIX.size : end], type=_Header), end
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise SavedStateRefused(f"{path} was altered: its header cannot be read") from None
-
-
 def _compare(saved: SavedSettings, wanted: SavedSettings, path: Path) -> None:
-    for name in SavedSettings.__struct_fields__:
-        found, needed = getattr(saved, name), getattr(wanted, name)
+    for name, needed in msgspec.structs.asdict(wanted).items():
+        found = getattr(saved, name)
         if found != needed:
-            label = name.replace("_", " ")
-            raise SavedStateRefused(f"{path} belongs to another model or other settings: {label} {found}, not {needed}")
-
-
-def _assemble(header: _Header, content: memoryview, start: int) -> StoredSequence:
-    position = start + _TOKEN_BYTES * header.tokens
-    tokens = _decode_tokens(content[start:position])
-    state = content[position : position + header.state_bytes]
-    position += header.state_bytes
-    checkpoints: list[Checkpoint] = []
-    for each in header.checkpoints:
-        checkpoints.append(Checkpoint(each.length, each.first, content[position : position + each.size_bytes]))
-        position += each.size_bytes
-    return StoredSequence(tokens, header.prompt_length, header.first, state, tuple(checkpoints))
-
-
-def _encode_tokens(tokens: list[int]) -> bytes:
-    numbers = array("i", tokens)
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    return numbers.tobytes()
-
-
-def _decode_tokens(content: memoryview) -> list[int]:
-    numbers = array("i")
-    numbers.frombytes(content)
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    return numbers.tolist()
+            reason = f"{name.replace('_', ' ')} is {found}, not {needed}"
+            raise SavedStateRefused(f"{path} was saved with another model or other settings: {reason}")

@@ -1,10 +1,10 @@
-"""Keeps llama.cpp from its AMX kernels where they crash.
+"""Turns off llama.cpp's AMX kernels where they crash.
 
 On x86 processors with AMX, GCC up to at least 12 drops most of the tile configuration that ggml writes (the intrinsic
-reads 64 bytes and declares 8), so the first prompt of more than one token ends the process with SIGSEGV
+reads 64 bytes and declares 8), so the first prompt of more than one token crashes the process with SIGSEGV
 (llama.cpp#20824; open as of the vendored commit). A build does not show whether it is affected, so the device query
-decodes a prompt with AMX (amx_trial.py). If that fails, the engine takes AMX off ggml's list of buffer types, and ggml
-uses the next one in the list (AVX-512 repacking), as a build without AMX would.
+decodes a prompt with AMX (amx_trial.py). If that fails, the engine removes AMX from ggml's list of buffer types, and
+ggml uses the next one in the list (AVX-512 repacking), like a build without AMX.
 """
 
 import ctypes
@@ -16,23 +16,23 @@ _DEVICE_CPU = 0  # ggml-backend.h
 
 
 def is_listed(library: ctypes.CDLL) -> bool:
-    """Whether ggml would use AMX: the build has it, and so has the processor."""
+    """Return whether ggml would use AMX: both the build and the processor support it."""
     return _AMX in buffer_type_names(library)
 
 
 def switch_off(library: ctypes.CDLL, name: bytes = _AMX) -> bool:
-    """Take AMX off ggml's list; False if it was not there. Call it before a model is loaded."""
+    """Remove AMX from ggml's list; False if it is not there. Call it before loading a model."""
     names = list(buffer_type_names(library))
     if name not in names:
         return False
     array = _buffer_types(library)
-    for position in range(names.index(name), len(names)):  # the last one moved is the terminating null
+    for position in range(names.index(name), len(names)):  # moves the terminating null last
         array[position] = array[position + 1]
     return True
 
 
 def buffer_type_names(library: ctypes.CDLL) -> Iterator[bytes]:
-    """The buffer types that reorder weights for the CPU, as ggml prefers them."""
+    """Yield the buffer types that reorder weights for the CPU, in ggml's order of preference."""
     name_of = _function(library, "ggml_backend_buft_name", ctypes.c_char_p, ctypes.c_void_p)
     array = _buffer_types(library)
     for index in itertools.takewhile(lambda index: array[index], itertools.count()):
@@ -40,9 +40,9 @@ def buffer_type_names(library: ctypes.CDLL) -> Iterator[bytes]:
 
 
 def _buffer_types(library: ctypes.CDLL) -> "ctypes._Pointer[ctypes.c_void_p] | ctypes.Array[ctypes.c_void_p]":
-    """ggml's own array of them, ended by a null (ggml-cpu.cpp: ggml_backend_cpu_device_get_extra_buffers_type)."""
+    """Return ggml's null-terminated array of them (ggml-cpu.cpp: ggml_backend_cpu_device_get_extra_buffers_type)."""
     device = _function(library, "ggml_backend_dev_by_type", ctypes.c_void_p, ctypes.c_int)(_DEVICE_CPU)
-    if not device:  # backends in files of their own, of which none is loaded
+    if not device:  # a build with dynamically loaded backends, none of them loaded
         return (ctypes.c_void_p * 1)()
     registry = _function(library, "ggml_backend_dev_backend_reg", ctypes.c_void_p, ctypes.c_void_p)(device)
     find = _function(library, "ggml_backend_reg_get_proc_address", *[ctypes.c_void_p] * 2, ctypes.c_char_p)
@@ -51,6 +51,6 @@ def _buffer_types(library: ctypes.CDLL) -> "ctypes._Pointer[ctypes.c_void_p] | c
 
 
 def _function(library: ctypes.CDLL, name: str, result: type, *arguments: type) -> "ctypes._NamedFuncPointer":
-    function = library[name]  # a new one at each time, so that no other user's types are changed
+    function = library[name]  # a new object each time, so that other users keep their types
     function.restype, function.argtypes = result, arguments
     return function

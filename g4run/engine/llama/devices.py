@@ -1,4 +1,4 @@
-"""The GPUs that llama.cpp's backends see, asked in a process of its own: a driver may crash, hang, or keep memory."""
+"""The GPUs that llama.cpp's backends see, queried in a child process: a driver may crash, hang, or keep memory."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +12,7 @@ TIMEOUT_SECONDS: Final = 5.0
 class DeviceReport:
     """One GPU as ggml lists it; `backend` is its registry's name, `kind` is gpu or igpu (ggml-backend.h).
 
-    `pci_address` is in the kernel's notation (0000:01:00.0), or empty where the backend does not say.
+    `pci_address` is in the kernel's notation (0000:01:00.0); empty if the backend does not report it.
     """
 
     name: str
@@ -26,9 +26,9 @@ class DeviceReport:
 
 @dataclass(frozen=True, slots=True)
 class EngineReport:
-    """What the installed llama.cpp was built with and what it finds here; no backends where it could not be asked.
+    """The installed llama.cpp's backends and the devices that it finds; empty if the query failed.
 
-    `has_amx` is true if it uses AMX on this processor and does not crash with it.
+    `has_amx` is true if it uses AMX on this processor without crashing.
     """
 
     backends: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ class EngineReport:
 
 
 def inspect_engine(timeout_seconds: float = TIMEOUT_SECONDS) -> EngineReport:
-    """Backends and devices; none where the other process crashes, hangs or has no library to load."""
+    """Query backends and devices; empty if the child process crashes, hangs or cannot load the library."""
     try:
         return ask("g4run.engine.probe.device_query", None, EngineReport, timeout_seconds)
     except ProcessFailed:

@@ -1,6 +1,6 @@
-"""What llama.cpp exports beside its C API of a context's hidden states; a build without these symbols has none of it.
+"""A context's hidden states, through symbols outside llama.cpp's C API that a build may lack.
 
-The symbols are C++ ones (llama-ext.h), which llama-cpp-python binds by their mangled names when the module is imported.
+They are C++ symbols (llama-ext.h), which llama-cpp-python binds by their mangled names on import.
 """
 
 import ctypes
@@ -10,16 +10,16 @@ import numpy.typing as npt
 
 try:
     from llama_cpp import llama_cpp_ext as _extension
-except (ImportError, AttributeError):  # an older release, or a library built without them
+except (ImportError, AttributeError):  # an older release, or a build without the symbols
     _extension = None
 
 ARE_AVAILABLE = _extension is not None
 
 
 def keep_hidden_states(context: object, *, keeps: bool) -> None:
-    """Say whether a context keeps the hidden state of each output; nothing happens where the build cannot.
+    """Set whether a context keeps the hidden state of each output; does nothing if the build cannot.
 
-    Either way the last layer is from then on computed for the outputs alone, and not for the rest of a prompt
+    Either way, the last layer is from then on computed for the outputs only, not for the rest of a prompt
     (src/models/gemma4.cpp:279 and 379).
     """
     if _extension is not None:

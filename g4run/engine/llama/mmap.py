@@ -1,8 +1,8 @@
-"""What of a mapped model file stays in this process's memory.
+"""Releases the pages of a mapped model file while its weights are repacked.
 
-A repacked weight is a copy, and llama.cpp leaves the original mapped beside it: 26B in Q4_0 then seems to take 27 GB.
-The original's pages are only the file's, so they can be let go while the copies are made; what is still read from the
-map comes back from the system's file cache, without the disk.
+A repacked weight is a copy, and llama.cpp keeps the original mapped: a 26B in Q4_0 then appears to take 27 GB. The
+original's pages belong to the file, so they can be released while the copies are made; pages that are still needed
+come back from the system's file cache, without reading the disk.
 """
 
 import ctypes
@@ -12,11 +12,11 @@ from pathlib import Path
 
 _MAPS = Path("/proc/self/maps")
 _MADV_DONTNEED = 4  # linux/mman.h
-_LEAST_BYTES = 1 << 20  # smaller shared mappings are not a model's
+_LEAST_BYTES = 1 << 20  # a model is larger than this
 
 
 def release_mapped_pages() -> None:
-    """Let go of the pages of every file that is mapped shared and for reading, as llama.cpp maps models; Linux only."""
+    """Release the pages of every shared read-only mapping, which is how llama.cpp maps models; Linux only."""
     if sys.platform != "linux":
         return
     libc = ctypes.CDLL(None)
@@ -25,7 +25,7 @@ def release_mapped_pages() -> None:
 
 
 def find_mappings(maps: str) -> Iterator[tuple[int, int]]:
-    """Address and length of each such mapping in the text of /proc/self/maps (proc_pid_maps(5))."""
+    """Yield the address and length of each such mapping in the text of /proc/self/maps (proc_pid_maps(5))."""
     for line in maps.splitlines():
         addresses, permissions, _offset, _device, inode, *_ = line.split()
         start, end = (int(address, 16) for address in addresses.split("-"))

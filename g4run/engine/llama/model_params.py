@@ -1,4 +1,4 @@
-"""LoadParameters as llama.cpp takes them: where the tensors go, and how they come there."""
+"""Converts LoadParameters to llama.cpp's model params: tensor placement and loading."""
 
 import ctypes
 
@@ -17,7 +17,7 @@ class _Override(ctypes.Structure):
 
 
 class ModelParameters:
-    """A `llama_model_params` with all that it points to; keep it until the model is loaded."""
+    """A `llama_model_params` and everything it points to; keep it until the model is loaded."""
 
     def __init__(self, parameters: LoadParameters) -> None:
         self.raw = C.llama_model_default_params()
@@ -26,9 +26,9 @@ class ModelParameters:
         raw.lazy_mode = C.LLAMA_LAZY_MODE_ON if parameters.lazy_table else C.LLAMA_LAZY_MODE_OFF
         raw.use_extra_bufts = parameters.repack
         if not parameters.amx and amx.switch_off(_ggml.libggml):
-            note("g4run: AMX is switched off: it crashes with this build, or was not tried\n")
+            note("g4run: AMX is off: it crashes with this build, or was not tried\n")
         self._no_devices = (ctypes.c_void_p * 1)(None)
-        if parameters.gpu_layers == 0:  # else a GPU would hold buffers, and take part in long batches
+        if parameters.gpu_layers == 0:  # otherwise a GPU would hold buffers and take part in long batches
             raw.devices = ctypes.addressof(self._no_devices)
         self._overrides = _expert_overrides(parameters.cpu_expert_layers)
         if parameters.cpu_expert_layers:
@@ -40,7 +40,7 @@ class ModelParameters:
 
 
 def _expert_overrides(layers: int) -> "ctypes.Array[_Override]":
-    """The first layers' experts to the CPU, as --n-cpu-moe does (common/common.h); zeros end the list."""
+    """Keep the first layers' experts on the CPU, like --n-cpu-moe (common/common.h); a zero entry ends the list."""
     buffer_type = _ggml.libggml.ggml_backend_cpu_buffer_type
     buffer_type.restype = ctypes.c_void_p
     place = buffer_type()

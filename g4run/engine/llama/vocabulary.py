@@ -1,6 +1,6 @@
-"""Text to tokens and back, on the caller's side: the engine's process sees tokens only.
+"""Text to tokens and back, in the program's process: the worker only sees tokens.
 
-A Vocabulary is llama.cpp's own, read from the model's file without its weights.
+A Vocabulary is llama.cpp's own, read from the model file without the weights.
 """
 
 import codecs
@@ -13,57 +13,76 @@ from pathlib import Path
 
 import llama_cpp.llama_cpp as C  # noqa: N812 - the C API, as llama.cpp's documentation calls it
 
-from g4run.engine.llama.tokens import piece_of, tokens_of
 from g4run.errors import LoadFailed
 
 _LOG_LEVEL_ERROR = 4  # ggml.h: GGML_LOG_LEVEL_ERROR
 _NO_DEVICES = (ctypes.c_void_p * 1)(None)  # a null-terminated list
+_USUAL_BYTES = 64  # enough for most pieces
+
+
+def piece_of(vocabulary: object, token: int) -> bytes:
+    """Return the bytes of a token; a special token gives its text."""
+    capacity = _USUAL_BYTES
+    while True:
+        buffer = ctypes.create_string_buffer(capacity)
+        length = int(C.llama_token_to_piece(vocabulary, token, buffer, capacity, 0, True))
+        if length >= 0:
+            return buffer.raw[:length]
+        capacity = -length
+
+
+def tokens_of(vocabulary: object, text: bytes, *, parses_special: bool = False) -> list[int]:
+    """Tokenize a text without BOS and EOS; USER_DEFINED tokens in it are always recognized."""
+    capacity = len(text) + 8  # no token is shorter than a byte
+    buffer = (C.llama_token * capacity)()
+    count = int(C.llama_tokenize(vocabulary, text, len(text), buffer, capacity, False, parses_special))
+    return list(buffer[:count])
 
 
 class Vocabulary:
-    """Tokens of one model file. Reading the real 262,144 takes about 0.7 s and 110 MB. Used by one thread at a time."""
+    """The vocabulary of a model file. Gemma 4's 262,144 tokens take about 0.7 s and 110 MB. Not thread-safe."""
 
     def __init__(self, path: Path, control_texts: Iterable[str]) -> None:
-        """Read `path`. `control_texts` are the special tokens that text from people must never become.
+        """Read `path`. `control_texts` are the special tokens that `tokenize` must never produce.
 
-        Raises LoadFailed when llama.cpp cannot read the vocabulary.
+        Raises LoadFailed if llama.cpp cannot read the vocabulary.
         """
         errors: list[str] = []
         model = _load_vocabulary(path, errors)
         if not model:
             reason = f": {errors[0]}" if errors else ""
-            raise LoadFailed(f"the vocabulary of {path} could not be read{reason}", "check the file, or get it again")
+            raise LoadFailed(f"cannot read the vocabulary of {path}{reason}", "check the file, or download it again")
         self._free = weakref.finalize(self, C.llama_model_free, model)
-        self._free.atexit = False  # the process's end frees it too
+        self._free.atexit = False  # the end of the process frees it anyway
         self._handle = C.llama_model_get_vocab(model)
         self._pieces: dict[int, bytes] = {}
         self._control_tokens = self._find_control_tokens(control_texts)
         self._control_pattern = re.compile("|".join(re.escape(text) for text in sorted(control_texts, key=len)[::-1]))
 
     def close(self) -> None:
-        """Free the vocabulary; one that is dropped is freed too."""
+        """Free the vocabulary; garbage collection does so too."""
         if self._free.alive:
             self._free()
-            del self._handle  # what is freed must not be used: AttributeError, not a crash
+            del self._handle  # later use raises AttributeError instead of crashing
 
     def __len__(self) -> int:
         return int(C.llama_vocab_n_tokens(self._handle))
 
     def control_token(self, text: str) -> int:
-        """Id of a special token; KeyError if the vocabulary does not have it."""
+        """Return the id of a special token. Raises KeyError if the vocabulary lacks it."""
         return self._control_tokens[text]
 
     @property
     def control_tokens(self) -> frozenset[int]:
-        """Ids of the special tokens that it has."""
+        """Ids of the special tokens in the vocabulary."""
         return frozenset(self._control_tokens.values())
 
     def tokenize(self, text: str) -> list[int]:
-        """Tokens of plain text: whatever special token it spells out stays spelled out.
+        """Tokenize plain text; a special token spelled out in it stays text.
 
         llama.cpp matches USER_DEFINED tokens (`<|channel>`, `<|tool_call>`, `<|"|>` ...) even with special parsing off
-        (llama-vocab.cpp, tokenizer_st_partition), so a run that contains one is cut after its first character, and the
-        parts are tokenized apart. All other text comes out as in a prompt that is tokenized whole.
+        (llama-vocab.cpp, tokenizer_st_partition), so the text is split after the first character of each and the parts
+        are tokenized separately. All other text is tokenized as it would be within the whole prompt.
         """
         tokens: list[int] = []
         start = 0
@@ -73,43 +92,37 @@ class Vocabulary:
         return tokens + self._tokenize_run(text[start:])
 
     def piece(self, token: int) -> bytes:
-        """Bytes that a token stands for, whatever their number; special tokens give their text."""
+        """Return the bytes of a token; a special token gives its text."""
         found = self._pieces.get(token)
         if found is None:
             found = self._pieces[token] = piece_of(self._handle, token)
         return found
 
     def _tokenize_run(self, text: str) -> list[int]:
-        return tokens_of(self._handle, text.encode("utf-8", "replace")) if text else []
+        return tokens_of(self._handle, text.encode("utf-8", "replace"))
 
     def _find_control_tokens(self, texts: Iterable[str]) -> dict[str, int]:
-        found: dict[str, int] = {}
-        for text in texts:
-            raw = text.encode()
-            buffer = (C.llama_token * 64)()
-            count = int(C.llama_tokenize(self._handle, raw, len(raw), buffer, 64, False, True))
-            if count == 1:
-                found[text] = int(buffer[0])
-        return found
+        found = {text: tokens_of(self._handle, text.encode(), parses_special=True) for text in texts}
+        return {text: tokens[0] for text, tokens in found.items() if len(tokens) == 1}
 
 
 class Detokenizer:
-    """Bytes to text, as they come: an incomplete UTF-8 character waits for its rest, a wrong byte becomes U+FFFD."""
+    """Decodes streamed bytes: holds back an incomplete UTF-8 character and replaces invalid bytes by U+FFFD."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def feed(self, piece: bytes) -> str:
-        """Text that is complete now."""
+        """Return the text that is complete so far."""
         return self._decoder.decode(piece)
 
     def finish(self) -> str:
-        """What is left: U+FFFD for a character that never was completed, or nothing."""
+        """Return U+FFFD if an incomplete character remains, else an empty string."""
         return self._decoder.decode(b"", final=True)
 
 
 class StopStrings:
-    """Cuts a stream of text before the first stop string, holding back only what may be the beginning of one."""
+    """Cuts a text stream before the first stop string; holds back only a possible prefix of one."""
 
     def __init__(self, stops: tuple[str, ...]) -> None:
         self._stops = stops
@@ -117,7 +130,7 @@ class StopStrings:
         self.has_stopped = False
 
     def feed(self, text: str) -> str:
-        """Text that is certain to come before any stop string."""
+        """Return the text that is certain to precede any stop string."""
         if not self._stops or self.has_stopped:
             return "" if self.has_stopped else text
         self._held += text
@@ -125,14 +138,14 @@ class StopStrings:
         if starts:
             self.has_stopped = True
             return self._release(min(starts))
-        return self._release(len(self._held) - self._possible_beginning())
+        return self._release(len(self._held) - self._possible_prefix())
 
     def finish(self) -> str:
-        """What was held back and turned out to be no stop string."""
+        """Return the text held back, which is not a stop string after all."""
         return "" if self.has_stopped else self._release(len(self._held))
 
-    def _possible_beginning(self) -> int:
-        """Length of the longest end of the held text that begins a stop string."""
+    def _possible_prefix(self) -> int:
+        """Return the length of the longest suffix of the held text that is a prefix of a stop string."""
         longest = max(len(stop) for stop in self._stops) - 1
         for length in range(min(longest, len(self._held)), 0, -1):
             if any(stop.startswith(self._held[-length:]) for stop in self._stops):
@@ -152,8 +165,8 @@ def _load_vocabulary(path: Path, errors: list[str]) -> object:
 
     parameters = C.llama_model_default_params()
     parameters.vocab_only = True
-    # No devices, not the default of all: their memory would be asked for (llama.cpp, llama_prepare_model_devices), and
-    # on CUDA that alone takes some hundred MB of each GPU for as long as this process lives.
+    # No devices: by default llama.cpp queries the memory of all of them (llama_prepare_model_devices), and on CUDA that
+    # alone takes some hundred MB of each GPU for the life of this process.
     parameters.devices = ctypes.addressof(_NO_DEVICES)
     C.llama_log_set(keep_errors, ctypes.c_void_p(None))
     try:
@@ -164,4 +177,4 @@ def _load_vocabulary(path: Path, errors: list[str]) -> object:
 
 @C.llama_log_callback  # type: ignore[untyped-decorator] # llama_cpp is not typed
 def _no_log(_level: int, _text: bytes, _user_data: object) -> None:
-    """Nothing that llama.cpp says in the program's own process may reach the terminal."""
+    """Drop the message: llama.cpp must not write to the program's terminal."""

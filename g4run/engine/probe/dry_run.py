@@ -1,26 +1,30 @@
-"""The process that `probe_each` starts: loads models without memory, and says what they would take.
+"""The process that `probe` starts: loads a model without memory and reports what it would take.
 
-Dry runs come in on stdin, figures go out on stdout, both JSON; llama.cpp's log goes to stderr.
+The parameters come in on stdin, the figures go out on stdout, both as JSON; llama.cpp's log goes to stderr.
+
+The figures are llama_get_memory_breakdown's (src/llama-ext.h), which is C++: it has a mangled name and returns a
+std::map by value. It can be called where that is a hidden first argument and the map is libstdc++'s, which is Linux on
+x86-64; elsewhere they are read from the log, which rounds.
 """
 
 import ctypes
+import platform
 import re
 import sys
-from collections import defaultdict
-from dataclasses import replace
+from collections.abc import Iterator
 
 import llama_cpp.llama_cpp as C  # noqa: N812 - as in llama.py
 import msgspec
+from llama_cpp import _ggml
 
 from g4run.engine.llama import api as llama
 from g4run.engine.llama.model_params import ModelParameters
 from g4run.engine.log import failure_reason
 from g4run.engine.parameters import LoadParameters
-from g4run.engine.probe.breakdown import BufferTypeMemory, read_breakdown
 from g4run.engine.probe.probe import DeviceMemory, Probed, ProbedMemory, ProbeFailure
 from g4run.engine.standard_streams import take_standard_streams
-from g4run.kv_types import KvType
 
+_BREAKDOWN = "_Z26llama_get_memory_breakdownPK13llama_context"
 _MIB = 1 << 20
 # Lines of llama-context.cpp:381 and 740, and of llama-kv-cache.cpp:301, which print real numbers under no_alloc.
 _OUTPUT = re.compile(r" (\S+) +output buffer size = +([0-9.]+) MiB")
@@ -28,8 +32,36 @@ _COMPUTE = re.compile(r" (\S+) compute buffer size = +([0-9.]+) MiB")
 _CACHE = re.compile(r": size = +([0-9.]+) MiB \( *[0-9]+ cells")
 
 
+class _Map(ctypes.Structure):
+    """std::map of libstdc++ (bits/stl_tree.h): the header's parent is the root."""
+
+    _fields_ = (
+        ("compare", ctypes.c_size_t),
+        ("color", ctypes.c_size_t),
+        ("root", ctypes.c_void_p),
+        ("leftmost", ctypes.c_void_p),
+        ("rightmost", ctypes.c_void_p),
+        ("count", ctypes.c_size_t),
+    )
+
+
+class _Node(ctypes.Structure):
+    """A node of it, with the key (ggml_backend_buffer_type_t) and llama_memory_breakdown_data."""
+
+    _fields_ = (
+        ("color", ctypes.c_size_t),
+        ("parent", ctypes.c_void_p),
+        ("left", ctypes.c_void_p),
+        ("right", ctypes.c_void_p),
+        ("buffer_type", ctypes.c_void_p),
+        ("model", ctypes.c_size_t),
+        ("context", ctypes.c_size_t),
+        ("compute", ctypes.c_size_t),
+    )
+
+
 class _DryModel(llama.Model):
-    """A model of which only the metadata were read."""
+    """A model of which only the metadata was read."""
 
     def __init__(self, parameters: LoadParameters) -> None:
         placed = ModelParameters(parameters)
@@ -42,7 +74,7 @@ class _DryModel(llama.Model):
 
 
 class _Log:
-    """llama.cpp's log since the last clearing; it goes on to stderr, where an assertion's reason is looked for."""
+    """llama.cpp's log since the last `take`; it also goes to stderr, where an assertion's reason is looked for."""
 
     def __init__(self) -> None:
         self._parts: list[str] = []
@@ -55,86 +87,73 @@ class _Log:
         sys.stderr.write(decoded)
 
     def take(self) -> str:
-        """The text, which is forgotten here."""
+        """Return the text and forget it."""
         text = "".join(self._parts)
         self._parts.clear()
         return text
 
 
 def _sizes(pattern: re.Pattern[str], log: str) -> dict[str, int]:
-    """Bytes by buffer type; a line that comes again, as the graph is reserved anew, counts once."""
+    """Return bytes by buffer type; a line that is repeated, because the graph was reserved anew, counts once."""
     return {name: round(float(size) * _MIB) for name, size in pattern.findall(log)}
 
 
-def _probe_context(model: _DryModel, parameters: LoadParameters, log: _Log) -> ProbedMemory:
+def _probe(parameters: LoadParameters, log: _Log) -> ProbedMemory:
+    model = _DryModel(parameters)
     log.take()
     context = llama.Context(model, parameters)
-    try:
-        return _figures(log.take(), read_breakdown(context.handle))
-    finally:
-        C.llama_free(context.handle)
+    return _figures(log.take(), _read_breakdown(context.handle))
 
 
-def _figures(log: str, breakdown: tuple[BufferTypeMemory, ...] | None) -> ProbedMemory:
-    """The library's own sums where they can be asked, with the log's size of what it leaves out: the logits."""
-    outputs = _sizes(_OUTPUT, log)
+def _figures(log: str, breakdown: dict[str, DeviceMemory] | None) -> ProbedMemory:
+    """Return the library's own sums if it can be asked, with the log's size of what it leaves out: the logits."""
+    outputs, computes = _sizes(_OUTPUT, log), _sizes(_COMPUTE, log)
     if breakdown is None:
-        return _figures_of_log(log, outputs)
-    names = dict.fromkeys([*(part.name for part in breakdown), *outputs])
-    parts = {part.name: part for part in breakdown}
-    nothing = BufferTypeMemory("", 0, 0, 0)
-    devices = tuple(_device(name, parts.get(name, nothing), outputs.get(name, 0)) for name in names)
-    return ProbedMemory(devices, sum(part.context_bytes for part in breakdown), is_exact=True)
+        names = dict.fromkeys([*computes, *outputs])
+        devices = [DeviceMemory(name, None, None, computes.get(name, 0), outputs.get(name, 0)) for name in names]
+        kv_bytes = sum(round(float(size) * _MIB) for size in _CACHE.findall(log))
+        return ProbedMemory(tuple(devices), kv_bytes, is_exact=False)
+    parts = {name: DeviceMemory(name, 0, 0, 0, 0) for name in outputs} | breakdown
+    devices = [msgspec.structs.replace(part, output_bytes=outputs.get(name, 0)) for name, part in parts.items()]
+    return ProbedMemory(tuple(devices), sum(part.kv_bytes or 0 for part in devices), is_exact=True)
 
 
-def _device(name: str, part: BufferTypeMemory, output_bytes: int) -> DeviceMemory:
-    return DeviceMemory(name, part.model_bytes, part.context_bytes, part.compute_bytes, output_bytes)
+def _read_breakdown(context: object) -> dict[str, DeviceMemory] | None:
+    """Return the sums of a llama_context_p by buffer type, without outputs; None if this build cannot be asked."""
+    if sys.platform != "linux" or platform.machine() != "x86_64" or not hasattr(C._lib, _BREAKDOWN):
+        return None
+    ask = getattr(C._lib, _BREAKDOWN)
+    ask.restype, ask.argtypes = ctypes.c_void_p, (ctypes.c_void_p, ctypes.c_void_p)
+    answer = _Map()
+    ask(ctypes.addressof(answer), ctypes.cast(context, ctypes.c_void_p))  # type: ignore[arg-type] # not typed there
+    parts = tuple(_walk(answer.root))
+    return {part.name: part for part in parts} if len(parts) == answer.count else None
 
 
-def _figures_of_log(log: str, outputs: dict[str, int]) -> ProbedMemory:
-    computes = _sizes(_COMPUTE, log)
-    names = dict.fromkeys([*computes, *outputs])
-    devices = tuple(DeviceMemory(name, None, None, computes.get(name, 0), outputs.get(name, 0)) for name in names)
-    kv_bytes = sum(round(float(size) * _MIB) for size in _CACHE.findall(log))
-    return ProbedMemory(devices, kv_bytes, is_exact=False)
+def _walk(address: int | None) -> Iterator[DeviceMemory]:
+    if address is not None:
+        node = _Node.from_address(address)
+        yield from _walk(node.left)
+        yield DeviceMemory(_name_of(node.buffer_type), node.model, node.context, node.compute, 0)
+        yield from _walk(node.right)
 
 
-def _probe_group(runs: list[LoadParameters], log: _Log) -> list[Probed]:
-    """Dry runs of one model, which is loaded once."""
-    try:
-        model = _DryModel(runs[0])
-    except llama.LlamaError as error:
-        return [ProbeFailure(failure_reason(log.take()) or str(error))] * len(runs)
-    found: list[Probed] = []
-    for run in runs:
-        try:
-            found.append(_probe_context(model, run, log))
-        except llama.LlamaError as error:
-            found.append(ProbeFailure(failure_reason(log.take()) or str(error)))
-    C.llama_model_free(model.handle)
-    return found
-
-
-def _model_key(parameters: LoadParameters) -> LoadParameters:
-    """The same for loads that differ in the context alone."""
-    return replace(parameters, context_length=0, threads=0, sequences=1, micro_batch=1, kv_type=KvType.F16)
-
-
-def _probe_all(runs: tuple[LoadParameters, ...], log: _Log) -> list[Probed]:
-    groups: dict[LoadParameters, list[int]] = defaultdict(list)
-    for index, run in enumerate(runs):
-        groups[_model_key(run)].append(index)
-    answers: dict[int, Probed] = {}
-    for indexes in groups.values():
-        answers |= dict(zip(indexes, _probe_group([runs[index] for index in indexes], log), strict=True))
-    return [answers[index] for index in range(len(runs))]
+def _name_of(buffer_type: int) -> str:
+    name = _ggml.libggml.ggml_backend_buft_name
+    name.restype, name.argtypes = ctypes.c_char_p, (ctypes.c_void_p,)
+    return str(name(buffer_type).decode("utf-8", "replace"))
 
 
 def main() -> None:
-    """Answer the dry runs on stdin."""
+    """Answer the dry run on stdin."""
     requests, output = take_standard_streams()
-    runs = msgspec.json.decode(requests.read(), type=tuple[LoadParameters, ...])
+    parameters = msgspec.json.decode(requests.read(), type=LoadParameters)
     log = _Log()
     llama.initialize_backend()
+    found: Probed
+    try:
+        found = _probe(parameters, log)
+    except llama.LlamaError as error:
+        found = ProbeFailure(failure_reason(log.take()) or str(error))
     with output:
-        output.write(msgspec.json.encode(_probe_all(runs, log)) + b"\n")
+        output.write(msgspec.json.encode((found,)) + b"\n")

@@ -1,10 +1,9 @@
 """What llama.cpp itself says a model will take: a load that allocates nothing, in a process of its own.
 
-The process makes the same model and context as the engine would (no_alloc), so an assertion in there, or a driver that
-hangs, ends nothing here: it comes back as a ProbeFailure.
+The process creates the same model and context as the engine would, with no_alloc. A failed assertion or a driver that
+hangs comes back as a ProbeFailure.
 """
 
-from collections.abc import Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -18,7 +17,7 @@ TIMEOUT_SECONDS = 30.0  # a probe takes 0.5 s, and 1 to 2 where drivers start
 class DeviceMemory(msgspec.Struct, frozen=True):
     """What one buffer type of ggml (CPU, CPU_REPACK, CUDA0, CUDA_Host, …) would hold, in bytes.
 
-    `weights_bytes` and `kv_bytes` are None where the library's own sum cannot be asked; then `ProbedMemory.kv_bytes`
+    `weights_bytes` and `kv_bytes` are None if the library's own sum cannot be asked; then `ProbedMemory.kv_bytes`
     has the cache of all devices together.
     """
 
@@ -30,19 +29,15 @@ class DeviceMemory(msgspec.Struct, frozen=True):
 
 
 class ProbedMemory(msgspec.Struct, frozen=True, tag="memory"):
-    """llama.cpp's figures. Read from its log, where `is_exact` is false, they are rounded to 10,486 bytes."""
+    """llama.cpp's figures; if `is_exact` is false, they come from its log, rounded to 10,486 bytes."""
 
     devices: tuple[DeviceMemory, ...]
     kv_bytes: int
     is_exact: bool
 
-    def find(self, name: str) -> DeviceMemory | None:
-        """What a buffer type would hold."""
-        return next((device for device in self.devices if device.name == name), None)
-
 
 class ProbeFailure(msgspec.Struct, frozen=True, tag="failure"):
-    """Why there are no figures; `timed_out` where llama.cpp did not come to an end."""
+    """Why there are no figures; `timed_out` if llama.cpp did not finish."""
 
     reason: str
     timed_out: bool = False
@@ -51,12 +46,10 @@ class ProbeFailure(msgspec.Struct, frozen=True, tag="failure"):
 Probed: TypeAlias = ProbedMemory | ProbeFailure
 
 
-def probe_each(runs: Sequence[LoadParameters], timeout_seconds: float = TIMEOUT_SECONDS) -> tuple[Probed, ...]:
-    """Ask llama.cpp what loads would take, all in one process.
-
-    Those that differ in the context alone share one load of the model.
-    """
+def probe(parameters: LoadParameters, timeout_seconds: float = TIMEOUT_SECONDS) -> Probed:
+    """Ask llama.cpp what a load would take."""
     try:
-        return ask("g4run.engine.probe.dry_run", tuple(runs), tuple[ProbedMemory | ProbeFailure, ...], timeout_seconds)
+        (found,) = ask("g4run.engine.probe.dry_run", parameters, tuple[Probed], timeout_seconds)
+        return found
     except ProcessFailed as failed:
-        return (ProbeFailure(failed.reason, failed.timed_out),) * len(runs)
+        return ProbeFailure(failed.reason, failed.timed_out)

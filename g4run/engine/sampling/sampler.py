@@ -8,7 +8,7 @@ import llama_cpp.llama_cpp as C  # noqa: N812 - the C API, as llama.cpp's docume
 import numpy as np
 
 from g4run.engine.llama.api import Context
-from g4run.engine.llama.tokens import piece_of
+from g4run.engine.llama.vocabulary import piece_of
 from g4run.engine.parameters import GenerationParameters
 from g4run.engine.sampling.constraint import Constraint
 from g4run.engine.sampling.draw import SamplerChain

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import llama_cpp.llama_cpp as C  # noqa: N812 - the C API, as llama.cpp's documentation calls it
 
 from g4run.engine.grammar_check import TokenizerParts, compile_apart, compile_grammar
-from g4run.engine.llama.tokens import piece_of, tokens_of
+from g4run.engine.llama.vocabulary import piece_of, tokens_of
 
 if TYPE_CHECKING:
     from llguidance import LLMatcher, LLTokenizer

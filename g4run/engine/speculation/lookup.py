@@ -22,9 +22,6 @@ class LookupDrafter:
     def follow(self, request_id: int, sequence_id: int, length: int, index: int) -> None:
         """Do nothing: drafts depend on the tokens alone."""
 
-    def close(self) -> None:
-        """Do nothing: there is nothing to free."""
-
     def propose(self, request_id: int, tokens: Sequence[int], limit: int) -> list[int]:
         """Return what followed the longest match, the most recent one on a tie; empty without a match.
 

@@ -15,9 +15,6 @@ class Drafter(Protocol):
     def propose(self, request_id: int, tokens: Sequence[int], limit: int) -> list[int]:
         """Draft at most `limit` tokens after `tokens`."""
 
-    def close(self) -> None:
-        """Free the drafter's resources."""
-
 
 class Speculator:
     """Drafts for the only generating sequence; asks a drafter on trial first, then the one with the largest gain.
@@ -32,11 +29,6 @@ class Speculator:
         self._lengths = tuple(DraftLength(limit) for _ in drafters)
         self._drafted_by: int | None = None
         self._proposed = 0
-
-    @property
-    def acceptances(self) -> tuple[float, ...]:
-        """Estimated acceptance of each drafter."""
-        return tuple(length.acceptance for length in self._lengths)
 
     @property
     def gains(self) -> tuple[float, ...]:
@@ -70,11 +62,6 @@ class Speculator:
         """Note that the newest of a request's `length` tokens came from the logits at `index` of the last batch."""
         for drafter in self._drafters:
             drafter.follow(request_id, sequence_id, length, index)
-
-    def close(self) -> None:
-        """Free the drafters."""
-        for drafter in self._drafters:
-            drafter.close()
 
     def _priority(self, number: int) -> tuple[bool, float]:
         length = self._lengths[number]

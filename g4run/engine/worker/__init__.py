@@ -1,1 +1,1 @@
-"""The engine's process: batches requests, decodes, samples."""
+"""The engine's worker process: batches requests, decodes, samples."""

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from g4run.engine.kv_cache.cached_sequence import CacheSize
 from g4run.engine.kv_cache.prompt_cache import PromptCache
 from g4run.engine.kv_cache.state_files import SavedSettings
+from g4run.engine.limits import MAX_DRAFT_TOKENS
 from g4run.engine.llama import api as llama
 from g4run.engine.log import note
-from g4run.engine.outputs import MAX_DRAFT_TOKENS
 from g4run.engine.parameters import LoadParameters
 from g4run.engine.protocol import Failed, Loaded, Report, Sampled, Step, Submit
 from g4run.engine.sampling.logprobs import LogProbabilities
@@ -68,7 +68,7 @@ class Generator:
         return self._scheduler.is_idle
 
     def submit(self, command: Submit) -> None:
-        """Take a request in, or report why it cannot be active."""
+        """Queue a request, or report why it is refused."""
         tokens_are_sound = all(0 <= token < self.model.vocabulary_size for token in command.tokens)
         if not tokens_are_sound or not 0 < len(command.tokens) < self._context.context_length:
             reason = "the prompt is empty, too long, or has a token out of range"

@@ -1,17 +1,17 @@
-"""A request as the scheduler sees it, and what of it goes into one decode call. Pure."""
+"""A request as the scheduler sees it, and its share of a decode call. Pure."""
 
 from dataclasses import dataclass, field
 
 from g4run.engine.kv_cache.cached_sequence import CachedSequence
 
-_PROMPT_END_TOKENS = 16  # a boundary this close to a prompt's end serves in the end's place
+_PROMPT_END_TOKENS = 16  # no checkpoint at a prompt's end if a boundary lies this close before it
 
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """One request. `tokens` is the prompt and what was generated; the deadline is on the caller's clock.
+    """One request. `tokens` is the prompt and the generated tokens; the deadline is on the caller's clock.
 
-    `boundaries` are positions in the prompt where a checkpoint is of use; `forks` those where another request goes on.
+    `boundaries` are prompt positions that deserve a checkpoint; `forks` are those where another request branches off.
     """
 
     request_id: int
@@ -27,22 +27,22 @@ class Request:
 
     @property
     def generated(self) -> int:
-        """Tokens drawn so far."""
+        """Number of tokens drawn so far."""
         return len(self.tokens) - self.prompt_length
 
     @property
     def computed(self) -> int:
-        """Tokens that are in the cache."""
+        """Number of tokens in the cache."""
         return self.sequence.computed if self.sequence else 0
 
     @property
     def remaining(self) -> int:
-        """Tokens that are not."""
+        """Number of tokens not yet in the cache."""
         return len(self.tokens) - self.computed
 
     @property
     def is_generating(self) -> bool:
-        """Whether only the newest token is not computed."""
+        """Whether all tokens but the newest are computed."""
         return self.remaining == 1
 
 
@@ -50,7 +50,7 @@ class Request:
 class Slice:
     """Consecutive tokens of one request in a batch, the first at `position`.
 
-    The last `drafted` of them are guesses; logits are wanted after the last `outputs`.
+    The last `drafted` tokens are a draft; logits are needed after the last `outputs` tokens.
     """
 
     request: Request
@@ -61,29 +61,29 @@ class Slice:
 
     @property
     def sequence_id(self) -> int:
-        """Sequence that the tokens belong to."""
+        """Id of the request's sequence."""
         assert self.request.sequence is not None
         return self.request.sequence.sequence_id
 
 
-def until_stop(request: Request) -> int:
-    """Tokens up to where the request must pause: a boundary, a fork, or its end."""
+def tokens_until_pause(request: Request) -> int:
+    """Return the number of tokens up to the next boundary, fork, or the end."""
     stops = (each for each in (*request.boundaries, *request.forks) if each > request.computed)
     return min(*stops, len(request.tokens), len(request.tokens)) - request.computed
 
 
 def is_worth_a_checkpoint(request: Request, length: int) -> bool:
-    """Whether a request at this length stands where a later prompt, or a waiting one, may go back to."""
+    """Return whether a later or a waiting request may go back to this length."""
     if length in request.boundaries or length in request.forks:
         return True
     end = request.prompt_length
     return length == end and not any(end - _PROMPT_END_TOKENS <= each < end for each in request.boundaries)
 
 
-def slice_of(request: Request, room: int, guesses: tuple[int, ...] = ()) -> Slice:
-    """The next tokens of a request, at most `room`, and a draft after its newest one."""
+def next_slice(request: Request, room: int, draft: tuple[int, ...] = ()) -> Slice:
+    """Return the next tokens of a request, at most `room`, with a draft after the newest."""
     start = request.computed
     end = min(len(request.tokens), start + room)
     is_last = end == len(request.tokens)
-    tokens = (*request.tokens[start:end], *guesses)
-    return Slice(request, start, tokens, 1 + len(guesses) if is_last else 0, len(guesses))
+    tokens = (*request.tokens[start:end], *draft)
+    return Slice(request, start, tokens, 1 + len(draft) if is_last else 0, len(draft))

@@ -1,8 +1,8 @@
-"""Which tokens of which requests go into the next decode call. Pure: no llama.cpp, no clock.
+"""Chooses the tokens of the next decode call. Pure: no llama.cpp, no clock.
 
-Requests that generate come first, one token each (or a draft, where only one runs); prompts fill what is left of the
-micro-batch. The cache is shared (unified): what really is in its cells counts, a common beginning once. When it is
-full, kept sequences leave it, then the youngest request waits with its tokens until another has ended.
+Generating requests come first, one token each (plus a draft if only one runs); prompts fill the rest of the
+micro-batch. The cache is unified: only occupied cells count, and a shared prefix counts once. When it is full, idle
+sequences are evicted first; then the youngest request is preempted until another one ends.
 """
 
 from collections import deque
@@ -11,14 +11,14 @@ from collections.abc import Iterable, Sequence
 from g4run.engine.kv_cache.cached_sequence import CachedSequence, Reuse
 from g4run.engine.kv_cache.host_cache import common_prefix
 from g4run.engine.kv_cache.prompt_cache import PromptCache
-from g4run.engine.worker.request import Request, Slice, is_worth_a_checkpoint, slice_of, until_stop
+from g4run.engine.worker.request import Request, Slice, is_worth_a_checkpoint, next_slice, tokens_until_pause
 
-_WORTH_WAITING = 32  # tokens that another request is about to compute; a chat's first few are always the same
-_HEADROOM = 32  # cells per running request that a newcomer must leave, or it would soon be preempted
+_MIN_SHARED_TOKENS = 32  # shared tokens that make waiting worthwhile; the first few of every chat are the same
+_HEADROOM = 32  # cells per running request that a new one must leave free, or it would soon be preempted
 
 
 class Scheduler:
-    """Live state of all requests of one context. `prompt_limit` bounds the prompts' tokens beside generating ones."""
+    """The requests of one context. `prompt_limit` bounds prompt tokens per step while other requests generate."""
 
     def __init__(
         self, cache: PromptCache, sequences: int, context_length: int, micro_batch: int, queue_length: int
@@ -33,7 +33,7 @@ class Scheduler:
         self._queue_length = queue_length
         self._waiting: deque[Request] = deque()
         self._running: list[Request] = []  # oldest first
-        self._has_changed = False  # since requests were last admitted
+        self._may_admit = False  # whether anything has changed since the last admission
 
     @property
     def is_idle(self) -> bool:
@@ -42,45 +42,45 @@ class Scheduler:
 
     @property
     def running(self) -> tuple[Request, ...]:
-        """The admitted requests, oldest first."""
+        """Admitted requests, oldest first."""
         return tuple(self._running)
 
     @property
     def waiting(self) -> tuple[Request, ...]:
-        """The others, in the order in which they are to be admitted."""
+        """Waiting requests, in order of admission."""
         return tuple(self._waiting)
 
     @property
     def only_generating_request(self) -> Request | None:
-        """The request that generates while nothing else runs or waits."""
+        """The generating request if no other request runs or waits."""
         is_alone = len(self._running) == 1 and not self._waiting
         return self._running[0] if is_alone and self._running[0].is_generating else None
 
     def submit(self, request: Request) -> bool:
-        """Queue a request; False if the queue is full. ValueError if no token would have room after the prompt."""
+        """Queue a request; False if the queue is full. Raises ValueError if the prompt leaves no room for a token."""
         if not 0 < len(request.tokens) < self._context_length:
             raise ValueError(f"a prompt of {len(request.tokens)} tokens in a context of {self._context_length}")
         if len(self._waiting) >= self._queue_length + self._sequences - len(self._running):
             return False
         self._waiting.append(request)
-        self._has_changed = True
+        self._may_admit = True
         return True
 
     def admit(self) -> list[Request]:
-        """Give waiting requests their sequences, in order, as long as there is room; what they reuse is in place then.
+        """Start waiting requests in order while there is room, and apply what they reuse.
 
-        A request whose beginning is just being computed for another waits for that, and a place is kept for it.
+        A request whose prefix is being computed for another one waits for it, and its place is reserved.
         """
         admitted: list[Request] = []
-        followers = 0
-        waiting = tuple(self._waiting) if self._has_changed or not self._running else ()
-        self._has_changed = False
+        on_hold = 0
+        waiting = tuple(self._waiting) if self._may_admit or not self._running else ()
+        self._may_admit = False
         for request in waiting:
-            if len(self._running) + followers >= self._sequences:
+            if len(self._running) + on_hold >= self._sequences:
                 break
             reuse = self._cache.find(request.tokens)
-            if self._follow(request, reuse):
-                followers += 1
+            if self._waits_for_prefix(request, reuse):
+                on_hold += 1
             elif self._fits(request, reuse):
                 admitted.append(self._start(request, reuse))
             else:
@@ -88,9 +88,9 @@ class Scheduler:
         return admitted
 
     def next_batch(self, draft: Sequence[int] = ()) -> list[Slice]:
-        """Slices for one decode call, at most `micro_batch` tokens; empty when there is nothing to do.
+        """Return the slices of one decode call, at most `micro_batch` tokens; empty if there is nothing to do.
 
-        `draft` is what may follow the only generating request. Kept sequences and the youngest requests give way.
+        `draft` belongs to the only generating request. Evicts idle sequences and preempts the youngest requests.
         """
         batch = self._place_generating(draft)
         batch += self._place_prompts(sum(len(part.tokens) for part in batch), has_streams=bool(batch))
@@ -100,7 +100,7 @@ class Scheduler:
         return batch
 
     def record_computed(self, batch: list[Slice]) -> list[CachedSequence]:
-        """Record that a batch was decoded; the sequences that stand where a checkpoint is of use."""
+        """Record a decoded batch and return the sequences that are due for a checkpoint."""
         due: list[CachedSequence] = []
         self._cache.record_computed(sum(len(part.tokens) for part in batch))
         for part in batch:
@@ -111,43 +111,43 @@ class Scheduler:
                 request.evaluated += min(sequence.computed, request.prompt_length) - part.position
                 if is_worth_a_checkpoint(request, sequence.computed):
                     due.append(sequence)
-            self._has_changed |= any(part.position < fork <= sequence.computed for fork in request.forks)
+            self._may_admit |= any(part.position < fork <= sequence.computed for fork in request.forks)
         return due
 
     def accept(self, request: Request, token: int) -> bool:
-        """Append a drawn token; False when nothing may follow it: max_tokens is reached, or the cache is full."""
+        """Append a drawn token; False if it must be the last: max_tokens is reached, or the context is full."""
         request.tokens.append(token)
         limit = request.max_tokens
         return (limit is None or request.generated < limit) and len(request.tokens) <= self._context_length
 
     def accept_draft(self, request: Request) -> None:
-        """Record that the next drafted token was drawn: it is in its cell already."""
+        """Record that the next drafted token was drawn; it is already in the cache."""
         assert request.sequence is not None
         request.sequence.computed += 1
 
     def finish(self, request: Request) -> None:
-        """A running request has ended; its sequence is kept."""
+        """End a running request and keep its sequence."""
         self._running.remove(request)
         assert request.sequence is not None
         self._cache.release(request.sequence)
-        self._has_changed = True
+        self._may_admit = True
 
     def cancel(self, request_id: int) -> Request | None:
-        """Drop a request, running or waiting; None if it is not known."""
+        """Drop a running or waiting request; None if there is no such request."""
         found = [each for each in (*self._running, *self._waiting) if each.request_id == request_id]
         for request in found:
             self._remove(request)
         return found[0] if found else None
 
     def expire(self, now: float) -> list[Request]:
-        """Drop the requests whose deadline has passed."""
+        """Drop and return the requests whose deadline has passed."""
         late = [each for each in (*self._running, *self._waiting) if each.deadline is not None and each.deadline <= now]
         for request in late:
             self._remove(request)
         return late
 
     def preempt(self) -> Request | None:
-        """Put the youngest running request back into the queue, before all others; None if only one runs."""
+        """Move the youngest running request to the front of the queue; None if only one runs."""
         if len(self._running) < 2:
             return None
         request = self._running.pop()
@@ -163,7 +163,7 @@ class Scheduler:
             self.finish(request)
         else:
             self._waiting.remove(request)
-            self._has_changed = True
+            self._may_admit = True
 
     def _start(self, request: Request, reuse: Reuse) -> Request:
         self._waiting.remove(request)
@@ -173,13 +173,13 @@ class Scheduler:
         self._running.append(request)
         return request
 
-    def _follow(self, request: Request, reuse: Reuse) -> bool:
-        """Let the request wait for a running one that is about to compute more of its beginning than there is."""
-        most = len(request.tokens) - 1
-        shared = {each: min(most, common_prefix(each.tokens, request.tokens)) for each in self._running}
+    def _waits_for_prefix(self, request: Request, reuse: Reuse) -> bool:
+        """Return whether to wait for a running request that will compute more of the prefix; marks the fork there."""
+        longest = len(request.tokens) - 1
+        shared = {each: min(longest, common_prefix(each.tokens, request.tokens)) for each in self._running}
         ahead = [each for each in self._running if shared[each] > each.computed]
         leader = max(ahead, key=shared.__getitem__, default=None)
-        if leader is None or shared[leader] < reuse.length + _WORTH_WAITING:
+        if leader is None or shared[leader] < reuse.length + _MIN_SHARED_TOKENS:
             return False
         leader.forks.add(shared[leader])
         return True
@@ -190,18 +190,18 @@ class Scheduler:
         needed = [(each.sequence, len(each.tokens)) for each in self._running if each.sequence is not None]
         shared = [(reuse.live, reuse.length)] if reuse.live is not None else []
         taken_over = reuse.length if shared else 0
-        cells = self._cache.occupied((*needed, *shared)) + len(request.tokens) - taken_over
+        cells = self._cache.occupied_cells((*needed, *shared)) + len(request.tokens) - taken_over
         headroom = min(_HEADROOM * (len(self._running) + 1), self._context_length // 8)
         return cells + max(1, headroom) <= self._context_length
 
     def _place_generating(self, draft: Sequence[int]) -> list[Slice]:
         generating = [each for each in self._running if each.is_generating]
-        guesses = tuple(draft[: self._micro_batch - 1]) if len(generating) == 1 else ()
-        if not self._make_room(len(generating) + len(guesses)):
-            guesses = ()
+        draft = tuple(draft[: self._micro_batch - 1]) if len(generating) == 1 else ()
+        if not self._make_room(len(generating) + len(draft)):
+            draft = ()
             while not self._make_room(len(generating)) and self.preempt() is not None:
                 generating = [each for each in self._running if each.is_generating]
-        return [slice_of(each, 1, guesses) for each in generating]
+        return [next_slice(each, 1, draft) for each in generating]
 
     def _place_prompts(self, taken: int, *, has_streams: bool) -> list[Slice]:
         room = self._micro_batch - taken
@@ -213,19 +213,19 @@ class Scheduler:
         wanted = min(room, sum(each.remaining for each in prompts))
         if not self._make_room(taken + wanted):
             room = max(0, min(room, self._cache.free_cells - taken))
-        return [slice_of(each, share) for each, share in _shares(prompts, room) if share > 0]
+        return [next_slice(each, share) for each, share in _split_room(prompts, room) if share > 0]
 
     def _make_room(self, cells: int) -> bool:
-        """Let kept sequences go until there are so many free cells; False if even then there are not."""
+        """Evict idle sequences until so many cells are free; False if there are still too few."""
         while not self._cache.has_room(cells):
             if not self._cache.evict_oldest():
                 return False
         return True
 
 
-def _shares(prompts: list[Request], room: int) -> Iterable[tuple[Request, int]]:
-    """Tokens that each prompt may compute: half for the oldest, so that it gets on, the rest for the shortest first."""
-    left = {each: until_stop(each) for each in prompts}
+def _split_room(prompts: list[Request], room: int) -> Iterable[tuple[Request, int]]:
+    """Split the room among prompts: half to the oldest, so that it progresses, the rest to the shortest first."""
+    left = {each: tokens_until_pause(each) for each in prompts}
     shares = dict.fromkeys(prompts, 0)
     for request in prompts[:1] if len(prompts) > 1 else ():
         shares[request] = min(left[request], (room + 1) // 2)

@@ -1,8 +1,8 @@
-"""The engine's own process: one thread owns the llama context and does nothing but batch, decode, sample.
+"""The worker process: one thread owns the llama.cpp context and only batches, decodes and samples.
 
-Started by engine/client.py: commands come in on stdin, reports go out on stdout (engine/protocol.py), and whatever the
-library prints goes to the log. A second thread only reads commands; at the end of stdin it ends the process at once, so
-that no worker outlives its program, whatever became of that.
+engine/client.py starts it. Commands arrive on stdin, reports leave on stdout (engine/protocol.py), and whatever the
+library prints goes to the log. A second thread reads commands and exits the process at the end of stdin, so that a
+worker never outlives its program, even one that crashed.
 """
 
 import gc
@@ -41,7 +41,7 @@ _PROGRESS_SECONDS = 0.05  # between two LoadProgress messages; llama.cpp reports
 
 
 class Worker:
-    """The process's main loop: commands in, reports out."""
+    """The main loop: takes commands, sends reports."""
 
     def __init__(self, commands: "queue.SimpleQueue[Command]", output: BinaryIO, log_path: str) -> None:
         self._commands = commands
@@ -50,10 +50,10 @@ class Worker:
         self._generator: Generator | None = None
 
     def serve(self) -> None:
-        """Serve for ever; the reading thread ends the process."""
+        """Serve forever; the reader thread ends the process."""
         while True:
             for command in self._received():
-                self._obey(command)
+                self._handle(command)
             generator = self._generator
             if generator is not None and not generator.is_idle:
                 _guarded(generator.step, generator.fail_all)
@@ -65,7 +65,7 @@ class Worker:
             commands.append(self._commands.get())
         return commands
 
-    def _obey(self, command: Command) -> None:
+    def _handle(self, command: Command) -> None:
         if isinstance(command, Load):
             self._load(command.parameters)
         elif self._generator is None:
@@ -88,13 +88,13 @@ class Worker:
             self._report(Failed(command.request_id, reason))
 
     def _load(self, parameters: LoadParameters) -> None:
-        log_start = os.fstat(sys.stderr.fileno()).st_size  # stderr is the log; its name may be gone
+        log_start = os.fstat(sys.stderr.fileno()).st_size  # stderr is the log, whose file may have been removed
         try:
             self._generator = Generator(parameters, self._report, _throttled(self._report))
         except llama.LlamaError as error:
             self._report(LoadRefused(failure_reason(read_from(self._log_path, log_start)) or str(error)))
         else:
-            gc.freeze()  # what is loaded stays; collections need not look at it again
+            gc.freeze()  # the model stays loaded: exclude it from garbage collection
             self._report(self._generator.loaded)
 
     def _report(self, message: Report) -> None:
@@ -102,10 +102,10 @@ class Worker:
 
 
 def _guarded(action: Callable[[], None], fail: Callable[[str], None]) -> None:
-    """Do it; where a bug shows itself, the log and the requests that wait for it are told, and the worker goes on."""
+    """Run `action`; report an unexpected exception to the log and to `fail`, and carry on."""
     try:
         action()
-    except Exception:  # noqa: BLE001 - the outermost loop's: what is raised here must reach those who wait
+    except Exception:  # noqa: BLE001 - the outermost loop: waiting requests must learn of any bug
         note(traceback.format_exc())
         fail(f"the engine failed: {traceback.format_exc(limit=0).strip()}")
 
@@ -126,7 +126,7 @@ def _throttled(report: Callable[[Report], None]) -> Callable[[float], None]:
 def _read_commands(stream: BinaryIO, commands: "queue.SimpleQueue[Command]") -> None:
     while (command := read_command(stream)) is not None:
         commands.put(command)
-    os._exit(0)  # the program is gone or has closed us; the main thread may be deep inside a decode
+    os._exit(0)  # the program has exited or closed the worker; the main thread may be decoding
 
 
 def main(log_path: str) -> None:
@@ -138,6 +138,6 @@ def main(log_path: str) -> None:
     llama.initialize_backend()
     try:
         Worker(commands, outgoing, log_path).serve()
-    finally:  # a bug: say it in the log and go, without waiting for the thread that reads
+    finally:  # a bug: log it and exit without waiting for the reader thread
         note(traceback.format_exc())
         os._exit(1)

@@ -1,1 +1,1 @@
-"""Which GPUs a machine has, from every source that knows of them."""
+"""The GPUs of a machine, from every source that reports them."""

@@ -1,4 +1,4 @@
-"""Nominal figures of known GPUs, found by whatever name a driver, a backend or a person gives one."""
+"""Nominal figures of known GPUs, found by the name that a driver, a backend or a user gives."""
 
 import re
 import tomllib
@@ -11,15 +11,15 @@ from typing import Final
 from g4run.hardware.machine import GpuKind
 
 _GIB: Final = 1 << 30
-# Words that tell nothing about which GPU it is.
+# Words that do not identify a GPU.
 _NOISE: Final = frozenset(
     (  # noqa: SIM905 - a sentence of words is read, and changed, more easily than a list
         "nvidia geforce amd ati intel apple radeon graphics gpu core generation corporation tesla workstation server "
         "edition tm r c w with"
     ).split()
 )
-# Words that tell one GPU from another, beside those of the table itself.
-_TELLING: Final = frozenset({"mobile", "laptop", "q", "ultra", "max+"})
+# Words that distinguish GPUs, besides those in the table.
+_DISTINGUISHING: Final = frozenset({"mobile", "laptop", "q", "ultra", "max+"})
 _MIG: Final = re.compile(r"\bmig\s+(\d)g\.(\d+)gb\b")
 _MIG_EIGHTHS, _MIG_SEVENTHS = 8, 7  # NVIDIA MIG user guide: slices of memory, slices of computing
 
@@ -28,8 +28,8 @@ _MIG_EIGHTHS, _MIG_SEVENTHS = 8, 7  # NVIDIA MIG user guide: slices of memory, s
 class KnownGpu:
     """Nominal figures, none of them confirmed; `source` is where to check them.
 
-    `total_bytes` is 0 where the GPU uses the machine's memory and that comes in many sizes.
-    `half_precision_flops` is dense, per second; of Pascal cards it is single precision, which they compute faster.
+    `total_bytes` is 0 if the GPU uses main memory, which comes in many sizes. `half_precision_flops` is dense, per
+    second; for Pascal cards it is single precision, which is faster there.
     """
 
     name: str
@@ -54,17 +54,17 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A name as its words, and the memory that it tells, in bytes."""
+    """The words of a name, and the memory in it, in bytes."""
 
     words: frozenset[str]
     memory_bytes: int | None
 
 
 def find_gpu(name: str, total_bytes: int | None = None) -> KnownGpu | None:
-    """What is known of a GPU; `total_bytes` decides between entries of one name. A MIG slice gets its share.
+    """Find a GPU in the table; `total_bytes` decides between entries of one name. A MIG slice gets its share.
 
-    The name may carry more than the table's ("AMD Radeon RX 7900 XTX (RADV NAVI31)"), or less ("4090"), but "RTX 4090
-    Laptop GPU" is not an RTX 4090.
+    The name may have more words than the table's ("AMD Radeon RX 7900 XTX (RADV NAVI31)") or fewer ("4090"), but "RTX
+    4090 Laptop GPU" is not an RTX 4090.
     """
     slice_of = _MIG.search(name.lower())
     if slice_of is not None:
@@ -76,19 +76,14 @@ def find_gpu(name: str, total_bytes: int | None = None) -> KnownGpu | None:
     return _nearest(_most_specific(asked) or _completions(asked), asked.memory_bytes)
 
 
-def known_gpus() -> tuple[KnownGpu, ...]:
-    """Every entry of the table, in its order."""
-    return tuple(entry.gpu for entry in _table())
-
-
 def find_memory_bandwidth(processor: str) -> float | None:
-    """Nominal bytes per second of main memory, where the processor is a chip with its memory beside it."""
+    """Return the nominal bandwidth of main memory if the processor is a chip with unified memory."""
     known = find_gpu(processor)
     return known.bandwidth if known is not None and known.kind is GpuKind.UNIFIED else None
 
 
 def words_of(name: str) -> frozenset[str]:
-    """The words of a name that tell which GPU it is: "NVIDIA GeForce RTX4090" -> rtx, 4090."""
+    """Return the words of a name that identify the GPU: "NVIDIA GeForce RTX4090" -> rtx, 4090."""
     text = re.sub(r"\((r|tm|c)\)", " ", name.lower())
     text = re.sub(r"\b(rtx|gtx|rx|arc|radeon|quadro)(?=\d)", r"\1 ", text)
     text = re.sub(r"(?<=\d)(ti|xtx|xt|super|gre)\b", r" \1", text)
@@ -105,17 +100,17 @@ def _read_name(name: str, total_bytes: int | None) -> _Asked:
 
 
 def _most_specific(asked: _Asked) -> Sequence[_Entry]:
-    """Entries with a name that is wholly in what was asked, and without a telling word left over."""
+    """Return the entries with the longest name in the words, unless a distinguishing word is left over."""
     fitting: dict[int, list[_Entry]] = {}
     for entry in _table():
         lengths = [len(words) for words in entry.names if words <= asked.words]
-        if lengths and not (asked.words - entry.all_words) & _telling_words():
+        if lengths and not (asked.words - entry.all_words) & _distinguishing_words():
             fitting.setdefault(max(lengths), []).append(entry)
     return fitting[max(fitting)] if fitting else ()
 
 
 def _completions(asked: _Asked) -> Sequence[_Entry]:
-    """Entries of which a person typed a part: "4090", "h100"; those with the fewest words more."""
+    """Return the entries that complete a partial name such as "4090" or "h100" with the fewest words."""
     fitting: dict[int, list[_Entry]] = {}
     for entry in _table():
         missing = [len(words - asked.words) for words in entry.names if asked.words <= words]
@@ -132,7 +127,7 @@ def _nearest(entries: Sequence[_Entry], memory_bytes: int | None) -> KnownGpu | 
 
 
 def _share(gpu: KnownGpu, sevenths: int, memory: int) -> KnownGpu:
-    """A slice of a GPU: so many sevenths of its computing, and the eighths of its memory that come next to a size."""
+    """Return a MIG slice: sevenths of the compute, and the eighths of the memory nearest to its size."""
     eighths = max(1, round(memory * _GIB / gpu.total_bytes * _MIG_EIGHTHS))
     return replace(
         gpu,
@@ -144,8 +139,8 @@ def _share(gpu: KnownGpu, sevenths: int, memory: int) -> KnownGpu:
 
 
 @cache
-def _telling_words() -> frozenset[str]:
-    return _TELLING.union(*(entry.all_words for entry in _table()))
+def _distinguishing_words() -> frozenset[str]:
+    return _DISTINGUISHING.union(*(entry.all_words for entry in _table()))
 
 
 @cache
@@ -155,7 +150,7 @@ def _table() -> tuple[_Entry, ...]:
 
 
 def _entry(row: dict[str, object], sources: dict[str, str]) -> _Entry:
-    """A row of the file, whose shape the tests hold."""
+    """Read a row of the file; tests check its shape."""
     also = row.get("also", [])
     names = [str(row["name"]), *(str(name) for name in (also if isinstance(also, list) else []))]
     gpu = KnownGpu(

@@ -1,7 +1,6 @@
-"""GPUs: what ggml's backends see, and what the system knows of the same cards, put together.
+"""Match the devices of ggml's backends with the cards that the system knows.
 
-A card that two backends of one build see counts once, for the better of the two. A card that none sees is listed as
-well, without a backend.
+A card that several backends of a build list counts once, for the best of them. A card that none lists has no backend.
 """
 
 import re
@@ -15,14 +14,14 @@ from g4run.hardware.gpus.gpu_table import KnownGpu, find_gpu, words_of
 from g4run.hardware.machine import Bandwidth, FigureSource, Gpu, GpuKind, GpuProcess
 from g4run.hardware.memory import Memory
 
-# Better first: what llama.cpp is fastest and most complete on, on a card that several can use.
+# Best first: speed and completeness on a card that several of them support.
 _BACKENDS: Final = ("CUDA", "ROCm", "Metal", "MUSA", "SYCL", "Vulkan", "OpenCL", "WebGPU")
 _BACKEND_NAMES: Final = {"MTL": "Metal", "HIP": "ROCm"}  # ggml-metal.cpp: GGML_METAL_NAME
 _SOFTWARE: Final = ("llvmpipe", "swiftshader", "basic render")
 
 
 class Vendor(StrEnum):
-    """Who made a card."""
+    """The maker of a card."""
 
     NVIDIA = "NVIDIA"
     AMD = "AMD"
@@ -30,15 +29,15 @@ class Vendor(StrEnum):
     APPLE = "Apple"
 
 
-_VENDORS: Final = {"CUDA": Vendor.NVIDIA, "ROCm": Vendor.AMD, "Metal": Vendor.APPLE}  # of backends that serve one alone
+_VENDORS: Final = {"CUDA": Vendor.NVIDIA, "ROCm": Vendor.AMD, "Metal": Vendor.APPLE}  # of backends for a single vendor
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A GPU as the system knows it, whether the engine can use it or not.
+    """A GPU as the system reports it, whether or not the engine can use it.
 
-    `nominal_name` is what the table is asked for, where the name alone leaves it open. `has_driver` is False where the
-    system sees the card and nothing can compute on it.
+    `nominal_name` is the name in the table, if `name` is ambiguous there. Without a driver (`has_driver`), nothing can
+    compute on the card.
     """
 
     vendor: Vendor
@@ -50,17 +49,17 @@ class Card:
     processes: tuple[GpuProcess, ...] = ()
     nominal_name: str = ""
     has_driver: bool = True
-    identifier: str = ""  # the driver's own, by which the environment may name it
+    identifier: str = ""  # the driver's UUID, which environment variables may contain
 
     @property
     def is_slice(self) -> bool:
-        """Whether this is a MIG slice, of which CUDA shows a process one at a time."""
+        """Whether this is a MIG slice; CUDA shows a process only one of them."""
         return " MIG " in self.name
 
 
 @dataclass(frozen=True, slots=True)
 class FoundGpu:
-    """A GPU, and the card that it is, if the system knows it."""
+    """A GPU, and its card if the system reports one."""
 
     gpu: Gpu
     card: Card | None
@@ -69,7 +68,7 @@ class FoundGpu:
 def merge_gpus(
     devices: Sequence[DeviceReport], cards: Sequence[Card], memory: Memory, memory_bandwidth: Bandwidth
 ) -> tuple[FoundGpu, ...]:
-    """Every GPU once: those that the engine can use in its order, then the others."""
+    """Return every GPU once: those that the engine can use in its order, then the others."""
     left = list(cards)
     found: list[FoundGpu] = []
     for device in without_duplicates(devices):
@@ -81,7 +80,7 @@ def merge_gpus(
 
 
 def without_duplicates(devices: Iterable[DeviceReport]) -> Sequence[DeviceReport]:
-    """The devices in their order, each card's only as its best backend shows it; none that a processor imitates."""
+    """Return one device per card, from its best backend, in the given order; software renderers are left out."""
     real = [replace(device, backend=backend_name(device.backend)) for device in devices if not _is_software(device)]
     kept: list[DeviceReport] = []
     for device in sorted(real, key=lambda device: _rank(device.backend)):
@@ -91,12 +90,12 @@ def without_duplicates(devices: Iterable[DeviceReport]) -> Sequence[DeviceReport
 
 
 def backend_name(registry: str) -> str:
-    """What we call a backend that ggml registered."""
+    """Return our name of a registered backend."""
     return _BACKEND_NAMES.get(registry, registry)
 
 
 def _has_better(device: DeviceReport, devices: Sequence[DeviceReport], kept: Sequence[DeviceReport]) -> bool:
-    """Whether a better backend shows this card; like cards without addresses are paired in their order."""
+    """Whether a better backend lists this card; equal cards without addresses are paired in order."""
     better = [other for other in kept if other.backend != device.backend]
     if device.pci_address and any(other.pci_address for other in better):
         return any(other.pci_address == device.pci_address for other in better)
@@ -118,7 +117,7 @@ def _find_card(device: DeviceReport, cards: Sequence[Card]) -> Card | None:
 
 
 def _only_of_its_vendor(device: DeviceReport, cards: Sequence[Card]) -> Card | None:
-    """A driver may name a card quite unlike the system does: "AMD Radeon Graphics (RADV GFX1151)"."""
+    """Match by vendor, because a driver's name may be unlike the system's: "AMD Radeon Graphics (RADV GFX1151)"."""
     if device.pci_address and any(card.pci_address for card in cards):
         return None
     same = [card for card in cards if card.vendor is _vendor_of(device)]
@@ -178,9 +177,9 @@ def _kind(device: DeviceReport, card: Card | None, known: KnownGpu | None) -> Gp
 
 
 def _free_bytes(device: DeviceReport, card: Card | None, kind: GpuKind, memory: Memory) -> int:
-    """The system's word for a card of its own memory: asking through ggml made a context there, which counted itself.
+    """Return the system's figure for a discrete card: ggml's query creates a context, which takes memory itself.
 
-    Where main memory is shared, what is available of that is the bound.
+    With shared memory, the available main memory is the limit.
     """
     if card is None:
         return device.free_bytes if kind is GpuKind.DISCRETE else min(device.free_bytes, memory.available_bytes)
@@ -188,14 +187,14 @@ def _free_bytes(device: DeviceReport, card: Card | None, kind: GpuKind, memory: 
 
 
 def _bandwidth(known: KnownGpu | None, kind: GpuKind, memory_bandwidth: Bandwidth) -> Bandwidth | None:
-    """The table's; an integrated GPU reads main memory, as fast as that was measured here."""
+    """Return the table's bandwidth; for an integrated GPU, the measured bandwidth of main memory."""
     if kind is GpuKind.INTEGRATED and (known is None or memory_bandwidth.source is FigureSource.MEASURED):
         return memory_bandwidth
     return Bandwidth(known.bandwidth, FigureSource.NOMINAL) if known is not None else None
 
 
 def _is_like(one: str, other: str) -> bool:
-    """Whether two names are of one kind of card: they have the same words, or the same entry in the table."""
+    """Whether two names mean the same kind of card: they have the same words, or the same entry in the table."""
     words, others = words_of(one), words_of(other)
     if words == others:
         return True
@@ -204,7 +203,7 @@ def _is_like(one: str, other: str) -> bool:
 
 
 def _plain_name(description: str) -> str:
-    """A name without what the driver adds: "AMD Radeon RX 7900 XTX (RADV NAVI31)"."""
+    """Remove the driver's additions from a name: "AMD Radeon RX 7900 XTX (RADV NAVI31)"."""
     plain = re.sub(r"\((?:tm|r|c)\)", "", description, flags=re.IGNORECASE)
     return re.sub(r"\s*\((?:radv|amdvlk|nvk|llpc|anv|intel)[^)]*\)", "", plain, flags=re.IGNORECASE).strip()
 

@@ -1,4 +1,4 @@
-"""NVIDIA's cards, as nvidia-smi lists them: memory, who holds it, and MIG slices."""
+"""Find NVIDIA's cards with nvidia-smi: their memory, the programs that use it, and MIG slices."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -15,13 +15,13 @@ _MIB: Final = 1 << 20
 _FORMAT: Final = "--format=csv,noheader,nounits"
 _GPUS: Final = "--query-gpu=uuid,name,memory.total,memory.free,mig.mode.current,pci.bus_id"
 _PROCESSES: Final = "--query-compute-apps=gpu_uuid,pid,used_memory,process_name"
-# In WSL 2 the Windows driver lays its tool where no shell looks.
+# In WSL 2, the Windows driver installs it outside PATH.
 _PROGRAMS: Final = ("nvidia-smi", "/usr/lib/wsl/lib/nvidia-smi")
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One card of the query; sizes are None where the card has no memory of its own (GB10, Jetson)."""
+    """A card in the query; sizes are None if it has no memory of its own (GB10, Jetson)."""
 
     uuid: str
     name: str
@@ -32,7 +32,7 @@ class _Row:
 
 
 def find_nvidia_cards(system: System, memory: Memory) -> tuple[Card, ...]:
-    """The cards that the driver knows, a sliced one as its slices, or a Jetson's own; empty without a driver."""
+    """Return the driver's cards, a MIG card as its slices, or a Jetson's GPU; empty without a driver."""
     program, answer = _first_answer(system)
     rows = [row for line in answer.splitlines() if (row := _parse_row(line)) is not None]
     if not rows:
@@ -46,7 +46,7 @@ def find_nvidia_cards(system: System, memory: Memory) -> tuple[Card, ...]:
 
 
 def _find_board(system: System, memory: Memory) -> tuple[Card, ...]:
-    """A Jetson, which has no nvidia-smi on its older systems: board and GPU are one, and so is their memory."""
+    """Return a Jetson's GPU, which shares all memory; its older systems have no nvidia-smi."""
     model = (read_text(system.root / "proc/device-tree/model") or "").strip("\0")
     if "Jetson" not in model:
         return ()
@@ -71,13 +71,13 @@ def _parse_row(line: str) -> _Row | None:
 
 
 def _parse_mib(text: str) -> int | None:
-    """A number of MiB, with or without its unit; None for [N/A]."""
+    """Parse a number of MiB, with or without its unit; None for [N/A]."""
     number = text.split()[0] if text.split() else ""
     return int(number) * _MIB if number.isdigit() else None
 
 
 def _parse_address(text: str) -> str:
-    """As the kernel writes it: nvidia-smi gives the domain eight digits."""
+    """Return an address in the kernel's notation; nvidia-smi writes the domain with eight digits."""
     domain, _, rest = text.lower().partition(":")
     return f"{domain[-4:]}:{rest}" if rest else ""
 
@@ -97,7 +97,7 @@ def _card(row: _Row, processes: dict[str, tuple[GpuProcess, ...]], memory: Memor
 
 
 def _find_processes(system: System, program: str) -> dict[str, tuple[GpuProcess, ...]]:
-    """Programs that compute, by the card's UUID, the largest first; where the driver tells how much they hold."""
+    """Return the compute programs by the card's UUID, largest first, if the driver reports their memory."""
     found: dict[str, tuple[GpuProcess, ...]] = {}
     for line in (system.run((program, _PROCESSES, _FORMAT)) or "").splitlines():
         fields = [field.strip() for field in line.split(",", 3)]
@@ -108,7 +108,7 @@ def _find_processes(system: System, program: str) -> dict[str, tuple[GpuProcess,
 
 
 def _process_name(path: str, pid: int) -> str:
-    """A program's name without its directory; in a container the driver does not find it."""
+    """Return a program's name without its directory; in a container, the driver does not know it."""
     return f"process {pid}" if path.startswith("[") or not path else re.split(r"[/\\]", path)[-1]
 
 
@@ -126,7 +126,7 @@ def _sliced(row: _Row, slices: Sequence[_Slice]) -> Iterator[Card]:
 
 
 def _find_slices(system: System, program: str) -> dict[str, tuple[_Slice, ...]]:
-    """Slices by their card's UUID: the list has their profiles, the XML report their memory, in the same order."""
+    """Return slices by the card's UUID: profiles are in the list, memory is in the XML report, in the same order."""
     sizes = _slice_sizes(system.run((program, "-q", "-x")) or "")
     found: dict[str, tuple[_Slice, ...]] = {}
     for uuid, profiles in _slice_profiles(system.run((program, "-L")) or "").items():
@@ -137,7 +137,7 @@ def _find_slices(system: System, program: str) -> dict[str, tuple[_Slice, ...]]:
 
 
 def _nominal(profile: str) -> tuple[int, int]:
-    """Total and free bytes by a profile's name, where the report does not tell."""
+    """Return total and free bytes by a profile's name, if the report lacks them."""
     size = int(re.sub(r"\D", "", profile.rpartition(".")[2]) or 0) << 30
     return size, size
 
@@ -154,7 +154,7 @@ def _slice_profiles(listing: str) -> dict[str, list[str]]:
 
 
 def _slice_sizes(report: str) -> dict[str, list[tuple[int, int]]]:
-    from xml.etree import ElementTree  # noqa: PLC0415 - takes 2 ms, and few cards are divided
+    from xml.etree import ElementTree  # noqa: PLC0415 - takes 2 ms, and few cards have slices
 
     try:
         tree = ElementTree.fromstring(report)

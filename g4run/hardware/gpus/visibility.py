@@ -1,7 +1,7 @@
-"""Which cards the environment leaves to a program: CUDA_VISIBLE_DEVICES and its like.
+"""Apply the variables that hide cards, such as CUDA_VISIBLE_DEVICES.
 
-A backend that is there has heeded its variable, so what it does not list is hidden. Where it is not there, the
-variable is read here, so that nobody is advised to install a backend for a card that is hidden anyway.
+An installed backend applies its own variable, so a card that it does not list is hidden. The variables of other
+backends are applied here, so that no advice is given to install a backend for a hidden card.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,19 +9,19 @@ from typing import Final
 
 from g4run.hardware.gpus.gpus import Card, FoundGpu, Vendor
 
-# Vendor -> its own backend, and the variables that choose among its cards, the first that is set counting.
+# Vendor -> its own backend, and the variables that select among its cards; the first that is set counts.
 _VARIABLES: Final = {
     Vendor.NVIDIA: ("CUDA", ("CUDA_VISIBLE_DEVICES",)),
     Vendor.AMD: ("ROCm", ("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL")),
     Vendor.INTEL: ("SYCL", ()),
     Vendor.APPLE: ("Metal", ()),
 }
-# Variables that choose among all vendors' cards, of the backend that heeds them.
+# Backend -> its variable, which selects among all vendors' cards.
 _OF_ALL_VENDORS: Final = {"Vulkan": "GGML_VK_VISIBLE_DEVICES"}
 
 
 def choose_cards(cards: Sequence[Card], environment: Mapping[str, str], backends: Sequence[str]) -> tuple[Card, ...]:
-    """The cards without those that a variable hides of which no backend here could have told."""
+    """Return the cards that no variable of an absent backend hides."""
     chosen: list[Card] = []
     for vendor, (backend, names) in _VARIABLES.items():
         own = [card for card in cards if card.vendor is vendor]
@@ -31,12 +31,12 @@ def choose_cards(cards: Sequence[Card], environment: Mapping[str, str], backends
 
 
 def drop_hidden(found: Sequence[FoundGpu], environment: Mapping[str, str], backends: Sequence[str]) -> list[FoundGpu]:
-    """What was found without the cards that a backend here does not list because it was told not to."""
+    """Return the GPUs without those that a variable hides from an installed backend."""
     return [one for one in found if not _is_hidden(one, environment, backends)]
 
 
 def select_cards(cards: Sequence[Card], variable: str) -> Sequence[Card]:
-    """Cards by number or by the beginning of their UUID; what is no card ends the list, as CUDA has it."""
+    """Select cards by number or by the start of their UUID; an unknown one ends the list, as in CUDA."""
     selected: list[Card] = []
     for item in (part.strip() for part in variable.split(",")):
         card = _find(cards, item)

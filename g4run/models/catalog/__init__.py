@@ -1,1 +1,1 @@
-"""The known files of the family: what can be had, and what is known of it."""
+"""The catalog of known Gemma 4 files."""

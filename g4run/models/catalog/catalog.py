@@ -1,16 +1,16 @@
-"""The known files of the family: where each is, how large, how good, and what belongs to it.
+"""The known Gemma 4 files: where they are, how large, how good, and which companions they have.
 
-catalog.toml came with the program; `g4run catalog refresh` writes what the Hub has now into the data directory, and
-that replaces the built-in list of each repository that answered.
+catalog.toml is built in; `g4run catalog refresh` writes the Hub's current listings to the data directory, which
+replace the built-in list of each repository that answered.
 """
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from g4run.errors import ModelNotFound, Pointer
-from g4run.models.catalog.overlay import apply_overlay, read_overlay
-from g4run.models.catalog.source import ListedModel, Listing, SizeSource, read_source
+from g4run.models.catalog.source import REFRESHED_NAME, ListedModel, Listing, SizeSource, read_source
 from g4run.models.catalog.values import CatalogFile, CompanionFile, Quality, Sampling, SizeFacts
 from g4run.models.names.parse import FAMILY, FamilyName, HubName, Size
 from g4run.models.quantizations import bits_of, default_rank, drafter_rank, projector_rank
@@ -22,20 +22,19 @@ MAX_SUGGESTIONS = 5
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """All that is known without asking the network. Files are in the order in which a quantization is looked for."""
+    """Everything known without network access; files are in the order in which quantizations are looked up."""
 
     sizes: tuple[SizeFacts, ...]
     files: tuple[CatalogFile, ...]
-    companions: tuple[CompanionFile, ...]  # every projector and drafter, also those that no file names as its own
     repositories: tuple[str, ...]  # in the same order; some have no files until the catalog is refreshed
     sampling: Sampling
     license: str  # SPDX identifier
     license_url: str
-    refreshed_at: str | None  # ISO 8601, UTC; None: as it came with the program
-    overlay_problem: str | None  # why what was refreshed is not used
+    refreshed_at: str | None  # ISO 8601, UTC; None for the built-in catalog
+    overlay_problem: str | None  # why the refreshed listings are not used
 
     def find(self, name: FamilyName | HubName) -> CatalogFile | None:
-        """Return the file that a name means; None where its repository or file is not listed. Raises as `resolve`."""
+        """Return the file of a name; None if its repository or file is not listed. Raises as `resolve`."""
         match name:
             case FamilyName():
                 return self.resolve(name)
@@ -46,7 +45,7 @@ class Catalog:
         return self.find_default(name.repository)
 
     def resolve(self, name: FamilyName) -> CatalogFile:
-        """The file that a name of the family means. Raises ModelNotFound, with what there is for that size."""
+        """Return the file of a `gemma4` name. Raises ModelNotFound, which lists the files of that size."""
         if name.quantization is None:
             return self.facts(name.size).default
         for file in self.available(name.size):
@@ -55,61 +54,65 @@ class Catalog:
         raise self._no_such_quantization(name, name.quantization)
 
     def facts(self, size: Size) -> SizeFacts:
-        """What is known of a size."""
+        """Return the facts of a size."""
         return next(facts for facts in self.sizes if facts.size is size)
 
     def available(self, size: Size | None = None) -> tuple[CatalogFile, ...]:
-        """All files, or those of one size."""
+        """Return all files, or those of one size."""
         return tuple(file for file in self.files if size is None or file.size is size)
 
     def find_file(self, repository: str, path: str) -> CatalogFile | None:
-        """The model that a path belongs to, be it any of its parts."""
+        """Return the model that has a path among its files."""
         return next((file for file in self._files_of(repository) if _contains(file.paths, path)), None)
 
     def find_quantization(self, repository: str, quantization: str) -> CatalogFile | None:
-        """The file of a quantization in one repository."""
+        """Return the file with a quantization in one repository."""
         wanted = quantization.lower()
         return next((file for file in self._files_of(repository) if file.quantization.lower() == wanted), None)
 
     def find_default(self, repository: str) -> CatalogFile | None:
-        """What a repository's name alone means: the best 4-bit file of it, else the next larger, else what there is."""
+        """Return a repository's default: its best 4-bit file, else the next larger one, else any."""
         return min(self._files_of(repository), key=_default_rank, default=None)
 
     def _files_of(self, repository: str) -> tuple[CatalogFile, ...]:
         return tuple(file for file in self.files if file.repository.lower() == repository.lower())
 
     def _no_such_quantization(self, name: FamilyName, quantization: str) -> ModelNotFound:
-        """What there is instead, the nearest in bits first."""
+        """Return the error that lists the available files, the nearest in bits first."""
         bits = bits_of(quantization)
-        there = [file for file in self.available(name.size) if file.name.startswith(f"{FAMILY}:")]
-        there.sort(key=lambda file: (file.is_qat < name.is_qat, abs(bits_of(file.quantization) - bits)))
-        names = [file.name for file in there if file.is_qat or not name.is_qat or file.quantization == quantization]
+        files = [file for file in self.available(name.size) if file.name.startswith(f"{FAMILY}:")]
+        files.sort(key=lambda file: (file.is_qat < name.is_qat, abs(bits_of(file.quantization) - bits)))
+        names = [file.name for file in files if file.is_qat or not name.is_qat or file.quantization == quantization]
         more = f" and {len(names) - MAX_SUGGESTIONS} more" if len(names) > MAX_SUGGESTIONS else ""
-        refresh = "" if self.refreshed_at else "; `g4run catalog refresh` asks the Hub for others"
+        refresh = "" if self.refreshed_at else "; `g4run catalog refresh` asks the Hub for more"
         kind = "quantization-aware trained " if name.is_qat else ""
         start = len(name.text) - len(quantization)
         return ModelNotFound(
-            f"there is no {kind}{quantization} of {FAMILY}:{name.size}",
-            f"there is {', '.join(names[:MAX_SUGGESTIONS])}{more}{refresh}",
+            f"there is no {kind}{quantization} file of {FAMILY}:{name.size}",
+            f"available: {', '.join(names[:MAX_SUGGESTIONS])}{more}{refresh}",
             pointer=Pointer(name.text, start, len(name.text)),
         )
 
 
 def read_catalog(data_directory: Path) -> Catalog:
-    """The built-in catalog, overlaid by what was refreshed if that can be read."""
+    """Read the built-in catalog, updated by the refreshed listings if they are readable."""
     source = read_source()
-    overlay, problem = read_overlay(data_directory)
-    listings = apply_overlay(source.listings, overlay) if overlay else source.listings
+    listings, refreshed_at, problem = source.listings, None, None
+    if os.path.lexists(data_directory / REFRESHED_NAME):
+        from g4run.models.catalog.overlay import apply_overlay, read_overlay  # noqa: PLC0415 - 6 ms of 100 to recommend
+
+        overlay, problem = read_overlay(data_directory)
+        if overlay is not None:
+            listings, refreshed_at = apply_overlay(listings, overlay), overlay.refreshed_at
     files = _assemble(listings, {size.size: size.parameters for size in source.sizes})
     return Catalog(
         sizes=tuple(_facts(size, files) for size in source.sizes),
         files=files,
-        companions=tuple(file for listing in listings for file in (*listing.projectors, *listing.drafters)),
         repositories=tuple(listing.id for listing in listings),
         sampling=source.sampling,
         license=source.license,
         license_url=source.license_url,
-        refreshed_at=overlay.refreshed_at if overlay else None,
+        refreshed_at=refreshed_at,
         overlay_problem=problem,
     )
 
@@ -132,7 +135,7 @@ def _default_rank(file: CatalogFile) -> float:
 
 
 def _assemble(listings: Sequence[Listing], parameters: dict[Size, int]) -> tuple[CatalogFile, ...]:
-    """Every model with its name and its companions; the first of a name has it."""
+    """Return every model with its name and companions; the first model to claim a name gets it."""
     by_id = {listing.id: listing for listing in listings}
     taken: set[str] = set()
     return tuple(
@@ -160,7 +163,7 @@ def _assemble(listings: Sequence[Listing], parameters: dict[Size, int]) -> tuple
 
 
 def _claim_name(listing: Listing, model: ListedModel, taken: set[str]) -> str:
-    """The shortest name that resolves to the model: of the family, of its repository and quantization, of its file."""
+    """Return the first free name: `gemma4` name, repository and quantization, repository and file."""
     family = FamilyName(listing.size, listing.is_qat, model.quantization)
     hub = HubName(listing.id, model.quantization)
     names = [family.text, replace(family, is_qat=False).text, hub.text]

@@ -1,4 +1,4 @@
-"""The models of a repository as the Hub lists it: parts grouped, each with what belongs to it."""
+"""Find the models in a repository as the Hub lists it: parts grouped, each with its companions."""
 
 from dataclasses import dataclass
 
@@ -15,12 +15,12 @@ from g4run.models.remote_files import RemoteFile, RemoteRepository
 
 @dataclass(frozen=True, slots=True)
 class LiveFile:
-    """A model in a repository, of which nothing is known but the listing."""
+    """A model in a repository, known only from the Hub's listing."""
 
     repository: str
     commit: str
     paths: tuple[str, ...]  # one, or the parts in order
-    quantization: str | None  # None: the name does not say
+    quantization: str | None  # None: the name does not tell
     size_bytes: int | None  # of all parts
     sha256: str | None  # None for parts
     projector: RemoteFile | None
@@ -28,12 +28,12 @@ class LiveFile:
 
     @property
     def path(self) -> str:
-        """The path of the file, or of its first part."""
+        """The path of the file or of its first part."""
         return self.paths[0]
 
 
 def catalog_entries(repository: RemoteRepository) -> tuple[LiveFile, ...]:
-    """The models of any repository, in the order of its listing."""
+    """Return the models of any repository in listing order."""
     by_path = {file.path: file for file in repository.files}
     projector = min(_of_role(repository, FileRole.PROJECTOR), key=lambda file: projector_rank(file.path), default=None)
     has_experts = "a4b" in repository.id.lower()

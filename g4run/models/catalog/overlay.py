@@ -1,4 +1,4 @@
-"""What a refresh kept of the Hub's listings, <data>/catalog.json, laid over the built-in catalog.
+"""The Hub listings of the last refresh, <data>/catalog.json, which override the built-in catalog.
 
 {"version": 1, "refreshed_at": "…",
  "repositories": {"USER/REPO": {"commit": "…", "files": [{"path": "…", "size_bytes": 1, "sha256": "…"}]}}}
@@ -13,19 +13,18 @@ import msgspec
 
 from g4run.files import read_shared
 from g4run.models.catalog.live import catalog_entries
-from g4run.models.catalog.source import ListedModel, Listing
+from g4run.models.catalog.source import REFRESHED_NAME, ListedModel, Listing
 from g4run.models.catalog.values import CompanionFile
 from g4run.models.quantizations import FileRole, role_of
 from g4run.models.remote_files import RemoteFile, RemoteRepository
 
 VERSION = 1
-FILE_NAME = "catalog.json"
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """What the Hub listed, and when it was asked (ISO 8601, UTC)."""
+    """The Hub's listings, and when they were refreshed (ISO 8601, UTC)."""
 
     refreshed_at: str
     repositories: tuple[RemoteRepository, ...]
@@ -47,8 +46,8 @@ class _Version(msgspec.Struct):
 
 
 def read_overlay(data_directory: Path) -> tuple[Overlay | None, str | None]:
-    """What was refreshed, or None with the reason why it is not used; both None where nothing was refreshed."""
-    path = data_directory / FILE_NAME
+    """Return the refreshed listings, or None and why they are unusable; both None if nothing was refreshed."""
+    path = data_directory / REFRESHED_NAME
     try:
         content = read_shared(path)
         if msgspec.json.decode(content, type=_Version).version > VERSION:
@@ -67,25 +66,25 @@ def read_overlay(data_directory: Path) -> tuple[Overlay | None, str | None]:
 
 
 def render_overlay(overlay: Overlay) -> bytes:
-    """The text of the file."""
+    """Return the text of the file."""
     repositories = {each.id: _Repository(each.commit, each.files) for each in overlay.repositories}
     document = _Document(VERSION, overlay.refreshed_at, repositories)
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 
 
-def useful_files(repository: RemoteRepository) -> RemoteRepository:
-    """The repository with nothing but what a catalog needs."""
+def without_other_files(repository: RemoteRepository) -> RemoteRepository:
+    """Return the repository with only models, projectors, and drafters."""
     return replace(repository, files=tuple(file for file in repository.files if role_of(file.path) != FileRole.OTHER))
 
 
 def has_models(repository: RemoteRepository) -> bool:
-    """Whether a repository holds a model that the catalog can list."""
+    """Return whether a repository has a model that the catalog can list."""
     entries = catalog_entries(repository)
     return any(file.quantization is not None and file.size_bytes is not None for file in entries)
 
 
 def apply_overlay(listings: Iterable[Listing], overlay: Overlay) -> tuple[Listing, ...]:
-    """The built-in listings, each replaced by the Hub's own where that holds any model."""
+    """Replace each built-in listing by the Hub's if that has any model."""
     live = {repository.id.lower(): repository for repository in overlay.repositories}
     return tuple(_refreshed(listing, live.get(listing.id.lower())) for listing in listings)
 

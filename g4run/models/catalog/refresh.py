@@ -1,4 +1,4 @@
-"""Ask the Hub what every repository of the catalog holds now, and keep the answers in the data directory."""
+"""Refresh the catalog: list every repository on the Hub and save the listings in the data directory."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,14 +7,20 @@ from pathlib import Path
 
 from g4run.errors import G4RunError, NetworkError, Offline
 from g4run.files import write_atomically
-from g4run.models.catalog.overlay import FILE_NAME, Overlay, has_models, read_overlay, render_overlay, useful_files
-from g4run.models.catalog.source import read_source
+from g4run.models.catalog.overlay import (
+    Overlay,
+    has_models,
+    read_overlay,
+    render_overlay,
+    without_other_files,
+)
+from g4run.models.catalog.source import REFRESHED_NAME, read_source
 from g4run.models.remote_files import RemoteRepository
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshFailure:
-    """A repository that did not answer, or not with models; what was known of it stays."""
+    """A repository that did not answer or has no models; its earlier listing stays."""
 
     repository: str
     message: str
@@ -22,30 +28,30 @@ class RefreshFailure:
 
 @dataclass(frozen=True, slots=True)
 class RefreshReport:
-    """What a refresh did."""
+    """The result of a refresh."""
 
     path: Path
     refreshed_at: str
     refreshed: tuple[str, ...]  # repositories
-    changed: tuple[str, ...]  # those of them with another commit than at the last refresh, or never refreshed before
+    changed: tuple[str, ...]  # of these, the ones with a new commit since the last refresh, or refreshed first now
     failures: tuple[RefreshFailure, ...]
 
 
 def refresh_catalog(data_directory: Path, list_repository: Callable[[str], RemoteRepository]) -> RefreshReport:
     """List every repository of the catalog and write <data>/catalog.json.
 
-    A repository that fails keeps what an earlier refresh knew. Raises NetworkError where all fail, NotWritable and
-    DiskFull; then nothing is changed.
+    A repository that fails keeps the listing of an earlier refresh. Raises NetworkError if all fail, NotWritable, and
+    DiskFull; the file is unchanged then.
     """
     earlier, _ = read_overlay(data_directory)
     before = {repository.id: repository for repository in earlier.repositories} if earlier else {}
     names = tuple(listing.id for listing in read_source().listings)
     answers, errors = _ask(names, list_repository)
     if not answers:
-        raise _nothing_came(errors)
+        raise _all_failed(errors)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     kept = before | answers
-    path = data_directory / FILE_NAME
+    path = data_directory / REFRESHED_NAME
     overlay = Overlay(now, tuple(kept[name] for name in names if name in kept))
     write_atomically(path, render_overlay(overlay))
     return RefreshReport(
@@ -71,12 +77,12 @@ def _ask(
             errors[name] = error
             continue
         if has_models(repository):
-            answers[name] = RemoteRepository(name, repository.commit, useful_files(repository).files)
+            answers[name] = RemoteRepository(name, repository.commit, without_other_files(repository).files)
         else:
-            errors[name] = NetworkError(f"{name} holds no GGUF file of a model")
+            errors[name] = NetworkError(f"{name} has no GGUF model files")
     return answers, errors
 
 
-def _nothing_came(errors: dict[str, G4RunError]) -> G4RunError:
+def _all_failed(errors: dict[str, G4RunError]) -> G4RunError:
     first = next(iter(errors.values()))
-    return NetworkError(f"no repository of the catalog could be listed: {first.message}", first.hint)
+    return NetworkError(f"cannot list any repository of the catalog: {first.message}", first.hint)

@@ -1,4 +1,4 @@
-"""Read catalog.toml: the shape on disk becomes values here, and nowhere else."""
+"""Read catalog.toml into values."""
 
 import tomllib
 from dataclasses import dataclass
@@ -8,12 +8,13 @@ from typing import NotRequired, TypedDict, cast
 from g4run.models.catalog.values import CompanionFile, Quality, Sampling
 from g4run.models.names.parse import Size
 
+REFRESHED_NAME = "catalog.json"  # in the data directory; overlay.py reads it
 BUILT_IN_PATH = Path(__file__).with_name("catalog.toml")
 _UNITS = {"bytes": 1, "gib": 1 << 30, "mib": 1 << 20, "gb": 10**9, "mb": 10**6}
 
 
 class _Bytes(TypedDict, total=False):
-    """One of these, or none where the size is unknown."""
+    """At most one of these; none if the size is unknown."""
 
     bytes: int  # exact
     gib: float
@@ -29,7 +30,7 @@ class _Measured(TypedDict):
 
 class _File(_Bytes):
     quantization: str
-    path: NotRequired[str]  # else the repository's pattern makes it
+    path: NotRequired[str]  # otherwise from the repository's pattern
     inferred: NotRequired[bool]
     shards: NotRequired[int]
     sha256: NotRequired[str]
@@ -46,7 +47,7 @@ class _Companion(_Bytes):
 class _Repository(TypedDict):
     id: str
     size: str
-    pattern: str  # of a file's path; {} is the quantization
+    pattern: str  # of file paths; {} stands for the quantization
     is_qat: NotRequired[bool]
     files: NotRequired[list[_File]]
     projectors: NotRequired[list[_Companion]]
@@ -106,7 +107,7 @@ class ListedModel:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A repository, and what is in it; companions that it has not are taken from the named others."""
+    """A repository and its files; `projectors_of` and `drafters_of` name repositories with the companions it lacks."""
 
     id: str
     size: Size
@@ -120,7 +121,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class SizeSource:
-    """What is known of a size without its files."""
+    """The facts of a size without its files."""
 
     size: Size
     label: str
@@ -132,7 +133,7 @@ class SizeSource:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The whole of catalog.toml."""
+    """The contents of catalog.toml."""
 
     sizes: tuple[SizeSource, ...]
     listings: tuple[Listing, ...]
@@ -142,7 +143,7 @@ class Source:
 
 
 def read_source(path: Path = BUILT_IN_PATH) -> Source:
-    """Read the catalog that came with the program."""
+    """Read the built-in catalog."""
     with path.open("rb") as file:
         document = cast(_Document, tomllib.load(file))
     studies = document["studies"]

@@ -1,4 +1,4 @@
-"""What the catalog says: sizes, files, and what belongs to them."""
+"""The catalog's values: sizes, files, and their companions."""
 
 from dataclasses import dataclass
 
@@ -7,31 +7,31 @@ from g4run.models.names.parse import Size
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """How well a file does, by somebody's measurement; figures of different metrics do not compare."""
+    """A published quality measurement of a file; values of different metrics are not comparable."""
 
     value: float
     metric: str
     source: str
-    is_confirmed: bool  # False: seen once, or it is not certain that this very file was measured
+    is_confirmed: bool  # False: seen once, or possibly measured on another file
 
 
 @dataclass(frozen=True, slots=True)
 class CompanionFile:
-    """A projector or a drafter; it may lie in another repository than the model."""
+    """A projector or drafter; it may be in another repository than the model."""
 
     repository: str
     path: str
     size_bytes: int | None
-    size_is_exact: bool  # False: rounded where it was read
+    size_is_exact: bool  # False: the source rounded it
     sha256: str | None
-    path_is_confirmed: bool  # False: inferred from how the publisher names files
+    path_is_confirmed: bool  # False: inferred from the publisher's naming scheme
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogFile:
-    """A model: one file, or the parts of one in order."""
+    """A model: one file, or the parts of a split model in order."""
 
-    name: str  # which parses and resolves to this very file: "gemma4:26b-qat-q4_0", else "hf.co/…"
+    name: str  # resolves to this file: "gemma4:26b-qat-q4_0", or "hf.co/…"
     repository: str
     paths: tuple[str, ...]
     quantization: str
@@ -39,41 +39,41 @@ class CatalogFile:
     parameters: int
     is_qat: bool
     size_bytes: int  # of all parts
-    size_is_exact: bool  # False: rounded where it was read, or computed
-    path_is_confirmed: bool  # False: inferred from how the publisher names files
-    sha256: str | None  # None where unknown, and for parts
-    revision: str | None  # the commit that size and digest were read at, where known
+    size_is_exact: bool  # False: the source rounded it, or it is computed
+    path_is_confirmed: bool  # False: inferred from the publisher's naming scheme
+    sha256: str | None  # None if unknown, and for split models
+    revision: str | None  # commit that size and digest belong to, if known
     quality: Quality | None
     projector: CompanionFile | None
     drafter: CompanionFile | None
 
     @property
     def path(self) -> str:
-        """The path of the file, or of its first part."""
+        """The path of the file or of its first part."""
         return self.paths[0]
 
     @property
     def bits_per_weight(self) -> float:
-        """Bits in the file for each parameter, everything counted."""
+        """The file's bits per parameter, everything included."""
         return self.size_bytes * 8 / self.parameters
 
 
 @dataclass(frozen=True, slots=True)
 class SizeFacts:
-    """A member of the family."""
+    """The facts of one Gemma 4 size."""
 
     size: Size
-    label: str  # as inspect_architecture says it: "26B A4B"
+    label: str  # as inspect_architecture returns it: "26B A4B"
     parameters: int  # in the model file
     parameters_with_encoders: int
-    context_length: int  # tokens the model was trained for
+    context_length: int  # trained context, in tokens
     modalities: tuple[str, ...]
-    default: CatalogFile  # what the size's name alone means
+    default: CatalogFile  # the file for a name without a quantization
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the publisher says tokens are to be drawn."""
+    """The sampling settings that the publisher recommends."""
 
     temperature: float
     top_p: float

@@ -1,1 +1,1 @@
-"""One large file over HTTP: in ranges, resumable, hashed as it comes."""
+"""Download one large file over HTTP: in parallel ranges, resumable, and hashed as it arrives."""

@@ -1,4 +1,4 @@
-"""One connection of a download: takes segments, asks for them, writes what arrives, and tries again when it breaks."""
+"""One connection of a download: it requests segments, writes what arrives, and retries."""
 
 import time
 
@@ -7,13 +7,13 @@ from g4run.models.download.retry_policy import AttemptFailed, Retries, RetryPoli
 from g4run.models.download.segments import Schedule, Segment
 from g4run.models.download.source import Body, Source
 
-_BLOCK_SECONDS = 0.05  # a block of a slow connection is written after this time
+_BLOCK_SECONDS = 0.05  # after which a slow connection writes what it has
 
-KEPT = "run the same command again; what came is kept"
+KEPT = "run the same command again to resume"
 
 
 class Connection:
-    """What one thread of a download does, until the file is whole or the download stops."""
+    """The work of one thread, until the file is complete or the download stops."""
 
     def __init__(
         self, source: Source, file: PartialFile, schedule: Schedule, block_bytes: int, policy: RetryPolicy
@@ -28,7 +28,7 @@ class Connection:
         self.wire_bytes = 0
 
     def run(self) -> None:
-        """Fetch segments until there are none. Raises G4RunError when trying on is of no use."""
+        """Fetch segments until there are none left. Raises G4RunError after the last retry."""
         while segment := self._schedule.take():
             came = self.wire_bytes
             failure: AttemptFailed | None = None
@@ -42,11 +42,11 @@ class Connection:
 
     @property
     def is_receiving(self) -> bool:
-        """Whether there may be something to write; a thread that waits for an answer has nothing."""
+        """Whether data may still arrive that must be written; not while waiting for an answer."""
         return self._body is not None
 
     def interrupt(self) -> None:
-        """Wake the thread if it waits for bytes; called from another one."""
+        """Wake the thread if it waits for data; called from another thread."""
         if body := self._body:
             body.interrupt()
 
@@ -61,7 +61,7 @@ class Connection:
                 self._body = None
 
     def _receive(self, body: Body, segment: Segment) -> None:
-        """Write a body; whatever happens, what arrived of it is written."""
+        """Write a body as it arrives; on any error, first write what has arrived."""
         position = body.position
         chunks: list[bytes] = []
         held, began = 0, time.monotonic()

@@ -1,13 +1,14 @@
-"""The download of one large file: parallel ranges into a partial file that every later run goes on from.
+"""Download one large file in parallel ranges, into a partial file from which every later run resumes.
 
-The digest is computed while the bytes arrive. A file counts as finished only when its size and its digest are the
-announced ones and its bytes are on the disk itself.
+The file is hashed while it arrives. It is complete only when its size and digest are right and its bytes are on the
+disk.
 """
 
 import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial as bound
 from pathlib import Path
 from threading import Thread
 
@@ -18,52 +19,52 @@ from g4run.models.download.connection import KEPT, Connection
 from g4run.models.download.partial_file import PartialFile
 from g4run.models.download.segments import Schedule
 from g4run.models.download.source import DEFAULTS, Source, SourceOptions
-from g4run.models.download.threads import Hasher, Syncer, start_thread
+from g4run.models.download.threads import Hasher, start_thread, sync_to_the_end
 from g4run.models.remote_files import Link
 
 _PROGRESS_SECONDS = 0.1
-_ENDING_SECONDS = 3.0  # that threads get to end after a stop; one that waits for an answer is left to itself
+_ENDING_SECONDS = 3.0  # for threads to end after a stop; one that waits for an answer is abandoned
 
 
 @dataclass(frozen=True, slots=True)
-class TransferOptions:
-    """Numbers that a test may want smaller; the defaults suit files of 1 to 60 GB."""
+class DownloadOptions:
+    """Sizes that tests make smaller; the defaults suit files of 1 to 60 GB."""
 
     connections: int = 4
-    segment_bytes: int = 64 * 2**20  # of one request, at most
-    block_bytes: int = 2**20  # written and recorded at once: what a kill loses of each connection
-    sync_bytes: int = 512 * 2**20  # so that the last sync finds little to do
+    segment_bytes: int = 64 * 2**20  # at most, per request
+    block_bytes: int = 2**20  # written at once; a killed process loses as much per connection
+    sync_bytes: int = 512 * 2**20  # between syncs, so that the last one is short
     source: SourceOptions = DEFAULTS
 
 
-_DEFAULTS = TransferOptions()
+_DEFAULTS = DownloadOptions()
 
 
 @dataclass(frozen=True, slots=True)
-class Transferred:
-    """The bytes over the wire in this run, and the digest of the whole file."""
+class Downloaded:
+    """The bytes transferred in this run, and the digest of the whole file."""
 
     wire_bytes: int
     sha256: str
 
 
-def transfer(
+def download(
     client: httpx2.Client,
     resolve: Callable[[], Link],
     partial: Path,
     *,
     expected_sha256: str | None,
     on_progress: Callable[[int], None],
-    options: TransferOptions = _DEFAULTS,
-) -> Transferred:
-    """Fetch what is missing of a file; afterwards `partial` is the whole of it, verified, and the journal is gone.
+    options: DownloadOptions = _DEFAULTS,
+) -> Downloaded:
+    """Download what is missing of a file; `partial` is then the complete, verified file, and its journal is gone.
 
-    `resolve` gives a fresh link each time; it is called from any thread, one at a time. `on_progress` gets the bytes
-    that are there, from the calling thread, ten times a second at most and once at the end. Where the digest is wrong
-    and an earlier run had begun the file, it is fetched anew: a power failure may have lost bytes of it.
+    `resolve` returns a new link each time; it is called from any thread, one at a time. `on_progress` receives the
+    bytes on disk, in the calling thread, at most ten times a second and once at the end. If the digest is wrong and an
+    earlier run began the file, it is downloaded again: a power failure may have lost some of its bytes.
 
-    Raises NetworkError, DiskFull, NotWritable, KeyboardInterrupt and what `resolve` raises with everything kept that
-    came, G4RunError where another program removed that, and DigestMismatch, which removes it.
+    Raises NetworkError, DiskFull, NotWritable, KeyboardInterrupt, and what `resolve` raises, keeping the partial file;
+    DigestMismatch, removing it; G4RunError if another program removed it.
     """
     source = Source(client, resolve, options.source, KEPT)
     size_bytes, etag = source.link.size_bytes, source.link.etag
@@ -76,32 +77,32 @@ def transfer(
         if expected_sha256 in (None, sha256):
             file.finish()
             on_progress(size_bytes)
-            return Transferred(wire_bytes, sha256)
+            return Downloaded(wire_bytes, sha256)
         file.discard()
         if not file.kept:
             raise _mismatch(expected_sha256 or "", sha256)
 
 
 class _Run:
-    """The threads of one download, from their start to their end."""
+    """The threads of one download."""
 
-    def __init__(self, source: Source, file: PartialFile, size_bytes: int, options: TransferOptions) -> None:
+    def __init__(self, source: Source, file: PartialFile, size_bytes: int, options: DownloadOptions) -> None:
         self._schedule = Schedule(size_bytes, file.kept, options.connections, options.segment_bytes)
         count = 0 if self._schedule.is_complete else options.connections
         self._connections = [
             Connection(source, file, self._schedule, options.block_bytes, options.source.policy) for _ in range(count)
         ]
         self._hasher = Hasher(file.path, self._schedule)
-        self._syncer = Syncer(file, self._schedule, options.sync_bytes)
+        self._sync: Callable[[], None] = bound(sync_to_the_end, file, self._schedule, options.sync_bytes)
 
     @property
     def wire_bytes(self) -> int:
-        """What came over the wire so far."""
+        """The bytes transferred so far."""
         return sum(connection.wire_bytes for connection in self._connections)
 
     def complete(self, on_progress: Callable[[int], None]) -> str:
-        """Run until the file is whole, hashed and on the disk; its sha256. Everything is stopped on the way out."""
-        works = [("hash", self._hasher.run), ("sync", self._syncer.run)]
+        """Run until the file is complete, hashed, and on the disk, then stop all threads. Returns its sha256."""
+        works = [("hash", self._hasher.run), ("sync", self._sync)]
         works += [("connection", connection.run) for connection in self._connections]
         threads: list[Thread] = []
         try:
@@ -114,7 +115,7 @@ class _Run:
         return self._hasher.sha256
 
     def _watch(self, threads: list[Thread], on_progress: Callable[[int], None]) -> None:
-        """Tell how far it is, until the last byte is hashed and on the disk, or until something fails."""
+        """Report progress until the last byte is hashed and on the disk, or until something fails."""
         while not self._schedule.is_ending:
             on_progress(self._schedule.present_bytes)
             self._schedule.pause(_PROGRESS_SECONDS)
@@ -137,6 +138,7 @@ class _Run:
 
 def _mismatch(expected: str, actual: str) -> DigestMismatch:
     return DigestMismatch(
-        f"the file that came is not the announced one: its sha256 begins with {actual[:12]} instead of {expected[:12]}",
-        "run the same command again; what came was removed",
+        "the downloaded file is not the one that the Hub announced: "
+        f"its sha256 starts with {actual[:12]}, not {expected[:12]}",
+        "run the same command again; the download was removed",
     )

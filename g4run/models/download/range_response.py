@@ -1,4 +1,4 @@
-"""Asking a server for a part of a file, and judging its answer before a byte of the body is read."""
+"""Request a range of a file, and judge the answer before its body is read."""
 
 import re
 from collections.abc import Mapping
@@ -21,21 +21,21 @@ _TRANSIENT_CLIENT_ERRORS = frozenset({408, 421, 425})
 class Verdict(Enum):
     """What to do with an answer."""
 
-    PART = auto()  # the bytes that were asked for, or their beginning
-    WHOLE = auto()  # the file from its start: the server ignores ranges
-    CHANGED = auto()  # another content than before, or the same one on another server
-    OTHER_SIZE = auto()  # a file of another size
-    EXPIRED = auto()  # the link is no longer good
-    BUSY = auto()  # later
-    UNUSABLE = auto()  # nothing to rely on; ask again
+    PART = auto()  # the requested bytes, or the first of them
+    WHOLE = auto()  # the whole file: the server ignores ranges
+    CHANGED = auto()  # other content than before, or the same content on another server
+    OTHER_SIZE = auto()  # a file of a different size
+    EXPIRED = auto()  # the link no longer works
+    BUSY = auto()  # try later
+    UNUSABLE = auto()  # ask again
 
 
-RENEWED = frozenset({Verdict.CHANGED, Verdict.OTHER_SIZE, Verdict.EXPIRED})  # that a fresh link may mend
+RENEWED = frozenset({Verdict.CHANGED, Verdict.OTHER_SIZE, Verdict.EXPIRED})  # that a new link may fix
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked for: a range of a file of that size, which servers call `etags` (empty: not known yet)."""
+    """A requested range of a file with that size; `etags` are the servers' names of the content, empty if unknown."""
 
     start: int
     end: int
@@ -45,20 +45,20 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A verdict and what belongs to it."""
+    """A verdict and its details."""
 
     verdict: Verdict
-    reason: str = ""  # for a person, of what went wrong
-    end: int = 0  # of PART and WHOLE: where the body ends
-    total_bytes: int = 0  # of OTHER_SIZE
-    etag: str | None = None  # a strong one
-    wait_seconds: float | None = None  # of BUSY, where the server says
+    reason: str = ""  # what went wrong, for the user
+    end: int = 0  # for PART and WHOLE: where the body ends
+    total_bytes: int = 0  # for OTHER_SIZE
+    etag: str | None = None  # strong ones only
+    wait_seconds: float | None = None  # for BUSY, if the server says so
 
 
 def send_request(
     client: httpx2.Client, link: Link, asked: Asked, stall_seconds: float, connect_seconds: float
 ) -> httpx2.Response:
-    """Ask for a range; the body of the answer is still to be read. Raises NETWORK_FAILURES."""
+    """Request a range, without reading the body of the answer. Raises NETWORK_FAILURES."""
     headers = {**link.headers, "Range": f"bytes={asked.start}-{asked.end - 1}", "Accept-Encoding": "identity"}
     if len(asked.etags) == 1:
         headers["If-Range"] = min(asked.etags)
@@ -68,18 +68,18 @@ def send_request(
 
 
 def describe_failure(error: Exception) -> str:
-    """What the network did, for the user."""
+    """Return what the network did, for the user."""
     if isinstance(error, httpx2.ConnectTimeout | httpx2.ConnectError):
         return f"cannot connect to the server ({error})"
     if isinstance(error, httpx2.TimeoutException):
-        return "the server sends nothing more"
+        return "the server stopped sending data"
     return f"the connection broke ({error})"
 
 
 def judge_answer(status: int, headers: Mapping[str, str], asked: Asked, now: datetime | None = None) -> Answer:
-    """Verdict on an answer; `headers` are looked up by lower-case names."""
+    """Judge an answer; `headers` are looked up by lower-case names."""
     if headers.get("content-encoding", "identity").lower() not in ("identity", ""):
-        return Answer(Verdict.UNUSABLE, f"the server packed the file ({headers['content-encoding']})")
+        return Answer(Verdict.UNUSABLE, f"the server compressed the file ({headers['content-encoding']})")
     if status == 206:
         return _judge_part(headers, asked)
     if status == 200:
@@ -90,18 +90,18 @@ def judge_answer(status: int, headers: Mapping[str, str], asked: Asked, now: dat
         wait = parse_retry_after(headers.get("retry-after", ""), now or datetime.now(UTC))
         return Answer(Verdict.BUSY, f"the server is busy ({status})", wait_seconds=wait)
     if 400 <= status < 500 and status not in _TRANSIENT_CLIENT_ERRORS:
-        return Answer(Verdict.EXPIRED, f"the server refuses the link ({status})")
-    return Answer(Verdict.UNUSABLE, f"the server answers {status}")
+        return Answer(Verdict.EXPIRED, f"the server rejected the link ({status})")
+    return Answer(Verdict.UNUSABLE, f"the server answered {status}")
 
 
 def parse_retry_after(text: str, now: datetime) -> float | None:
-    """Seconds to wait, from a number or a date."""
+    """Return the seconds to wait, given as a number or a date."""
     text = text.strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
     try:
         date = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):  # a year that no calendar has
+    except (ValueError, OverflowError):  # an impossible year
         return None
     date = date if date.tzinfo else date.replace(tzinfo=UTC)
     return max(0.0, (date - now).total_seconds())
@@ -110,21 +110,21 @@ def parse_retry_after(text: str, now: datetime) -> float | None:
 def _judge_part(headers: Mapping[str, str], asked: Asked) -> Answer:
     given = _CONTENT_RANGE.fullmatch(headers.get("content-range", "").strip())
     if given is None or given[1] is None:
-        return Answer(Verdict.UNUSABLE, "the server sent a part without saying which")
+        return Answer(Verdict.UNUSABLE, "the server did not say which part of the file it sent")
     start, end = int(given[1]), int(given[2]) + 1
     if given[3] != "*" and int(given[3]) != asked.size_bytes:
         return Answer(Verdict.OTHER_SIZE, total_bytes=int(given[3]))
     if start != asked.start or not start < end <= asked.end:
-        return Answer(Verdict.UNUSABLE, f"the server sent another part than {asked.start}-{asked.end - 1}: {given[0]}")
+        return Answer(Verdict.UNUSABLE, f"the server sent {given[0]} instead of {asked.start}-{asked.end - 1}")
     if not _has_length(headers, end - start):
-        return Answer(Verdict.UNUSABLE, "the server's length and range do not agree")
+        return Answer(Verdict.UNUSABLE, "the server's Content-Length and Content-Range disagree")
     return _same_content(Answer(Verdict.PART, end=end, etag=_strong_etag(headers)), asked)
 
 
 def _judge_whole(headers: Mapping[str, str], asked: Asked) -> Answer:
     length = headers.get("content-length", "")
     if headers.get("content-type", "").lower().startswith("text/html"):
-        return Answer(Verdict.EXPIRED, "a web page came instead of the file")
+        return Answer(Verdict.EXPIRED, "the server sent a web page instead of the file")
     if not _has_length(headers, asked.size_bytes):
         return Answer(Verdict.OTHER_SIZE, total_bytes=int(length) if _LENGTH.fullmatch(length) else 0)
     return _same_content(Answer(Verdict.WHOLE, end=asked.size_bytes, etag=_strong_etag(headers)), asked)
@@ -134,21 +134,21 @@ def _judge_unsatisfiable(headers: Mapping[str, str], asked: Asked) -> Answer:
     given = _CONTENT_RANGE.fullmatch(headers.get("content-range", "").strip())
     if given and given[3] != "*" and int(given[3]) != asked.size_bytes:
         return Answer(Verdict.OTHER_SIZE, total_bytes=int(given[3]))
-    return Answer(Verdict.UNUSABLE, "the server has no such part of the file (416)")
+    return Answer(Verdict.UNUSABLE, "the server does not have that part of the file (416)")
 
 
 def _same_content(answer: Answer, asked: Asked) -> Answer:
     if asked.etags and answer.etag and answer.etag not in asked.etags:
-        return Answer(Verdict.CHANGED, "the file changes on the server", etag=answer.etag)
+        return Answer(Verdict.CHANGED, "the file changed on the server", etag=answer.etag)
     return answer
 
 
 def _has_length(headers: Mapping[str, str], expected: int) -> bool:
-    """Whether the body is as long as it should be, or does not say how long it is."""
+    """Whether the body has the expected length, or does not declare one."""
     return headers.get("content-length", str(expected)).strip() == str(expected)
 
 
 def _strong_etag(headers: Mapping[str, str]) -> str | None:
-    """The server's name of the content, where it promises the same bytes; `W/"…"` does not."""
+    """Return the server's name of the content if it promises the same bytes, which `W/"…"` does not."""
     etag = headers.get("etag", "").strip()
     return etag if etag.startswith('"') else None

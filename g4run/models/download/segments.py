@@ -1,4 +1,4 @@
-"""Which part of a file each connection fetches next, and which parts are there: the state all threads share."""
+"""The state that all threads of a download share: which ranges are present, and who fetches what next."""
 
 import threading
 from bisect import bisect_left, bisect_right
@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 
 from g4run.errors import NetworkError
 
-_SMALLEST_SEGMENT_BYTES = 2**20  # a request costs a round trip; smaller parts are not worth one
+_SMALLEST_SEGMENT_BYTES = 2**20  # smaller requests are not worth their round trip
 
-Range = tuple[int, int]  # start and end, as in a slice: the byte at `end` is not in it
+Range = tuple[int, int]  # start and end, as in a slice
 
 
 class Ranges:
-    """Disjoint ranges in ascending order; neighbours that touch are one."""
+    """A set of bytes as disjoint ranges in ascending order."""
 
     def __init__(self, ranges: Iterable[Range] = ()) -> None:
         self._starts: list[int] = []
@@ -24,7 +24,7 @@ class Ranges:
         return iter(tuple(zip(self._starts, self._ends, strict=True)))
 
     def add(self, start: int, end: int) -> None:
-        """Join a range to the set; an empty one changes nothing."""
+        """Add a range to the set; an empty one changes nothing."""
         if start >= end:
             return
         first = bisect_left(self._ends, start)
@@ -37,16 +37,16 @@ class Ranges:
 
     @property
     def total(self) -> int:
-        """How many bytes are in the set."""
+        """The number of bytes in the set."""
         return sum(self._ends) - sum(self._starts)
 
     @property
     def front(self) -> int:
-        """The first byte that is missing."""
+        """The first missing byte."""
         return self._ends[0] if self._starts and self._starts[0] == 0 else 0
 
     def gaps(self, start: int, end: int) -> tuple[Range, ...]:
-        """What is missing between two places, in order."""
+        """Return what is missing between two offsets, in order."""
         gaps = []
         for index in range(bisect_right(self._ends, start), len(self._starts)):
             if self._starts[index] >= end:
@@ -60,7 +60,7 @@ class Ranges:
 
 
 class Segment:
-    """A part that one connection fetches; `position` is the first byte not written, `end` may come nearer."""
+    """What one connection fetches; `position` is the first byte not written yet, `end` may move closer."""
 
     def __init__(self, start: int, end: int) -> None:
         self.position = start
@@ -68,9 +68,10 @@ class Segment:
 
 
 class Schedule:
-    """Hands out segments in file order, so that the front moves, and collects what was written.
+    """Hand out segments in file order, so that hashing can follow, and collect what was written.
 
-    Large segments first, then smaller ones; a connection without work takes half of what another one has left.
+    Segments get smaller towards the end; a connection without work takes half of what another one has left. When
+    `is_stopped` is set, every thread should end.
     """
 
     def __init__(self, size_bytes: int, present: Iterable[Range], connections: int, segment_bytes: int) -> None:
@@ -78,37 +79,27 @@ class Schedule:
         self._connections = connections
         self._segment_bytes = segment_bytes
         lock = threading.Lock()
-        self._changed = threading.Condition(lock)  # a segment came back, or the transfer ended
+        self._changed = threading.Condition(lock)  # a segment was given back, or the download ended
         self._front_moved = threading.Condition(lock)
         self._present = Ranges(present)
-        self._present_bytes = self._present.total
+        self.present_bytes = self._present.total
         self._active: list[Segment] = []
         self._streaming: Segment | None = None
         self._failure: BaseException | None = None
-        self._is_stopped = False
-
-    @property
-    def present_bytes(self) -> int:
-        """How much of the file is there."""
-        return self._present_bytes
+        self.is_stopped = False
 
     @property
     def is_complete(self) -> bool:
-        """Whether the whole file is there."""
-        return self._present_bytes == self.size_bytes
+        """Whether the whole file is present."""
+        return self.present_bytes == self.size_bytes
 
     @property
     def is_ending(self) -> bool:
-        """Whether there is nothing left to fetch, or no leave to."""
-        return self._is_stopped or self.is_complete
-
-    @property
-    def is_stopped(self) -> bool:
-        """Whether every thread should end."""
-        return self._is_stopped
+        """Whether threads should fetch nothing more."""
+        return self.is_stopped or self.is_complete
 
     def take(self) -> Segment | None:
-        """The next part to fetch; waits where another connection may give one back. None: nothing is left to do."""
+        """Return the next segment; wait while another connection may give one back. None: nothing is left to do."""
         with self._changed:
             while not (self.is_ending or self._streaming):
                 segment = self._next_gap() or self._half_of_the_largest()
@@ -119,14 +110,14 @@ class Schedule:
             return None
 
     def give_back(self, segment: Segment) -> None:
-        """End a segment, whatever is left of it."""
+        """Give back what is left of a segment."""
         with self._changed:
             self._active.remove(segment)
             self._streaming = None if self._streaming is segment else self._streaming
             self._changed.notify_all()
 
     def stream_whole(self, segment: Segment) -> bool:
-        """Make this segment the file's only one, for a server that ignores ranges; False if another one is already."""
+        """Make this segment the only one, for a server that ignores ranges; False if another one already is."""
         with self._changed:
             if self._streaming is None:
                 self._streaming = segment
@@ -134,33 +125,36 @@ class Schedule:
             return self._streaming is segment
 
     def wanted(self, segment: Segment, start: int, end: int) -> tuple[Range, ...]:
-        """Which of the bytes that came are to be written."""
+        """Return which of the received bytes to write."""
         with self._changed:
             return self._present.gaps(start, min(end, segment.end))
 
     def record(self, start: int, end: int) -> None:
-        """Bytes were written."""
+        """Record a range as written."""
         with self._changed:
             self._present.add(start, end)
-            self._present_bytes = self._present.total
+            self.present_bytes = self._present.total
             self._front_moved.notify_all()
             if self.is_complete:
                 self._changed.notify_all()
 
     def wait_for_front(self, beyond: int, at_least: int) -> int:
-        """The first missing byte, once it is that far beyond a place, or the end; `beyond` itself when stopped."""
+        """Wait until `at_least` bytes after `beyond`, or the rest, are there; return the first missing byte.
+
+        Returns `beyond` if the download stops.
+        """
         with self._changed:
             aim = min(beyond + at_least, self.size_bytes)
-            self._front_moved.wait_for(lambda: self._is_stopped or self._present.front >= aim)
-            return beyond if self._is_stopped else self._present.front
+            self._front_moved.wait_for(lambda: self.is_stopped or self._present.front >= aim)
+            return beyond if self.is_stopped else self._present.front
 
     def pause(self, seconds: float) -> None:
-        """Let time pass, but no longer than until the last byte is there or the transfer ends."""
+        """Sleep, but not longer than until the download ends."""
         with self._changed:
             self._changed.wait_for(lambda: self.is_ending, seconds)
 
     def fail(self, error: BaseException) -> None:
-        """End the transfer with an error; the first one counts, but a bug or a full disk comes before the network."""
+        """End the download with an error; the first error counts, but others come before network errors."""
         with self._changed:
             is_graver = isinstance(self._failure, NetworkError) and not isinstance(error, NetworkError)
             if self._failure is None or is_graver:
@@ -173,12 +167,12 @@ class Schedule:
             self._stop()
 
     def raise_failure(self) -> None:
-        """Raise what ended the transfer, if something did."""
+        """Raise the error that ended the download, if there is one."""
         if self._failure is not None:
             raise self._failure
 
     def _stop(self) -> None:
-        self._is_stopped = True
+        self.is_stopped = True
         self._changed.notify_all()
         self._front_moved.notify_all()
 

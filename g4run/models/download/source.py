@@ -1,4 +1,4 @@
-"""A file on a server: ranges of it through a link that expires and is renewed."""
+"""Read ranges of a file on a server, through a link that expires and is renewed."""
 
 import socket
 import threading
@@ -26,11 +26,11 @@ from g4run.units import render_count
 
 @dataclass(frozen=True, slots=True)
 class SourceOptions:
-    """Limits of one connection; times in seconds."""
+    """Limits of one connection."""
 
     connect_seconds: float = 10.0
-    stall_seconds: float = 30.0  # without a byte
-    fresh_links: int = 3  # in a row without a byte
+    stall_seconds: float = 30.0  # without data
+    fresh_links: int = 3  # in a row without data
     policy: RetryPolicy = DOWNLOADS
 
 
@@ -38,7 +38,7 @@ DEFAULTS = SourceOptions()
 
 
 class Body:
-    """The bytes of a file from `position` to `end` as they arrive; `is_whole` where the server ignores ranges."""
+    """The bytes of a file from `position` to `end`; `is_whole` if the server ignores ranges."""
 
     def __init__(self, response: httpx2.Response, position: int, end: int, *, is_whole: bool) -> None:
         self._response = response
@@ -47,7 +47,7 @@ class Body:
         self.is_whole = is_whole
 
     def chunks(self) -> Iterator[bytes]:
-        """All of it, in pieces. Raises AttemptFailed where the connection breaks."""
+        """Yield the bytes as they arrive. Raises AttemptFailed if the connection breaks."""
         raw, position = self._response.iter_raw(), self.position
         while position < self.end:
             with _network_failures():
@@ -57,19 +57,19 @@ class Body:
             position += len(chunk)
             yield chunk
         with suppress(*NETWORK_FAILURES):
-            next(raw, b"")  # the end of the message, so that the connection can be used again
+            next(raw, b"")  # the end of the message, so that the connection can be reused
 
     def interrupt(self) -> None:
-        """Wake the thread that waits for bytes; called from another one."""
+        """Wake the thread that waits for data; called from another thread."""
         stream = self._response.extensions.get("network_stream")
         connected = stream.get_extra_info("socket") if stream else None
         if isinstance(connected, socket.socket):
             with suppress(OSError):
-                socket.socket.shutdown(connected, socket.SHUT_RDWR)  # not SSLSocket's own, which is for its own thread
+                socket.socket.shutdown(connected, socket.SHUT_RDWR)  # SSLSocket's own is not thread-safe
 
 
 class Source:
-    """One file; a thread that finds the link expired renews it while the others wait."""
+    """One file; a thread that finds the link expired renews it, and the others wait."""
 
     def __init__(self, client: httpx2.Client, resolve: Callable[[], Link], options: SourceOptions, hint: str) -> None:
         """Resolve the first link. Raises what `resolve` raises."""
@@ -78,19 +78,19 @@ class Source:
         self._options = options
         self._hint = hint
         self._lock = threading.Lock()
-        self._renewals = 0  # since the last progress
+        self._renewals = 0  # without progress in between
         self._progress_bytes = -1
         self._has_other_size = False
-        self._etags: frozenset[str] = frozenset()  # the CDN's own names of the content, which are not the Hub's
+        self._etags: frozenset[str] = frozenset()  # the CDN's names of the content, which differ from the Hub's
         self.requests = 1  # links and ranges
         self.link = resolve()
 
     @contextmanager
     def request(self, start: int, end: int, progress_bytes: int) -> Iterator[Body | None]:
-        """Ask for a range; None where the link was renewed instead.
+        """Request a range; yield None if the link was renewed instead.
 
-        `progress_bytes` tells whether anything arrived since the last renewal. Raises AttemptFailed, NetworkError when
-        fresh links do not help, and what `resolve` raises.
+        `progress_bytes` shows whether anything arrived since the last renewal. Raises AttemptFailed, NetworkError if
+        new links do not help, and what `resolve` raises.
         """
         link = self.link
         asked = Asked(start, end, link.size_bytes, self._etags)
@@ -115,14 +115,14 @@ class Source:
                 response.close()
 
     def _accept(self, etag: str | None) -> None:
-        """Remember how a server names the content; two servers of one CDN may not agree."""
+        """Remember a server's name of the content; servers of one CDN may differ."""
         if etag and etag not in self._etags:
             with self._lock:
                 self._etags |= {etag}
 
     def _renew(self, used: Link, answer: Answer, progress_bytes: int) -> None:
         with self._lock:
-            if used is not self.link:  # another thread did so already
+            if used is not self.link:  # another thread has renewed it
                 return
             self._count(answer, progress_bytes)
             fresh = self._resolve_again()
@@ -151,17 +151,17 @@ class Source:
             self._has_other_size = True
         if self._renewals > self._options.fresh_links:
             if answer.verdict is Verdict.EXPIRED:
-                raise AccessDenied(f"{answer.reason}, fresh ones too", self._hint)
+                raise AccessDenied(f"{answer.reason}, and new links too", self._hint)
             raise NetworkError(answer.reason, self._hint)
 
     def _other_size(self, total_bytes: int) -> NetworkError:
         expected, found = render_count(self.link.size_bytes), render_count(total_bytes)
-        return NetworkError(f"the server has a file of {found} bytes, and the Hub says {expected}", self._hint)
+        return NetworkError(f"the server's file has {found} bytes, but the Hub says {expected}", self._hint)
 
 
 @contextmanager
 def _network_failures() -> Iterator[None]:
-    """Whatever the network does, as a failure of this attempt."""
+    """Turn network errors into AttemptFailed."""
     try:
         yield
     except NETWORK_FAILURES as error:

@@ -1,4 +1,4 @@
-"""The threads beside a download's connections: one hashes what is there, one syncs it to the disk."""
+"""The threads beside a download's connections: one hashes the file, one syncs it to the disk."""
 
 import hashlib
 import time
@@ -16,9 +16,9 @@ _SYNC_SECONDS = 15.0
 
 
 def start_thread(name: str, work: Callable[[], None], schedule: Schedule) -> Thread:
-    """Start a thread whose failure of any kind, bugs too, ends the download and is raised by it.
+    """Start a daemon thread; any exception in it, bugs included, ends the download and is raised by it.
 
-    It does not hold up the end of the program: a thread that waits for a name server cannot be woken.
+    A daemon, because a thread that waits for a name server cannot be woken.
     """
 
     def run() -> None:
@@ -33,15 +33,15 @@ def start_thread(name: str, work: Callable[[], None], schedule: Schedule) -> Thr
 
 
 class Hasher:
-    """Hashes the file from its start, as far as it is there, while the rest still arrives."""
+    """Hash the file from its start while the rest arrives."""
 
     def __init__(self, path: Path, schedule: Schedule) -> None:
         self._path = path
         self._schedule = schedule
-        self.sha256 = ""  # once the file is whole
+        self.sha256 = ""  # when the file is complete
 
     def run(self) -> None:
-        """Follow the front to the end of the file; return early when the download stops."""
+        """Hash what is present up to the end of the file; return early if the download stops."""
         digest = hashlib.sha256()
         buffer = memoryview(bytearray(_READ_BYTES))
         position, size_bytes = 0, self._schedule.size_bytes
@@ -55,38 +55,29 @@ class Hasher:
                     digest.update(buffer[:count])
                     position += count
                     if not count:
-                        raise removed(self._path)
+                        raise _removed(self._path)
         self.sha256 = digest.hexdigest()
 
 
-class Syncer:
-    """Puts what was written on the disk every `sync_bytes` or 15 seconds, and once more at the end."""
-
-    def __init__(self, file: PartialFile, schedule: Schedule, sync_bytes: int) -> None:
-        self._file = file
-        self._schedule = schedule
-        self._sync_bytes = sync_bytes
-
-    def run(self) -> None:
-        """Sync until the download ends."""
-        synced_bytes, synced_at = self._schedule.present_bytes, time.monotonic()
-        while not self._schedule.is_ending:
-            self._schedule.pause(_POLL_SECONDS)
-            came = self._schedule.present_bytes - synced_bytes
-            is_due = time.monotonic() - synced_at >= _SYNC_SECONDS
-            if came >= self._sync_bytes or (came and is_due):
-                synced_bytes, synced_at = synced_bytes + came, time.monotonic()
-                self._sync()
-        self._sync()
-
-    def _sync(self) -> None:
-        if not self._file.is_in_place():
-            raise removed(self._file.path)
-        self._file.sync()
+def sync_to_the_end(file: PartialFile, schedule: Schedule, sync_bytes: int) -> None:
+    """Sync the file every `sync_bytes` or 15 seconds, and when the download ends."""
+    synced_bytes, synced_at = schedule.present_bytes, time.monotonic()
+    while not schedule.is_ending:
+        schedule.pause(_POLL_SECONDS)
+        came = schedule.present_bytes - synced_bytes
+        is_due = time.monotonic() - synced_at >= _SYNC_SECONDS
+        if came >= sync_bytes or (came and is_due):
+            synced_bytes, synced_at = synced_bytes + came, time.monotonic()
+            _sync(file)
+    _sync(file)
 
 
-def removed(path: Path) -> G4RunError:
-    """The error for a partial file that is no longer there."""
-    return G4RunError(
-        f"another program removed the unfinished file while it came: {path}", "run the same command again"
-    )
+def _sync(file: PartialFile) -> None:
+    if not file.is_in_place():
+        raise _removed(file.path)
+    file.sync()
+
+
+def _removed(path: Path) -> G4RunError:
+    """Return the error for a partial file that is gone."""
+    return G4RunError(f"another program removed the unfinished download: {path}", "run the same command again")

@@ -1,1 +1,1 @@
-"""Models that other programs have."""
+"""Models of other programs: LM Studio, Ollama, and others in the Hugging Face cache."""

@@ -1,4 +1,4 @@
-"""Where LM Studio keeps its models: USER/REPOSITORY/FILE.gguf, in its own folder or in one that the person chose."""
+"""LM Studio's models: USER/REPOSITORY/FILE.gguf in its own folder, or in one set in LM Studio."""
 
 import json
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from g4run.settings import Settings
 
 
 def lm_studio_directories(settings: Settings) -> tuple[Path, ...]:
-    """The folders that may hold models, the chosen one first; they need not exist."""
+    """Return the folders that may contain models, the one set in LM Studio first; they may not exist."""
     home = settings.home_directory
     usual = (home / ".lmstudio" / "models", home / ".cache" / "lm-studio" / "models")
     chosen = _chosen_directory(home / ".lmstudio" / "settings.json")
@@ -16,7 +16,7 @@ def lm_studio_directories(settings: Settings) -> tuple[Path, ...]:
 
 
 def lm_studio_files(settings: Settings) -> Iterator[tuple[Path, str]]:
-    """Every GGUF file, with USER/REPOSITORY/FILE; a folder that cannot be read is passed over."""
+    """Yield every GGUF file, with USER/REPOSITORY/FILE; skip folders that cannot be read."""
     for directory in lm_studio_directories(settings):
         for user in _folders(directory):
             for repository in _folders(user):

@@ -1,4 +1,4 @@
-"""Where Ollama keeps its models: manifests/HOST/NAMESPACE/MODEL/TAG name blobs by digest.
+"""Ollama's models: manifests/HOST/NAMESPACE/MODEL/TAG refer to blobs by digest.
 
 A manifest is JSON with layers; the one of type `application/vnd.ollama.image.model` is the weights, a GGUF file.
 """
@@ -14,14 +14,14 @@ from g4run.settings import Settings
 
 _MODEL_LAYER = "application/vnd.ollama.image.model"
 _DIGEST = re.compile(r"sha256[:-]([0-9a-f]{64})", re.ASCII)
-_LINUX_SERVICE = Path("/usr/share/ollama/.ollama/models")  # where the Linux installer puts the service's home
+_LINUX_SERVICE = Path("/usr/share/ollama/.ollama/models")  # of the service that the Linux installer sets up
 _DEFAULT_HOST, _DEFAULT_NAMESPACE = "registry.ollama.ai", "library"
 _LARGEST_MANIFEST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class OllamaModel:
-    """A tag, and the blob of its weights."""
+    """A tag and the blob of its weights."""
 
     name: str
     path: Path
@@ -29,18 +29,18 @@ class OllamaModel:
 
 
 def ollama_directories(settings: Settings) -> tuple[Path, ...]:
-    """The directories that may hold models; they need not exist."""
+    """Return the directories that may contain models; they may not exist."""
     usual = (settings.home_directory / ".ollama" / "models", _LINUX_SERVICE)
     return tuple(dict.fromkeys((settings.ollama_directory, *usual) if settings.ollama_directory else usual))
 
 
 def ollama_blob(directory: Path, sha256: str) -> Path:
-    """Where the bytes of a digest are, if they are."""
+    """Return the path of a blob, which may not exist."""
     return directory / "blobs" / f"sha256-{sha256}"
 
 
 def ollama_models(settings: Settings) -> Iterator[OllamaModel]:
-    """Every tag whose weights are there; what cannot be read is passed over."""
+    """Yield every tag whose weights exist; skip what cannot be read."""
     for directory in ollama_directories(settings):
         for path in _files_below(directory / "manifests", 4):
             digest = _model_digest(path)
@@ -50,7 +50,7 @@ def ollama_models(settings: Settings) -> Iterator[OllamaModel]:
 
 
 def _name_of(parts: tuple[str, ...]) -> str:
-    """HOST/NAMESPACE/MODEL:TAG, as Ollama shows it: without what is the default."""
+    """Return HOST/NAMESPACE/MODEL:TAG as Ollama shows it, without the defaults."""
     *place, model, tag = parts
     if place[:1] == [_DEFAULT_HOST]:
         place = place[1:]

@@ -1,4 +1,4 @@
-"""Models that other programs have on this machine: LM Studio, Ollama, and whoever fills the Hugging Face cache."""
+"""Find models of other programs on this machine: LM Studio, Ollama, and users of the Hugging Face cache."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -24,27 +24,27 @@ Place: TypeAlias = Literal["LM Studio", "Ollama", "Hugging Face cache"]
 
 @dataclass(frozen=True, slots=True)
 class FoundModel:
-    """A Gemma 4 in another program's place; `path` is its first part, `sha256` what the place claims, unchecked."""
+    """A Gemma 4 of another program; `path` is its first part, `sha256` is unverified."""
 
     origin: Place
-    name: str  # as that program calls it
+    name: str  # in that program
     path: Path
     size_bytes: int  # all parts
     sha256: str | None
-    problem: str | None  # why this engine does not load it
+    problem: str | None  # why g4run cannot load it
 
 
 @dataclass(frozen=True, slots=True)
-class Elsewhere:
-    """What a search found."""
+class ExternalModels:
+    """The result of a search."""
 
     models: tuple[FoundModel, ...]
-    other_count: int  # models of other families, or files that are no models
+    other_count: int  # other families, and files that are not models
 
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """A file that may be a model's first part."""
+    """A file that may be the first part of a model."""
 
     origin: Place
     name: str
@@ -52,8 +52,8 @@ class _Candidate:
     sha256: str | None
 
 
-def search_elsewhere(settings: Settings) -> Elsewhere:
-    """The Gemma 4 models of other programs, and how many others there are; each file is read up to its tensors."""
+def search_external(settings: Settings) -> ExternalModels:
+    """Find the Gemma 4 models of other programs, and count their other files; reads every header."""
     models, other_count, seen = [], 0, set[str]()
     for candidate in _candidates(settings):
         real = os.path.realpath(candidate.path)
@@ -64,7 +64,7 @@ def search_elsewhere(settings: Settings) -> Elsewhere:
                 models.append(found)
             else:
                 other_count += 1
-    return Elsewhere(tuple(models), other_count)
+    return ExternalModels(tuple(models), other_count)
 
 
 def find_same_file(
@@ -74,7 +74,7 @@ def find_same_file(
     sha256: str | None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Path | None:
-    """A file with just these bytes in another program's place, or in another repository of the cache.
+    """Find the same file in another program's folder, or in another repository of the cache.
 
     Every candidate is hashed, whatever its name claims; without a digest nothing can be found. `on_progress` is told
     how many bytes of a candidate were read so far.
@@ -87,7 +87,7 @@ def find_same_file(
 
 
 def candidates_for(settings: Settings, file_name: str, size_bytes: int, sha256: str | None) -> tuple[Path, ...]:
-    """Files of the right size that may be the one, the likeliest first; none was hashed."""
+    """Return files of the right size that may be the same, the most likely first, without hashing them."""
     found: dict[str, Path] = {}
     for path in _likely_places(settings, file_name, size_bytes, sha256) if sha256 else ():
         if file_size(path) == size_bytes:
@@ -95,14 +95,14 @@ def candidates_for(settings: Settings, file_name: str, size_bytes: int, sha256: 
     return tuple(found.values())
 
 
-def is_elsewhere(settings: Settings, path: Path) -> bool:
-    """Whether a path lies in another program's place."""
+def is_external(settings: Settings, path: Path) -> bool:
+    """Whether a path is in another program's folder."""
     places = (*lm_studio_directories(settings), *ollama_directories(settings), settings.hub_cache)
     return any(path.is_relative_to(place) for place in places)
 
 
 def lm_studio_repository(settings: Settings, path: Path) -> str | None:
-    """USER/REPOSITORY of a file in one of LM Studio's folders."""
+    """Return USER/REPOSITORY of a file in one of LM Studio's folders."""
     for directory in lm_studio_directories(settings):
         if path.is_relative_to(directory):
             parts = path.relative_to(directory).parts
@@ -123,7 +123,7 @@ def _candidates(settings: Settings) -> Iterator[_Candidate]:
 
 
 def _likely_places(settings: Settings, file_name: str, size_bytes: int, sha256: str) -> Iterator[Path]:
-    """Where the file may be, the likeliest places first."""
+    """Yield where the file may be, the most likely places first."""
     for directory in ollama_directories(settings):
         yield ollama_blob(directory, sha256)
     cached = cached_gguf_files(settings.hub_cache)
@@ -136,7 +136,7 @@ def _likely_places(settings: Settings, file_name: str, size_bytes: int, sha256: 
     for path, _ in lm_studio_files(settings):
         if path.name.lower() == file_name.lower():
             yield path
-    for file in cached:  # without links, no blob's name gives the digest away
+    for file in cached:  # without links, no blob name shows the digest
         if file.sha256 is None and file.path.name.lower() == file_name.lower():
             yield file.path
 
@@ -147,7 +147,7 @@ def _is_first_part(file_name: str) -> bool:
 
 
 def _inspect(candidate: _Candidate) -> FoundModel | None:
-    """The model if it is a Gemma 4, with what keeps it from being loaded; None for anything else."""
+    """Inspect a file; None if it is not a Gemma 4."""
     try:
         header = read_header(candidate.path)
         if header.metadata.get("general.architecture") != ARCHITECTURE:

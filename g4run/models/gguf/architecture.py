@@ -4,10 +4,10 @@ Keys: src/llama-arch.cpp, llama_model_base::load_hparams and src/models/gemma4.c
 """
 
 import math
-from dataclasses import dataclass
 from typing import TypeGuard
 
 from g4run.errors import InvalidModelFile
+from g4run.models.gguf.dimensions import Gemma4
 from g4run.models.gguf.header import GgufHeader, LongArray, MetadataValue
 
 ARCHITECTURE = "gemma4"
@@ -26,45 +26,6 @@ SIZE_LABELS = {
     (30, 2816): "26B A4B",
     (60, 5376): "31B",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Gemma4:
-    """The dimensions of one Gemma 4 model; tuples have one item per layer."""
-
-    size_label: str  # E2B, E4B, 12B, 26B A4B, 31B; otherwise the file's own label, or "other"
-    parameters: int
-    layers: int
-    embedding_length: int
-    feed_forward_lengths: tuple[int, ...]
-    head_count: int
-    kv_head_counts: tuple[int, ...]
-    key_length: int  # per head of a global layer; values are as long
-    key_length_swa: int  # per head of a sliding-window layer
-    sliding_window: int
-    sliding_pattern: tuple[bool, ...]  # True for sliding-window layers
-    shared_kv_layers: int  # number of last layers that reuse the KV cache of earlier ones
-    per_layer_embedding_length: int  # 0 for models without per-layer embeddings
-    expert_count: int  # 0 for dense models
-    expert_used_count: int
-    expert_feed_forward_length: int
-    context_length: int  # trained context, in tokens
-    vocabulary_size: int
-    has_thinking: bool
-
-    @property
-    def is_small(self) -> bool:
-        """Whether this is an E2B or E4B model, which have their own prompt format."""
-        return self.per_layer_embedding_length > 0
-
-    @property
-    def kv_layers(self) -> int:
-        """The number of layers, counted from the first, that own a KV cache."""
-        return self.layers - self.shared_kv_layers
-
-    def key_length_of(self, layer: int) -> int:
-        """Return the length of a head's keys, and of its values, in one layer."""
-        return self.key_length_swa if self.sliding_pattern[layer] else self.key_length
 
 
 def inspect_architecture(header: GgufHeader) -> Gemma4:
@@ -121,26 +82,26 @@ def _check_architecture(header: GgufHeader) -> None:
     raise InvalidModelFile(f"this is a model of architecture {name!r}, but g4run runs only Gemma 4")
 
 
-def integer(header: GgufHeader, key: str, least: int, most: int, default: int | None = None) -> int:
+def integer(header: GgufHeader, key: str, minimum: int, maximum: int, default: int | None = None) -> int:
     """Return a whole number. Raises InvalidModelFile if it is missing, has another type, or is out of range."""
     value = header.metadata.get(key, default)
     if not _is_integer(value):
         raise _missing_or_wrong(header, key, "a whole number")
-    if not least <= value <= most:
-        raise InvalidModelFile(f"{key} is {value}, not between {least} and {most}")
+    if not minimum <= value <= maximum:
+        raise InvalidModelFile(f"{key} is {value}, not between {minimum} and {maximum}")
     return value
 
 
-def integers(header: GgufHeader, key: str, layers: int, most: int) -> tuple[int, ...]:
+def integers(header: GgufHeader, key: str, layers: int, maximum: int) -> tuple[int, ...]:
     """Return one positive number per layer; the file has an array, or one number for all layers."""
     value = header.metadata.get(key)
     if not isinstance(value, tuple):
-        return (integer(header, key, 1, most),) * layers
-    numbers = tuple(number for number in value if _is_integer(number) and 1 <= number <= most)
+        return (integer(header, key, 1, maximum),) * layers
+    numbers = tuple(number for number in value if _is_integer(number) and 1 <= number <= maximum)
     if len(value) != layers:
         raise InvalidModelFile(f"{key} has {len(value)} items, but the model has {layers} layers")
     if len(numbers) != layers:
-        raise InvalidModelFile(f"{key} holds something other than numbers between 1 and {most}")
+        raise InvalidModelFile(f"{key} holds something other than numbers between 1 and {maximum}")
     return numbers
 
 

@@ -180,10 +180,10 @@ def _take_version(cursor: Cursor) -> int:
     return version
 
 
-def _take_count(cursor: Cursor, most: int, what: str) -> int:
+def _take_count(cursor: Cursor, limit: int, what: str) -> int:
     offset, count = cursor.offset, cursor.take_number("Q", f"the number of {what}")
-    if count > most:
-        raise InvalidModelFile(f"the file claims {count} {what} at byte {offset}, more than {most}")
+    if count > limit:
+        raise InvalidModelFile(f"the file claims {count} {what} at byte {offset}, more than {limit}")
     return count
 
 

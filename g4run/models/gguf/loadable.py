@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from g4run.errors import InvalidModelFile
 from g4run.models.gguf.architecture import (
     MAX_LENGTH,
-    Gemma4,
     array_length,
     inspect_architecture,
     integer,
     number,
 )
+from g4run.models.gguf.dimensions import Gemma4
 from g4run.models.gguf.header import GgufHeader, LongArray, TensorInfo
 from g4run.models.gguf.key_types import check_key_types
 

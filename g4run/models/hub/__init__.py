@@ -1,1 +1,1 @@
-"""The Hugging Face Hub and its cache: asking, reading, laying out, clearing away."""
+"""Requests to the Hugging Face Hub: repositories, links, and headers of remote files."""

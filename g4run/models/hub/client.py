@@ -1,8 +1,8 @@
-"""The Hugging Face Hub: which files a repository has, and where their bytes are.
+"""The Hugging Face Hub: which files a repository has, and where to download them.
 
-The only importer of huggingface_hub, which knows addresses and tokens. This module adds what it does not do: timeouts
-and further attempts for listings (2.4.0 waits for ever, and gives up at the first 503), errors that say what to do
-next, and silence on the terminal.
+The only importer of huggingface_hub, which knows addresses and tokens. This module adds timeouts and retries for
+listings (2.4.0 waits forever, and gives up at the first 503), errors that say what to do next, and silence on the
+terminal.
 """
 
 import logging
@@ -51,16 +51,16 @@ from g4run.suggestions import did_you_mean, find_similar
 
 POLICY = RetryPolicy(longest_pause_seconds=8.0, longest_wait_seconds=25.0, total_seconds=25.0)
 _LIBRARY = "g4run"
-_RETRIED = frozenset({408, 429, 500, 502, 503, 504})  # those of huggingface_hub's own retries
+_RETRIED = frozenset({408, 429, 500, 502, 503, 504})  # the ones that huggingface_hub retries
 _UNCONNECTED_RETRIES = 2
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_STRANGE_ANSWER = (ValueError, KeyError, TypeError, AttributeError)  # of huggingface_hub, reading what is no listing
+_STRANGE_ANSWER = (ValueError, KeyError, TypeError, AttributeError)  # raised by huggingface_hub for an invalid listing
 
 T = TypeVar("T")
 
 
 class Hub:
-    """The Hub at the endpoint of the settings."""
+    """The Hub at the endpoint in the settings."""
 
     def __init__(self, settings: Settings, policy: RetryPolicy = POLICY) -> None:
         _silence()
@@ -71,7 +71,7 @@ class Hub:
 
     @property
     def session(self) -> httpx2.Client:
-        """huggingface_hub's own client, with its proxies and certificates, and no timeouts. Raises UsageError."""
+        """huggingface_hub's client with its proxies and certificates, and without timeouts. Raises UsageError."""
         try:
             session: httpx2.Client = get_session()
         except (ImportError, OSError, ValueError, httpx2.InvalidURL) as error:
@@ -79,14 +79,14 @@ class Hub:
         return session
 
     def list_repository(self, repository: str, revision: str | None = None) -> RemoteRepository:
-        """The files of a repository's revision (None: the newest). Raises NetworkError, ModelNotFound, UsageError."""
+        """List a repository at a revision (None: the newest). Raises NetworkError, ModelNotFound, UsageError."""
         subject = Subject(self._endpoint, repository, revision)
         with self._explained(subject):
             info = self._retried(lambda: self._ask_listing(subject))
         return _read_listing(info, subject)
 
     def locate(self, repository: str, commit: str, path: str) -> Link:
-        """A fresh link to a file's bytes. Raises NetworkError, ModelNotFound, UsageError."""
+        """Return a new download link for a file. Raises NetworkError, ModelNotFound, UsageError."""
         subject = Subject(self._endpoint, repository, commit, path)
         try:
             with self._explained(subject):
@@ -116,12 +116,12 @@ class Hub:
         if metadata.commit_hash is None or metadata.size is None or not is_etag(metadata.etag or ""):
             raise not_the_hub(subject)
         is_hub = _origin(metadata.location) == _origin(self._endpoint)
-        token = None if is_hub else False  # None: that of the environment or of `hf auth login`
+        token = None if is_hub else False  # None: the one of the environment or `hf auth login`
         headers: dict[str, str] = build_hf_headers(token=token, library_name=_LIBRARY, library_version=__version__)
         return Link(metadata.location, headers, metadata.size, metadata.etag or "")
 
     def _with_nearest(self, error: ModelNotFound, subject: Subject) -> ModelNotFound:
-        """The error, with the names that the file may have been meant to have."""
+        """Return the error with similar file names."""
         try:
             listing = self.list_repository(subject.repository, subject.revision)
         except G4RunError:
@@ -132,7 +132,7 @@ class Hub:
         return ModelNotFound(error.message, did_you_mean(near))
 
     def _retried(self, ask: Callable[[], T]) -> T:
-        """What `ask` returns, which is tried again after failures that may pass. Raises the last failure."""
+        """Call `ask`, and retry after temporary failures. Raises the last one."""
         retries = Retries(self._policy)
         while True:
             try:
@@ -148,7 +148,7 @@ class Hub:
     def _explained(self, subject: Subject) -> Iterator[None]:
         if self._is_offline:
             raise _offline(subject)
-        _ = self.session  # opened here, where its errors are not taken for answers
+        _ = self.session  # opened here, so that its errors are not taken for answers
         try:
             yield
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, OIDCError, DeviceCodeError, *_STRANGE_ANSWER) as error:
@@ -156,7 +156,7 @@ class Hub:
 
 
 def _may_pass(error: httpx2.HTTPError, failures: int) -> bool:
-    """Whether another attempt may help; without any connection, waiting helps little."""
+    """Whether another attempt may help; without a connection, waiting helps little."""
     response = getattr(error, "response", None)
     if isinstance(response, httpx2.Response):
         return response.status_code in _RETRIED
@@ -174,18 +174,18 @@ def _explain(error: Exception, subject: Subject) -> G4RunError:
         case HFValidationError():
             return UsageError(f"not the name of a repository: {subject.repository}", "write hf.co/USER/REPOSITORY")
         case OIDCError() | DeviceCodeError():
-            return AccessDenied(f"no access token could be had: {error}", "set HF_TOKEN, or run `hf auth login`")
+            return AccessDenied(f"cannot get an access token: {error}", "set HF_TOKEN, or run `hf auth login`")
         case httpx2.HTTPError() | httpx2.InvalidURL() | UnicodeEncodeError():
             return explain_transport(error, subject)
         case OSError():
-            problem = f"the stored access token cannot be read: {error.filename or error}"
+            problem = f"cannot read the stored access token: {error.filename or error}"
             return AccessDenied(problem, "set HF_TOKEN, or run `hf auth login`")
     return not_the_hub(subject)
 
 
 def _offline(subject: Subject) -> Offline:
     wanted = f"{subject.repository}/{subject.path}".rstrip("/")
-    return Offline(f"offline mode is on, and {wanted} would have to be asked of the Hub", "unset HF_HUB_OFFLINE")
+    return Offline(f"offline mode is on, and {wanted} is on the Hub", "unset HF_HUB_OFFLINE")
 
 
 def _read_listing(info: ModelInfo, subject: Subject) -> RemoteRepository:
@@ -198,7 +198,7 @@ def _read_listing(info: ModelInfo, subject: Subject) -> RemoteRepository:
 
 
 def _read_file(sibling: RepoSibling, subject: Subject) -> RemoteFile:
-    """Checked, because huggingface_hub passes on what it was sent."""
+    """Check a listed file, because huggingface_hub does not."""
     path, size = sibling.rfilename, sibling.size
     sha256 = sibling.lfs.sha256 if sibling.lfs else None
     if not isinstance(path, str) or not isinstance(size, int | None) or not isinstance(sha256, str | None):
@@ -212,9 +212,7 @@ def _origin(url: str) -> tuple[str, str, int | None]:
 
 
 def _silence() -> None:
-    """huggingface_hub prints nothing, and asks the network for nothing that was not asked of it."""
+    """Keep huggingface_hub from printing, and from requests of its own."""
     logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL + 1)
     warnings.filterwarnings("ignore", module=r"huggingface_hub\b")
-    constants.HF_HUB_DISABLE_TELEMETRY = (
-        True  # else its first request fetches a list of programs, to name them to the Hub
-    )
+    constants.HF_HUB_DISABLE_TELEMETRY = True  # else its first request downloads a list of programs, for its telemetry

@@ -1,4 +1,4 @@
-"""What goes wrong between here and the Hub, as errors that say what to do next."""
+"""Explain failed requests to the Hub, with a hint what to do next."""
 
 import math
 import re
@@ -16,18 +16,18 @@ import httpx2
 from g4run.errors import AccessDenied, G4RunError, ModelNotFound, NetworkError, UsageError
 from g4run.models.download.range_response import parse_retry_after
 
-TRY_LATER = "try again in a few minutes; https://status.huggingface.co tells how the Hub is"
+TRY_LATER = "try again in a few minutes; https://status.huggingface.co shows whether the Hub is down"
 _LOG_IN = "set HF_TOKEN, or run `hf auth login`"
-_OTHER_TOKEN = "unset HF_TOKEN, or set it to a valid one; `hf auth login` replaces a stored one"
-_WRONG_TOKEN = "Invalid credentials in Authorization header"  # the Hub's own words
-_RATE_LIMIT = re.compile(r";\s*r=0\s*;\s*t=(\d{1,6})\b")  # none remaining, and the seconds until there are some again
+_OTHER_TOKEN = "unset HF_TOKEN or set it to a valid token; `hf auth login` replaces a stored one"
+_WRONG_TOKEN = "Invalid credentials in Authorization header"  # the Hub's text
+_RATE_LIMIT = re.compile(r";\s*r=0\s*;\s*t=(\d{1,6})\b")  # no requests left, and the seconds until there are
 
 Cause = TypeVar("Cause", bound=BaseException)
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a request was about: `path` is empty for a listing, `revision` None for the newest."""
+    """The subject of a request; `path` is empty for a listing, `revision` is None for the newest."""
 
     endpoint: str
     repository: str
@@ -36,17 +36,17 @@ class Subject:
 
     @property
     def address(self) -> str:
-        """The repository's page."""
+        """The URL of the repository's page."""
         return f"{self.endpoint}/{self.repository}"
 
     @property
     def host(self) -> str:
-        """The endpoint's host and port, as a person would call it."""
+        """The endpoint's host and port, for messages."""
         return urlsplit(self.endpoint).netloc.rpartition("@")[2] or self.endpoint
 
 
 def explain_status(response: httpx2.Response, subject: Subject) -> G4RunError:
-    """The error for an answer that says no."""
+    """Return the error for a response with an error status."""
     code = response.headers.get("X-Error-Code")
     message = response.headers.get("X-Error-Message") or ""
     status = response.status_code
@@ -54,7 +54,7 @@ def explain_status(response: httpx2.Response, subject: Subject) -> G4RunError:
         return _gated(status, subject)
     has_token = "authorization" in response.request.headers
     if status == 401 and (message == _WRONG_TOKEN or (has_token and code is None)):
-        return AccessDenied(f"{subject.host} does not accept the access token", _OTHER_TOKEN)
+        return AccessDenied(f"{subject.host} rejected the access token", _OTHER_TOKEN)
     if code == "RevisionNotFound":
         hint = f"its branches and tags: {subject.address}/tree/main"
         return ModelNotFound(f"{subject.repository} has no revision {subject.revision}", hint)
@@ -64,7 +64,7 @@ def explain_status(response: httpx2.Response, subject: Subject) -> G4RunError:
     if code == "RepoNotFound" or status in (401, 404):
         return ModelNotFound(
             f"there is no repository {subject.repository} on the Hub, or it is private",
-            f"check the spelling: {subject.address}; for a private one {_LOG_IN}",
+            f"check the spelling: {subject.address}; for a private repository, {_LOG_IN}",
         )
     return _explain_refusal(response, subject, message)
 
@@ -73,62 +73,62 @@ def _explain_refusal(response: httpx2.Response, subject: Subject, message: str) 
     status = response.status_code
     if status == 403:
         reason = f": {_one_line(message)}" if message else ""
-        return AccessDenied(f"{subject.host} forbids access to {subject.repository}{reason}", f"see {subject.address}")
+        return AccessDenied(f"{subject.host} denied access to {subject.repository}{reason}", f"see {subject.address}")
     if status == 407:
         return _proxy_refuses(subject, "407")
     if status == 429:
         return _too_many(response, subject)
     if status >= 500:
-        return NetworkError(f"{subject.host} has trouble of its own: it answers {status}", TRY_LATER)
+        return NetworkError(f"{subject.host} has a server error ({status})", TRY_LATER)
     if 300 <= status < 400:
         return _redirects(subject)
-    return NetworkError(f"{subject.host} answers {status} {response.reason_phrase}".rstrip(), "check HF_ENDPOINT")
+    return NetworkError(f"{subject.host} answered {status} {response.reason_phrase}".rstrip(), "check HF_ENDPOINT")
 
 
 def explain_transport(error: Exception, subject: Subject) -> G4RunError:
-    """The error for a request that got no usable answer."""
+    """Return the error for a request without a usable response."""
     match error:
         case httpx2.TooManyRedirects():
             return _redirects(subject)
         case httpx2.UnsupportedProtocol() | httpx2.InvalidURL():
-            return UsageError(f"HF_ENDPOINT is not an address of the Hub: {subject.endpoint}", "unset HF_ENDPOINT")
+            return UsageError(f"HF_ENDPOINT is not a valid URL: {subject.endpoint}", "unset HF_ENDPOINT")
         case httpx2.ProxyError():
             return _proxy_refuses(subject, _one_line(str(error)))
         case httpx2.ConnectError():
             return _explain_connect(error, subject)
         case httpx2.TimeoutException():
             hint = "check the connection, and try again"
-            return NetworkError(f"{subject.host} does not answer{_through_proxy(subject)}", hint)
+            return NetworkError(f"{subject.host} does not respond{_through_proxy(subject)}", hint)
         case httpx2.NetworkError() | httpx2.RemoteProtocolError():
-            return NetworkError(f"{subject.host} broke the connection off{_through_proxy(subject)}", "try again")
+            return NetworkError(f"{subject.host} closed the connection{_through_proxy(subject)}", "try again")
         case httpx2.LocalProtocolError() | UnicodeEncodeError():
-            return AccessDenied("the access token has signs in it that no token has", _OTHER_TOKEN)
+            return AccessDenied("the access token contains invalid characters", _OTHER_TOKEN)
     return not_the_hub(subject)
 
 
 def explain_setup(error: Exception) -> G4RunError:
-    """The error for settings of the environment with which no connection can be tried: certificates and proxies."""
+    """Return the error for invalid certificates or proxies in the environment."""
     match error:
         case ImportError():
-            return UsageError("a SOCKS proxy needs one more package", "pip install 'httpx2[socks]'")
+            return UsageError("a SOCKS proxy needs an extra package", "pip install 'httpx2[socks]'")
         case OSError():
             problem = _one_line(str(error.strerror or error))
             return UsageError(
-                f"the certificates to trust cannot be read: {problem}", "check SSL_CERT_FILE and SSL_CERT_DIR"
+                f"cannot read the trusted certificates: {problem}", "check SSL_CERT_FILE and SSL_CERT_DIR"
             )
     return UsageError("the proxy's address is not valid", "set HTTPS_PROXY to http://HOST:PORT")
 
 
 def not_the_hub(subject: Subject) -> NetworkError:
-    """The error for an answer that the Hub would not give."""
+    """Return the error for a response that cannot be the Hub's."""
     return NetworkError(
-        f"{subject.host} answers, but not as the Hub does",
-        f"a login page of the network may be in the way: open {subject.endpoint} in a browser; or check HF_ENDPOINT",
+        f"{subject.host} sent an answer that is not the Hub's",
+        f"open {subject.endpoint} in a browser, as your network may want a login; or check HF_ENDPOINT",
     )
 
 
 def retry_after_seconds(response: httpx2.Response) -> float | None:
-    """How long the Hub asks to be left alone."""
+    """Return how long the Hub asks to wait."""
     limit = _RATE_LIMIT.search(response.headers.get("RateLimit", ""))
     if limit and response.status_code == 429:
         return float(limit.group(1))
@@ -136,7 +136,7 @@ def retry_after_seconds(response: httpx2.Response) -> float | None:
 
 
 def find_cause(error: BaseException, kind: type[Cause]) -> Cause | None:
-    """The first of that kind among an error and what caused it."""
+    """Return the first error of a kind among an error and its causes."""
     return next((cause for cause in _causes(error) if isinstance(cause, kind)), None)
 
 
@@ -152,48 +152,49 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _gated(status: int, subject: Subject) -> AccessDenied:
     if status == 403:
         return AccessDenied(
-            f"{subject.repository} is gated, and the access token's account has not been let in",
-            f"accept the licence at {subject.address} with that account",
+            f"{subject.repository} is gated, and the account of your access token has no access",
+            f"accept the license at {subject.address} with that account",
         )
     return AccessDenied(
-        f"{subject.repository} is gated: it wants its licence accepted first",
-        f"accept the licence at {subject.address}, then {_LOG_IN}",
+        f"{subject.repository} is gated: you must accept its license first",
+        f"accept the license at {subject.address}, then {_LOG_IN}",
     )
 
 
 def _too_many(response: httpx2.Response, subject: Subject) -> NetworkError:
     seconds = retry_after_seconds(response)
-    wait = "try again in a few minutes" if seconds is None else f"wait {math.ceil(seconds)} seconds, and try again"
+    wait = "try again in a few minutes" if seconds is None else f"wait {math.ceil(seconds)} seconds and try again"
     return NetworkError(
-        f"{subject.host} takes no more requests from here for now (429)", f"{wait}; with HF_TOKEN set, it allows more"
+        f"{subject.host} limits the requests of this machine (429)",
+        f"{wait}; it allows more requests with HF_TOKEN set",
     )
 
 
 def _redirects(subject: Subject) -> NetworkError:
-    return NetworkError(f"{subject.host} redirects in a circle", "check HF_ENDPOINT, and whether a proxy is in the way")
+    return NetworkError(f"{subject.host} redirects in a loop", "check HF_ENDPOINT, and whether a proxy is in the way")
 
 
 def _explain_connect(error: httpx2.ConnectError, subject: Subject) -> NetworkError:
     if (refusal := find_cause(error, ssl.SSLError)) is not None:
         reason = getattr(refusal, "verify_message", "") or refusal.reason or str(refusal)
         return NetworkError(
-            f"no secure connection to {subject.host}: {_one_line(reason)}",
-            "check the clock; behind a proxy that reads along, set SSL_CERT_FILE to its certificate",
+            f"cannot make a secure connection to {subject.host}: {_one_line(reason)}",
+            "check the clock; behind a proxy that inspects traffic, set SSL_CERT_FILE to its certificate",
         )
     proxy = _find_proxy(subject)
     whom = f"the proxy {proxy}" if proxy else subject.host
-    hint = "check HTTPS_PROXY" if proxy else "check the connection; if a proxy leads out, set HTTPS_PROXY"
+    hint = "check HTTPS_PROXY" if proxy else "check the connection; if you need a proxy, set HTTPS_PROXY"
     if find_cause(error, socket.gaierror):
-        return NetworkError(f"the address of {whom} is not known", hint)
+        return NetworkError(f"cannot resolve the address of {whom}", hint)
     if find_cause(error, ConnectionRefusedError):
-        return NetworkError(f"{whom} refuses connections", hint)
-    return NetworkError(f"{whom} cannot be reached", hint)
+        return NetworkError(f"{whom} refused the connection", hint)
+    return NetworkError(f"cannot reach {whom}", hint)
 
 
 def _proxy_refuses(subject: Subject, reason: str) -> NetworkError:
     return NetworkError(
-        f"the proxy lets no request through to {subject.host}: {reason}",
-        "check HTTPS_PROXY; a proxy with accounts wants http://NAME:PASSWORD@HOST:PORT",
+        f"the proxy refused the request to {subject.host}: {reason}",
+        "check HTTPS_PROXY; with a login, it is http://NAME:PASSWORD@HOST:PORT",
     )
 
 
@@ -203,7 +204,7 @@ def _through_proxy(subject: Subject) -> str:
 
 
 def _find_proxy(subject: Subject) -> str | None:
-    """The proxy that httpx2 takes from the environment, without its password."""
+    """Return the proxy that httpx2 takes from the environment, without its password."""
     parts = urlsplit(subject.endpoint)
     proxies = getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")

@@ -1,4 +1,4 @@
-"""The beginning of a file on the Hub, fetched as far as it is read: one request, ended when enough has arrived."""
+"""Read the start of a file on the Hub: one request, ended as soon as enough has arrived."""
 
 import time
 from collections.abc import Callable, Generator
@@ -11,14 +11,14 @@ from g4run.models.download.source import Body, Source, SourceOptions
 from g4run.models.remote_files import Link
 from g4run.units import render_bytes
 
-RANGE_BYTES = 16 << 20  # of one request, at most; the header of a Gemma 4 is 15.8 MB, 15.77 of them vocabulary
-MAX_START_BYTES = 32 << 20  # that are fetched and held in memory
+RANGE_BYTES = 16 << 20  # at most, per request; the header of a Gemma 4 is 15.8 MB, 15.77 of them vocabulary
+MAX_START_BYTES = 32 << 20  # at most, held in memory
 
 _AGAIN = "run the same command again"
 
 
 class RemoteStart:
-    """The start of a remote file, held in memory; `read` suits the GGUF reader, and waits for the network."""
+    """The start of a remote file in memory; `read` is for the GGUF reader, and waits for the network."""
 
     def __init__(self, client: httpx2.Client, resolve: Callable[[], Link], options: SourceOptions) -> None:
         """Resolve the link. Raises what `resolve` raises."""
@@ -30,18 +30,18 @@ class RemoteStart:
 
     @property
     def link(self) -> Link:
-        """The link that was resolved last."""
+        """The current link."""
         return self._source.link
 
     @property
     def requests(self) -> int:
-        """How many links and ranges were asked for."""
+        """The number of links and ranges requested."""
         return self._source.requests
 
     def read(self, offset: int, length: int) -> bytes:
-        """What is there of `length` bytes from `offset`, at least one unless the file ends there.
+        """Return at most `length` bytes from `offset`, at least one unless the file ends there.
 
-        Raises NetworkError, InvalidModelFile for what is too far from the start, and what `resolve` raises.
+        Raises NetworkError, InvalidModelFile for an offset too far from the start, and what `resolve` raises.
         """
         if offset >= MAX_START_BYTES:
             raise InvalidModelFile(f"the header is longer than {render_bytes(MAX_START_BYTES)}")
@@ -50,15 +50,15 @@ class RemoteStart:
         return bytes(memoryview(self._data)[offset : offset + length])
 
     def start(self, length: int) -> bytes:
-        """The first `length` bytes, as far as they arrived."""
+        """Return the first `length` bytes, or those that have arrived."""
         return bytes(memoryview(self._data)[:length])
 
     def close(self) -> None:
-        """End the request; the rest of its range is not fetched."""
+        """End the request without reading the rest of its range."""
         self._arrivals.close()
 
     def _receive(self) -> Generator[int, None, None]:
-        """Fetch the file range by range, from where a broken connection was; yields as bytes arrive."""
+        """Receive the file range by range, and resume after a broken connection; yield as bytes arrive."""
         size_bytes = self.link.size_bytes
         while (start := len(self._data)) < size_bytes:
             try:
@@ -72,7 +72,7 @@ class RemoteStart:
         position = body.position if body else 0
         for chunk in body.chunks() if body else ():
             self.wire_bytes += len(chunk)
-            known = len(self._data) - position  # of a server that ignores ranges
+            known = len(self._data) - position  # if the server ignores ranges
             position += len(chunk)
             if known < len(chunk):
                 self._data += chunk[max(0, known) :]

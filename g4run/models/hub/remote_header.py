@@ -1,4 +1,4 @@
-"""The header of a model on the Hub, read without the model and kept on disk, since a digest never goes stale."""
+"""Read the header of a model on the Hub without the model, and cache it on disk by the file's digest."""
 
 import hashlib
 import re
@@ -18,13 +18,13 @@ from g4run.models.hub.header_stream import RemoteStart
 
 _SUFFIX = ".header"
 
-_DIGEST_BYTES = 32  # at the end of a kept header: the sha256 of what stands before
+_DIGEST_BYTES = 32  # at the end of a cached header: the sha256 of the rest
 _SAFE_NAME = re.compile(r"[0-9A-Za-z_-]{1,128}")
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteHeader:
-    """A header and what it cost; of a model in several files, of all together.
+    """A header and what it cost; for a model in several files, all of them together.
 
     `size_bytes` is of the files; `wire_bytes` is what came of them, `requests` counts links and ranges.
     """
@@ -49,7 +49,7 @@ def read_remote_header(
     """
     paths = (paths,) if isinstance(paths, str) else tuple(paths)
     reader = _Reader(hub, repository, commit, cache_directory, options or SourceOptions())
-    # The first comes last: its metadata are kept, and a hostile part's are gone before another's come.
+    # The first comes last: its metadata stay in memory, and a hostile part's are freed before the next part's arrive.
     later = [trim_metadata(reader.read(path)) for path in reversed(paths[1:])]
     header = reader.read(paths[0])
     if later:
@@ -58,7 +58,7 @@ def read_remote_header(
 
 
 class _Reader:
-    """Reads headers of one commit, and counts."""
+    """Read headers of one commit, and count the cost."""
 
     def __init__(self, hub: Hub, repository: str, commit: str, cache_directory: Path, options: SourceOptions) -> None:
         self._hub = hub
@@ -69,7 +69,7 @@ class _Reader:
         self.size_bytes = self.wire_bytes = self.requests = 0
 
     def read(self, path: str) -> GgufHeader:
-        """One file's header, from the disk where it is kept."""
+        """Read the header of one file, from the cache if it is there."""
         start = RemoteStart(
             self._hub.session, lambda: self._hub.locate(self._repository, self._commit, path), self._options
         )
@@ -92,19 +92,19 @@ class _Reader:
         if kept is not None:
             return kept
         header = parse_header(start.read, start.link.size_bytes)
-        start.close()  # before anything else: the rest of the range is on its way
+        start.close()  # first, because the rest of the range is still arriving
         _keep(kept_at, start.start(header.data_offset))
         return header
 
 
 def _kept_at(directory: Path, etag: str) -> Path:
-    """Where the header of a file is kept; etags come from a server, and could be any path."""
+    """Return the path of a cached header; etags come from a server, and could be any path."""
     name = etag if _SAFE_NAME.fullmatch(etag) else hashlib.sha256(etag.encode()).hexdigest()
     return directory / f"{name}{_SUFFIX}"
 
 
 def _read_kept(path: Path, size_bytes: int) -> GgufHeader | None:
-    """The header that is kept; None where there is none, or where it is damaged."""
+    """Return the cached header; None if there is none, or it is damaged."""
     try:
         kept = path.read_bytes()
     except OSError:
@@ -119,6 +119,6 @@ def _read_kept(path: Path, size_bytes: int) -> GgufHeader | None:
 
 
 def _keep(path: Path, data: bytes) -> None:
-    """Keep a header for the next time, whole or not at all; where it cannot be written, it is read again then."""
+    """Cache a header, if the disk allows it."""
     with suppress(DiskFull, NotWritable):
         write_atomically(path, data + hashlib.sha256(data).digest())

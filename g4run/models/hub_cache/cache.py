@@ -1,4 +1,4 @@
-"""The Hugging Face cache on disk: what lies in it, and where.
+"""Read the Hugging Face cache on disk.
 
     models--USER--REPOSITORY/
       blobs/<etag>                   a file's bytes; the etag of a large file is its sha256
@@ -17,20 +17,20 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from g4run.errors import Offline
+from g4run.models.digest import is_sha256
 from g4run.models.remote_files import RemoteFile, RemoteRepository
 
 MODELS_PREFIX = "models--"
 PARTIAL_SUFFIX = ".g4run.incomplete"
-STRAY_PREFIX = ".g4run-"  # pointers and refs that a killed process was about to rename into place
+STRAY_PREFIX = ".g4run-"  # temporary files of a killed process
 _COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
-_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotPlace:
-    """Where in the cache a snapshot's file stands."""
+    """The place of a snapshot's file in the cache."""
 
-    directory: Path  # of the repository in the cache
+    directory: Path  # of the repository
     commit: str
     repository_path: str
 
@@ -42,7 +42,7 @@ class SnapshotPlace:
 
 @dataclass(frozen=True, slots=True)
 class CachedFile:
-    """A GGUF file in a snapshot; the newest snapshot counts where several have the same bytes."""
+    """A GGUF file in a snapshot, the newest one if several have the same bytes."""
 
     path: Path
     repository: str
@@ -53,7 +53,7 @@ class CachedFile:
 
 
 def repository_directory(hub_cache: Path, repository: str) -> Path:
-    """The directory of a repository, which need not exist; one in another spelling of upper and lower case counts."""
+    """Return the directory of a repository, which may not exist; an existing one may differ in case."""
     name = MODELS_PREFIX + repository.replace("/", "--")
     directory = hub_cache / name
     if not directory.is_dir():
@@ -64,17 +64,17 @@ def repository_directory(hub_cache: Path, repository: str) -> Path:
 
 
 def repository_of(directory: Path) -> str:
-    """USER/REPOSITORY of a repository's directory."""
+    """Return USER/REPOSITORY of a repository's directory."""
     return directory.name.removeprefix(MODELS_PREFIX).replace("--", "/")
 
 
 def model_directories(hub_cache: Path) -> tuple[Path, ...]:
-    """The directories of all repositories of models, by name."""
+    """Return the directories of all model repositories, sorted by name."""
     return tuple(entry for entry in entries_of(hub_cache) if entry.name.startswith(MODELS_PREFIX) and entry.is_dir())
 
 
 def find_snapshot_file(hub_cache: Path, repository: str, revision: str | None, path: str) -> Path | None:
-    """A file of a repository, offline: of a revision; without one, of `main`, else of the newest snapshot with it."""
+    """Find a file of a revision; without one, of `main`, else of the newest snapshot that has it."""
     parts = PurePosixPath(path).parts
     if not parts or ".." in parts or parts[0] == "/":
         return None
@@ -87,7 +87,7 @@ def find_snapshot_file(hub_cache: Path, repository: str, revision: str | None, p
 
 
 def find_blob(hub_cache: Path, sha256: str, size_bytes: int) -> Path | None:
-    """The bytes of that digest, by name, in any repository; not hashed."""
+    """Find a blob with that name and size in any repository, without hashing it."""
     for directory in entries_of(hub_cache):
         blob = directory / "blobs" / sha256
         if file_size(blob) == size_bytes:
@@ -96,7 +96,7 @@ def find_blob(hub_cache: Path, sha256: str, size_bytes: int) -> Path | None:
 
 
 def locate_in_snapshot(hub_cache: Path, path: Path) -> SnapshotPlace | None:
-    """Where in a snapshot of the cache a path stands, or None where it does not."""
+    """Return the place of a path in a snapshot; None if it is not in one."""
     for cache, file in ((hub_cache, path), (_absolute(hub_cache), _absolute(path)), (hub_cache.resolve(), path)):
         if file.is_relative_to(cache):
             parts = file.relative_to(cache).parts
@@ -106,40 +106,40 @@ def locate_in_snapshot(hub_cache: Path, path: Path) -> SnapshotPlace | None:
 
 
 def blob_of(pointer: Path) -> Path:
-    """What a snapshot's file links to, one link deep: a blob may itself link to bytes that repositories share."""
+    """Return what a snapshot's file links to, one link deep: a blob may itself link to a shared file."""
     if not pointer.is_symlink():
         return pointer
     return _absolute(pointer.parent / pointer.readlink())
 
 
 def digest_named(blob: Path) -> str | None:
-    """The sha256 that a blob is named after; None for a small file's, which Git's digest names."""
-    return blob.name if _SHA256.fullmatch(blob.name) else None
+    """Return the sha256 in a blob's name; None for a small file, which is named by its Git digest."""
+    return blob.name if is_sha256(blob.name) else None
 
 
 def is_commit(text: str) -> bool:
-    """Whether it is a commit's full name, rather than a branch's or tag's."""
+    """Whether a revision is a full commit, not a branch or tag."""
     return _COMMIT.fullmatch(text) is not None
 
 
 def cached_gguf_files(hub_cache: Path) -> tuple[CachedFile, ...]:
-    """All GGUF files in all snapshots of models, each once."""
+    """Return all GGUF files in all snapshots, each once."""
     return tuple(file for directory in model_directories(hub_cache) for file in _gguf_files(directory))
 
 
 def list_cached_repository(hub_cache: Path, repository: str, revision: str | None) -> RemoteRepository:
-    """The files of a revision that the cache has, without one of `main` or the newest. Raises Offline for none."""
+    """List a revision as far as it is cached; without one, `main` or the newest. Raises Offline if nothing is."""
     directory = repository_directory(hub_cache, repository)
     for commit in commits_of(directory, revision):
         paths = [path for found, path in snapshot_files(directory) if found == commit]
         if paths:
             files = tuple(_as_listed(path, directory / "snapshots" / commit) for path in paths)
-            return RemoteRepository(repository_of(directory), commit, files)  # spelled as the cache has it
-    raise Offline(f"offline mode is on, and nothing of {repository} is in the cache", "unset HF_HUB_OFFLINE")
+            return RemoteRepository(repository_of(directory), commit, files)  # in the cache's spelling
+    raise Offline(f"offline mode is on, and {repository} is not in the cache", "unset HF_HUB_OFFLINE")
 
 
 def snapshot_files(directory: Path) -> Iterator[tuple[str, Path]]:
-    """Every file of every snapshot of a repository, with its commit."""
+    """Yield every file of every snapshot of a repository, after its commit."""
     for snapshot in entries_of(directory / "snapshots"):
         for folder, _, names in os.walk(snapshot):
             for name in sorted(names):
@@ -147,7 +147,7 @@ def snapshot_files(directory: Path) -> Iterator[tuple[str, Path]]:
 
 
 def file_size(path: Path) -> int | None:
-    """The length of a regular file, or None where there is none that can be seen."""
+    """Return the size of a regular file; None if there is no readable one."""
     try:
         return path.stat().st_size if path.is_file() else None
     except OSError:
@@ -155,7 +155,7 @@ def file_size(path: Path) -> int | None:
 
 
 def commits_of(directory: Path, revision: str | None) -> Iterator[str]:
-    """The commits that a revision may mean, the likeliest first."""
+    """Yield the commits that a revision may mean, the most likely first."""
     if revision is not None and is_commit(revision):
         yield revision
         return
@@ -208,7 +208,7 @@ def _gguf_files(directory: Path) -> Iterator[CachedFile]:
 
 
 def entries_of(directory: Path) -> list[Path]:
-    """What lies in a directory, by name; nothing where it cannot be read."""
+    """Return the sorted entries of a directory; none if it cannot be read."""
     try:
         return sorted(directory.iterdir())
     except OSError:

@@ -1,4 +1,4 @@
-"""Writing into the Hugging Face cache as huggingface_hub does: blobs, snapshots that point at them, and refs.
+"""Write into the Hugging Face cache as huggingface_hub does: blobs, snapshots that point at them, and refs.
 
 Everything is renamed into place, and in the order in which huggingface_hub reads it: a snapshot's directory before the
 ref to it, a blob before the pointer. A process that is killed leaves a cache that every tool still reads.
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from g4run.errors import NetworkError
-from g4run.files import CACHE, explained
+from g4run.files import CACHE, translate_write_errors
 from g4run.models.hub_cache.cache import MODELS_PREFIX, PARTIAL_SUFFIX, STRAY_PREFIX, is_commit
 from g4run.models.hub_cache.locks import blob_lock
 
@@ -25,68 +25,67 @@ _CACHE_TAG_TEXT = (
 _ETAG = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
 _NO_SYMBOLIC_LINKS = frozenset(
     {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
-)  # of file systems, and EINVAL of a Windows account without the privilege
+)  # EINVAL: a Windows account without the privilege
 _WINDOWS_RESERVED = frozenset('\\:*?"<>|')
-STRAY_PATTERN = f"{STRAY_PREFIX}*"
 
 
 class HubCache:
-    """Writes into one cache directory. Raises NotWritable and DiskFull; NetworkError for names that no Hub gives."""
+    """One cache directory. Raises NotWritable, DiskFull, and NetworkError for names that the Hub cannot have sent."""
 
     def __init__(self, directory: Path, *, makes_links: bool = True) -> None:
         self.directory = directory
         self._makes_links = makes_links
 
     def repository_directory(self, repository: str) -> Path:
-        """Where a repository's files lie."""
+        """Return the directory of a repository."""
         return self.directory / (MODELS_PREFIX + "--".join(checked_parts(repository)))
 
     def blob_path(self, repository: str, etag: str) -> Path:
-        """Where the content of that name lies."""
+        """Return the path of a blob."""
         return self.repository_directory(repository) / "blobs" / _checked_etag(etag)
 
     def partial_path(self, repository: str, etag: str) -> Path:
-        """Where the content is gathered; cache scanners count it as an unfinished download."""
+        """Return the path of a blob's partial file; cache scanners see it as an incomplete download."""
         blob = self.blob_path(repository, etag)
         return blob.with_name(f"{blob.name}{PARTIAL_SUFFIX}")
 
     @contextlib.contextmanager
     def lock(self, repository: str, etag: str, on_wait: Callable[[], None]) -> Iterator[None]:
-        """Hold huggingface_hub's own lock of that content; `on_wait` is called if another process has it."""
+        """Hold the lock that huggingface_hub takes for a blob; call `on_wait` if another process has it."""
         with contextlib.ExitStack() as stack:
-            with explained(self.directory, CACHE):
+            with translate_write_errors(self.directory, CACHE):
                 stack.enter_context(blob_lock(self.repository_directory(repository), _checked_etag(etag), on_wait))
             yield
 
     def prepare(self, repository: str, commit: str) -> None:
-        """Make the directories; the snapshot's first, because a repository without one is reported as damaged."""
+        """Create the directories; the snapshot's first, because scanners call a repository without one damaged."""
         directory = self.repository_directory(repository)
         snapshot = directory / "snapshots" / _checked_commit(commit)
-        with explained(snapshot, CACHE):
+        with translate_write_errors(snapshot, CACHE):
             snapshot.mkdir(parents=True, exist_ok=True)
             (directory / "blobs").mkdir(exist_ok=True)
         tag = self.directory / _CACHE_TAG
         if not tag.exists():
-            with contextlib.suppress(OSError):  # as huggingface_hub does: nobody needs it for reading
+            with contextlib.suppress(OSError):  # as huggingface_hub does: nothing depends on it
                 tag.write_text(_CACHE_TAG_TEXT, "utf-8")
 
     def commit_blob(self, repository: str, etag: str, partial: Path) -> None:
-        """Move finished content to its place."""
+        """Move a complete file to its place."""
         blob = self.blob_path(repository, etag)
-        with explained(blob, CACHE):
+        with translate_write_errors(blob, CACHE):
             blob.parent.mkdir(parents=True, exist_ok=True)
             partial.replace(blob)
 
     def pointer_path(self, repository: str, commit: str, path: str) -> Path:
-        """Where a file appears in the snapshot of a commit."""
+        """Return the path of a file in the snapshot of a commit."""
         directory = self.repository_directory(repository)
         return directory.joinpath("snapshots", _checked_commit(commit), *checked_parts(path))
 
     def link(self, repository: str, commit: str, revision: str | None, path: str, etag: str) -> Path:
-        """Make the snapshot's pointer to a blob, then the ref of the revision that was asked for (None: main)."""
+        """Create the snapshot's pointer to a blob, then the ref of the requested revision (None: main)."""
         directory = self.repository_directory(repository)
         pointer = self.pointer_path(repository, commit, path)
-        with explained(pointer, CACHE):
+        with translate_write_errors(pointer, CACHE):
             pointer.parent.mkdir(parents=True, exist_ok=True)
             self._point(pointer, self.blob_path(repository, etag))
             _write_ref(directory, revision or "main", commit)
@@ -96,7 +95,7 @@ class HubCache:
         if _is_there(pointer, blob):
             return
         if not blob.is_file():
-            raise FileNotFoundError(errno.ENOENT, "what was downloaded has been removed", str(blob))
+            raise FileNotFoundError(errno.ENOENT, "the downloaded file was removed", str(blob))
         if not self._makes_links:
             blob.replace(pointer)
             return
@@ -112,18 +111,18 @@ class HubCache:
 
 
 def checked_parts(path: str) -> tuple[str, ...]:
-    """The parts of a path in a repository. Raises NetworkError for one that leaves its directory, on any system."""
+    """Split a repository path. Raises NetworkError if it points outside its directory, on any system."""
     parts = tuple(path.split("/"))
     if any(part in ("", ".", "..") or set(part) & _forbidden() for part in parts) or "\0" in path or ":" in parts[0]:
         raise NetworkError(
-            f"the repository has a file whose name leads out of its directory: {path!r}",
-            "do not use this repository; its names are made to do harm",
+            f"the repository has a file name that points outside its directory: {path!r}",
+            "do not use this repository: the name is an attack",
         )
     return parts
 
 
 def is_etag(text: str) -> bool:
-    """Whether it can be the name of a blob."""
+    """Whether a text can name a blob."""
     return _ETAG.fullmatch(text) is not None
 
 
@@ -133,18 +132,18 @@ def _forbidden() -> frozenset[str]:
 
 def _checked_commit(commit: str) -> str:
     if not is_commit(commit):
-        raise NetworkError(f"the Hub names a commit {commit!r}, which is none", "check HF_ENDPOINT")
+        raise NetworkError(f"the Hub sent an invalid commit: {commit!r}", "check HF_ENDPOINT")
     return commit
 
 
 def _checked_etag(etag: str) -> str:
     if not is_etag(etag):
-        raise NetworkError(f"the Hub names a file's content {etag!r}, which is no digest", "check HF_ENDPOINT")
+        raise NetworkError(f"the Hub sent an invalid digest: {etag!r}", "check HF_ENDPOINT")
     return etag
 
 
 def _is_there(pointer: Path, blob: Path) -> bool:
-    """Whether the pointer leads to the content already; without links, the content itself lies there."""
+    """Whether the pointer leads to the blob, or, without links, is the file itself."""
     if not pointer.exists():
         return False
     return not blob.exists() or pointer.samefile(blob)
@@ -155,7 +154,7 @@ def _has_no_links(error: OSError) -> bool:
 
 
 def _write_ref(directory: Path, revision: str, commit: str) -> None:
-    """Let a branch or tag point at a commit; a commit needs no ref."""
+    """Point a branch or tag at a commit; a commit needs no ref."""
     if revision == commit:
         return
     ref = directory.joinpath("refs", *checked_parts(revision))
@@ -168,7 +167,7 @@ def _write_ref(directory: Path, revision: str, commit: str) -> None:
 
 
 def _temporary_name(directory: Path) -> Path:
-    """Beside refs and snapshots, in which scanners take every file for a ref, or for a model's."""
+    """Return a name outside refs and snapshots, where scanners would take it for a ref or a model file."""
     return directory / f"{STRAY_PREFIX}{uuid.uuid4().hex[:12]}"
 
 

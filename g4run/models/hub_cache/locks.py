@@ -5,17 +5,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_MODE = 0o664  # huggingface_hub's own, so that other users of a shared cache can lock too
+_MODE = 0o664  # huggingface_hub's, so that other users of a shared cache can lock too
 
 
 def lock_path(repository_directory: Path, etag: str) -> Path:
-    """The file that is locked while a blob is downloaded."""
+    """Return the file that is locked while a blob is downloaded."""
     return repository_directory.parent / ".locks" / repository_directory.name / f"{etag}.lock"
 
 
 @contextmanager
 def blob_lock(repository_directory: Path, etag: str, on_wait: Callable[[], None] | None = None) -> Iterator[bool]:
-    """Hold a blob's lock. Where another process has it: call `on_wait` and wait, or without one yield False at once.
+    """Hold a blob's lock. If another process has it, call `on_wait` and wait; without `on_wait`, yield False.
 
     Raises OSError.
     """
@@ -26,7 +26,7 @@ def blob_lock(repository_directory: Path, etag: str, on_wait: Callable[[], None]
 
 
 def is_any_locked(repository_directory: Path) -> bool:
-    """Whether a living process is downloading anything into a repository."""
+    """Whether a process is downloading into a repository."""
     for path in _lock_files(repository_directory):
         with _held(path) as is_held:
             if not is_held:
@@ -35,15 +35,15 @@ def is_any_locked(repository_directory: Path) -> bool:
 
 
 def remove_locks(repository_directory: Path) -> None:
-    """Remove the lock files of a repository that is gone, except those that a living process holds.
+    """Remove the lock files of a repository that is gone, except those that another process holds.
 
-    Only a file that we hold is removed: who waits for it notices that it is gone, and makes a new one.
+    Each is removed while we hold it: a process that waits for it notices that, and creates a new one.
     """
     with contextlib.suppress(OSError):
         for path in _lock_files(repository_directory):
             with _held(path) as is_held:
                 if is_held:
-                    path.unlink()  # Windows refuses; the empty file does no harm
+                    path.unlink()  # Windows refuses, and an empty file does no harm
         lock_path(repository_directory, "any").parent.rmdir()
 
 
@@ -68,7 +68,7 @@ def _held(path: Path, on_wait: Callable[[], None] | None = None) -> Iterator[boo
     lock: BaseFileLock = FileLock(path, mode=_MODE)
     try:
         is_held = is_acquired(lock)
-    except NotImplementedError:  # the file system knows no locks; huggingface_hub falls back to the same
+    except NotImplementedError:  # no locks on this file system; huggingface_hub falls back to the same
         lock = SoftFileLock(path, mode=_MODE)
         is_held = is_acquired(lock)
     try:

@@ -1,4 +1,4 @@
-"""Taking one file out of the Hugging Face cache so that everything else in it stays usable.
+"""Remove one file from the Hugging Face cache, and keep everything else usable.
 
 The order is huggingface_hub's: links before blobs, references before snapshots. Whenever the process is killed, no link
 leads nowhere, and no reference names a snapshot that is gone.
@@ -10,7 +10,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from g4run.files import patiently, remove_file
+from g4run.files import remove_file, retry_while_open
 from g4run.models.hub_cache.cache import (
     STRAY_PREFIX,
     SnapshotPlace,
@@ -24,12 +24,12 @@ from g4run.models.hub_cache.locks import blob_lock, is_any_locked, lock_path, re
 BEING_FETCHED = "another process is downloading it"
 # Notes of huggingface_hub's about a repository, worth nothing without its files.
 _NOTES = (".no_exist", "trees")
-_ASIDE = ".g4run-removed"  # beside the locks, where no scanner takes what is left of a repository for a damaged one
+_ASIDE = ".g4run-removed"  # beside the locks, where scanners do not take it for a damaged repository
 
 
 @dataclass(frozen=True, slots=True)
 class Unlinked:
-    """What removing a snapshot's file freed; `kept` says in words why the bytes stay, or is None."""
+    """What removing a snapshot's file freed; `kept` is why its bytes stay, if they do."""
 
     freed_bytes: int
     kept: str | None = None
@@ -47,7 +47,7 @@ def unlink_snapshot_file(
     if place is None:
         return Unlinked(0, f"it is not in the cache at {hub_cache}")
     blob = _find_blob(place, pointer, sha256)
-    if blob is None:  # an interrupted removal may have left the rest
+    if blob is None:  # an interrupted removal may have left directories
         tidy_repository(place.directory)
         return Unlinked(0)
     with blob_lock(place.directory, blob.name if blob != pointer else sha256 or blob.name) as is_held:
@@ -59,7 +59,7 @@ def unlink_snapshot_file(
 
 
 def tidy_repository(directory: Path) -> None:
-    """Remove empty snapshots, the references to them, and a repository that holds nothing any more.
+    """Remove empty snapshots, the refs to them, and a repository that is empty.
 
     Nothing is done while a process fetches something into it: its empty snapshot is about to be filled.
     """
@@ -83,7 +83,7 @@ def _find_blob(place: SnapshotPlace, pointer: Path, sha256: str | None) -> Path 
 
 def _unlink(place: SnapshotPlace, pointer: Path, blob: Path, blob_user: str | None) -> Unlinked:
     size_bytes = file_size(blob) or 0
-    is_shared = blob.is_symlink()  # to the store of bytes that repositories share (HF_HUB_DISABLE_SHARED_BLOBS)
+    is_shared = blob.is_symlink()  # a file shared between repositories (HF_HUB_DISABLE_SHARED_BLOBS)
     remove_file(pointer)
     if blob == pointer:
         return Unlinked(size_bytes)
@@ -92,7 +92,7 @@ def _unlink(place: SnapshotPlace, pointer: Path, blob: Path, blob_user: str | No
     if any(blob_of(other) == blob for _, other in snapshot_files(place.directory)):
         return Unlinked(0, f"another revision of {place.repository} uses it")
     if blob.parent != place.directory / "blobs" and not _is_same(blob.parent, place.directory / "blobs"):
-        return Unlinked(0, "its bytes lie outside of the cache")
+        return Unlinked(0, "its data is outside the cache")
     remove_file(blob)
     return Unlinked(0, "the cache shares it between repositories") if is_shared else Unlinked(size_bytes)
 
@@ -102,12 +102,12 @@ def _is_same(directory: Path, other: Path) -> bool:
 
 
 def _is_empty(directory: Path) -> bool:
-    """Whether there is no file below a directory."""
+    """Whether a directory contains no files, at any depth."""
     return not any(names for _, _, names in os.walk(directory))
 
 
 def _remove_empty(directory: Path) -> None:
-    """Remove a directory that holds empty ones only; one that got a file meanwhile stays."""
+    """Remove a directory that contains only empty directories."""
     for folder, _, _ in os.walk(directory, topdown=False):
         with contextlib.suppress(OSError):
             Path(folder).rmdir()
@@ -119,25 +119,25 @@ def _remove_refs(refs: Path, commit: str) -> None:
             path = Path(folder) / name
             with contextlib.suppress(UnicodeDecodeError):
                 if path.read_text("ascii").strip() == commit:
-                    patiently(path.unlink)
+                    retry_while_open(path.unlink)
         if Path(folder) != refs:
             with contextlib.suppress(OSError):
                 Path(folder).rmdir()
 
 
 def _remove_repository(directory: Path) -> None:
-    """Remove what is left of a repository without files; it stays, still valid, where something unknown lies in it."""
+    """Remove a repository without files; keep it, still valid, if it contains anything unknown."""
     known = {"blobs", "refs", "snapshots", *_NOTES}
     unknown = [entry for entry in directory.iterdir() if entry.name not in known]
     if not all(entry.name.startswith(STRAY_PREFIX) for entry in unknown) or not _is_empty(directory / "refs"):
         return
     aside = lock_path(directory, "any").with_name(_ASIDE)
-    with contextlib.suppress(OSError):  # Windows, where a file in it is open: it stays, empty and valid
+    with contextlib.suppress(OSError):  # Windows refuses if a file in it is open: it stays, empty and valid
         shutil.rmtree(aside, ignore_errors=True)
         aside.parent.mkdir(parents=True, exist_ok=True)
         directory.rename(aside)
         if not (_is_empty(aside / "snapshots") and _is_empty(aside / "blobs")):
-            aside.rename(directory)  # somebody was quicker
+            aside.rename(directory)  # another process was faster
             return
         shutil.rmtree(aside, ignore_errors=True)
         remove_locks(directory)

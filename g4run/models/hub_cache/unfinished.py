@@ -1,11 +1,11 @@
-"""Unfinished downloads in the Hugging Face cache: g4run's own, and those that huggingface_hub left."""
+"""Unfinished downloads in the Hugging Face cache, g4run's and huggingface_hub's."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from g4run.files import CACHE, explained, remove_file
+from g4run.files import CACHE, remove_file, translate_write_errors
 from g4run.models.hub_cache.cache import (
     PARTIAL_SUFFIX,
     entries_of,
@@ -18,34 +18,34 @@ from g4run.models.hub_cache.removal import BEING_FETCHED, tidy_repository
 
 _OUR_FILE = re.compile(r"(?P<etag>.+)\.g4run\.(?:incomplete|journal|journal\.new)", re.ASCII)
 _THEIR_FILE = re.compile(r"(?P<etag>.+?)(?:\.[0-9a-f]{8})?\.incomplete", re.ASCII)
-_DISK_BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system's own is
+_DISK_BLOCK_BYTES = 512  # the unit of st_blocks on every file system
 
 
 @dataclass(frozen=True, slots=True)
 class UnfinishedDownload:
-    """The files of a download that has not finished, or is running; the journal may be one of them."""
+    """The files of a download that is not complete, or is running; one may be the journal."""
 
     repository: str
     etag: str
     path: Path
     files: tuple[Path, ...]
-    is_ours: bool  # else huggingface_hub's, which never resumes it
+    is_ours: bool  # otherwise huggingface_hub's, which never resumes it
 
     @property
     def bytes_on_disk(self) -> int:
-        """What its files take up."""
+        """The disk space of its files."""
         return sum(bytes_on_disk(file) for file in self.files)
 
 
 def find_unfinished(hub_cache: Path) -> tuple[UnfinishedDownload, ...]:
-    """All unfinished downloads, ours and huggingface_hub's."""
+    """Return all unfinished downloads, ours and huggingface_hub's."""
     return tuple(found for directory in model_directories(hub_cache) for found in _find_in(directory))
 
 
 def remove_unfinished(hub_cache: Path, download: UnfinishedDownload) -> str | None:
-    """Remove an unfinished download, or say why it stays: a living process is at it. Raises NotWritable."""
+    """Remove an unfinished download, or return why it stays: another process uses it. Raises NotWritable."""
     directory = repository_directory(hub_cache, download.repository)
-    with explained(download.path, CACHE):
+    with translate_write_errors(download.path, CACHE):
         with blob_lock(directory, download.etag) as is_held:
             if not is_held:
                 return BEING_FETCHED
@@ -56,7 +56,7 @@ def remove_unfinished(hub_cache: Path, download: UnfinishedDownload) -> str | No
 
 
 def bytes_on_disk(path: Path) -> int:
-    """What a file takes up, holes excluded; 0 where it is not there."""
+    """Return the disk space of a file, without its holes; 0 if it does not exist."""
     try:
         status = path.stat()
     except OSError:

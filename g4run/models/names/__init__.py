@@ -1,1 +1,1 @@
-"""What a person may call a model."""
+"""Parse the names of models."""

@@ -1,4 +1,4 @@
-"""Names of what is on the Hub: hf.co/USER/REPO[@REVISION][:QUANTIZATION or /FILE.gguf], and addresses of its pages."""
+"""Parse Hub names, hf.co/USER/REPO[@REVISION][:QUANTIZATION or /FILE.gguf], and addresses of Hub pages."""
 
 import re
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ HOSTS = frozenset({HUB_HOST, "huggingface.co", "www.huggingface.co", "www.hf.co"
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE | re.ASCII)
 _PART = re.compile(r"\w(?:[\w.-]{0,94}\w)?", re.ASCII)  # huggingface_hub's validate_repo_id
 _REVISION = re.compile(r"\w[\w./-]{0,249}", re.ASCII)
-_ILLEGAL_IN_FILES = re.compile(r'[\x00-\x1f\x7f?#%:*"<>|\\]')  # nor on some file systems
+_ILLEGAL_IN_FILES = re.compile(r'[\x00-\x1f\x7f?#%:*"<>|\\]')  # also illegal on some file systems
 _TREE = re.compile(r"tree/(?P<revision>[^/]+)", re.DOTALL)
 _DEFAULT_REVISION = "main"
 _EXAMPLE = f"write {HUB_HOST}/USER/REPOSITORY, {HUB_HOST}/USER/REPOSITORY:Q8_0 or {HUB_HOST}/USER/REPOSITORY/FILE.gguf"
@@ -22,7 +22,7 @@ _EXAMPLE = f"write {HUB_HOST}/USER/REPOSITORY, {HUB_HOST}/USER/REPOSITORY:Q8_0 o
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """A part of what was typed, and where it stands."""
+    """A part of the typed text, and its position."""
 
     text: str
     start: int
@@ -38,14 +38,14 @@ class _Span:
 
 
 def is_hub_name(text: str) -> bool:
-    """Whether a text begins with the Hub's host, or like the address of a web page."""
+    """Return whether a text starts with the Hub's host or a URL scheme."""
     return _SCHEME.match(text) is not None or text.lower().partition("/")[0] in HOSTS
 
 
 def parse_hub_name(text: str) -> HubName:
-    """A repository, and perhaps a revision and a file of it.
+    """Parse a repository with an optional revision and an optional quantization or file.
 
-    Raises UsageError, or ModelNotFound for what is no quantization.
+    Raises UsageError, or ModelNotFound for an unknown quantization.
     """
     user, rest = _after_host(text).partition("/")
     repository, file = (rest or _Span("", user.end)).partition("/")
@@ -57,7 +57,7 @@ def parse_hub_name(text: str) -> HubName:
     if file is None or not file.text:
         return replace(name, quantization=_parse_quantization(text, tag))
     if tag is not None:
-        raise _wrong(text, tag, "a name has a quantization or a file, not both")
+        raise _wrong(text, tag, "a name can have a quantization or a file, not both")
     if revision is None:
         return _parse_page(text, name, file)
     return replace(name, file=_parse_path(text, file, is_address=_SCHEME.match(text) is not None))
@@ -68,12 +68,12 @@ def _after_host(text: str) -> _Span:
     start = scheme.end() if scheme else 0
     host, rest = _Span(re.split("[?#]", text[start:])[0], start).partition("/")
     if host.text.lower() not in HOSTS or (scheme and scheme.group().lower() not in ("https://", "http://")):
-        raise _wrong(text, _Span(text[: host.end], 0), "only addresses of the Hugging Face Hub are understood")
+        raise _wrong(text, _Span(text[: host.end], 0), "only addresses of the Hugging Face Hub are supported")
     return rest or _Span("", host.end)
 
 
 def _parse_page(text: str, name: HubName, rest: _Span) -> HubName:
-    """What stands behind a repository without a revision: a file, or an address's tree/…, blob/… and resolve/…."""
+    """Parse the part after a repository without a revision: a file, or tree/…, blob/…, resolve/… of an address."""
     tree = _TREE.fullmatch(rest.text.rstrip("/"))
     if tree:
         return replace(name, revision=_parse_revision(text, _inner(rest, tree, "revision")))
@@ -91,9 +91,9 @@ def _inner(span: _Span, match: re.Match[str], group: str) -> _Span:
 def _check_part(text: str, part: _Span) -> None:
     name = part.text
     if not name:
-        raise _wrong(text, part, "the name of a repository has two parts, USER/REPOSITORY")
+        raise _wrong(text, part, "a repository name has two parts, USER/REPOSITORY")
     if not _PART.fullmatch(name) or "--" in name or ".." in name or name.endswith(".git"):
-        raise _wrong(text, part, f"{name!r} cannot be the name of a user or a repository")
+        raise _wrong(text, part, f"{name!r} is not a valid user or repository name")
 
 
 def _parse_path(text: str, span: _Span, *, is_address: bool) -> str:
@@ -101,9 +101,9 @@ def _parse_path(text: str, span: _Span, *, is_address: bool) -> str:
     if not path.lower().endswith(".gguf"):
         quantization = normalize_quantization(path.strip("/"))
         hint = "" if quantization is None else did_you_mean((f"{text[: span.start - 1]}:{quantization}",))
-        raise _wrong(text, span, f"{path!r} is not the name of a GGUF file", hint)
+        raise _wrong(text, span, f"{path!r} is not a GGUF file name", hint)
     if _ILLEGAL_IN_FILES.search(path) or not path.isprintable():
-        raise _wrong(text, span, f"{path!r} has a character that a file's name cannot have")
+        raise _wrong(text, span, f"{path!r} has a character that file names cannot have")
     if any(part in ("", ".", "..") for part in path.split("/")):
         raise _wrong(text, span, f"{path!r} is not a path inside a repository")
     return path
@@ -114,7 +114,7 @@ def _parse_revision(text: str, span: _Span | None) -> str | None:
         return None
     revision = re.sub("%2f", "/", span.text, flags=re.IGNORECASE)
     if not _REVISION.fullmatch(revision) or ".." in revision or "//" in revision or revision.endswith(("/", ".")):
-        raise _wrong(text, span, f"{span.text!r} cannot be a branch, a tag or a commit")
+        raise _wrong(text, span, f"{span.text!r} is not a valid branch, tag, or commit")
     return None if revision == _DEFAULT_REVISION else revision
 
 
@@ -127,7 +127,7 @@ def _parse_quantization(text: str, span: _Span | None) -> str | None:
         near = [f"{repository}:{tag}" for tag in similar_quantizations(span.text)]
         hint = did_you_mean(near, f"name the file itself: {repository}/FILE.gguf")
         place = Pointer(text, span.start, span.end)
-        raise ModelNotFound(f"{span.text!r} is no quantization", hint, pointer=place)
+        raise ModelNotFound(f"{span.text!r} is not a quantization", hint, pointer=place)
     return quantization
 
 

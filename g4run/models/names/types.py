@@ -1,4 +1,4 @@
-"""The kinds of names that a model has; parse.py tells them apart."""
+"""The kinds of model names; parse.py tells them apart."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ HUB_HOST = "hf.co"
 
 
 class Size(StrEnum):
-    """The members of the family."""
+    """The sizes of Gemma 4."""
 
     E2B = "e2b"
     E4B = "e4b"
@@ -31,22 +31,22 @@ class DemoName:
 
 @dataclass(frozen=True, slots=True)
 class PathName:
-    """A file on disk, as it was typed."""
+    """A file on disk, as typed."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class FamilyName:
-    """A member of the family, and perhaps its quantization, which the catalog turns into a file."""
+    """A size with an optional quantization; the catalog resolves it to a file."""
 
     size: Size
-    is_qat: bool = False  # quantization-aware trained weights were asked for
+    is_qat: bool = False  # quantization-aware trained weights were requested
     quantization: str | None = None  # canonical: UD-Q4_K_XL
 
     @property
-    def leaves_open(self) -> bool:
-        """Whether it is the name of a size alone, which says nothing about the quantization."""
+    def is_size_only(self) -> bool:
+        """Whether the name has a size but no quantization."""
         return self.quantization is None and not self.is_qat
 
     @property
@@ -59,7 +59,7 @@ class FamilyName:
 
 @dataclass(frozen=True, slots=True)
 class HubName:
-    """A repository on the Hub, and perhaps one of its files by quantization or by path."""
+    """A repository on the Hub, and optionally one of its files by quantization or path."""
 
     repository: str
     quantization: str | None = None  # canonical
@@ -76,15 +76,15 @@ class HubName:
         return f"{HUB_HOST}/{self.repository}{at}{rest}"
 
 
-# The part of a Hub's page or download address behind the repository.
+# The part of a Hub page's or download's address after the repository.
 URL_FILE = re.compile(r"(?P<verb>blob|resolve|raw)/(?P<revision>[^/]+)/(?P<file>.+)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class OwnName:
-    """A name that the person made: letters, digits and . _ -, perhaps with a :tag; in lower case."""
+class CustomName:
+    """A custom name of letters, digits and . _ -, with an optional :tag; in lower case."""
 
     text: str
 
 
-ModelName = DemoName | PathName | FamilyName | HubName | OwnName
+ModelName = DemoName | PathName | FamilyName | HubName | CustomName

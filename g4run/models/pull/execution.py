@@ -1,11 +1,12 @@
-"""Carrying out a pull: download what is missing, check everything, and only then give it a name."""
+"""Carry out a pull: download what is missing, check all files, and only then complete the name's record."""
 
 from contextlib import ExitStack
 from pathlib import Path
 
 from g4run.errors import InvalidModelFile
 from g4run.models.download.partial_file import present_bytes
-from g4run.models.gguf.architecture import Gemma4, inspect_architecture
+from g4run.models.gguf.architecture import inspect_architecture
+from g4run.models.gguf.dimensions import Gemma4
 from g4run.models.gguf.file_types import quantization_in
 from g4run.models.gguf.header import GgufHeader, read_header
 from g4run.models.gguf.loadable import check_loadable
@@ -22,24 +23,23 @@ from g4run.models.store.removal import arrived_files, release_files
 from g4run.models.store.store import Record, Summary
 
 COMPANION_ARCHITECTURES = {FileRole.PROJECTOR: "clip", FileRole.DRAFTER: "gemma4-assistant"}
-WITHOUT_COMPANION = {FileRole.PROJECTOR: "--no-projector leaves it out", FileRole.DRAFTER: "leave --drafter out"}
+WITHOUT_COMPANION = {FileRole.PROJECTOR: "pull without it: --no-projector", FileRole.DRAFTER: "leave --drafter out"}
 
 
 def execute_pull(library: Library, hub: Hub, plan: PullPlan, observer: PullObserver) -> Record:
-    """Do what was planned and return the name's new record.
+    """Carry out a plan and return the new record of its name.
 
-    Raises the plan's refusal and DiskFull before the first byte, and all that `transfer` raises; what came is kept for
-    the next pull. Raises DigestMismatch or InvalidModelFile where the files are not what they should be: the name then
-    stays as it was.
+    Raises the plan's refusal and DiskFull before the first byte, and what `download` raises, which keeps what has
+    arrived for the next pull. Raises DigestMismatch or InvalidModelFile for wrong files; the name then stays as it was.
     """
     observer.planned(plan)
     if plan.refusal is not None:
         raise plan.refusal
     check_space(plan)
     store = library.store
-    with ExitStack() as locks:  # held until the record is complete: nobody takes the new files for abandoned ones
+    with ExitStack() as locks:  # held until the record is complete, so that no process removes the new files
         fetcher = Fetcher(library, hub, plan, observer, locks)
-        fetcher.begin()  # a store that cannot be written is said before the first byte
+        fetcher.begin()  # fails before the first byte if the store is not writable
         fetched = [fetcher.fetch(file) for file in plan.files]
         try:
             model, header = _check_files(fetched)
@@ -58,7 +58,7 @@ def execute_pull(library: Library, hub: Hub, plan: PullPlan, observer: PullObser
 
 
 def downloaded_bytes(plan: PullPlan) -> int:
-    """What of a plan's downloads is kept on disk now, finished or not; for the user who stopped it."""
+    """Return how much of a plan's downloads is on disk, complete or not."""
     return sum(_kept_bytes(HubCache(plan.cache_directory), file) for file in plan.files if file.source == "download")
 
 
@@ -71,7 +71,7 @@ def _kept_bytes(cache: HubCache, file: PlannedFile) -> int:
 
 
 def _check_files(fetched: list[Fetched]) -> tuple[Gemma4, GgufHeader]:
-    """Read every header. Raises InvalidModelFile, naming the file."""
+    """Read and check every header. Raises InvalidModelFile, which names the file."""
     paths = [file.stored.path for file in fetched if file.planned.role is FileRole.MODEL]
     try:
         header = read_model(paths)
@@ -93,7 +93,7 @@ def _check_companion(path: Path, role: FileRole) -> None:
     except InvalidModelFile as error:
         raise InvalidModelFile(f"{path.name}: {error.message}", error.hint or hint) from None
     if found != wanted:
-        raise InvalidModelFile(f"{path.name} holds the architecture {found!r}, not {wanted!r}", hint)
+        raise InvalidModelFile(f"{path.name} has architecture {found!r}, not {wanted!r}", hint)
 
 
 def _make_record(

@@ -1,4 +1,4 @@
-"""The files of a pull: found here and checked, or downloaded into the cache."""
+"""Fetch the files of a pull: use files on this machine if they are right, and download the others."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -10,7 +10,7 @@ from typing import Protocol
 
 from g4run.errors import DigestMismatch, G4RunError
 from g4run.models.digest import is_sha256, sha256_of
-from g4run.models.download.download import transfer
+from g4run.models.download.download import download
 from g4run.models.external.search import find_same_file
 from g4run.models.hub.client import Hub
 from g4run.models.hub_cache.cache import blob_of, file_size, locate_in_snapshot
@@ -24,30 +24,30 @@ from g4run.models.store.store import Origin, StoredFile
 
 
 class PullObserver(Protocol):
-    """Is told how far a pull is; all calls come from the thread that pulls."""
+    """Receives the progress of a pull, in the thread that pulls."""
 
     def planned(self, plan: PullPlan) -> None:
-        """All that will be done; comes first."""
+        """The pull starts with this plan."""
 
     def started(self, file: PlannedFile) -> None:
-        """The next file's turn."""
+        """A file starts."""
 
     def progressed(self, file: PlannedFile, done_bytes: int) -> None:
-        """So many bytes of the file are here; at most ten times a second."""
+        """This much of the file is done; at most ten times a second."""
 
     def waiting(self, file: PlannedFile) -> None:
-        """Another process is downloading this very file."""
+        """Another process is downloading this file."""
 
     def verifying(self, file: PlannedFile) -> None:
-        """A file that was here is being hashed; `progressed` counts what is done of it."""
+        """A file on this machine is being hashed, with `progressed` calls."""
 
     def finished(self, file: PlannedFile, path: Path) -> None:
-        """The file is here, and its digest is right."""
+        """The file is complete and verified."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A file that is here and was checked; `is_new` where this pull brought it, or an earlier one that was stopped."""
+    """A verified file; `is_new` if this pull downloaded it, or an earlier one that was stopped."""
 
     planned: PlannedFile
     stored: StoredFile
@@ -55,7 +55,7 @@ class Fetched:
 
 
 class Fetcher:
-    """Brings the files of one pull here; what it locks stays locked until `locks` is closed."""
+    """Fetch the files of one pull; the locks it takes are released when `locks` is closed."""
 
     def __init__(self, library: Library, hub: Hub, plan: PullPlan, observer: PullObserver, locks: ExitStack) -> None:
         self._settings = library.settings
@@ -66,10 +66,9 @@ class Fetcher:
         self._observer = observer
         self._locks = locks
         self._locked: set[Path] = set()
-        self._damaged: set[tuple[int, int, int]] = set()  # files that were hashed and are not the wanted ones
 
     def begin(self) -> None:
-        """Note what will be downloaded, beside what a stopped pull of the name has brought. Raises NotWritable."""
+        """Record what will be downloaded, and keep what a stopped pull of the name downloaded. Raises NotWritable."""
         with self._store.locked():
             entry = self._store.find_entry(self._plan.name)
             planned = [self._stored(file, None) for file in self._plan.files if file.source == "download"]
@@ -79,7 +78,7 @@ class Fetcher:
             )
 
     def fetch(self, file: PlannedFile) -> Fetched:
-        """Use what is here if its digest is right, else download."""
+        """Use a file on this machine if its digest is right; otherwise download it."""
         self._observer.started(file)
         found = None
         if file.source == "elsewhere":
@@ -89,7 +88,7 @@ class Fetcher:
         return found or self._download(file)
 
     def _use_external(self, file: PlannedFile) -> Fetched | None:
-        """Take a file that lies elsewhere, be it in another repository of the cache; each that may be it is hashed."""
+        """Use a file of another program or another repository; each candidate is hashed."""
         self._observer.verifying(file)
         on_progress = partial(self._observer.progressed, file)
         path = find_same_file(self._settings, Path(file.path).name, file.size_bytes, file.sha256, on_progress)
@@ -101,23 +100,22 @@ class Fetcher:
         return self._done(file, path, file.sha256)
 
     def _use_cached(self, file: PlannedFile, path: Path) -> Fetched | None:
-        """Take the file that the cache has, unless it turns out to be damaged, or was removed meanwhile."""
+        """Use the cached file, unless it is damaged or was removed meanwhile."""
         if file.sha256 is not None:
             self._keep(self._cache.blob_path(file.repository, file.sha256))
-        if file_size(path) != file.size_bytes or _state_of(path) in self._damaged:
+        if file_size(path) != file.size_bytes:
             return None
         digest = self._digest_of(file, path)
         if file.sha256 not in (None, digest):
-            self._damaged.add(_state_of(path))
             return None
         return self._done(file, self._link(file, file.sha256 or self._locate(file).etag), digest)
 
     def _download(self, file: PlannedFile) -> Fetched:
         first = self._locate(file)
-        self._wait_for_lock(file, first.etag)
+        has_waited = self._wait_for_lock(file, first.etag)
         self._cache.prepare(file.repository, file.commit)
         found = None
-        if file.sha256 is not None:  # another process may have downloaded it meanwhile
+        if file.sha256 is not None and (has_waited or file.source != "cache"):  # another process may have downloaded it
             found = self._use_cached(file, self._cache.blob_path(file.repository, first.etag))
         if found is None:
             digest = self._transfer(file, first)
@@ -125,10 +123,10 @@ class Fetcher:
         return found
 
     def _transfer(self, file: PlannedFile, first: Link) -> str:
-        """Download into the partial file, and move it to its place once it is whole and right."""
+        """Download into the partial file, and move it to its place when it is complete and verified."""
         partial_file = self._cache.partial_path(file.repository, first.etag)
         links = [first]
-        done = transfer(
+        done = download(
             self._hub.session,
             lambda: links.pop() if links else self._locate(file),
             partial_file,
@@ -140,30 +138,38 @@ class Fetcher:
         return done.sha256
 
     def _note(self, arrived: StoredFile) -> None:
-        """Note that a file is whole: until the name's record is complete, nothing else tells that it is ours."""
+        """Record a downloaded file: until the name's record is complete, nothing else shows that it is ours."""
         with self._store.locked():
             entry = self._store.find_entry(self._plan.name)
             others = [file for file in entry.pulling if file.path != arrived.path] if entry else []
             self._store.save_pulling(self._plan.name, (*others, arrived))
 
-    def _wait_for_lock(self, file: PlannedFile, etag: str) -> None:
+    def _wait_for_lock(self, file: PlannedFile, etag: str) -> bool:
+        """Take the lock of a blob, and return whether another process had it."""
+        has_waited = False
+
+        def wait() -> None:
+            nonlocal has_waited
+            has_waited = True
+            self._observer.waiting(file)
+
         blob = self._cache.blob_path(file.repository, etag)
         if blob not in self._locked:
-            lock = self._cache.lock(file.repository, etag, lambda: self._observer.waiting(file))
-            self._locks.enter_context(lock)
+            self._locks.enter_context(self._cache.lock(file.repository, etag, wait))
             self._locked.add(blob)
+        return has_waited
 
     def _keep(self, blob: Path) -> None:
-        """Keep others from removing a blob that is there, without waiting.
+        """Keep other processes from removing an existing blob, without waiting.
 
-        Who has its lock already does so as well, and where there can be no lock, nothing can be removed.
+        If another process has the lock, it keeps the blob too. If no lock can be taken, nothing can be removed either.
         """
         with suppress(OSError):
             if blob not in self._locked and self._locks.enter_context(blob_lock(blob.parent.parent, blob.name)):
                 self._locked.add(blob)
 
     def _digest_of(self, file: PlannedFile, path: Path) -> str | None:
-        """The digest of a file of the cache; it is not hashed again where a record says that nobody wrote to it."""
+        """Return the digest of a cached file; hash it unless a record is newer than its last change."""
         for record, known in self._known_files(file.sha256, path):
             if path.stat().st_mtime <= datetime.fromisoformat(record.modified_at).timestamp():
                 return known.sha256
@@ -172,14 +178,14 @@ class Fetcher:
             return sha256_of(path, partial(self._observer.progressed, file))
 
     def _known_files(self, sha256: str | None, path: Path) -> Iterator[tuple[Record, StoredFile]]:
-        """The same file as names have it, and their records."""
+        """Yield the same file as records have it, after each record."""
         for record in self._store.records() if sha256 is not None else ():
             for known in record.files:
                 if known.sha256 == sha256 and _is_same(known.path, path):
                     yield record, known
 
     def _origin_of(self, sha256: str | None, path: Path) -> tuple[Origin, bool]:
-        """Whose a file is, and whether a pull brought it that has not ended."""
+        """Return the origin of a file, and whether a pull that has not ended downloaded it."""
         entries, _ = self._store.read_entries()
         pulled = (file for entry in entries for file in entry.pulling if file.sha256 == sha256)
         if sha256 is not None and any(file.is_at(path) for file in pulled):
@@ -203,7 +209,7 @@ class Fetcher:
         return Fetched(file, replace(self._stored(file, sha256), path=path, origin=origin), is_new)
 
     def _stored(self, file: PlannedFile, sha256: str | None) -> StoredFile:
-        """A file as a record has it, downloaded to its place in the cache."""
+        """Describe a file at its place in the cache, as downloaded."""
         return StoredFile(
             role=file.role,
             path=self._cache.pointer_path(file.repository, file.commit, file.path),
@@ -218,23 +224,15 @@ class Fetcher:
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Turn what the file system refuses to read into an error that says what to do."""
+    """Turn OSError into an error with a hint."""
     try:
         yield
     except OSError as error:
         problem = f"cannot read {path}: {error.strerror or error}"
-        raise G4RunError(
-            problem, "let its owner make it readable, or set HF_HOME to a directory of your own"
-        ) from error
+        raise G4RunError(problem, "make it readable, or set HF_HOME to a directory of your own") from error
 
 
 def _is_same(path: Path, other: Path) -> bool:
     with suppress(OSError):
         return path.samefile(other)
     return False
-
-
-def _state_of(path: Path) -> tuple[int, int, int]:
-    """By which a file is told from one that took its place: device, number, time of modification."""
-    status = path.stat()
-    return status.st_dev, status.st_ino, status.st_mtime_ns

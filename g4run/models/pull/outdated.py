@@ -1,4 +1,4 @@
-"""Which models have newer files on the Hub: the files in use are compared, not the repository's commit."""
+"""Find models with newer files on the Hub, by comparing files rather than commits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,26 +12,26 @@ from g4run.models.store.store import Record, StoredFile
 
 @dataclass(frozen=True, slots=True)
 class OutdatedModel:
-    """A name's files beside what the Hub has under the revision that was asked for."""
+    """The files of a name, compared with the Hub's at the requested revision."""
 
     name: str
     repository: str
     current_commit: str
     newest_commit: str
-    changed: tuple[str, ...]  # paths whose bytes differ, or that are no longer there
+    changed: tuple[str, ...]  # paths of files that differ or are gone
 
     @property
     def is_outdated(self) -> bool:
-        """Whether any file in use has other bytes now."""
+        """Whether any file in use has changed."""
         return bool(self.changed)
 
 
 def find_outdated(library: Library, hub: Hub, names: Sequence[str] = ()) -> tuple[OutdatedModel, ...]:
-    """Compare the named models, or all that came from the Hub.
+    """Compare the named models, or all that were pulled, with the Hub.
 
     Raises ModelNotFound, NetworkError, and UsageError for a name that did not come from the Hub.
     """
-    records = [library.stored(name) for name in names] or list(library.store.records())
+    records = [library.get_record(name) for name in names] or list(library.store.records())
     for record in records if names else ():
         place_of(record)
     listings: dict[tuple[str, str], RemoteRepository] = {}

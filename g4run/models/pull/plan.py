@@ -1,4 +1,4 @@
-"""What a pull would download: which files of which commit, what of them is here already, and what room that takes."""
+"""Plan a pull: which files of which commit, what is on this machine already, and how much space is needed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -26,14 +26,14 @@ from g4run.units import render_bytes
 Source: TypeAlias = Literal["download", "cache", "elsewhere"]
 ListRevision: TypeAlias = Callable[[str, str | None], RemoteRepository]
 
-OTHERS = "`g4run list --available` shows models that run here"
+OTHERS = "`g4run list --available` lists models that g4run runs"
 # A header of 16 MB is then at most a thirtieth of what a vain download would cost.
 _LARGE_BYTES = 500_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedFile:
-    """One file, and where it comes from; sizes in bytes."""
+    """One file, and where it comes from."""
 
     role: FileRole
     repository: str
@@ -41,15 +41,15 @@ class PlannedFile:
     path: str
     size_bytes: int
     sha256: str | None
-    present_bytes: int  # of a download that was begun; all of it where nothing needs to be downloaded
+    present_bytes: int  # on disk, from an earlier download; all of it if nothing needs to be downloaded
     source: Source
-    where: Path | None  # the file that is here already
-    reference: str | None = None  # the branch or tag that the commit was just listed as, which the cache may note
+    where: Path | None  # the file on this machine
+    reference: str | None = None  # the branch or tag that has this commit now, for the cache's refs
 
 
 @dataclass(frozen=True, slots=True)
 class PullPlan:
-    """All that a pull will do, before its first byte."""
+    """What a pull will do."""
 
     name: str
     repository: str
@@ -57,27 +57,27 @@ class PullPlan:
     requested_revision: str | None
     quantization: str | None
     files: tuple[PlannedFile, ...]
-    free_bytes: int | None  # on the file system of the cache, where it can be told
+    free_bytes: int | None  # on the file system of the cache, if known
     cache_directory: Path
     notes: tuple[str, ...]
-    refusal: DigestMismatch | None = None  # what keeps it from being carried out
+    refusal: DigestMismatch | None = None  # why it cannot be carried out
 
     @property
     def total_bytes(self) -> int:
-        """The size of all files together."""
+        """The size of all files."""
         return sum(file.size_bytes for file in self.files)
 
     @property
     def download_bytes(self) -> int:
-        """What is still to be fetched."""
+        """How much must be downloaded."""
         return sum(file.size_bytes - file.present_bytes for file in self.files if file.source == "download")
 
 
 def plan_pull(library: Library, hub: Hub, request: PullRequest) -> PullPlan:
-    """Ask the Hub what a name means there, and look at what is here.
+    """Ask the Hub what a name means, and check what is on this machine.
 
-    Where the Hub has other bytes than the catalog knows, the plan says so and is not carried out. Raises UsageError,
-    ModelNotFound, NetworkError, Offline, and InvalidModelFile where a large file unknown to the catalog is no Gemma 4.
+    If the Hub's files differ from the catalog's, the plan has a refusal. Raises UsageError, ModelNotFound,
+    NetworkError, Offline, and InvalidModelFile for a large file that is not in the catalog and not a Gemma 4.
     """
     target = find_target(library, request)
     list_repository: ListRevision = hub.list_repository
@@ -87,7 +87,7 @@ def plan_pull(library: Library, hub: Hub, request: PullRequest) -> PullPlan:
     repository, selection = choice.repository, choice.selection
     parts = sum(chosen.role is FileRole.MODEL for chosen in selection.files)
     wanted = request.revision or target.revision or "main"
-    own_reference = None if library.settings.is_offline or choice.note else wanted  # note: an older commit was taken
+    own_reference = None if library.settings.is_offline or choice.note else wanted  # note: an older commit is used
     main = None if library.settings.is_offline else "main"
     files = tuple(
         replace(
@@ -113,7 +113,7 @@ def plan_pull(library: Library, hub: Hub, request: PullRequest) -> PullPlan:
 
 
 def _refuse_foreign(library: Library, hub: Hub, files: Sequence[PlannedFile]) -> None:
-    """Raise InvalidModelFile where the header of a large file that is still to be downloaded is not a Gemma 4's."""
+    """Raise InvalidModelFile if a large file that must be downloaded is not a Gemma 4, by its header."""
     models = [file for file in files if file.role is FileRole.MODEL]
     is_begun = any(file.source != "download" or file.present_bytes for file in models)
     if is_begun or sum(file.size_bytes for file in models) < _LARGE_BYTES:
@@ -127,18 +127,18 @@ def _refuse_foreign(library: Library, hub: Hub, files: Sequence[PlannedFile]) ->
 
 
 def check_space(plan: PullPlan) -> None:
-    """Raise DiskFull where what is still to come has no room."""
+    """Raise DiskFull if the downloads do not fit on the disk."""
     if plan.free_bytes is not None and plan.download_bytes > plan.free_bytes:
         raise DiskFull(
-            f"{plan.name} needs {render_bytes(plan.download_bytes)} more in {plan.cache_directory}, "
-            f"where {render_bytes(plan.free_bytes)} are free",
-            "free some space (`g4run list --space` shows what models take), or set HF_HOME to a larger disk",
+            f"{plan.name} needs {render_bytes(plan.download_bytes)} in {plan.cache_directory}, "
+            f"which has {render_bytes(plan.free_bytes)} free",
+            "free some space (`g4run list --space` shows what models use), or set HF_HOME to a larger disk",
         )
 
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """The files to fetch, and why they must not be, where they are not those that the catalog knows."""
+    """The files to fetch, with a refusal if they differ from the catalog's."""
 
     repository: RemoteRepository
     selection: Selection
@@ -147,7 +147,7 @@ class _Choice:
 
 
 def _choose(list_repository: ListRevision, target: Target, request: PullRequest) -> _Choice:
-    """The files at the wanted revision; at the catalog's own where the branch has moved on since."""
+    """Choose the files at the wanted revision, or at the catalog's if the branch has changed since."""
     wanted = request.revision or target.revision
 
     def list_main(other: str) -> RemoteRepository:
@@ -165,7 +165,7 @@ def _choose(list_repository: ListRevision, target: Target, request: PullRequest)
     try:
         older = list_repository(target.repository, pinned)
         selection = select_files(older, target, request, list_main)
-    except ModelNotFound:  # the Hub has that revision no more
+    except ModelNotFound:  # the revision is gone
         return refused
     if _unlike_the_catalog(selection):
         return refused
@@ -175,7 +175,7 @@ def _choose(list_repository: ListRevision, target: Target, request: PullRequest)
 
 
 def _unlike_the_catalog(selection: Selection) -> str:
-    """How the Hub's files differ from what the catalog knows of them, in words; empty where they do not."""
+    """Return how the Hub's files differ from the catalog's; empty if they do not."""
     for chosen in selection.files:
         file, known = chosen.file, chosen.known
         if known is None:
@@ -189,9 +189,9 @@ def _unlike_the_catalog(selection: Selection) -> str:
 
 def _other_bytes(target: Target, repository: RemoteRepository, difference: str) -> DigestMismatch:
     return DigestMismatch(
-        f"{repository.id} was changed since the catalog was written: {difference}",
-        "`g4run catalog refresh` takes over what the Hub has now; "
-        f"`g4run pull {target.exact_name} --revision main` does so this once",
+        f"{repository.id} changed after the catalog was written: {difference}",
+        "`g4run catalog refresh` updates the catalog; "
+        f"`g4run pull {target.exact_name} --revision main` pulls the new file this once",
     )
 
 
@@ -218,14 +218,16 @@ def _plan_file(library: Library, hub: Hub, chosen: Chosen, *, is_part: bool) -> 
     if where is not None:
         return replace(planned, source=source, where=where, present_bytes=size_bytes)
     if link is None:
-        hub.locate(repository.id, repository.commit, path)  # refuses here what is gated, before anything is promised
+        hub.locate(
+            repository.id, repository.commit, path
+        )  # fails for a gated repository, before anything is downloaded
     return planned
 
 
 def _find_present(library: Library, file: PlannedFile, blob: Path, *, is_part: bool) -> tuple[Source, Path | None]:
-    """Where the same file seems to lie already, by size and name: in the cache, or in another program's folder.
+    """Find a file that seems to be the same, by size and name: in the cache, or in another program's folder.
 
-    llama.cpp wants the parts of a model side by side, so these are taken from the cache alone.
+    llama.cpp needs the parts of a model in one directory, so parts are only taken from the cache.
     """
     cached = find_snapshot_file(library.settings.hub_cache, file.repository, file.commit, file.path)
     for candidate in (cached, blob):

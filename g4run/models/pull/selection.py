@@ -100,9 +100,7 @@ class _Selecting:
     def _choose_model(self) -> tuple[str, ...]:
         models = self._models()
         if not models:
-            raise ModelNotFound(
-                f"{self._repository.id} holds no GGUF file of a model", "give a repository that holds GGUF files"
-            )
+            raise ModelNotFound(f"{self._repository.id} has no GGUF model files", "give a repository with GGUF files")
         entry = self._target.entry
         if entry is not None and entry.paths in models:
             return entry.paths

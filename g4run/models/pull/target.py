@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from g4run.errors import UsageError
 from g4run.models.catalog.catalog import CatalogFile, CompanionFile
 from g4run.models.library import Library
-from g4run.models.names.parse import DemoName, FamilyName, HubName, OwnName, PathName, Size, parse_name
+from g4run.models.names.parse import CustomName, DemoName, FamilyName, HubName, PathName, Size, parse_name
 from g4run.models.store.store import Record, StoredFile
 
 
@@ -45,7 +45,7 @@ def open_size(library: Library, request: PullRequest) -> Size | None:
     A name that is in the store keeps the quantization that it was pulled with.
     """
     name = parse_name(request.name) if request.record is None and request.revision is None else None
-    if not isinstance(name, FamilyName) or not name.leaves_open or library.store.find(name.text) is not None:
+    if not isinstance(name, FamilyName) or not name.is_size_only or library.store.find(name.text) is not None:
         return None
     return name.size
 
@@ -64,7 +64,7 @@ def find_target(library: Library, request: PullRequest) -> Target:
         case HubName() as name:
             known = library.catalog.find(name)
             return _target(name.text, name.repository, known, name.file, name.quantization, name.revision)
-        case OwnName() as name:
+        case CustomName() as name:
             record = library.store.find(name.text)
             if record is None:
                 raise library.unknown_name(request.name)
@@ -92,7 +92,7 @@ def place_of(record: Record) -> tuple[str, str]:
 
 def _family(library: Library, name: FamilyName, chosen: CatalogFile | None) -> Target:
     """The file that the store has under a size's name, else the one that was chosen, else what the catalog says."""
-    record = library.store.find(name.text) if name.leaves_open else None
+    record = library.store.find(name.text) if name.is_size_only else None
     default = library.catalog.resolve(name)
     kept = library.catalog.find_file(*place_of(record)) if record else None
     if record is not None and kept is None:

@@ -1,1 +1,1 @@
-"""What is on disk under which name."""
+"""Records of names, their removal, and disk usage."""

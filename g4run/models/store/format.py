@@ -1,10 +1,10 @@
-"""What the store keeps under a name as the text of a file, and back.
+"""Render what the store knows about a name as the text of a file, and parse it.
 
 {"version": 1, "name": …, "files": [{"role": …, "place": "hub_cache", "path": …, …}], "summary": {…}, …, "pulling": […]}
 
-`files` and the rest of a record are there once a model is complete, `pulling` while a pull of the name has not ended. A
-path below the Hugging Face cache or the data directory is stored relative to it, so that either may move. Unknown
-fields are ignored.
+`files` and the rest of a record exist once a model is complete, `pulling` while a pull of the name has not ended. Paths
+below the Hugging Face cache or the data directory are stored relative to it, so that either may move. Unknown fields
+are ignored.
 """
 
 import json
@@ -51,7 +51,7 @@ class _Pull(msgspec.Struct):
 
 
 def render_entry(entry: Entry, settings: Settings) -> bytes:
-    """The text of an entry's file."""
+    """Render the text of an entry's file."""
     document: dict[str, object] = {"version": VERSION, "name": entry.name}
     if (record := entry.record) is not None:
         summary = record.summary
@@ -66,9 +66,9 @@ def render_entry(entry: Entry, settings: Settings) -> bytes:
 
 
 def parse_entry(content: bytes, settings: Settings) -> Entry:
-    """The entry that a file holds. Raises DamagedRecord, with what is wrong and without the file's name."""
+    """Parse the text of an entry's file. Raises DamagedRecord without the name of the file."""
     try:
-        decoded: object = json.loads(content)  # unlike msgspec's, it takes names of files in any encoding
+        decoded: object = json.loads(content)  # unlike msgspec, it accepts file names in any encoding
     except (ValueError, RecursionError):
         raise DamagedRecord("it is not JSON") from None
     if isinstance(decoded, dict) and isinstance(version := decoded.get("version"), int) and version > VERSION:
@@ -79,7 +79,7 @@ def parse_entry(content: bytes, settings: Settings) -> Entry:
         record = _convert(decoded, Record)
         entry = replace(entry, record=replace(record, files=_located(record.files, places.files, settings)))
     elif not entry.pulling:
-        raise DamagedRecord("it names no file of a model")
+        raise DamagedRecord("it lists no model file")
     _check(entry)
     return entry
 
@@ -109,7 +109,7 @@ def _absolute(place: _Place, path: Path, settings: Settings) -> Path:
     if place is _Place.ABSOLUTE:
         return path
     if path.is_absolute() or not path.parts or ".." in path.parts:
-        raise DamagedRecord(f"the path {str(path)!r} leaves its directory")
+        raise DamagedRecord(f"the path {str(path)!r} points outside its directory")
     return _directories(settings)[place] / path
 
 
@@ -127,20 +127,20 @@ def _directories(settings: Settings) -> dict[_Place, Path]:
 
 
 def _check(entry: Entry) -> None:
-    """Check what types do not say. Raises DamagedRecord."""
+    """Check what the types do not. Raises DamagedRecord."""
     texts, files, record = [entry.name], list(entry.pulling), entry.record
     if record is not None:
         texts += [record.repository or "", record.commit or "", record.requested_revision or ""]
         texts += [record.summary.size_label, record.summary.quantization]
         files += record.files
         if not record.model_files:
-            raise DamagedRecord("it names no file of a model")
+            raise DamagedRecord("it lists no model file")
         for name, moment in (("created_at", record.created_at), ("modified_at", record.modified_at)):
             if not _is_moment(moment):
                 raise DamagedRecord(f"it is damaged: Expected a time with its distance from UTC - at `$.{name}`")
     texts += [text or "" for file in files for text in (file.repository, file.commit, file.repository_path)]
     if not all(text.isprintable() for text in texts):
-        raise DamagedRecord("it has characters that cannot be shown")
+        raise DamagedRecord("it has unprintable characters")
 
 
 def _is_moment(text: str) -> bool:
@@ -151,5 +151,5 @@ def _is_moment(text: str) -> bool:
 
 
 def _printable(text: str) -> str:
-    """A text from a file's header without what would move a terminal's cursor."""
+    """Replace the characters of a file's header that would control a terminal."""
     return "".join(character if character.isprintable() else "?" for character in text)

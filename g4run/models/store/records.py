@@ -1,4 +1,4 @@
-"""What the store knows about a model: its name, its files, and enough about it for a list."""
+"""What the store knows about a model: its name, its files, and a summary for lists."""
 
 import hashlib
 from dataclasses import dataclass
@@ -16,25 +16,25 @@ ID_LENGTH = 12  # hexadecimal digits
 
 
 class Origin(StrEnum):
-    """How a file came to be used; it decides whether removing the name may remove the file."""
+    """Where a file comes from, which decides whether removing the name may remove it."""
 
     DOWNLOADED = "downloaded"  # by us, into the Hugging Face cache
     FOUND = "found"  # another program's, used in place
-    LINKED = "linked"  # the person's, used in place
-    COPIED = "copied"  # by us, into the data directory
+    LINKED = "linked"  # your own, used in place
+    COPIED = "copied"  # by g4run 0.1.0, into the data directory
 
     @property
     def is_ours(self) -> bool:
-        """Whether we put the file there, and so may remove it."""
+        """Whether g4run created the file, and may remove it."""
         return self in (Origin.DOWNLOADED, Origin.COPIED)
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """One file of a model; in the Hugging Face cache `path` is the snapshot's, not the blob's.
+    """One file of a model; in the Hugging Face cache, `path` is in the snapshot.
 
-    `modified_ns` is noted during a pull, before the file is moved into the cache: another program's later file of the
-    same content has another one.
+    A pull records `modified_ns` when it has downloaded the file; it differs if another program downloads the same file
+    later.
     """
 
     role: FileRole
@@ -48,7 +48,7 @@ class StoredFile:
     modified_ns: int | None = None
 
     def is_at(self, path: Path) -> bool:
-        """Whether what lies at a path is the very file that a pull brought."""
+        """Whether the file at a path is the one that a pull downloaded."""
         try:
             return self.modified_ns == path.stat().st_mtime_ns
         except OSError:
@@ -56,7 +56,7 @@ class StoredFile:
 
     @property
     def hub_place(self) -> tuple[str, str] | None:
-        """Repository and path on the Hub; None where the file did not come from there."""
+        """Repository and path on the Hub; None if the file is not from the Hub."""
         if self.repository is None or self.repository_path is None:
             return None
         return self.repository, self.repository_path
@@ -64,7 +64,7 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a list says about a model without reading its header."""
+    """What lists show about a model without reading its header."""
 
     size_label: str
     parameters: int
@@ -75,7 +75,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A name and what it stands for; times are ISO 8601 in UTC."""
+    """A name and its model; times are ISO 8601 in UTC."""
 
     name: str
     files: tuple[StoredFile, ...]
@@ -88,37 +88,37 @@ class Record:
 
     @property
     def model_files(self) -> tuple[StoredFile, ...]:
-        """The weights, parts in order."""
+        """The files of the weights, in order."""
         return tuple(file for file in self.files if file.role is FileRole.MODEL)
 
     @property
     def path(self) -> Path:
-        """The first file of the weights, which is the one to be loaded."""
+        """The first file of the weights, which is the one to load."""
         return self.model_files[0].path
 
     @property
     def projector(self) -> StoredFile | None:
-        """What gives the model sight and hearing."""
+        """The file for images and sound."""
         return next((file for file in self.files if file.role is FileRole.PROJECTOR), None)
 
     @property
     def drafter(self) -> StoredFile | None:
-        """What proposes tokens to the model."""
+        """The file that drafts tokens."""
         return next((file for file in self.files if file.role is FileRole.DRAFTER), None)
 
     @property
     def size_bytes(self) -> int:
-        """All files together."""
+        """The size of all files."""
         return sum(file.size_bytes for file in self.files)
 
     @property
     def digest(self) -> str | None:
-        """The sha256 of the weights, of their first part where they have several."""
+        """The sha256 of the weights, or of their first part."""
         return self.model_files[0].sha256
 
     @property
     def name_on_hub(self) -> str | None:
-        """What `pull` fetches the weights by; None where they did not come from the Hub."""
+        """The name that pulls the weights; None if they are not from the Hub."""
         place = self.model_files[0].hub_place
         if place is None:
             return None
@@ -126,14 +126,14 @@ class Record:
 
     @property
     def id(self) -> str:
-        """Twelve digits that tell models apart: two names of the same weights have the same."""
+        """Twelve digits that identify the weights; names of the same weights share them."""
         digest = self.digest or hashlib.sha256(self.name.encode()).hexdigest()
         return digest[:ID_LENGTH]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the store keeps under a name: a complete model, the files of a pull that has not ended, or both."""
+    """What the store knows about a name: a complete model, the files of a pull that has not ended, or both."""
 
     name: str
     record: Record | None
@@ -142,7 +142,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class DamagedEntry:
-    """A file of the store that holds no record which this version can read."""
+    """A file of the store that this version cannot read."""
 
     path: Path
     name: str
@@ -150,5 +150,5 @@ class DamagedEntry:
 
 
 def timestamp() -> str:
-    """This moment, as records note it."""
+    """Return the current time as records store it."""
     return datetime.now(UTC).isoformat()

@@ -1,4 +1,4 @@
-"""Forgetting names, and freeing the bytes that nothing else needs."""
+"""Remove names, and the files that nothing else needs."""
 
 import contextlib
 import os
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from g4run.errors import DamagedRecord, G4RunError, ModelNotFound
-from g4run.files import CACHE, DATA, explained, remove_file
+from g4run.files import CACHE, DATA, remove_file, translate_write_errors
 from g4run.models.hub_cache.cache import file_size, locate_in_snapshot, repository_directory
 from g4run.models.hub_cache.removal import unlink_snapshot_file
 from g4run.models.hub_cache.unfinished import find_unfinished, remove_unfinished
@@ -15,7 +15,7 @@ from g4run.models.names.parse import DEMO, DemoName, parse_name
 from g4run.models.store.records import Entry, Origin, StoredFile
 from g4run.models.store.store import Store
 
-_COPIES = "files"  # below the data directory: where g4run 0.1.0 copied files on request
+_COPIES = "files"  # below the data directory; g4run 0.1.0 copied files there on request
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class KeptFile:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """What letting go of files freed."""
+    """What releasing files freed."""
 
     freed_bytes: int
     kept: tuple[KeptFile, ...]
@@ -44,10 +44,10 @@ class Removal:
 
 
 def remove(store: Store, names: Sequence[str]) -> tuple[Removal, ...]:
-    """Remove names, and their files where nothing else uses them; of a pull that has not ended, what it brought.
+    """Remove names, their files if nothing else uses them, and what their unfinished pulls downloaded.
 
-    Raises ModelNotFound before anything is removed, NotWritable where the file system refuses: that name then stays;
-    DamagedRecord where the store's directory cannot be read.
+    Raises ModelNotFound before anything is removed; NotWritable if the file system refuses, which keeps that name;
+    DamagedRecord if the store's directory cannot be read.
     """
     with store.locked():
         entries = {entry.name.lower(): entry for entry in (_find(store, name) for name in names)}
@@ -56,13 +56,13 @@ def remove(store: Store, names: Sequence[str]) -> tuple[Removal, ...]:
 
 
 def release_files(store: Store, files: Sequence[StoredFile]) -> Released:
-    """Remove files that are ours and that no record uses any more. Raises NotWritable, DamagedRecord."""
+    """Remove the files that are ours and that no record uses. Raises NotWritable, DamagedRecord."""
     with store.locked():
         return _release_all(store, files, _Users.of(store, frozenset()))
 
 
 def arrived_files(store: Store, entry: Entry) -> tuple[StoredFile, ...]:
-    """The whole files that a pull which has not ended brought, as long as they are still there."""
+    """Return the complete files that an unfinished pull downloaded, as far as they still exist."""
 
     def has_arrived(file: StoredFile) -> bool:
         directory = repository_directory(store.settings.hub_cache, file.repository or "")
@@ -72,7 +72,7 @@ def arrived_files(store: Store, entry: Entry) -> tuple[StoredFile, ...]:
 
 
 def _find(store: Store, name: str) -> Entry:
-    """What the store has under a name as it was typed, else under its canonical form; empty where that is damaged."""
+    """Find a name as typed, or in its canonical form; a damaged entry counts as an empty one."""
     for spelling in (name, _canonical(name)):
         try:
             entry = store.find_entry(spelling)
@@ -94,7 +94,7 @@ def _canonical(name: str) -> str:
 
 
 def _remove(store: Store, entry: Entry, users: "_Users") -> Removal:
-    """The files first: a removal that is interrupted can be repeated."""
+    """Remove the files first, so that an interrupted removal can be repeated."""
     partials = _remove_partials(store, entry)
     released = _release_all(store, (*(entry.record.files if entry.record else ()), *arrived_files(store, entry)), users)
     store.remove(entry.name)
@@ -102,7 +102,7 @@ def _remove(store: Store, entry: Entry, users: "_Users") -> Removal:
 
 
 def _remove_partials(store: Store, entry: Entry) -> Released:
-    """Remove what the pull of a name has not finished, and only that."""
+    """Remove the unfinished downloads of a name."""
     freed_bytes, kept = 0, []
     wanted = {(file.repository, file.sha256) for file in entry.pulling}
     for found in find_unfinished(store.settings.hub_cache) if wanted else ():
@@ -118,7 +118,7 @@ def _release_all(store: Store, files: Sequence[StoredFile], users: "_Users") -> 
     freed_bytes, kept = 0, []
     for file in files:
         is_cached = file.path.is_relative_to(store.settings.hub_cache)
-        with explained(file.path, CACHE if is_cached else DATA):
+        with translate_write_errors(file.path, CACHE if is_cached else DATA):
             freed, reason = _release(store, file, users)
         freed_bytes += freed
         if reason is not None:
@@ -127,10 +127,10 @@ def _release_all(store: Store, files: Sequence[StoredFile], users: "_Users") -> 
 
 
 def _release(store: Store, file: StoredFile, users: "_Users") -> tuple[int, str | None]:
-    """The bytes freed, and why the file stays."""
+    """Return the bytes freed, and why the file stays, if it does."""
     user = users.of_path(file.path)
     if user is not None:
-        return 0, f"{user} uses it too" if os.path.lexists(file.path) else None
+        return 0, f"{user} also uses it" if os.path.lexists(file.path) else None
     if not file.origin.is_ours:
         return 0, _not_ours(store, file) if file.path.exists() else None
     if users.unreadable is not None:
@@ -142,7 +142,7 @@ def _release(store: Store, file: StoredFile, users: "_Users") -> tuple[int, str 
         store.settings.hub_cache,
         file.path,
         sha256=file.sha256,
-        blob_user=None if user is None else f"{user} uses it too",
+        blob_user=None if user is None else f"{user} also uses it",
     )
     return unlinked.freed_bytes, unlinked.kept
 
@@ -168,15 +168,15 @@ def _remove_copy(store: Store, path: Path) -> tuple[int, str | None]:
 
 @dataclass(frozen=True, slots=True)
 class _Users:
-    """Who else uses a file: names by path as it is stored, and by where its bytes really lie."""
+    """The names that use a file, by its stored path and by its real path."""
 
     by_path: dict[str, str]
     by_bytes: dict[str, str]
-    unreadable: str | None  # the name of a record that cannot be read
+    unreadable: str | None  # the name of a damaged record
 
     @classmethod
     def of(cls, store: Store, removed: frozenset[str]) -> "_Users":
-        """All records but those that are being removed, by their names in lower case."""
+        """Collect all records except those to be removed, given by name in lower case."""
         records, damaged = store.read()
         files = [(file.path, each.name) for each in records if each.name.lower() not in removed for file in each.files]
         unreadable = next((entry.name for entry in damaged if entry.name.lower() not in removed), None)
@@ -184,11 +184,11 @@ class _Users:
         return cls(by_path, {_real_place(path): name for path, name in files}, unreadable)
 
     def of_path(self, path: Path) -> str | None:
-        """Who has this very path."""
+        """Return a name that uses this path."""
         return self.by_path.get(_place(path))
 
     def of_bytes(self, path: Path) -> str | None:
-        """Who has a path that leads to the same bytes."""
+        """Return a name that uses a path to the same file."""
         return self.by_bytes.get(_real_place(path))
 
 

@@ -1,7 +1,7 @@
-"""What is on disk under which name: one small file for each name, written atomically, locked across processes.
+"""The store of names: one small file for each name, written atomically and locked across processes.
 
-Files: `<data>/models/<quoted name>.json`. Readers take no lock and never see half a file; whoever changes something
-holds `<data>/models/.lock`. A file that cannot be read is reported and stands in nobody's way.
+Files: `<data>/models/<quoted name>.json`. Readers take no lock and never see half a file; writers hold
+`<data>/models/.lock`. A file that cannot be read is reported, and does not affect the others.
 """
 
 import hashlib
@@ -17,9 +17,9 @@ from g4run.errors import DamagedRecord, ModelNotFound, NotWritable
 from g4run.files import (
     DATA,
     TEMPORARY_SUFFIX,
-    explained,
     read_shared,
     remove_file,
+    translate_write_errors,
     write_atomically,
 )
 from g4run.models.store.format import parse_entry, render_entry
@@ -31,7 +31,7 @@ from g4run.units import render_bytes
 __all__ = ["DamagedEntry", "Origin", "Record", "Store", "StoredFile", "Summary"]
 
 SUFFIX = ".json"
-LARGEST_RECORD_BYTES = 4 << 20  # a file takes about 500
+LARGEST_RECORD_BYTES = 4 << 20  # a file takes about 500 bytes
 LONGEST_FILE_NAME = 200  # characters, of the 255 bytes that file systems allow
 _DIRECTORY_HINT = "move that directory away, then pull or import the model again"
 # Names of devices on Windows, whatever stands behind the dot.
@@ -39,67 +39,67 @@ _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("c
 
 
 class Store:
-    """The names of this user; every method reads the disk anew."""
+    """The names of this user; every method reads the disk."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.directory = settings.data_directory / "models"
 
     def read(self) -> tuple[tuple[Record, ...], tuple[DamagedEntry, ...]]:
-        """All complete models, the one changed last first, and all that cannot be read, by name.
+        """Return all complete models, last changed first, and all damaged entries, sorted by name.
 
-        Raises DamagedRecord where the directory itself cannot be read.
+        Raises DamagedRecord if the directory itself cannot be read.
         """
         entries, damaged = self.read_entries()
         records = (entry.record for entry in entries if entry.record is not None)
         return tuple(sorted(records, key=_modified, reverse=True)), damaged
 
     def read_entries(self) -> tuple[tuple[Entry, ...], tuple[DamagedEntry, ...]]:
-        """The same with pulls that have not ended, all by name."""
+        """Return all entries, including unfinished pulls, and all damaged ones, sorted by name."""
         found = sorted(self._read_all(), key=lambda item: item.name)
         entries = tuple(item for item in found if isinstance(item, Entry))
         return entries, tuple(item for item in found if isinstance(item, DamagedEntry))
 
     def records(self) -> tuple[Record, ...]:
-        """All complete models, the one changed last first. Raises DamagedRecord as `read` does."""
+        """Return all complete models, last changed first. Raises DamagedRecord as `read` does."""
         return self.read()[0]
 
     def find(self, name: str) -> Record | None:
-        """The complete model of a name, in any case. Raises DamagedRecord where its entry cannot be read."""
+        """Find the complete model of a name, in any case. Raises DamagedRecord if its entry is damaged."""
         entry = self.find_entry(name)
         return entry.record if entry else None
 
     def find_entry(self, name: str) -> Entry | None:
-        """All that is known under a name, in any case. Raises DamagedRecord where it is there but cannot be read."""
+        """Find the entry of a name, in any case. Raises DamagedRecord if it is damaged."""
         try:
             found = self._read(self.path_of(name))
         except UnicodeEncodeError:
             return None
         if isinstance(found, DamagedEntry):
             raise DamagedRecord(
-                f"what the store knows about {name} cannot be read: {found.problem} ({found.path})",
+                f"cannot read the record of {name}: {found.problem} ({found.path})",
                 _repair_hint(found.path, name),
             )
         return found
 
     def get(self, name: str) -> Record:
-        """The record of a name. Raises ModelNotFound with the nearest names, DamagedRecord."""
+        """Return the complete model of a name. Raises ModelNotFound with similar names, DamagedRecord."""
         record = self.find(name)
         if record is None:
             raise self.unknown(name)
         return record
 
     def unknown(self, name: str) -> ModelNotFound:
-        """The error for a name that the store does not have."""
+        """Return the error for a name that is not in the store."""
         near = find_similar(name, (record.name for record in self.records()))
         return ModelNotFound(f"there is no model named {name}", did_you_mean(near, "`g4run list` shows the names"))
 
     def save(self, record: Record) -> None:
-        """Write a complete model in the place of what the name had. Raises DiskFull, NotWritable."""
+        """Replace the entry of a name with a complete model. Raises DiskFull, NotWritable."""
         self._save(Entry(record.name, record))
 
     def save_pulling(self, name: str, files: tuple[StoredFile, ...]) -> None:
-        """Note which files are being pulled for a name, whose complete model stays; none: the pull is over.
+        """Record which files a pull downloads for a name, and keep its complete model; no files end the pull.
 
         Raises DamagedRecord, DiskFull, NotWritable.
         """
@@ -111,28 +111,28 @@ class Store:
                 self._save(Entry(entry.name, entry.record, files))
 
     def remove(self, name: str) -> None:
-        """Forget a name, readable or not; its files stay. Raises NotWritable."""
+        """Remove the entry of a name, even a damaged one, and keep its files. Raises NotWritable."""
         path = self.path_of(name)
         with self.locked():
             if path.is_dir() and not path.is_symlink():
                 raise NotWritable(f"{path} is a directory, not the record of a model", _DIRECTORY_HINT)
-            with explained(path, DATA):
+            with translate_write_errors(path, DATA):
                 remove_file(path)
 
     def _save(self, entry: Entry) -> None:
         with self.locked():
-            for left in self.directory.glob(f".*{TEMPORARY_SUFFIX}"):  # by writers that were killed
+            for left in self.directory.glob(f".*{TEMPORARY_SUFFIX}"):  # by killed writers
                 with suppress(OSError):
                     left.unlink()
             write_atomically(self.path_of(entry.name), render_entry(entry, self.settings))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep all other processes from changing the store meanwhile; may be nested. Raises NotWritable."""
+        """Keep other processes from changing the store; may be nested. Raises NotWritable."""
         from filelock import FileLock  # noqa: PLC0415 - it imports asyncio, and only who writes needs it
 
         path = self.directory / ".lock"
-        with explained(path, DATA):
+        with translate_write_errors(path, DATA):
             self.directory.mkdir(parents=True, exist_ok=True)
             lock = FileLock(path, is_singleton=True)
             lock.acquire()
@@ -142,7 +142,7 @@ class Store:
             lock.release()
 
     def path_of(self, name: str) -> Path:
-        """The file of a name's record, which need not exist."""
+        """Return the path of a name's file, which may not exist."""
         return self.directory / file_name_of(name)
 
     def _read_all(self) -> Iterator[Entry | DamagedEntry]:
@@ -176,7 +176,7 @@ class Store:
 
 
 def file_name_of(name: str) -> str:
-    """The name of a record's file: the model's, in lower case and quoted, so that every file system takes it."""
+    """Return the file name for a model: its name in lower case, quoted so that every file system accepts it."""
     quoted = quote(name.lower(), safe="")
     if quoted.partition(".")[0] in _DEVICES:
         quoted = f"%{ord(quoted[0]):02X}{quoted[1:]}"
@@ -195,12 +195,12 @@ def _repair_hint(path: Path, name: str) -> str:
 
 
 def _content(path: Path) -> bytes:
-    """The bytes of a record's file. Raises OSError, and DamagedRecord for what no record can be."""
+    """Read the file of an entry. Raises OSError, and DamagedRecord for a file that cannot be one."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        raise DamagedRecord("it is no regular file")
+        raise DamagedRecord("it is not a regular file")
     if status.st_size > LARGEST_RECORD_BYTES:
-        raise DamagedRecord(f"it has {render_bytes(status.st_size)}, too many for a record")
+        raise DamagedRecord(f"it is too large for a record: {render_bytes(status.st_size)}")
     return read_shared(path)
 
 

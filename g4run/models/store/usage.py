@@ -1,4 +1,4 @@
-"""What models take up on disk, each file counted once, and removing what nobody needs."""
+"""Measure the disk space of models, and remove what nothing needs."""
 
 import os
 import time
@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from g4run.files import CACHE, DATA, TEMPORARY_SUFFIX, explained, free_bytes, remove_file
+from g4run.files import CACHE, DATA, TEMPORARY_SUFFIX, free_bytes, remove_file, translate_write_errors
 from g4run.models.hub_cache.cache import STRAY_PREFIX, file_size, repository_directory
 from g4run.models.hub_cache.locks import is_any_locked
 from g4run.models.hub_cache.unfinished import UnfinishedDownload, bytes_on_disk, find_unfinished, remove_unfinished
@@ -17,38 +17,38 @@ from g4run.models.store.removal import arrived_files, release_files
 from g4run.models.store.store import Store
 from g4run.settings import Settings
 
-HEADERS = "headers"  # below the data directory: headers of remote files
+HEADERS = "headers"  # below the data directory; headers of remote files
 ANOTHER_PROGRAM = "it is another program's: `hf cache prune` removes it"
-_STALE_SECONDS = 3600.0  # whoever is still writing does so far more often
+_STALE_SECONDS = 3600.0  # a file that is still being written is newer
 
 
 @dataclass(frozen=True, slots=True)
 class ModelUsage:
-    """What one name's files take up, and how much of it no other name uses."""
+    """The disk space of one name's files, and how much of it no other name uses."""
 
     name: str
     size_bytes: int
     own_bytes: int
-    missing: tuple[Path, ...]  # files that are gone
+    missing: tuple[Path, ...]  # files that do not exist
 
 
 @dataclass(frozen=True, slots=True)
 class DiskUsage:
-    """What all models take up; `total_bytes` counts each file once."""
+    """The disk space of all models; `total_bytes` counts each file once."""
 
     models: tuple[ModelUsage, ...]
     total_bytes: int
-    partial_bytes: int  # our unfinished downloads, and whole files of a pull that was stopped before its end
+    partial_bytes: int  # our unfinished downloads, and complete files of stopped pulls
     foreign_partial_bytes: int  # huggingface_hub's, which it never resumes
     header_cache_bytes: int
-    free_bytes: int | None  # on the cache's file system; None where it cannot be told
+    free_bytes: int | None  # on the cache's file system; None if unknown
     directory: Path  # the Hugging Face cache
     data_directory: Path
 
 
 @dataclass(frozen=True, slots=True)
 class RemovedPartial:
-    """What an unfinished download left and was removed; or was not, and `kept` says why."""
+    """An unfinished download that was removed, or was not: `kept` says why."""
 
     path: Path
     repository: str
@@ -59,21 +59,21 @@ class RemovedPartial:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What was removed, and what is for the user to decide."""
+    """What was removed, and which names need attention."""
 
     partials: tuple[RemovedPartial, ...]
     header_bytes: int
     temporary_bytes: int
-    vanished: tuple[str, ...]  # names of which a file is gone; they stay
+    vanished: tuple[str, ...]  # names with a missing file; they stay
 
     @property
     def freed_bytes(self) -> int:
-        """All together."""
+        """The sum of it all."""
         return self.header_bytes + self.temporary_bytes + sum(partial.freed_bytes for partial in self.partials)
 
 
 def measure_usage(settings: Settings, store: Store) -> DiskUsage:
-    """Count what is on disk now. Raises DamagedRecord where the store's directory cannot be read."""
+    """Measure what is on disk. Raises DamagedRecord if the store's directory cannot be read."""
     records = store.records()
     places = {record.name: _places(record) for record in records}
     users = Counter(place for found in places.values() for place in found)
@@ -92,10 +92,10 @@ def measure_usage(settings: Settings, store: Store) -> DiskUsage:
 
 
 def prune(settings: Settings, store: Store, *, is_dry_run: bool = False) -> Pruned:
-    """Remove unfinished downloads that no process is at, cached headers, and what killed processes left.
+    """Remove unfinished downloads that no process uses, cached headers, and leftovers of killed processes.
 
-    A dry run returns what would be removed, and removes nothing. Raises NotWritable, and DamagedRecord where the
-    store's directory cannot be read.
+    A dry run returns what would be removed. Raises NotWritable, and DamagedRecord if the store's directory cannot be
+    read.
     """
     vanished = tuple(record.name for record in store.records() if _missing(record))
     headers = _files_below(settings.data_directory / HEADERS)
@@ -127,14 +127,14 @@ def _prune_abandoned(store: Store, file: StoredFile, is_dry_run: bool) -> Remove
 
 
 def _abandoned(store: Store) -> tuple[StoredFile, ...]:
-    """Whole files that came by a pull which has not ended, and that no name uses."""
+    """Return the complete files of unfinished pulls that no name uses."""
     entries, _ = store.read_entries()
     used = {file.sha256 for entry in entries if entry.record for file in entry.record.files}
     return tuple(file for entry in entries for file in arrived_files(store, entry) if file.sha256 not in used)
 
 
 def _end_pulls(settings: Settings, store: Store) -> None:
-    """Forget the pulls that no process is at; what they brought was removed."""
+    """Remove the records of pulls that no process is running; what they downloaded is gone."""
     for entry in store.read_entries()[0]:
         directories = {repository_directory(settings.hub_cache, file.repository or "") for file in entry.pulling}
         if entry.pulling and not any(map(is_any_locked, directories)):
@@ -151,7 +151,7 @@ def _missing(record: Record) -> tuple[Path, ...]:
 
 
 def _places(record: Record) -> dict[str, int]:
-    """Where the bytes of a record's files really lie, and how many."""
+    """Return the real paths and the sizes of a record's files."""
     sizes = {os.path.realpath(file.path): file_size(file.path) for file in record.files}
     return {place: size for place, size in sizes.items() if size is not None}
 
@@ -161,7 +161,7 @@ def _files_below(directory: Path) -> list[Path]:
 
 
 def _temporaries(settings: Settings, store: Store) -> list[Path]:
-    """What killed writers left: files of the data directory, and pointers of the cache, that were not renamed."""
+    """Return the temporary files that killed processes left in the data directory and the cache."""
     pattern, oldest = f".*{TEMPORARY_SUFFIX}", time.time() - _STALE_SECONDS
     data = settings.data_directory
     ours = (path for path in (*data.glob(pattern), *data.glob(f"*/{pattern}")) if path.parent != store.directory)
@@ -183,6 +183,6 @@ def _total_bytes(paths: Iterable[Path]) -> int:
 def _remove_all(settings: Settings, paths: list[Path]) -> int:
     freed = _total_bytes(paths)
     for path in paths:
-        with explained(path, CACHE if path.is_relative_to(settings.hub_cache) else DATA):
+        with translate_write_errors(path, CACHE if path.is_relative_to(settings.hub_cache) else DATA):
             remove_file(path)
     return freed

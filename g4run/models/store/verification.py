@@ -1,4 +1,4 @@
-"""Reading whole files again: are they still what was downloaded or imported?"""
+"""Check whether files are still what was downloaded or imported."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from g4run.models.store.records import Record, StoredFile
 
 
 class FileStatus(StrEnum):
-    """What a file turned out to be."""
+    """The result of checking a file."""
 
     OK = "ok"
     MISSING = "missing"
@@ -21,12 +21,12 @@ class FileStatus(StrEnum):
     WRONG_SIZE = "wrong size"
     WRONG_DIGEST = "wrong digest"
     NO_DIGEST = "no digest known"
-    DAMAGED = "damaged header"  # although size and digest, where known, are right
+    DAMAGED = "damaged header"  # although size and digest are right, as far as known
 
 
 @dataclass(frozen=True, slots=True)
 class FileCheck:
-    """One file of one name, and what reading it found; `expected` and `actual` are sizes or digests."""
+    """One file of one name, and its result; `expected` and `actual` are sizes or digests."""
 
     name: str
     role: FileRole
@@ -35,11 +35,11 @@ class FileCheck:
     status: FileStatus
     expected: str | None = None
     actual: str | None = None
-    problem: str | None = None  # in words, where there is more to say
+    problem: str | None = None  # details, if there are any
 
     @property
     def is_good(self) -> bool:
-        """Whether nothing is wrong as far as can be known."""
+        """Whether nothing wrong was found."""
         return self.status in (FileStatus.OK, FileStatus.NO_DIGEST)
 
 
@@ -47,7 +47,7 @@ Progress = Callable[[Record, StoredFile, int], None]
 
 
 def verify(records: Iterable[Record], on_progress: Progress | None = None) -> Iterator[FileCheck]:
-    """Hash every file of these records and read its header; a file that several names share is read once.
+    """Hash the files of records and read their headers; read a file that several names share once.
 
     `on_progress` is told how many bytes of a file were read so far.
     """

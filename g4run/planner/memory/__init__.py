@@ -1,1 +1,1 @@
-"""How much memory a model takes on each device, to the byte."""
+"""Compute how much memory a model takes on each device, to the byte."""

@@ -1,32 +1,32 @@
-"""The compute buffers and the buffer of logits, as llama.cpp reserves them before the first token.
+"""Compute the size of the compute buffers and the logits buffer that llama.cpp reserves before the first token.
 
-The worst graph is reserved: a full micro-batch over a full cache, with flash attention (src/llama-context.cpp:659-740).
-On the CPU the sum is exact to the byte for the five sizes; on a GPU it is the best known, with its evidence beside it.
+It reserves the worst graph: a full micro-batch over a full cache, with flash attention (src/llama-context.cpp:659-740).
+On the CPU the result is exact to the byte for the five sizes; on a GPU it is an estimate, with its evidence beside it.
 """
 
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from g4run.engine.outputs import max_outputs
+from g4run.engine.limits import max_outputs
 from g4run.kv_types import KvType
-from g4run.models.gguf.architecture import Gemma4
+from g4run.models.gguf.dimensions import Gemma4
 from g4run.planner.memory.kv_cache import cells_of
 
-MASK_BYTES = 2  # of a mask, for each cell and token: F16 with flash attention (src/llama-graph.cpp)
+MASK_BYTES = 2  # per cell and token: F16 with flash attention (src/llama-graph.cpp)
 FLOAT_BYTES = 4
-PIPELINE_COPIES = 4  # GGML_SCHED_MAX_COPIES: of every input, where several GPUs work like a pipeline
-PADDING_BYTES = 32  # what a tensor's size is rounded up to; of the places of the outputs, nothing else is left
-# Of the activations, what is alive while a GPU holds a copy of a tensor of the CPU's: from the log of a 12B with 38 of
-# 49 layers offloaded (ollama#16617: 5665 MiB in all, which leaves 139 for the buffer).
+PIPELINE_COPIES = 4  # GGML_SCHED_MAX_COPIES: of every input, if several GPUs form a pipeline
+PADDING_BYTES = 32  # tensor sizes are rounded up to a multiple of this
+# Share of the activations alive while a GPU holds a copy of a CPU tensor: from the log of a 12B with 38 of 49 layers
+# offloaded (ollama#16617: 5665 MiB in total, which leaves 139 for the buffer).
 STAGING_SHARE = 0.8
-INDEX_BYTES = 1068  # on the host, for a token: its number, position, cells, and the allocator's rounding
+INDEX_BYTES = 1068  # on the host, per token: its number, position, cells, and the allocator's rounding
 
-# Bytes for each token of a micro-batch besides the masks, all layers together: measured under no_alloc, the same for
-# every context, micro-batch, quantization and number of sequences (tests/benchmarks/memory.py).
+# Bytes per token of a micro-batch without masks, all layers together: measured with no_alloc, and the same for every
+# context, micro-batch, quantization, and number of sequences (tests/benchmarks/memory.py).
 ACTIVATION_BYTES = {"E2B": 224_300, "E4B": 229_420, "12B": 263_208, "26B A4B": 196_648, "31B": 355_368}
 
 # A quantized cache is rotated (src/llama-kv-cache.cpp:1450-1490): keys by the largest power of two that divides a
-# head, values by 64; one pair for the global layers, one for the sliding ones.
+# head, values by 64; one pair of matrices for the global layers, one for the sliding ones.
 VALUE_ROTATION = 64
 
 
@@ -34,13 +34,13 @@ class ComputeRole(Enum):
     """What a device computes."""
 
     ALL = auto()  # the CPU, without a GPU
-    LAYERS = auto()  # a GPU, with layers of its own
-    INPUTS = auto()  # the CPU beside GPUs: those compute long batches of its own layers too (op_offload)
+    LAYERS = auto()  # a GPU with its own layers
+    INPUTS = auto()  # the CPU with a GPU, which also computes long batches of the CPU's layers (op_offload)
 
 
 @dataclass(frozen=True, slots=True)
 class ComputeLoad:
-    """What the buffers' size follows from; lengths in tokens."""
+    """The settings that decide the size of the buffers; lengths in tokens."""
 
     context: int
     micro_batch: int
@@ -56,7 +56,7 @@ def compute_bytes(
     input_copies: int = 1,
     staging_bytes: int = 0,
 ) -> int:
-    """What one device's compute buffer takes; `staging_bytes` is of the largest tensor that a GPU copies."""
+    """Return the size of one device's compute buffer; `staging_bytes` is the largest tensor that a GPU copies."""
     tokens = _reserved_tokens(load)
     cells = cells_of(architecture.sliding_window, load.context, load.micro_batch, load.sequences)
     masks = MASK_BYTES * (cells.context + cells.sliding)
@@ -75,53 +75,56 @@ def compute_bytes(
 
 
 def _reserved_tokens(load: ComputeLoad) -> int:
-    """A micro-batch, rounded up to an equal number for each sequence (llama_context::graph_reserve)."""
+    """Return the micro-batch, rounded up to an equal number per sequence (llama_context::graph_reserve)."""
     tokens = min(load.micro_batch, load.context)
     return -(-tokens // load.sequences) * load.sequences
 
 
 def _outputs(load: ComputeLoad) -> int:
-    """Rows of logits that the graph is reserved for."""
+    """Return the rows of logits that the graph is reserved for."""
     return max_outputs(load.sequences, min(load.micro_batch, load.context))
 
 
 def output_bytes(architecture: Gemma4, sequences: int) -> int:
-    """The logits of one token a sequence, in main memory: 1 MiB each at 262,144 tokens (llama-context.cpp:381)."""
+    """Return the size of the logits of one token per sequence, in main memory.
+
+    It is 1 MiB each for 262,144 tokens (llama-context.cpp:381).
+    """
     return sequences * architecture.vocabulary_size * FLOAT_BYTES
 
 
 def activation_bytes(architecture: Gemma4) -> int:
-    """Bytes of a token's activations; for an unknown size what bounds all that were measured from above."""
+    """Return the bytes of a token's activations; for an unknown size, an upper bound of all measured ones."""
     known = ACTIVATION_BYTES.get(architecture.size_label)
     return known if known is not None else _activation_bound(architecture)
 
 
 def device_activation_bytes(architecture: Gemma4) -> int:
-    """The same on a GPU.
+    """Return the bytes of a token's activations on a GPU.
 
     12B on Metal takes 6 % less than on the CPU. E4B on ROCm takes nine times its per-layer inputs (llama.cpp#24376:
-    1278 MiB at a micro-batch of 2048 and 131,072 tokens), which is taken for both sizes that have them.
+    1278 MiB at a micro-batch of 2048 and 131,072 tokens); this applies to both sizes that have them.
     """
     return max(activation_bytes(architecture), 9 * per_layer_input_bytes(architecture))
 
 
 def host_input_bytes(architecture: Gemma4) -> int:
-    """What the CPU keeps of a token for the GPUs: its embedding twice, its per-layer embeddings, its indexes.
+    """Return what the CPU keeps per token for the GPUs: its embedding twice, its per-layer embeddings, its indexes.
 
-    Masks included, llama.cpp#24376 has 648 MiB for E4B at a micro-batch of 2048 and 131,072 tokens, and ollama#16617 22
-    MiB for a partly offloaded 12B at 512 and 4096.
+    Including masks, llama.cpp#24376 reports 648 MiB for E4B at a micro-batch of 2048 and 131,072 tokens, and
+    ollama#16617 22 MiB for a partly offloaded 12B at 512 and 4096.
     """
     embedding = 2 * FLOAT_BYTES * architecture.embedding_length
     return embedding + per_layer_input_bytes(architecture) + INDEX_BYTES
 
 
 def per_layer_input_bytes(architecture: Gemma4) -> int:
-    """A token's per-layer embeddings as floats; 0 without them."""
+    """Return the bytes of a token's per-layer embeddings as floats; 0 without them."""
     return FLOAT_BYTES * architecture.per_layer_embedding_length * architecture.layers
 
 
 def rotation_bytes(architecture: Gemma4) -> int:
-    """The matrices that a quantized cache is rotated with."""
+    """Return the bytes of the matrices that rotate a quantized cache."""
     if architecture.key_length % VALUE_ROTATION:
         return 0
     sides = [_largest_rotation(length) for length in (architecture.key_length, architecture.key_length_swa)]
@@ -144,6 +147,6 @@ def _activation_bound(architecture: Gemma4) -> int:
 
 
 def _logits_bytes(architecture: Gemma4, load: ComputeLoad, tokens: int) -> int:
-    """Logits of all outputs, which outweigh the layers where a micro-batch is small."""
+    """Return the bytes of the logits of all outputs, which exceed the layers if the micro-batch is small."""
     logits = min(tokens, _outputs(load)) * architecture.vocabulary_size * FLOAT_BYTES
     return logits + tokens * 2 * FLOAT_BYTES * architecture.embedding_length

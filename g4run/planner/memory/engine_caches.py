@@ -1,28 +1,27 @@
-"""What the engine's own caches may take beside a plan: copies of sliding windows, and whole conversations.
+"""Bound the engine's SWA checkpoints and host cache by the main memory that a plan leaves free.
 
-Both grow as they are used, so a plan fits without them; they get a part of the main memory that it leaves.
+Both grow with use, so a plan must fit without them.
 """
 
 from dataclasses import dataclass
 
 from g4run.planner.values import Ledger
 
-# A quarter of what is left for either; so half of it stays for others.
-SHARE = 4
-MOST_CHECKPOINT_BYTES = 512 << 20
-MOST_RAM_CACHE_BYTES = 1 << 30
+SHARE = 4  # each gets a quarter of the free memory, so half of it stays free
+MAX_CHECKPOINT_BYTES = 512 << 20
+MAX_RAM_CACHE_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
 class CacheBounds:
-    """The most that each cache may take, in bytes of main memory."""
+    """The maximum size of each cache in main memory."""
 
-    checkpoint_bytes: int  # of sliding windows, to go back to where a conversation changed
-    ram_cache_bytes: int  # of whole conversations
+    checkpoint_bytes: int  # SWA checkpoints, to continue from where a conversation changed
+    ram_cache_bytes: int  # host cache of whole conversations
 
 
 def bound_caches(ledger: Ledger) -> CacheBounds:
-    """The bounds beside a plan; 0 where it leaves nothing."""
+    """Return the bounds next to a plan; 0 if it leaves no memory."""
     host = ledger.devices[-1]
     share = max(0, host.free_bytes - host.total_bytes) // SHARE
-    return CacheBounds(min(MOST_CHECKPOINT_BYTES, share), min(MOST_RAM_CACHE_BYTES, share))
+    return CacheBounds(min(MAX_CHECKPOINT_BYTES, share), min(MAX_RAM_CACHE_BYTES, share))

@@ -1,7 +1,7 @@
-"""The key-value cache, to the byte: its cells and their sizes, layer by layer.
+"""Compute the size of the KV cache to the byte, layer by layer.
 
 Formulas: src/llama-kv-cache-iswa.cpp:71-82 and src/llama-kv-cache.cpp:207-250, for one cache that all sequences share
-(kv_unified) and flash attention, without which V would be padded.
+(kv_unified), and for flash attention, without which V would be padded.
 """
 
 from collections.abc import Iterable
@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from g4run.kv_types import KvType
-from g4run.models.gguf.architecture import Gemma4
+from g4run.models.gguf.dimensions import Gemma4
 
 CELL_PADDING = 256
 
 # ggml-common.h: values in a block, and its bytes.
 _BLOCKS = {KvType.F16: (1, 2), KvType.Q8_0: (32, 34), KvType.Q4_0: (32, 18)}
-VALUE_BYTES = {kv_type: size / values for kv_type, (values, size) in _BLOCKS.items()}  # the block's scale included
+VALUE_BYTES = {kv_type: size / values for kv_type, (values, size) in _BLOCKS.items()}  # including the block's scale
 
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """Cells of a global layer and of a sliding one."""
+    """The number of cells in a global layer and in a sliding one."""
 
     context: int
     sliding: int
@@ -28,25 +28,25 @@ class Cells:
 
 @dataclass(frozen=True, slots=True)
 class CellWidths:
-    """Keys and values of one cell, counted over some layers: of global layers, and of sliding ones."""
+    """The number of keys and values per cell, summed over global layers and over sliding ones."""
 
     context: int = 0
     sliding: int = 0
 
 
 def padded_cells(cells: int) -> int:
-    """Cells as llama.cpp rounds them up."""
+    """Round a number of cells up as llama.cpp does."""
     return -(-cells // CELL_PADDING) * CELL_PADDING
 
 
 def cells_of(window: int, context: int, micro_batch: int, sequences: int) -> Cells:
-    """Cells of both kinds of layers; sliding ones keep each sequence's window and the batch that is being computed."""
+    """Return the cells of both kinds of layers; sliding ones keep each sequence's window and the current batch."""
     cells = padded_cells(context)
     return Cells(cells, padded_cells(min(cells, window * sequences + min(micro_batch, context))))
 
 
 def widths_of_layer(architecture: Gemma4, layer: int) -> CellWidths:
-    """Keys and values of one cell of a layer; none where it uses an earlier layer's cache."""
+    """Return the keys and values per cell of a layer; none if it uses an earlier layer's cache."""
     if layer >= architecture.kv_layers:
         return CellWidths()
     width = 2 * architecture.kv_head_counts[layer] * architecture.key_length_of(layer)
@@ -54,7 +54,7 @@ def widths_of_layer(architecture: Gemma4, layer: int) -> CellWidths:
 
 
 def cache_bytes(widths: CellWidths, cells: Cells, kv_type: KvType) -> int:
-    """What some layers' cache takes. Rows are whole blocks: heads are 256 or 512 long."""
+    """Return the size of the cache of some layers. Rows are whole blocks, because heads are 256 or 512 long."""
     values, size = _BLOCKS[kv_type]
     return (widths.context * cells.context + widths.sliding * cells.sliding) * size // values
 
@@ -65,7 +65,7 @@ def _all_widths(architecture: Gemma4) -> tuple[CellWidths, ...]:
 
 
 def sum_widths(architecture: Gemma4, layers: Iterable[int]) -> CellWidths:
-    """Keys and values of one cell over several layers."""
+    """Return the keys and values per cell over several layers."""
     widths = _all_widths(architecture)
     found = [widths[layer] for layer in layers]
     return CellWidths(sum(widths.context for widths in found), sum(widths.sliding for widths in found))

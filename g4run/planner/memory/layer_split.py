@@ -1,4 +1,4 @@
-"""Which layer goes to which device, by llama.cpp's rules (src/llama-model.cpp:1555-1615)."""
+"""Assign layers to devices by llama.cpp's rules (src/llama-model.cpp:1555-1615)."""
 
 import struct
 from bisect import bisect_right
@@ -7,11 +7,11 @@ from itertools import accumulate
 
 from g4run.hardware.machine import Gpu, GpuKind, Machine
 
-CPU = -1  # stands for the CPU where devices are numbered
+CPU = -1  # device number of the CPU
 
 
 def usable_gpus(machine: Machine) -> tuple[Gpu, ...]:
-    """The GPUs that llama.cpp would use: those of the build, integrated ones only where there are no others.
+    """Return the GPUs that llama.cpp would use: those that the build supports, an integrated one only without others.
 
     src/llama.cpp:255-285.
     """
@@ -21,9 +21,9 @@ def usable_gpus(machine: Machine) -> tuple[Gpu, ...]:
 
 
 def assign_layers(layers: int, gpu_layers: int, free_bytes: Sequence[int]) -> tuple[int, ...]:
-    """The device of each layer, and last that of the head: the number of a GPU, or CPU.
+    """Return the device of each layer and finally of the head: the number of a GPU, or CPU.
 
-    The first layers stay on the CPU; the others are split by what the GPUs have free.
+    The first layers stay on the CPU; the others are split in proportion to the GPUs' free memory.
     """
     if not free_bytes or gpu_layers <= 0:
         return (CPU,) * (layers + 1)
@@ -38,7 +38,7 @@ def assign_layers(layers: int, gpu_layers: int, free_bytes: Sequence[int]) -> tu
 
 
 def _split_points(free_bytes: Sequence[int]) -> list[float]:
-    """Where each GPU's share ends, from 0 to 1; equal shares where nothing is known."""
+    """Return where each GPU's share ends, from 0 to 1; the shares are equal if nothing is known."""
     sums = list(accumulate(float(free) for free in free_bytes))
     if sums[-1] <= 0:
         return [(index + 1) / len(sums) for index in range(len(sums))]
@@ -46,5 +46,5 @@ def _split_points(free_bytes: Sequence[int]) -> list[float]:
 
 
 def _single(number: float) -> float:
-    """The number as llama.cpp's 32-bit float holds it."""
+    """Round a number to llama.cpp's 32-bit float."""
     return float(struct.unpack("f", struct.pack("f", number))[0])

@@ -1,8 +1,8 @@
-"""What a model takes on every device of a machine, item by item: pure arithmetic on a shape, settings and a machine.
+"""Compute the memory that a model takes on every device, item by item.
 
-Weights of the CPU are read from the file in place (mmap), so it holds each once. With `repack` there are copies of
-them, and the engine lets the originals go; only a head that is tied and repacked lies there twice. Left out: what a
-GPU's driver rounds up (CUDA pads a tensor's last row to 512 values), some kilobytes together.
+The CPU maps its weights from the file (mmap), so it holds each once. With `repack` it holds copies, and the engine
+releases the originals; only a tied head that is repacked is there twice. Not counted: the rounding of GPU drivers
+(CUDA pads a tensor's last row to 512 values), a few kilobytes in total.
 """
 
 from dataclasses import dataclass
@@ -11,26 +11,34 @@ from g4run.hardware.machine import Gpu, GpuKind, Machine
 from g4run.planner.memory.compute_buffers import PIPELINE_COPIES, ComputeLoad, ComputeRole, compute_bytes, output_bytes
 from g4run.planner.memory.kv_cache import CellWidths, cache_bytes, cells_of, sum_widths
 from g4run.planner.memory.layer_split import CPU, assign_layers, usable_gpus
-from g4run.planner.memory.repacking import is_repacked
 from g4run.planner.values import DeviceLedger, Ledger, ModelShape, PlanSettings
 
 CPU_NAME = "CPU"
 
-# Margins, in bytes: what no formula gives.
-ENGINE_BYTES = 250_000_000  # the two processes with libraries and vocabulary: 91 MB measured, and the real merges
-SYSTEM_RESERVE_BYTES = 250_000_000  # of main memory that stays free for the system
-CUDA_CONTEXT_BYTES = 600_000_000  # 0.3 to 0.6 GB for context, cuBLAS, memory pools and graphs (CUDA, ROCm)
+# Margins in bytes, for what no formula gives.
+ENGINE_BYTES = 250_000_000  # both processes with libraries and vocabulary: 91 MB measured, plus the real merges
+SYSTEM_RESERVE_BYTES = 250_000_000  # main memory that stays free for the system
+CUDA_CONTEXT_BYTES = 600_000_000  # 0.3 to 0.6 GB for context, cuBLAS, memory pools, and graphs (CUDA, ROCm)
 GPU_CONTEXT_BYTES = 200_000_000  # Metal, Vulkan, SYCL
-PROJECTOR_COMPUTE_BYTES = 250 << 20  # 140 to 250 MiB beside 26B's and 31B's projector
+PROJECTOR_COMPUTE_BYTES = 250 << 20  # 140 to 250 MiB in addition to 26B's and 31B's projector
 DRAFTER_COMPUTE_BYTES = 64 << 20  # logits of some tokens, and a layer's activations; it shares the model's cache
 
 _HEAVY_BACKENDS = frozenset({"CUDA", "ROCm", "HIP", "MUSA"})
 _SHARED_MEMORY = frozenset({GpuKind.INTEGRATED, GpuKind.UNIFIED})
 
+# ggml-cpu/repack.cpp, ggml_repack_get_optimal_repack_type, and amx/common.h, qtype_has_amx_kernels.
+_AVX2_TYPES = frozenset({"Q4_0", "Q4_K", "IQ4_NL", "MXFP4"})
+_AVX512_TYPES = frozenset({"Q2_K"})
+_AMX_TYPES = frozenset({"Q4_0", "Q4_1", "Q4_K", "Q5_K", "Q6_K", "Q8_0", "IQ4_XS"})
+_DOT_PRODUCT_TYPES = frozenset({"Q4_0", "Q4_K", "Q5_K", "Q6_K", "Q8_0", "IQ4_NL", "MXFP4"})
+_TYPES = {"avx2": _AVX2_TYPES, "avx512f": _AVX512_TYPES, "amx_int8": _AMX_TYPES, "dotprod": _DOT_PRODUCT_TYPES}
+
+_X86 = ("x86_64", "amd64")
+
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """What one device gets of a model, whatever the context is; bytes, and the width of its layers' cache."""
+class DeviceShare:
+    """The part of a model on one device that does not depend on the context."""
 
     name: str
     kind: str  # cpu or gpu
@@ -41,26 +49,21 @@ class Share:
     overhead_bytes: int
     projector_bytes: int = 0
     drafter_bytes: int = 0
-    staging_bytes: int = 0  # of the largest tensor that lies on the CPU, and is copied for long batches
+    staging_bytes: int = 0  # of the largest CPU tensor, which the GPU copies for long batches
     input_copies: int = 1
     shares_main_memory: bool = False
-    gpu: int | None = None  # its place among the GPUs that llama.cpp uses
+    gpu: int | None = None  # index among the GPUs that llama.cpp uses
 
 
-def estimate_ledger(shape: ModelShape, settings: PlanSettings, machine: Machine) -> Ledger:
-    """What each device holds once the model is loaded so; GPUs first, the CPU last."""
-    return ledger_of(shape, shares_of(shape, settings, machine), settings)
-
-
-def ledger_of(shape: ModelShape, shares: tuple[Share, ...], settings: PlanSettings) -> Ledger:
-    """Add what follows from context, sequences and the type of the cache."""
+def ledger_of(shape: ModelShape, shares: tuple[DeviceShare, ...], settings: PlanSettings) -> Ledger:
+    """Add what depends on the context, the sequences, and the KV cache type."""
     gpus = tuple(_device(shape, share, settings) for share in shares[:-1])
     shared = sum(gpu.total_bytes for gpu, share in zip(gpus, shares, strict=False) if share.shares_main_memory)
     return Ledger((*gpus, _device(shape, shares[-1], settings, taken_bytes=shared)))
 
 
-def shares_of(shape: ModelShape, settings: PlanSettings, machine: Machine) -> tuple[Share, ...]:
-    """Place every tensor: GPUs in their order, then the CPU. A GPU that gets no layers is left out."""
+def shares_of(shape: ModelShape, settings: PlanSettings, machine: Machine) -> tuple[DeviceShare, ...]:
+    """Place every tensor: GPUs in order, then the CPU. GPUs without layers are left out."""
     layers = shape.architecture.layers
     gpus = usable_gpus(machine)
     places = assign_layers(layers, settings.gpu_layers, [gpu.free_bytes for gpu in gpus])
@@ -70,7 +73,7 @@ def shares_of(shape: ModelShape, settings: PlanSettings, machine: Machine) -> tu
     return (*found, _cpu_share(shape, settings, machine, places, has_gpu=bool(used)))
 
 
-def _device(shape: ModelShape, share: Share, settings: PlanSettings, taken_bytes: int = 0) -> DeviceLedger:
+def _device(shape: ModelShape, share: DeviceShare, settings: PlanSettings, taken_bytes: int = 0) -> DeviceLedger:
     architecture = shape.architecture
     load = ComputeLoad(settings.context, settings.micro_batch, settings.sequences, settings.kv_type)
     copies, staging = share.input_copies, share.staging_bytes
@@ -96,7 +99,7 @@ def _kv_bytes(shape: ModelShape, widths: CellWidths, settings: PlanSettings) -> 
 
 
 def _is_pipeline(gpus: tuple[Gpu, ...], settings: PlanSettings, layers: int) -> bool:
-    """src/llama-context.cpp:430-436: several GPUs, all layers on them, nothing moved by pattern."""
+    """src/llama-context.cpp:430-436: several GPUs, all layers on them, no tensors overridden."""
     return len(gpus) > 1 and settings.gpu_layers > layers and settings.cpu_expert_layers == 0
 
 
@@ -107,12 +110,12 @@ def _gpu_share(
     number: int,
     places: tuple[int, ...],
     copies: int,
-) -> Share:
+) -> DeviceShare:
     gpu = gpus[number]
     own = tuple(layer for layer, place in enumerate(places[:-1]) if place == number)
     has_head = places[-1] == number
     weights = sum(_on_gpu(shape, layer, settings) for layer in own) + (_head_bytes(shape) if has_head else 0)
-    return Share(
+    return DeviceShare(
         name=_name_of(gpus, number),
         kind="gpu",
         free_bytes=gpu.free_bytes,
@@ -130,7 +133,7 @@ def _gpu_share(
 
 
 def _name_of(gpus: tuple[Gpu, ...], number: int) -> str:
-    """A GPU's name, with a number where there are several like it: "RTX 3090 #2"."""
+    """Return a GPU's name, numbered if several have the same: "RTX 3090 #2"."""
     name = gpus[number].name
     alike = [index for index, gpu in enumerate(gpus) if gpu.name == name]
     return name if len(alike) == 1 else f"{name} #{alike.index(number) + 1}"
@@ -138,9 +141,9 @@ def _name_of(gpus: tuple[Gpu, ...], number: int) -> str:
 
 def _cpu_share(
     shape: ModelShape, settings: PlanSettings, machine: Machine, places: tuple[int, ...], *, has_gpu: bool
-) -> Share:
+) -> DeviceShare:
     own = tuple(layer for layer, place in enumerate(places[:-1]) if place == CPU)
-    return Share(
+    return DeviceShare(
         name=CPU_NAME,
         kind="cpu",
         free_bytes=machine.memory.available_bytes,
@@ -154,7 +157,7 @@ def _cpu_share(
 
 
 def _cpu_weights_bytes(shape: ModelShape, settings: PlanSettings, places: tuple[int, ...], machine: Machine) -> int:
-    """A tied head on the CPU is the very embeddings as long as it is not repacked (gemma4.cpp:53-55)."""
+    """Return the CPU's weights; a tied head there is the embeddings, unless it is repacked (gemma4.cpp:53-55)."""
     table = 0 if settings.lazy_table else shape.table_bytes
     weights = shape.embedding_bytes + table + (shape.output_bytes if places[-1] == CPU else 0)
     for layer, (place, own) in enumerate(zip(places, shape.layers, strict=False)):
@@ -162,12 +165,28 @@ def _cpu_weights_bytes(shape: ModelShape, settings: PlanSettings, places: tuple[
             weights += own.dense_bytes + own.expert_bytes
         elif layer < settings.cpu_expert_layers:
             weights += own.expert_bytes
-    return weights + (shape.embedding_bytes if places[-1] == CPU and has_second_head(shape, settings, machine) else 0)
+    return weights + (shape.embedding_bytes if places[-1] == CPU and has_head_copy(shape, settings, machine) else 0)
 
 
-def has_second_head(shape: ModelShape, settings: PlanSettings, machine: Machine) -> bool:
-    """Whether the processors keep a repacked copy of the embeddings for the head."""
+def has_head_copy(shape: ModelShape, settings: PlanSettings, machine: Machine) -> bool:
+    """Return whether the CPU keeps a repacked copy of the embeddings for the head."""
     return settings.repack and shape.has_tied_head and is_repacked(shape.head_type, machine)
+
+
+def is_repacked(weight_type: str, machine: Machine) -> bool:
+    """Return whether llama.cpp repacks weights of a type on a machine's CPU.
+
+    Repacking makes loading slower, so a plan uses it only if it speeds up generation. An unknown CPU counts as able to
+    do what all can since 2013 (x86) or 2018 (ARM).
+    """
+    known = machine.processors.instruction_sets or _usual_sets(machine.platform.architecture.lower())
+    return any(weight_type in _TYPES.get(name, ()) for name in known)
+
+
+def _usual_sets(architecture: str) -> tuple[str, ...]:
+    if architecture in _X86:
+        return ("avx2",)
+    return ("dotprod",) if architecture.startswith(("arm", "aarch")) else ()
 
 
 def _on_gpu(shape: ModelShape, layer: int, settings: PlanSettings) -> int:
@@ -176,14 +195,14 @@ def _on_gpu(shape: ModelShape, layer: int, settings: PlanSettings) -> int:
 
 
 def _head_bytes(shape: ModelShape) -> int:
-    """The head on a GPU, where a tied one is a second copy of the embeddings (src/models/gemma4.cpp:53-55)."""
+    """Return the size of the head on a GPU, where a tied one copies the embeddings (src/models/gemma4.cpp:53-55)."""
     return shape.output_bytes + (shape.embedding_bytes if shape.has_tied_head else 0)
 
 
 def _staging_bytes(shape: ModelShape, settings: PlanSettings, places: tuple[int, ...]) -> int:
-    """The largest tensor that lies on the CPU, which a GPU copies to multiply 32 tokens or more (op_offload).
+    """Return the size of the largest CPU tensor, which a GPU copies to multiply 32 tokens or more (op_offload).
 
-    Whole layers and experts on the CPU are both the first ones.
+    Whole layers on the CPU and layers with their experts there are both the first ones.
     """
     moved = max(places[:-1].count(CPU), min(settings.cpu_expert_layers, _expert_layers(shape)))
     return max((layer.largest_bytes for layer in shape.layers[:moved]), default=0)

@@ -1,6 +1,6 @@
-"""A model's weights by where llama.cpp puts them, from the header of its file.
+"""Sort a model's weights by where llama.cpp puts them, from the header of its file.
 
-Sizes are as a CPU buffer holds them: each tensor padded to 32 bytes, as in the file (TENSOR_ALIGNMENT, ggml-impl.h).
+Sizes are those in a CPU buffer: each tensor padded to 32 bytes, as in the file (TENSOR_ALIGNMENT, ggml-impl.h).
 """
 
 import re
@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from g4run.models.gguf.architecture import Gemma4
+from g4run.models.gguf.dimensions import Gemma4
 from g4run.models.gguf.header import GgufHeader, TensorInfo
 from g4run.planner.values import LayerWeights, ModelShape
 
@@ -17,14 +17,14 @@ TENSOR_ALIGNMENT = 32
 _LAYER = re.compile(r"blk\.(\d+)\.")
 _EXPERTS = re.compile(r"\.ffn_(up|down|gate|gate_up)_(ch|)exps")  # LLM_FFN_EXPS_REGEX, common/common.h
 _EMBEDDING, _TABLE, _HEAD = "token_embd.weight", "per_layer_token_embd.weight", "output.weight"
-# Of no one layer, but "repeating" (src/models/gemma4.cpp:61-62, 87): they go with the first, or the first global one.
+# Tensors without a layer but "repeating" (src/models/gemma4.cpp:61-62, 87) go with the first, or first global, layer.
 _OF_FIRST_LAYER = ("per_layer_model_proj.weight", "per_layer_proj_norm.weight")
 _OF_FIRST_GLOBAL_LAYER = "rope_freqs.weight"
 
 
 @dataclass(slots=True)
 class _Sums:
-    """What has been counted of one layer so far, in bytes."""
+    """The bytes counted so far in one layer."""
 
     dense: int = 0
     experts: int = 0
@@ -44,7 +44,7 @@ class _Sums:
 
 @dataclass(slots=True)
 class _Counted:
-    """All tensors, by where they go."""
+    """All tensors by where they go."""
 
     layers: list[_Sums]
     first_global: int
@@ -106,7 +106,7 @@ def shape_of(
 
 
 def padded_bytes(tensor: TensorInfo) -> int:
-    """What a tensor takes in a buffer of the CPU."""
+    """Return a tensor's size in a CPU buffer."""
     return -(-tensor.size_bytes // TENSOR_ALIGNMENT) * TENSOR_ALIGNMENT
 
 

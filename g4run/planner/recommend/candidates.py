@@ -1,4 +1,4 @@
-"""All that could be recommended: each size and quantization of the catalog once, planned as it would be loaded."""
+"""Find the candidates for a recommendation: each size and quantization of the catalog, with the plan to load it."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,10 +9,9 @@ from g4run.hardware.machine import Machine
 from g4run.kv_types import KvType
 from g4run.models.catalog.catalog import Catalog
 from g4run.models.catalog.values import CatalogFile, SizeFacts
-from g4run.planner.defaults import DEFAULT_CONTEXT
 from g4run.planner.memory.catalog_weights import loaded_shape, shape_of_catalog
 from g4run.planner.placement import plan_model
-from g4run.planner.recommend.goals import Attempt, RecommendRequest, most_usefulness, usefulness
+from g4run.planner.recommend.goals import Attempt, RecommendRequest, max_usefulness, usefulness
 from g4run.planner.recommend.quality import (
     QualityEstimate,
     References,
@@ -22,11 +21,11 @@ from g4run.planner.recommend.quality import (
 )
 from g4run.planner.speed.measured import MeasuredSpeed
 from g4run.planner.speed.speed import estimate_speed
-from g4run.planner.values import ModelShape, Plan, PlanRequest, Speed
+from g4run.planner.values import DEFAULT_CONTEXT, ModelShape, Plan, PlanRequest, Speed
 
 
 class Verdict(StrEnum):
-    """What became of a candidate, in a word or two."""
+    """The outcome for a candidate, in a word or two."""
 
     BEST = "best"
     EQUAL = "no better"
@@ -39,7 +38,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A file with its best plan; `reason` says why it was chosen or why not, `freeing` whose memory it waits for."""
+    """A file with its best plan; `reason` says why it was chosen or not, `freeing` which memory must be freed first."""
 
     file: CatalogFile
     plan: Plan
@@ -53,38 +52,38 @@ class Candidate:
 
     @property
     def command(self) -> str:
-        """What to type to talk to it."""
+        """The command that starts a chat with it."""
         context, kv_type = self.plan.settings.context, self.plan.settings.kv_type
         options = "" if context == DEFAULT_CONTEXT else f" --ctx {context}"
         return f"g4run chat {self.file.name}{options}" + ("" if kv_type is KvType.F16 else f" --kv {kv_type}")
 
     @property
     def gpu_bytes(self) -> int:
-        """What all GPUs hold together."""
+        """The memory used on all GPUs."""
         return sum(device.total_bytes for device in self.plan.ledger.devices if device.kind == "gpu")
 
     @property
     def ram_bytes(self) -> int:
-        """What main memory holds."""
+        """The main memory used."""
         return sum(device.total_bytes for device in self.plan.ledger.devices if device.kind == "cpu")
 
     @property
     def free_gpu_bytes(self) -> int:
-        """What is free on all GPUs that the plan uses, before the model is loaded."""
+        """The free memory of all GPUs that the plan uses, before loading."""
         return sum(device.free_bytes for device in self.plan.ledger.devices if device.kind == "gpu")
 
     @property
     def free_ram_bytes(self) -> int:
-        """What is free of main memory, before the model is loaded."""
+        """The free main memory, before loading."""
         return sum(device.free_bytes for device in self.plan.ledger.devices if device.kind == "cpu")
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of every file: on this machine, for this request, with this context and cache.
+    """The question for every file: machine, request, context, and KV cache type.
 
-    Files that could not be more useful than `least_usefulness`, however fast they were, are left out. `digests` are
-    those that the catalog may lack, by repository and path in lower case (`known_digests`).
+    Files that cannot exceed `min_usefulness` at any speed are left out. `digests` complements the catalog's, by
+    repository and path in lower case (`known_digests`).
     """
 
     machine: Machine
@@ -92,23 +91,23 @@ class Question:
     attempt: Attempt
     measured: tuple[MeasuredSpeed, ...] = ()
     digests: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    least_usefulness: float = -math.inf
+    min_usefulness: float = -math.inf
 
 
 def find_candidates(catalog: Catalog, question: Question) -> tuple[Candidate, ...]:
-    """Each file that may be recommended, planned, whether it fits or not; in the catalog's order."""
+    """Return a planned candidate for each suitable file, whether it fits or not, in catalog order."""
     references = find_references(catalog.files)
     return tuple(
         candidate
         for facts in _sizes(catalog, question)
         for file in choose_files(catalog.available(facts.size))
-        if _has_what_is_wanted(file, question.request)
+        if _has_modality(file, question.request)
         for candidate in _plan(file, facts, question, references)
     )
 
 
 def choose_files(files: Sequence[CatalogFile]) -> tuple[CatalogFile, ...]:
-    """One file for each quantization above Q2_K: quantization-aware trained, else the first in the catalog's order."""
+    """Choose one file per quantization above Q2_K: a quantization-aware trained one, else the first in the catalog."""
     chosen: dict[str, CatalogFile] = {}
     for file in sorted(files, key=lambda file: not file.is_qat):
         if is_acceptable(file.quantization):
@@ -117,7 +116,7 @@ def choose_files(files: Sequence[CatalogFile]) -> tuple[CatalogFile, ...]:
 
 
 def _sizes(catalog: Catalog, question: Question) -> Iterator[SizeFacts]:
-    """The sizes that can do what is wanted, with as long a context."""
+    """Yield the sizes with the requested modality and context."""
     request = question.request
     for facts in catalog.sizes:
         is_wanted = request.size in (None, facts.size) and request.modality in (None, *facts.modalities)
@@ -125,15 +124,15 @@ def _sizes(catalog: Catalog, question: Question) -> Iterator[SizeFacts]:
             yield facts
 
 
-def _has_what_is_wanted(file: CatalogFile, request: RecommendRequest) -> bool:
+def _has_modality(file: CatalogFile, request: RecommendRequest) -> bool:
     return request.modality is None or file.projector is not None
 
 
 def _plan(file: CatalogFile, facts: SizeFacts, question: Question, references: References) -> Iterator[Candidate]:
-    """A file with the plan that it would be loaded with; none where it cannot be useful enough."""
+    """Yield a file with its plan, unless it cannot be useful enough."""
     attempt, request = question.attempt, question.request
     quality = estimate_quality(file, attempt.kv_type, references)
-    if most_usefulness(quality.value, request) <= question.least_usefulness:
+    if max_usefulness(quality.value, request) <= question.min_usefulness:
         return
     shape = shape_of_catalog(file, facts) if request.modality else loaded_shape(file, facts)
     shape = _with_digest(shape, file, question)
@@ -147,7 +146,7 @@ def _with_digest(shape: ModelShape, file: CatalogFile, question: Question) -> Mo
 
 
 def _candidate(file: CatalogFile, plan: Plan, quality: QualityEstimate, question: Question) -> Candidate:
-    """With the speed at half of the context, which a conversation has on the average."""
+    """Return the candidate with its speed at half the context, the average of a conversation."""
     position = question.attempt.context // 2
     speed = estimate_speed(plan, question.machine, position=position, measured=question.measured)
     useful = usefulness(quality.value, speed, question.request)

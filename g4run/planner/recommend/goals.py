@@ -1,4 +1,4 @@
-"""What a model is wanted for: how long a context, how fast, and what speed is worth against quality."""
+"""Goals and preferences of a recommendation: context, minimum speed, and how much speed is worth against quality."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from g4run.planner.values import Speed
 
 
 class Goal(StrEnum):
-    """What the model is to do."""
+    """What you want to use the model for."""
 
     CHAT = "chat"
     CODE = "code"
@@ -20,7 +20,7 @@ class Goal(StrEnum):
 
 
 class Preference(StrEnum):
-    """What counts more."""
+    """Whether quality or speed counts more."""
 
     QUALITY = "quality"
     BALANCED = "balanced"
@@ -29,7 +29,7 @@ class Preference(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RecommendRequest:
-    """What a person asked for; None leaves it to the goal. `size` fixes the size and leaves the quantization open."""
+    """What you asked for; None leaves it to the goal. `size` fixes the size but not the quantization."""
 
     goal: Goal = Goal.CHAT
     preference: Preference = Preference.BALANCED
@@ -40,25 +40,25 @@ class RecommendRequest:
 
     @property
     def wanted_context(self) -> int:
-        """The context in tokens, as asked or as the goal needs it."""
+        """The requested context in tokens, or the goal's."""
         return self.context or _NEEDS[self.goal].context
 
     @property
     def wanted_speed(self) -> float:
-        """Tokens per second below which an answer is too slow; who prefers quality waits twice as long."""
+        """The minimum tokens per second; half as much for the goal if quality is preferred."""
         if self.minimum_speed is not None:
             return self.minimum_speed
         return _NEEDS[self.goal].speed / (2 if self.preference is Preference.QUALITY else 1)
 
     @property
     def modality(self) -> str | None:
-        """What the model must take besides text, by the catalog's word."""
+        """The catalog's name of the input that the model must accept in addition to text."""
         return {Goal.VISION: "image", Goal.AUDIO: "audio"}.get(self.goal)
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One combination of what may give way: the context in tokens, and the cache's number format."""
+    """One combination of the settings that may change to fit: context in tokens, and KV cache type."""
 
     context: int
     kv_type: KvType
@@ -66,20 +66,20 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class _Need:
-    """A goal's context in tokens, its least speed in tokens per second, and the length of a usual turn in tokens.
+    """A goal's context in tokens, minimum speed in tokens per second, and typical turn in tokens.
 
-    5 tokens/s is a little above what people read; code is read faster and comes in longer answers. Judgements.
+    5 tokens/s is a little above reading speed; code is read faster and comes in longer answers. Assumed.
     """
 
     context: int
     speed: float
-    prompt_tokens: int  # what is new in a turn: what was said before is kept
+    prompt_tokens: int  # new in a turn; earlier turns are cached
     answer_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
 class _Weight:
-    """What doubling the speed is worth in steps of quality, up to where it is fast enough and from there on."""
+    """How many quality steps doubling the speed is worth, below and above the speed that is enough."""
 
     below: float
     above: float
@@ -98,40 +98,40 @@ _WEIGHTS = {
     Preference.BALANCED: _Weight(1.0, 0.2, 30),
     Preference.SPEED: _Weight(2.0, 0.3, 100),
 }
-_LEAST_CONTEXT = 4096
-_LEAST_SPEED, _MOST_SPEED = 0.01, 1000.0  # tokens per second, of any model on any machine
+_MIN_CONTEXT = 4096
+_MIN_SPEED, _MAX_SPEED = 0.01, 1000.0  # tokens per second, of any model on any machine
 
 
 def attempts(request: RecommendRequest) -> tuple[Attempt, ...]:
-    """What is tried one after the other until something fits; what a person fixed stays.
+    """Return the combinations to try in order until something fits; requested values stay.
 
-    The context gives way before the cache's type: a q8_0 cache costs 26B as much as a 5-bit file does, a q4_0 one more
-    than a 4-bit file (localbench: divergences of 0.377 and 1.088).
+    The context shrinks before the KV cache type changes: a q8_0 cache costs 26B as much quality as a 5-bit file does, a
+    q4_0 one more than a 4-bit file (localbench: divergences of 0.377 and 1.088).
     """
     contexts = [request.wanted_context]
-    while request.context is None and contexts[-1] > _LEAST_CONTEXT:
+    while request.context is None and contexts[-1] > _MIN_CONTEXT:
         contexts.append(contexts[-1] // 2)
     types = (KvType.F16, KvType.Q8_0, KvType.Q4_0) if request.kv_type is None else (request.kv_type,)
     return tuple(Attempt(context, kv_type) for kv_type in types for context in contexts)
 
 
 def usefulness(quality: float, speed: Speed, request: RecommendRequest) -> float:
-    """What a candidate is worth to who asked: quality in steps, and what its speed adds."""
-    return quality + _worth_of_speed(turn_speed(speed, request.goal), _WEIGHTS[request.preference])
+    """Return a candidate's score: its quality in steps, plus a bonus for speed."""
+    return quality + _speed_bonus(turn_speed(speed, request.goal), _WEIGHTS[request.preference])
 
 
-def most_usefulness(quality: float, request: RecommendRequest) -> float:
-    """What a candidate of that quality could be worth at most."""
-    return quality + _worth_of_speed(_MOST_SPEED, _WEIGHTS[request.preference])
+def max_usefulness(quality: float, request: RecommendRequest) -> float:
+    """Return the highest score that a candidate of that quality can have."""
+    return quality + _speed_bonus(_MAX_SPEED, _WEIGHTS[request.preference])
 
 
-def _worth_of_speed(rate: float, weight: _Weight) -> float:
-    within = math.log2(min(max(rate, _LEAST_SPEED), weight.enough))
+def _speed_bonus(rate: float, weight: _Weight) -> float:
+    within = math.log2(min(max(rate, _MIN_SPEED), weight.enough))
     return weight.below * within + weight.above * math.log2(max(1.0, rate / weight.enough))
 
 
 def turn_speed(speed: Speed, goal: Goal) -> float:
-    """Tokens of the answer per second of a usual turn, the reading of what is new in it included."""
+    """Return the answer tokens per second of a typical turn, including the time to process its new prompt tokens."""
     need = _NEEDS[goal]
     if speed.generation.expected <= 0 or speed.prompt.expected <= 0:
         return 0.0

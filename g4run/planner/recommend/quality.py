@@ -1,12 +1,12 @@
-"""How good a file's answers are, as one number that orders sizes and quantizations of the family.
+"""Estimate the quality of a file as one number that orders sizes and quantizations.
 
-The number is the place of the size in the family, 1 (E2B) to 5 (31B), less what its quantization loses. One step
-between sizes is worth more than any loss from about 3.5 bits on: a larger model at 3.5 bits beats the next smaller one
-at 8. That is a judgement, not a measurement; what speaks for it: NL2Bash on 31B stays at F16's 84.8 % down to 3 bits
-and falls to 58.6 % at Q2_K, which is why nothing at or below Q2_K takes part.
+The number is the rank of the size, 1 (E2B) to 5 (31B), minus the loss of its quantization. One step between sizes is
+worth more than any loss from about 3.5 bits up: a larger model at 3.5 bits beats the next smaller one at 8. This is a
+judgement, not a measurement. It is supported by NL2Bash on 31B, which stays at F16's 84.8 % down to 3 bits and falls to
+58.6 % at Q2_K; so nothing at or below Q2_K is recommended.
 
 Losses follow localbench's KL divergences of 31B (Q8_0 0.16, Q4_K_M 0.61, UD-Q3_K_XL 0.87), scaled so that Q8_0 loses
-0.09 of a step. A file's own measured divergence is used where it is certain and the same study measured a Q8_0 of the
+0.09 of a step. A file's own measured divergence counts if it is confirmed and the same study measured a Q8_0 of the
 same size; figures of different studies are never compared.
 """
 
@@ -20,19 +20,19 @@ from g4run.models.catalog.values import CatalogFile, Quality
 from g4run.models.names.parse import Size
 from g4run.models.quantizations import bits_of
 
-METRIC = "size step, 1 (E2B) to 5 (31B), less the loss by quantization; higher is better"
+METRIC = "size step, 1 (E2B) to 5 (31B), minus the quantization loss; higher is better"
 
-# By parameters; 26B A4B above 12B, although it computes with 4B of its parameters for each token.
+# By parameters; 26B A4B ranks above 12B, although it uses only 4B of its parameters per token.
 SIZE_STEPS = {Size.E2B: 1, Size.E4B: 2, Size.DENSE_12B: 3, Size.A4B_26B: 4, Size.DENSE_31B: 5}
 
 References: TypeAlias = Mapping[tuple[Size, str], float]
 
 _DIVERGENCE = "KL divergence"
 _LOSS_OF_Q8 = 0.09
-_LEAST_BITS = 3.2  # of IQ3_XXS, the smallest that is above Q2_K and its mixes
+_MIN_BITS = 3.2  # of IQ3_XXS, the smallest above Q2_K and its mixes
 
-# Bits per weight of the tag and the loss in steps; between two points it lies on a line. 8.5, 4.85 and 4.4 are
-# localbench's figures of Q8_0, Q4_K_M and UD-Q3_K_XL, the others are judged from them.
+# Bits per weight of the tag and the loss in steps, with linear interpolation. 8.5, 4.85, and 4.4 are localbench's
+# figures for Q8_0, Q4_K_M, and UD-Q3_K_XL; the others are estimated from them.
 _LOSSES = (
     (3.2, 1.15),
     (3.5, 0.85),
@@ -43,17 +43,18 @@ _LOSSES = (
     (8.5, _LOSS_OF_Q8),
     (16.0, 0.0),
 )
-_DYNAMIC_BITS = 0.15  # unsloth's UD mixes do as well as plain ones of so many bits more: localbench on 31B and 26B
+_DYNAMIC_BITS = 0.15  # Unsloth's UD mixes match plain ones with this many more bits: localbench on 31B and 26B
 _QAT_LOSSES = {"Q4_0": 0.15}  # 45 prompts on 26B: 43 right, as many as UD-Q5_K_XL and UD-Q6_K_XL
-_OTHER_QAT_LOSS = 0.2  # weights that were trained for Q4_0 and then made something else
+_OTHER_QAT_LOSS = 0.2  # weights trained for Q4_0 but converted to another type
 
 # localbench, KV cache of 26B: q8_0 0.377, q4_0 1.088; on the same scale as the losses above.
+
 _CACHE_LOSSES = {KvType.F16: 0.0, KvType.Q8_0: 0.2, KvType.Q4_0: 0.6}
 
 
 @dataclass(frozen=True, slots=True)
 class QualityEstimate:
-    """A place in the order, and what it rests on."""
+    """A quality estimate, and its source."""
 
     value: float
     metric: str
@@ -61,19 +62,19 @@ class QualityEstimate:
 
 
 def is_acceptable(quantization: str) -> bool:
-    """Whether a quantization is above Q2_K and its mixes, below which answers collapse."""
-    return bits_of(quantization) >= _LEAST_BITS
+    """Return whether a quantization is above Q2_K and its mixes, at which answers collapse."""
+    return bits_of(quantization) >= _MIN_BITS
 
 
 def estimate_quality(file: CatalogFile, kv_type: KvType, references: References) -> QualityEstimate:
-    """Place a file in the order. `references` are the divergences of each study's Q8_0, see `find_references`."""
+    """Estimate a file's quality; `references` are the Q8_0 divergences of each study (`find_references`)."""
     loss, source = _loss(file, references)
     value = SIZE_STEPS[file.size] - loss - _CACHE_LOSSES[kv_type]
     return QualityEstimate(round(value, 2), METRIC, source)
 
 
 def find_references(files: Sequence[CatalogFile]) -> References:
-    """The divergence of Q8_0 in each study that measured one, by the size and the study's source."""
+    """Return the divergence of Q8_0 in each study that measured one, by size and source."""
     measured = ((file.size, file.quality) for file in reversed(files) if file.quantization == "Q8_0")
     return {(size, quality.source): quality.value for size, quality in measured if quality and _is_divergence(quality)}
 
@@ -85,7 +86,7 @@ def _loss(file: CatalogFile, references: References) -> tuple[float, str]:
     reference = references.get((file.size, quality.source)) if quality else None
     if quality and reference and _is_divergence(quality):
         return _LOSS_OF_Q8 * quality.value / reference, f"{_DIVERGENCE} {quality.value:g}; {quality.source}"
-    return _loss_of_bits(file.quantization), "judged by the bits per weight of its quantization"
+    return _loss_of_bits(file.quantization), "estimated from the bits per weight of its quantization"
 
 
 def _loss_of_bits(quantization: str) -> float:

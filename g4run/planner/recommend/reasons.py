@@ -1,4 +1,4 @@
-"""Why a candidate was chosen, why the others were not, and what is missing where nothing will do."""
+"""Explain why a candidate was chosen, why others were not, and what is missing if none is suitable."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,14 +6,14 @@ from dataclasses import replace
 from g4run.errors import DoesNotFit
 from g4run.hardware.machine import GpuKind, GpuProcess, Machine
 from g4run.planner.memory.layer_split import usable_gpus
-from g4run.planner.placement import lacking_bytes
+from g4run.planner.placement import missing_bytes
 from g4run.planner.recommend.candidates import Candidate, Question, Verdict
 from g4run.planner.recommend.goals import RecommendRequest, attempts
 from g4run.planner.recommend.quality import SIZE_STEPS
 from g4run.planner.values import DeviceLedger, Placement
 from g4run.units import render_bytes, render_count
 
-_EQUAL_SPEEDS = 1.1  # a tenth is within what a prediction may be wrong by
+_EQUAL_SPEEDS = 1.1  # a difference of 10 % is within the error of the prediction
 _EQUAL_QUALITY = 0.02  # steps
 PLACES = {
     Placement.GPU: "all on the GPU",
@@ -24,13 +24,13 @@ PLACES = {
 
 
 def explain_best(best: Candidate, others: Sequence[Candidate], question: Question) -> Candidate:
-    """The choice with its reason: what it is the best of, and what had to give way for it."""
-    reason = "; ".join((*_standing(best, others, question.request), *_concessions(best, question)))
+    """Return the choice with its reason: what it is best at, and which compromises it takes."""
+    reason = "; ".join((*_strengths(best, others, question.request), *_compromises(best, question)))
     return replace(best, verdict=Verdict.BEST, reason=reason)
 
 
 def explain(candidate: Candidate, best: Candidate | None, request: RecommendRequest) -> Candidate:
-    """A candidate that was not chosen with the reason, in one line."""
+    """Return a candidate that was not chosen with the reason, in one line."""
     verdict, reason = _judge(candidate, best, request)
     return replace(candidate, verdict=verdict, reason=reason)
 
@@ -40,20 +40,20 @@ def _judge(candidate: Candidate, best: Candidate | None, request: RecommendReque
         return Verdict.NO_ROOM, missing_memory(candidate)
     speed, wanted = _speed(candidate), request.wanted_speed
     if speed < wanted:
-        return Verdict.TOO_SLOW, f"{render_speed(speed)} tokens/s, and {wanted:g} are wanted"
+        return Verdict.TOO_SLOW, f"{render_speed(speed)} tokens/s, less than the wanted {wanted:g}"
     return (Verdict.EQUAL, "") if best is None else _compare(candidate, best)
 
 
 def missing_memory(candidate: Candidate) -> str:
-    """Which device lacks how much."""
-    lacking = [device for device in candidate.plan.ledger.devices if device.total_bytes > device.free_bytes]
-    return " and ".join(f"needs {_need(device)}" for device in lacking) or "GPU and processors share too little memory"
+    """Describe which device lacks how much memory."""
+    lacking = [device for device in candidate.plan.ledger.devices if not device.fits]
+    return " and ".join(f"needs {_need(device)}" for device in lacking)
 
 
-def nothing_will_do(
+def no_recommendation(
     alternatives: Sequence[Candidate], after_freeing: Sequence[Candidate], request: RecommendRequest
 ) -> DoesNotFit:
-    """The failure where nothing can be recommended: what is missing, and what the smallest or the fastest is."""
+    """Return the error if nothing is suitable: what is missing, and which file is the smallest or the fastest."""
     fitting = [candidate for candidate in alternatives if candidate.fits]
     if fitting:
         fastest = max(fitting, key=_speed)
@@ -64,38 +64,38 @@ def nothing_will_do(
         )
     if not alternatives:
         return DoesNotFit(
-            f"no Gemma 4 that can do this was trained for a context of {render_count(request.wanted_context)} tokens",
+            f"no suitable Gemma 4 was trained for a context of {render_count(request.wanted_context)} tokens",
             "g4run recommend --ctx 131072",
         )
-    smallest = min(alternatives, key=lambda candidate: (lacking_bytes(candidate.plan.ledger), candidate.file.name))
+    smallest = min(alternatives, key=lambda candidate: (missing_bytes(candidate.plan.ledger), candidate.file.name))
     return DoesNotFit(
         f"nothing fits: the smallest, {smallest.file.name} with a context of "
         f"{render_count(smallest.plan.settings.context)} tokens, {missing_memory(smallest)}",
-        f"with {after_freeing[0].freeing}, {after_freeing[0].file.name} would fit" if after_freeing else _hint(request),
+        f"{after_freeing[0].file.name} would fit with {after_freeing[0].freeing}" if after_freeing else _hint(request),
     )
 
 
-def whose_memory(candidate: Candidate, machine: Machine) -> str:
-    """Which memory a plan for the freed machine waits for, and who holds it; empty where there is enough now."""
+def memory_to_free(candidate: Candidate, machine: Machine) -> str:
+    """Describe the memory that a plan for the idle machine lacks now, and which programs use it; empty if none."""
     gpus, in_main_memory, parts = usable_gpus(machine), 0, []
     for device in candidate.plan.ledger.devices:
         if device.gpu is None or gpus[device.gpu].kind is not GpuKind.DISCRETE:
             in_main_memory += device.total_bytes
         else:
             gpu = gpus[device.gpu]
-            parts.append(_held_memory(device.total_bytes - gpu.free_bytes, f"on {device.name}", gpu.processes))
+            parts.append(_used_memory(device.total_bytes - gpu.free_bytes, f"on {device.name}", gpu.processes))
     missing = in_main_memory - machine.memory.available_bytes
-    parts.append(_held_memory(missing, "of main memory", machine.memory_processes))
+    parts.append(_used_memory(missing, "of main memory", machine.memory_processes))
     return " and ".join(part for part in parts if part)
 
 
 def render_speed(tokens_per_second: float) -> str:
-    """Tokens per second with as many digits as a prediction deserves."""
+    """Render tokens per second with as many digits as a prediction has."""
     return f"{tokens_per_second:.0f}" if tokens_per_second >= 10 else f"{tokens_per_second:.1f}"
 
 
-def _standing(best: Candidate, others: Sequence[Candidate], request: RecommendRequest) -> list[str]:
-    """What it is the best of."""
+def _strengths(best: Candidate, others: Sequence[Candidate], request: RecommendRequest) -> list[str]:
+    """Describe what the choice is best at."""
     wanted = request.wanted_speed
     if _speed(best) < wanted:
         return [f"among the fastest that fit, although below {wanted:g} tokens/s"]
@@ -107,8 +107,8 @@ def _standing(best: Candidate, others: Sequence[Candidate], request: RecommendRe
     ]
 
 
-def _concessions(best: Candidate, question: Question) -> list[str]:
-    """What gave way because nothing fitted with it, and what is not certain."""
+def _compromises(best: Candidate, question: Question) -> list[str]:
+    """Describe what had to change to fit, and what is not certain."""
     first, now = attempts(question.request)[0], question.attempt
     parts = []
     if now.context < first.context:
@@ -116,31 +116,33 @@ def _concessions(best: Candidate, question: Question) -> list[str]:
     if now.kv_type is not first.kv_type:
         parts.append(f"a {now.kv_type} cache, because nothing fits with {first.kv_type}")
     if not best.file.path_is_confirmed:
-        parts.append("the file's name is inferred: g4run catalog refresh asks the Hub")
+        parts.append("the file's name is inferred: g4run catalog refresh checks it on the Hub")
     return parts
 
 
 def _compare(candidate: Candidate, best: Candidate) -> tuple[Verdict, str]:
-    """What speaks against one that fits and is fast enough."""
+    """Describe why the choice is better than one that fits and is fast enough."""
     gain = candidate.quality.value - best.quality.value
     ratio = _speed(candidate) / max(_speed(best), 1e-9)
     speeds = f"{render_speed(_speed(candidate))} instead of {render_speed(_speed(best))} tokens/s"
     step = SIZE_STEPS[candidate.file.size] - SIZE_STEPS[best.file.size]
     if gain > _EQUAL_QUALITY:
-        return Verdict.SLOWER, f"better by {gain:.2f} of a step, but {_price(candidate, best, ratio, speeds)}"
+        return Verdict.SLOWER, f"better by {gain:.2f} of a size step, but {_price(candidate, best, ratio, speeds)}"
     if gain >= -_EQUAL_QUALITY:
         return (Verdict.SLOWER, f"as good, but {speeds}") if ratio * _EQUAL_SPEEDS < 1 else (Verdict.EQUAL, "as good")
     kind = (
-        ("a smaller model" if step < 0 else "a larger model of too few bits") if step else "its quantization loses more"
+        ("a smaller model" if step < 0 else "a larger model with too few bits")
+        if step
+        else "its quantization loses more"
     )
     return Verdict.WORSE, f"faster, {speeds}, but {kind}" if ratio > _EQUAL_SPEEDS else f"{kind}, and no faster"
 
 
 def _price(candidate: Candidate, best: Candidate, ratio: float, speeds: str) -> str:
-    """What a better candidate costs."""
+    """Describe the disadvantage of a better candidate."""
     if ratio * _EQUAL_SPEEDS < 1:
         return speeds
-    prompts = f"{candidate.speed.prompt.expected:.0f} instead of {best.speed.prompt.expected:.0f} tokens/s of a prompt"
+    prompts = f"{candidate.speed.prompt.expected:.0f} instead of {best.speed.prompt.expected:.0f} prompt tokens/s"
     return (
         prompts if candidate.speed.prompt.expected * _EQUAL_SPEEDS < best.speed.prompt.expected else "a little slower"
     )
@@ -151,21 +153,23 @@ def _need(device: DeviceLedger) -> str:
     return f"{render_bytes(device.total_bytes)} of {memory}, {render_bytes(max(0, device.free_bytes))} free"
 
 
-def _held_memory(missing: int, place: str, processes: Sequence[GpuProcess]) -> str:
-    return f"{render_bytes(missing)} more {place}, which {_holders(processes)}" if missing > 0 else ""
+def _used_memory(missing: int, place: str, processes: Sequence[GpuProcess]) -> str:
+    return f"{render_bytes(missing)} more {place}, in use by {_users(processes)}" if missing > 0 else ""
 
 
-def _holders(processes: Sequence[GpuProcess]) -> str:
-    """Who holds the memory, the largest first."""
-    held = sorted(processes, key=lambda process: (-process.used_bytes, process.pid))[:3]
-    names = ", ".join(f"{process.name} ({render_bytes(process.used_bytes)})" for process in held)
-    return f"{names} hold{'s' if len(held) == 1 else ''}" if held else "other programs hold"
+def _users(processes: Sequence[GpuProcess]) -> str:
+    """List the three processes that use the most memory."""
+    largest = sorted(processes, key=lambda process: (-process.used_bytes, process.pid))[:3]
+    names = ", ".join(f"{process.name} ({render_bytes(process.used_bytes)})" for process in largest)
+    return names or "other programs"
 
 
 def _hint(request: RecommendRequest) -> str:
     if request.size is not None:
         return "g4run recommend"
-    return "g4run recommend --ctx 4096" if (request.context or 0) > 4096 else "g4run hardware shows who uses the memory"
+    return (
+        "g4run recommend --ctx 4096" if (request.context or 0) > 4096 else "g4run hardware shows what uses the memory"
+    )
 
 
 def _speed(candidate: Candidate) -> float:

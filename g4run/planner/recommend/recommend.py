@@ -1,8 +1,7 @@
-"""Which model, which quantization and which settings suit a machine, and why.
+"""Recommend a model, quantization, and settings for a machine, with reasons.
 
-Every file of the catalog is planned and its speed estimated; what does not fit now or is too slow falls out; of the
-rest the most useful is chosen (`goals.usefulness`), then the smaller file, then the name. Nothing here looks at a clock
-or draws a number: the same question has the same answer.
+Every file of the catalog is planned and its speed estimated. Of those that fit now and are fast enough, the most useful
+wins (`goals.usefulness`), then the smaller file, then the name. The result is deterministic.
 """
 
 import math
@@ -13,23 +12,23 @@ from types import MappingProxyType
 from g4run.errors import DoesNotFit, UsageError
 from g4run.hardware.machine import Machine
 from g4run.models.catalog.catalog import Catalog
-from g4run.planner.hypothetical_machine import free_machine
+from g4run.planner.hypothetical_machine import idle_machine
 from g4run.planner.recommend.candidates import Candidate, Question, Verdict, find_candidates
 from g4run.planner.recommend.goals import RecommendRequest, attempts
-from g4run.planner.recommend.reasons import explain, explain_best, nothing_will_do, whose_memory
+from g4run.planner.recommend.reasons import explain, explain_best, memory_to_free, no_recommendation
 from g4run.planner.speed.measured import MeasuredSpeed
 
 MAX_AFTER_FREEING = 3
 NO_DIGESTS: Mapping[tuple[str, str], str] = MappingProxyType({})
-_NEARLY = 0.75  # of the fastest: a smaller file than the best of a size is a little faster and much worse
-_NOTABLE = 0.1  # of usefulness, in steps of quality; less is not worth ending other programs
+_NEAR_FASTEST = 0.75  # share of the highest speed; the very fastest files are much worse for little more speed
+_MIN_GAIN = 0.1  # of usefulness, in quality steps; less is not worth closing other programs for
 
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """The choice, or None where nothing will do; the others from the most useful on, those that fit first.
+    """The choice, or None if nothing is suitable; the alternatives by usefulness, those that fit first.
 
-    `after_freeing` would be better and fit once other programs gave memory back, at most one of each size.
+    `after_freeing` has better files that would fit if other programs freed memory, at most one per size.
     """
 
     request: RecommendRequest
@@ -38,13 +37,13 @@ class Recommendation:
     after_freeing: tuple[Candidate, ...]
 
     def require_best(self) -> Candidate:
-        """The choice. Raises DoesNotFit, which says what is missing and what the smallest is."""
+        """Return the choice. Raises DoesNotFit, which says what is missing."""
         if self.best is None:
             raise self._failure()
         return self.best
 
     def _failure(self) -> DoesNotFit:
-        return nothing_will_do(self.alternatives, self.after_freeing, self.request)
+        return no_recommendation(self.alternatives, self.after_freeing, self.request)
 
 
 def recommend(
@@ -55,10 +54,10 @@ def recommend(
     measured: Sequence[MeasuredSpeed] = (),
     digests: Mapping[tuple[str, str], str] = NO_DIGESTS,
 ) -> Recommendation:
-    """Choose. What a person fixed in the request stays; context and cache give way where nothing fits.
+    """Recommend a file. Requested values stay; context and KV cache type change only if nothing fits.
 
-    Measured speeds go before estimates, also of files of which only `digests` knows what they are (`known_digests`).
-    Raises UsageError for a size that cannot do what is wanted.
+    Measured speeds take precedence over estimates, also for files known only by `digests` (`known_digests`).
+    Raises UsageError for a size that lacks the goal's modality.
     """
     _check(catalog, request)
     first = Question(machine, request, attempts(request)[0], tuple(measured), digests)
@@ -82,7 +81,7 @@ def _check(catalog: Catalog, request: RecommendRequest) -> None:
 
 
 def _first_that_fits(catalog: Catalog, first: Question) -> tuple[Question, tuple[Candidate, ...]]:
-    """The candidates of the first attempt at which any fits; of the last where none does."""
+    """Return the candidates of the first attempt with any that fits, otherwise of the last attempt."""
     for attempt in attempts(first.request):
         question = replace(first, attempt=attempt)
         candidates = find_candidates(catalog, question)
@@ -92,17 +91,17 @@ def _first_that_fits(catalog: Catalog, first: Question) -> tuple[Question, tuple
 
 
 def _choose(candidates: Sequence[Candidate], request: RecommendRequest) -> Candidate | None:
-    """The most useful that is fast enough; where none is and nobody asked for a speed, of those nearest to it."""
+    """Choose the most useful of those that are fast enough; of the fastest if none is and no speed was requested."""
     fitting = [candidate for candidate in candidates if candidate.fits]
     fast = [candidate for candidate in fitting if is_fast_enough(candidate, request)]
     if not fast and request.minimum_speed is None:
         fastest = max((candidate.speed.generation.expected for candidate in fitting), default=0.0)
-        fast = [candidate for candidate in fitting if candidate.speed.generation.expected >= fastest * _NEARLY]
+        fast = [candidate for candidate in fitting if candidate.speed.generation.expected >= fastest * _NEAR_FASTEST]
     return min(fast, key=_order, default=None)
 
 
 def is_fast_enough(candidate: Candidate, request: RecommendRequest) -> bool:
-    """Whether the speed that is expected reaches what is wanted."""
+    """Return whether the expected speed reaches the wanted one."""
     return candidate.speed.generation.expected >= request.wanted_speed
 
 
@@ -111,22 +110,22 @@ def _order(candidate: Candidate) -> tuple[bool, float, int, str]:
 
 
 def _after_freeing(catalog: Catalog, question: Question, best: Candidate | None) -> Iterator[Candidate]:
-    """What would be clearly better with the memory that other programs hold, the most useful of each size."""
-    freed = free_machine(question.machine)
+    """Yield the most useful file of each size that would be clearly better with the memory of other programs."""
+    freed = idle_machine(question.machine)
     if freed == question.machine:
         return
-    least = -math.inf if best is None else best.usefulness + _NOTABLE
+    least = -math.inf if best is None else best.usefulness + _MIN_GAIN
     attempt = attempts(question.request)[0]
-    asked = replace(question, machine=freed, attempt=attempt, least_usefulness=least)
-    found = [candidate for candidate in find_candidates(catalog, asked) if _would_do(candidate, asked)]
+    asked = replace(question, machine=freed, attempt=attempt, min_usefulness=least)
+    found = [candidate for candidate in find_candidates(catalog, asked) if _is_better(candidate, asked)]
     first_of_size = {candidate.file.size: candidate for candidate in sorted(found, key=_order, reverse=True)}
     for candidate in sorted(first_of_size.values(), key=_order)[:MAX_AFTER_FREEING]:
-        freeing = whose_memory(candidate, question.machine)
+        freeing = memory_to_free(candidate, question.machine)
         if freeing:
             verdict, reason = Verdict.AFTER_FREEING, f"needs {freeing}"
             yield replace(candidate, fits=False, verdict=verdict, freeing=freeing, reason=reason)
 
 
-def _would_do(candidate: Candidate, question: Question) -> bool:
-    is_better = candidate.usefulness > question.least_usefulness
+def _is_better(candidate: Candidate, question: Question) -> bool:
+    is_better = candidate.usefulness > question.min_usefulness
     return candidate.fits and is_better and is_fast_enough(candidate, question.request)

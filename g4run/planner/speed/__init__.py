@@ -1,1 +1,1 @@
-"""How fast a plan runs, from what each device must read and compute."""
+"""Estimate how fast a plan runs, from what each device must read and compute."""

@@ -1,4 +1,4 @@
-"""Kinds of devices that are alike in how much of their bandwidth and of their arithmetic a language model gets."""
+"""Device classes: devices on which a language model reaches a similar share of bandwidth and arithmetic."""
 
 import re
 from enum import StrEnum
@@ -7,7 +7,7 @@ from g4run.hardware.machine import Gpu, GpuKind, Machine
 
 
 class DeviceClass(StrEnum):
-    """What a device is calibrated as."""
+    """The class that a device is calibrated as."""
 
     NVIDIA = "nvidia"  # discrete, Turing and later
     PASCAL = "pascal"  # NVIDIA before tensor cores
@@ -18,14 +18,14 @@ class DeviceClass(StrEnum):
     INTEGRATED = "integrated"
     OTHER_GPU = "other_gpu"
     X86 = "x86"
-    X86_512 = "x86_512"  # with dot products of 512 bits: AVX-512 VNNI
+    X86_512 = "x86_512"  # with 512-bit dot products: AVX-512 VNNI
     ARM = "arm"
 
 
 _GB10 = re.compile(r"\bGB10\b|DGX Spark", re.IGNORECASE)
 _APPLE_M1 = re.compile(r"\bM1\b")
 _APPLE = re.compile(r"\bApple\b|\bM\d+\b", re.IGNORECASE)
-_OTHER = re.compile(r"\bIntel\b|\bArc\b", re.IGNORECASE)  # whose A770 is not like NVIDIA's A100
+_OTHER = re.compile(r"\bIntel\b|\bArc\b", re.IGNORECASE)  # Arc A770, not to be taken for an NVIDIA A100
 _PASCAL = re.compile(
     r"\bGTX (?:[4-9]\d\d|10\d\d)\b|\bGT \d{3,4}\b|\b[KMP](?:4|6|10|40|60|80|100)\b|Quadro [KMP]\d|TITAN Xp?\b",
     re.IGNORECASE,
@@ -38,7 +38,7 @@ _AMD = re.compile(r"AMD|Radeon|\bRX\b|Instinct|\bMI\d+|\bPRO [RVW]\d", re.IGNORE
 
 
 def class_of_gpu(gpu: Gpu) -> DeviceClass:
-    """The class of a GPU, by its name and kind."""
+    """Return the class of a GPU by its name and kind."""
     if _GB10.search(gpu.name):
         return DeviceClass.GB10
     if gpu.kind is GpuKind.UNIFIED and _APPLE.search(gpu.name):
@@ -55,7 +55,7 @@ def class_of_gpu(gpu: Gpu) -> DeviceClass:
 
 
 def class_of_processors(machine: Machine) -> DeviceClass:
-    """The class of the processors, by their architecture and instructions."""
+    """Return the class of the processors by their architecture and instruction sets."""
     if machine.platform.architecture.lower().startswith(("arm", "aarch")):
         return DeviceClass.ARM
     has_wide_dot_products = "avx512_vnni" in machine.processors.instruction_sets

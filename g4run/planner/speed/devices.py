@@ -1,4 +1,4 @@
-"""What reads and computes when a plan runs: its GPUs, each with its share of the layers, and the processors."""
+"""The devices that run a plan: its GPUs, each with its share of the layers, and the processors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,25 +21,25 @@ from g4run.planner.values import Plan
 
 @dataclass(frozen=True, slots=True)
 class SpeedDevice:
-    """A device as the law sees it: bandwidth as nominal, operations a second, and its share of its side's layers."""
+    """A device in the speed formula: nominal bandwidth, operations per second, and its share of the layers."""
 
     constants: Constants
     bytes_per_second: float
     operations_per_second: float
     share: float
-    is_known: bool  # False where its class or its bandwidth was guessed
+    is_known: bool  # False if its class or its bandwidth is a guess
 
 
 @dataclass(frozen=True, slots=True)
 class SpeedDevices:
-    """All that a plan uses; `gpus` is empty where it uses none."""
+    """All devices of a plan."""
 
     processors: SpeedDevice
     gpus: tuple[SpeedDevice, ...]
 
 
 def speed_devices(plan: Plan, machine: Machine) -> SpeedDevices:
-    """The devices of a plan; GPUs that llama.cpp would not use are none."""
+    """Return the devices of a plan, without GPUs that llama.cpp would not use."""
     usable = usable_gpus(machine) if plan.settings.gpu_layers > 0 else ()
     shares = _shares(plan, len(usable))
     return SpeedDevices(
@@ -49,7 +49,7 @@ def speed_devices(plan: Plan, machine: Machine) -> SpeedDevices:
 
 
 def _processors(plan: Plan, machine: Machine) -> SpeedDevice:
-    """The processors, no faster than their cores can multiply what memory brings."""
+    """Return the processors, limited by memory bandwidth and by what their cores can multiply."""
     kind = class_of_processors(machine)
     threads = max(1, min(plan.settings.threads, machine.processors.threads))
     return SpeedDevice(
@@ -62,7 +62,7 @@ def _processors(plan: Plan, machine: Machine) -> SpeedDevice:
 
 
 def _core_rate(plan: Plan, machine: Machine) -> float:
-    """Bytes a second that one core can multiply through, as a nominal bandwidth; WSL shows real cores."""
+    """Return the bytes per second that one core can multiply, as a nominal bandwidth; WSL shows real cores."""
     if not machine.processors.are_virtual or machine.platform.is_wsl:
         return CORE_BYTES_PER_SECOND / MEASURED_OF_NOMINAL
     type_rate = VIRTUAL_TYPE_RATES.get(plan.shape.weight_type, 1.0)
@@ -92,13 +92,13 @@ def _gpu_bandwidth(gpu: Gpu, machine: Machine) -> Bandwidth:
 
 
 def _nominal(bandwidth: Bandwidth) -> float:
-    """As the maker would give it, which is what the constants are fitted to."""
+    """Return the vendor's figure for a bandwidth, which the constants are fitted to."""
     is_measured = bandwidth.source is FigureSource.MEASURED
     return bandwidth.bytes_per_second / MEASURED_OF_NOMINAL if is_measured else bandwidth.bytes_per_second
 
 
 def _shares(plan: Plan, count: int) -> Sequence[float]:
-    """How the GPUs' layers are divided: as the ledger's weights are, else evenly."""
+    """Return each GPU's share of the layers: by its weights in the ledger, otherwise equal."""
     held = [device.weights_bytes for device in plan.ledger.devices if device.kind == "gpu"]
     if len(held) == count and sum(held) > 0:
         return [weights / sum(held) for weights in held]

@@ -1,4 +1,4 @@
-"""Speeds that were measured on this machine, and how a plan is told apart from others that would run differently."""
+"""Speeds measured on this machine, and the keys that match them to plans."""
 
 import hashlib
 import math
@@ -18,9 +18,9 @@ _Figure: TypeAlias = Annotated[float, Meta(ge=0, le=1e15)]
 
 @dataclass(frozen=True, slots=True)
 class MeasuredSpeed:
-    """The average of what one machine reached with one model and settings; a speed of 0 was not measured.
+    """The average speed of one machine with one model and settings; a speed of 0 was not measured.
 
-    `position` is the mean position of the tokens generated.
+    `position` is the mean position of the generated tokens.
     """
 
     machine_id: str
@@ -33,21 +33,21 @@ class MeasuredSpeed:
 
 
 def machine_id_of(machine: Machine) -> str:
-    """A name for a machine, the same as long as its processors, memory sizes and GPUs are."""
+    """Return an ID for a machine, which changes with its processors, memory sizes, and GPUs."""
     processors = machine.processors
     parts = [machine.platform.system, machine.platform.architecture, processors.model, str(processors.threads)]
-    parts.append(f"{machine.memory.total_bytes / 2**30:.0f}")  # in GiB: firmware takes a little more or less
+    parts.append(f"{machine.memory.total_bytes / 2**30:.0f}")  # in GiB, because the firmware's part varies
     parts.extend(sorted(f"{gpu.name} {gpu.total_bytes / 2**30:.0f} {gpu.backend}" for gpu in machine.gpus))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def model_digest_of(shape: ModelShape) -> str:
-    """The file's digest; where nobody computed it, its name and length."""
+    """Return the file's digest; if unknown, its name and size."""
     return shape.digest or f"{shape.name} {shape.file_bytes}"
 
 
 def known_digests(records: Iterable[Record]) -> dict[tuple[str, str], str]:
-    """The digests of models that are here, by repository and path on the Hub, both in lower case; of the first part."""
+    """Return the digests of stored models (first part), by repository and path on the Hub, both in lower case."""
     return {
         (place[0].lower(), place[1].lower()): record.digest
         for record in records
@@ -56,7 +56,7 @@ def known_digests(records: Iterable[Record]) -> dict[tuple[str, str], str]:
 
 
 def settings_key_of(settings: PlanSettings) -> str:
-    """The settings that speed depends on, as one text; not the context, of which only what is used counts."""
+    """Return the settings that speed depends on as one string; unused context does not count."""
     parts = (
         f"gpu_layers={settings.gpu_layers}",
         f"cpu_expert_layers={settings.cpu_expert_layers}",
@@ -69,7 +69,9 @@ def settings_key_of(settings: PlanSettings) -> str:
 
 
 def find_measured(plan: Plan, machine: Machine, measured: Sequence[MeasuredSpeed]) -> MeasuredSpeed | None:
-    """The latest measurement of a plan, if there is one that says anything."""
+    """Return the latest usable measurement of a plan, or None."""
+    if not measured:
+        return None
     wanted = (machine_id_of(machine), model_digest_of(plan.shape), settings_key_of(plan.settings))
     found = [
         speed

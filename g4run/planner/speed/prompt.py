@@ -1,24 +1,24 @@
-"""How fast a prompt is read: limited by arithmetic, or by how fast weights come to where it is done.
+"""Estimate prompt speed, limited by arithmetic or by how fast the weights reach the device.
 
-llama.cpp computes large batches on the GPU also where the weights lie in main memory: it copies them there for each
-micro-batch (ggml-backend.cpp, offload_op; 32 tokens or more).
+llama.cpp computes large batches on the GPU even if the weights are in main memory: it copies them for each micro-batch
+(ggml-backend.cpp, offload_op; 32 tokens or more).
 """
 
 from functools import lru_cache
 
-from g4run.models.gguf.architecture import Gemma4
+from g4run.models.gguf.dimensions import Gemma4
 from g4run.planner.speed.bytes_read import attention_operations, matrix_operations
 from g4run.planner.speed.calibration import MIXTURE_EFFICIENCY, TRANSFER_BYTES_PER_SECOND
 from g4run.planner.speed.devices import SpeedDevice, SpeedDevices
 from g4run.planner.values import ModelShape, PlanSettings
 
-PROMPT_TOKENS = 512  # the length of a prompt that a speed is given for
+PROMPT_TOKENS = 512  # prompt length that prompt speeds refer to
 
 
 def prompt_tokens_per_second(
     shape: ModelShape, settings: PlanSettings, devices: SpeedDevices, position: int, tokens: int = PROMPT_TOKENS
 ) -> float:
-    """Speed over a prompt of so many tokens that begins at a position."""
+    """Return the speed for a prompt of `tokens` that starts at `position`."""
     middle = position + tokens / 2
     batch = max(1, min(settings.micro_batch, tokens))
     operations = operations_per_prompt_token(shape.architecture, middle)
@@ -30,9 +30,9 @@ def prompt_tokens_per_second(
     return 1 / (computing + moved / TRANSFER_BYTES_PER_SECOND / batch)
 
 
-@lru_cache(maxsize=64)  # the files of a size have one architecture
+@lru_cache(maxsize=64)  # all files of a size have the same architecture
 def operations_per_prompt_token(architecture: Gemma4, position: float) -> float:
-    """Operations for one token, as many of a dense model's as they take the time of; the head is computed once only."""
+    """Return the operations for one prompt token, converted to a dense model's; the head is computed only once."""
     layers = range(architecture.layers)
     matrices = sum(matrix_operations(architecture, layer) for layer in layers)
     attention = sum(attention_operations(architecture, layer, position) for layer in layers)
@@ -40,7 +40,7 @@ def operations_per_prompt_token(architecture: Gemma4, position: float) -> float:
 
 
 def host_bytes(shape: ModelShape, settings: PlanSettings) -> int:
-    """Weights of layers that lie in main memory: whole layers, and experts of layers on the GPU."""
+    """Return the bytes of layers in main memory: whole layers, and experts of GPU layers."""
     first = max(0, len(shape.layers) + 1 - settings.gpu_layers)
     return sum(
         layer.dense_bytes + layer.expert_bytes
@@ -55,6 +55,6 @@ def _layer_bytes(shape: ModelShape) -> int:
 
 
 def _seconds(device: SpeedDevice, operations: float, weight_bytes: float, batch: int) -> float:
-    """For one token: computing, or reading all weights once for a micro-batch, whichever takes longer."""
+    """Return the seconds per token: to compute, or to read all weights per micro-batch, whichever is longer."""
     reading = weight_bytes / (device.constants.efficiency * device.bytes_per_second) / batch
     return max(operations / device.operations_per_second, reading)

@@ -1,10 +1,10 @@
-"""How fast a plan generates and reads a prompt, from what each device must read and compute for it."""
+"""Estimate the generation and prompt speed of a plan, from what each device must read and compute."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from g4run.hardware.machine import Machine
-from g4run.planner.speed.bytes_read import Reads, SplitReads, split_reads
+from g4run.planner.speed.bytes_read import BytesRead, SplitBytesRead, split_reads
 from g4run.planner.speed.calibration import (
     EXPERT_LAYER_MILLISECONDS,
     MEASURED_SPREAD,
@@ -20,7 +20,7 @@ from g4run.planner.values import Plan, Speed, SpeedRange, SpeedSource
 
 
 def estimate_speed(plan: Plan, machine: Machine, *, position: int = 0, measured: Sequence[MeasuredSpeed] = ()) -> Speed:
-    """Speed of one sequence with so many tokens before it; what was measured on this machine goes before the law."""
+    """Return the speed of one sequence at a position; speeds measured on this machine take precedence."""
     estimate = _estimate(plan, machine, position)
     found = find_measured(plan, machine, measured)
     if found is None:
@@ -50,8 +50,8 @@ def _estimate(plan: Plan, machine: Machine, position: int) -> Speed:
     )
 
 
-def _generation_milliseconds(reads: SplitReads, devices: SpeedDevices, layers: int) -> float:
-    """One token: what each device takes for its part, one after the other, and what passing between them takes."""
+def _generation_milliseconds(reads: SplitBytesRead, devices: SpeedDevices, layers: int) -> float:
+    """Return the time per token: of all devices, one after the other, and of the transfers between them."""
     on_gpus = sum(gpu.share * _milliseconds(reads.gpu, gpu, layers) for gpu in devices.gpus)
     on_processors = _milliseconds(reads.cpu, devices.processors, layers)
     has_both = reads.gpu.layers > 0 and reads.cpu.layers > 0
@@ -59,8 +59,8 @@ def _generation_milliseconds(reads: SplitReads, devices: SpeedDevices, layers: i
     return on_gpus + on_processors + passing
 
 
-def _milliseconds(reads: Reads, device: SpeedDevice, layers: int) -> float:
-    """The law for one device's part, with the overhead that falls to its layers."""
+def _milliseconds(reads: BytesRead, device: SpeedDevice, layers: int) -> float:
+    """Apply the speed formula to one device's part, with the overhead of its layers."""
     constants = device.constants
     read_bytes = reads.weight_bytes + constants.cache_weight * reads.cache_bytes
     reading = read_bytes / (constants.efficiency * device.bytes_per_second) * 1000

@@ -1,4 +1,4 @@
-"""What comes back from a model: the answer with its usage, timings and reasons, and what may be asked of it."""
+"""Answer options, and the answer with its usage, timings, and finish reason."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -17,20 +17,20 @@ class FinishReason(StrEnum):
     CANCELLED = "cancelled"
     DEADLINE = "deadline"
     LOOP = "loop"
-    """Under a grammar, white space or a repetition that would not have ended; the answer was completed if possible."""
+    """A grammar allowed endless white space or repetition; the answer was completed if possible."""
     FAILED = "failed"
-    """No token could be drawn: all were forbidden, or the grammar became too ambiguous to be followed."""
+    """No token could be drawn: all were forbidden, or the grammar became too ambiguous."""
 
 
 @dataclass(frozen=True, slots=True)
 class JsonFormat:
-    """An answer in JSON: one that satisfies a JSON schema, or any object where `schema` is None."""
+    """An answer in JSON: one that satisfies a JSON schema, or any object if `schema` is None."""
 
     schema: JsonValue = None
 
 
 class ToolChoice(StrEnum):
-    """Whether the model calls tools: as it likes, never, or at least one."""
+    """Whether the model calls tools: if it wants to, never, or at least one."""
 
     AUTO = "auto"
     NONE = "none"
@@ -46,12 +46,12 @@ class NamedTool:
 
 @dataclass(frozen=True, slots=True)
 class AnswerOptions:
-    """One request to a loaded model. `max_tokens` of None goes on to the end of the context.
+    """The options of one request. `max_tokens` of None is limited by the context only.
 
-    `seed` of None draws a fresh one, which the answer reports. `logprobs` is None for none, else the number of
-    alternatives per token (0 to 20). Of `response_format`, `grammar`, and a `tool_choice` that asks for a call, only
-    one can be given; all of them apply after the thought. `thinking_budget` is how many tokens a thought may have, and
-    `deadline_seconds` how long all of it may take.
+    `seed` of None draws a random one, which the answer reports. `logprobs` is None for none, else the number of
+    alternatives per token (0 to 20). Only one of `response_format`, `grammar`, and a `tool_choice` that requires a call
+    is allowed; they apply after the thinking. `thinking_budget` limits the thinking in tokens, and `deadline_seconds`
+    the whole answer.
     """
 
     thinking: bool = False
@@ -68,12 +68,12 @@ class AnswerOptions:
 
     @property
     def must_call(self) -> bool:
-        """Whether the answer has to be calls of tools."""
+        """Whether the answer must be tool calls."""
         return self.tool_choice not in (ToolChoice.AUTO, ToolChoice.NONE)
 
     @property
     def is_constrained(self) -> bool:
-        """Whether a grammar constrains the answer."""
+        """Whether decoding is constrained."""
         return self.must_call or self.response_format is not None or self.grammar is not None
 
 
@@ -88,10 +88,10 @@ class TokenLogprob:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens read and written. `completion_tokens` counts thinking and the end-of-turn token too.
+    """Tokens of prompt and completion. `completion_tokens` includes thinking and the end-of-turn token.
 
-    Of the prompt, `cached_tokens` had been computed before. Of the completion, `drafted_tokens` were guessed, of which
-    `accepted_tokens` were right.
+    `cached_tokens` of the prompt came from the prompt cache. `drafted_tokens` of the completion were drafted, and
+    `accepted_tokens` of these accepted.
     """
 
     prompt_tokens: int = 0
@@ -102,17 +102,16 @@ class Usage:
 
     @property
     def evaluated_tokens(self) -> int:
-        """What was new of the prompt."""
+        """The prompt tokens that were computed."""
         return self.prompt_tokens - self.cached_tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Seconds of each part. Loading counts in the answer that comes after it, and there in `total_seconds` too.
+    """Seconds of each part. Loading counts for the next answer, in its `total_seconds`, too.
 
-    `prompt_tokens_per_second` counts what was computed of the prompt, not what was reused.
-    `generation_tokens_per_second` counts the tokens after the first, which the prompt's last step gave. `draft_gain` is
-    how many times as fast guessing tokens makes it, by what was measured; 1 where it is off.
+    `prompt_tokens_per_second` counts computed tokens, not cached ones. `generation_tokens_per_second` counts the tokens
+    after the first, which comes from the prompt's last step. `draft_gain` is the measured speedup of drafting, or 1.
     """
 
     load_seconds: float = 0.0

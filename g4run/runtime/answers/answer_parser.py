@@ -1,7 +1,7 @@
-"""An answer's text to events, with the tokens that it came from at hand.
+"""Parse an answer's text and tokens into events.
 
-What a model writes freely is read by its text alone. Inside a grammar a tag is a tag only where it is the control
-token: a JSON string may well spell one.
+A free answer is parsed by its text alone. In a constrained answer, only control tokens count as tags, since a JSON
+string can spell one.
 """
 
 from collections.abc import Iterable
@@ -12,34 +12,34 @@ from g4run.engine.parameters import ThoughtTokens
 
 
 class AnswerParser(Protocol):
-    """Takes a token and the text that it completes, which may be empty."""
+    """Parses tokens with the text that each completes, which can be empty."""
 
     def feed(self, token: int, text: str) -> list[Event]:
-        """Events that are complete now."""
+        """Return the events that are now complete."""
 
-    def finish(self, text: str, *, is_cut: bool) -> list[Event]:
-        """The last text, and what was held back; `is_cut` says that the model had not ended by itself."""
+    def finish(self, text: str, *, is_truncated: bool) -> list[Event]:
+        """Return the remaining events; `is_truncated` says that the model did not end by itself."""
 
 
 class FreeParser:
-    """An answer that nothing holds to a form."""
+    """Parses an answer without constraints."""
 
     def __init__(self, parser: ResponseParser) -> None:
         self._parser = parser
 
     def feed(self, token: int, text: str) -> list[Event]:
-        """Read the text, whatever its tokens."""
+        """Parse the text and ignore the token."""
         return self._parser.feed(text) if text else []
 
-    def finish(self, text: str, *, is_cut: bool) -> list[Event]:
-        """Read the rest."""
-        return [*self._parser.feed(text), *self._parser.finish(is_cut=is_cut)]
+    def finish(self, text: str, *, is_truncated: bool) -> list[Event]:
+        """Parse the rest."""
+        return [*self._parser.feed(text), *self._parser.finish(is_truncated=is_truncated)]
 
 
 class ConstrainedParser:
-    """An answer inside a grammar: a thought may come first, then text as it is, up to the first control token.
+    """Parses a constrained answer: optional thinking, then literal text up to the first control token.
 
-    From there on (a call of a tool, the end of the turn) the response parser reads.
+    From there on (a tool call, the end of the turn), the response parser takes over.
     """
 
     def __init__(self, parser: ResponseParser, controls: frozenset[int], thought: ThoughtTokens | None) -> None:
@@ -51,7 +51,7 @@ class ConstrainedParser:
         self._is_text = True
 
     def feed(self, token: int, text: str) -> list[Event]:
-        """Read the text by what the token is."""
+        """Parse the text by its token."""
         if self._may_open and self._thought is not None:
             self._in_thought = token == self._thought.opening
         self._may_open = False
@@ -60,18 +60,18 @@ class ConstrainedParser:
         self._is_text = self._is_text and token not in self._controls
         return self._feed_answer(text)
 
-    def finish(self, text: str, *, is_cut: bool) -> list[Event]:
-        """Read the rest."""
+    def finish(self, text: str, *, is_truncated: bool) -> list[Event]:
+        """Parse the rest."""
         if self._in_thought:
-            return _as_thinking([*self._parser.feed(text), *self._parser.finish(is_cut=is_cut)])
-        return [*self._feed_answer(text), *self._parser.finish(is_cut=is_cut)]
+            return _as_thinking([*self._parser.feed(text), *self._parser.finish(is_truncated=is_truncated)])
+        return [*self._feed_answer(text), *self._parser.finish(is_truncated=is_truncated)]
 
     def _feed_thought(self, token: int, text: str) -> list[Event]:
         assert self._thought is not None
         events = _as_thinking(self._parser.feed(text))
         if token == self._thought.closing[-1]:
             self._in_thought = False
-            self._parser = ResponseParser()  # what the thought spelled does not concern the answer
+            self._parser = ResponseParser()  # forget tags that the thinking spelled
         return events
 
     def _feed_answer(self, text: str) -> list[Event]:
@@ -81,6 +81,6 @@ class ConstrainedParser:
 
 
 def _as_thinking(events: Iterable[Event]) -> list[Event]:
-    """Events of a text that is all thought, whatever tags it spells."""
+    """Convert all text to thinking, whatever tags it spells."""
     texts = (event.text for event in events if isinstance(event, TextDelta | ThinkingDelta))
     return [ThinkingDelta(text) for text in texts]

@@ -1,4 +1,4 @@
-"""Tokens to the events of an answer: bytes to text, text to events, up to a stop string; what came is kept."""
+"""Convert tokens to an answer's events, up to a stop string, and collect them."""
 
 import secrets
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ AnswerEvent: TypeAlias = ThinkingDelta | TextDelta | ToolCallEvent
 
 
 class AnswerReader:
-    """Tokens of one answer to its events; keeps what came."""
+    """Converts the tokens of one answer to events, and collects them."""
 
     def __init__(self, vocabulary: Vocabulary, options: AnswerOptions, parser: AnswerParser) -> None:
         self._vocabulary = vocabulary
@@ -35,21 +35,21 @@ class AnswerReader:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing that may still come belongs to the answer."""
+        """Whether the answer has ended; later tokens do not belong to it."""
         return self._has_ended or self._stops.has_stopped
 
     def feed(self, sampled: Sampled) -> Iterator[AnswerEvent]:
-        """Events that one more token completes."""
+        """Yield the events that a token completes."""
         piece = self._vocabulary.piece(sampled.token)
         if self.logprobs is not None:
             self.logprobs.append(self._logprob(sampled, piece))
-        if piece != _END or sampled.token not in self._controls:  # it ends a text, and is no part of one
+        if piece != _END or sampled.token not in self._controls:  # the end token is not part of the text
             yield from self._read(self._parser.feed(sampled.token, self._detokenizer.feed(piece)))
 
-    def finish(self, *, is_cut: bool) -> Iterator[AnswerEvent]:
-        """Events that were held back to the end; `is_cut` says that the model had not ended by itself."""
+    def finish(self, *, is_truncated: bool) -> Iterator[AnswerEvent]:
+        """Yield the remaining events; `is_truncated` says that the model did not end by itself."""
         if not self.is_complete:
-            yield from self._read(self._parser.finish(self._detokenizer.finish(), is_cut=is_cut))
+            yield from self._read(self._parser.finish(self._detokenizer.finish(), is_truncated=is_truncated))
         rest = self._stops.finish()
         if rest:
             self.content.append(rest)

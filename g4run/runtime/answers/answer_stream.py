@@ -1,4 +1,4 @@
-"""An answer while it is being written, and what it was once it has ended."""
+"""An answer as a stream of events, and its result at the end."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -9,8 +9,8 @@ from g4run.runtime.answers.answer import Answer, FinishReason, Timings, Usage
 from g4run.runtime.answers.answer_reader import AnswerEvent, AnswerReader
 
 
-class Answering:
-    """An answer that is being written. Iterate to its end; then `result` is the whole."""
+class AnswerStream:
+    """An answer that is being generated. Iterate to the end, then read `result`."""
 
     def __init__(
         self,
@@ -28,34 +28,34 @@ class Answering:
         self._load_seconds = load_seconds
         self._started = started
         self._on_end = on_end
-        self._ended_by_its_text = False  # by a stop string, or by a turn's end written out
+        self._ended_by_text = False  # by a stop string, or an end-of-turn tag spelled as text
         self._ended = started
 
     def __iter__(self) -> Iterator[AnswerEvent]:
-        """Yield what the answer consists of. Raises WorkerDied, or G4RunError where the engine could not serve it."""
+        """Yield the answer's events. Raises WorkerDied, or G4RunError if the engine failed."""
         try:
             for sampled in self._generation:
-                if not self._ended_by_its_text:
+                if not self._ended_by_text:
                     yield from self._reader.feed(sampled)
                     self._end_if_complete()
-            is_cut = self._generation.finished is not None and self._generation.finished.reason != "stop"
-            yield from self._reader.finish(is_cut=is_cut)
+            is_truncated = self._generation.finished is not None and self._generation.finished.reason != "stop"
+            yield from self._reader.finish(is_truncated=is_truncated)
         finally:
             self._ended = time.monotonic()
         self._on_end(self.result)
 
     def cancel(self) -> None:
-        """Stop soon; the iteration ends with finish_reason 'cancelled'. From any thread, and from a signal handler."""
+        """Stop soon with finish_reason 'cancelled'. Can be called from any thread and from a signal handler."""
         self._generation.cancel()
 
     def _end_if_complete(self) -> None:
         if self._reader.is_complete:
-            self._ended_by_its_text = True
+            self._ended_by_text = True
             self._generation.cancel()
 
     @property
     def result(self) -> Answer:
-        """The whole answer, once the iteration has ended. RuntimeError before that."""
+        """The whole answer, after the iteration has ended. Raises RuntimeError before that."""
         finished = self._generation.finished
         if finished is None:
             raise RuntimeError("the answer has not ended")
@@ -72,7 +72,7 @@ class Answering:
         )
 
     def _finish_reason(self, finished: Finished) -> FinishReason:
-        if not self._ended_by_its_text and finished.reason != "stop":
+        if not self._ended_by_text and finished.reason != "stop":
             return FinishReason(finished.reason)
         return FinishReason.TOOL_CALLS if self._reader.tool_calls else FinishReason.STOP
 
@@ -88,7 +88,7 @@ def _usage(finished: Finished) -> Usage:
 
 
 def _timings(finished: Finished, load_seconds: float, total_seconds: float) -> Timings:
-    decoded = max(0, finished.generated_tokens - 1)  # the first token came with the prompt's last step
+    decoded = max(0, finished.generated_tokens - 1)  # the first token comes from the prompt's last step
     return Timings(
         load_seconds=load_seconds,
         prompt_seconds=finished.prompt_seconds,

@@ -1,10 +1,11 @@
-"""A rendered prompt as tokens: control pieces by their ids, everything else as the plain text that it is."""
+"""Tokenize a rendered prompt: control pieces by id, everything else as plain text."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from g4run.chat.messages import Role
-from g4run.chat.render import ControlPiece, MediaPiece, Piece, Prompt
+from g4run.chat.messages import MediaPart, Role
+from g4run.chat.pieces import ControlPiece, Piece
+from g4run.chat.render import Prompt
 from g4run.chat.tokens import CHANNEL_CLOSE, CHANNEL_OPEN, TURN_OPEN
 from g4run.engine.llama.vocabulary import Vocabulary
 from g4run.errors import InvalidModelFile, UsageError
@@ -16,9 +17,8 @@ _EMPTY_THOUGHT = (CHANNEL_OPEN, "thought\n", CHANNEL_CLOSE)
 class TokenizedPrompt:
     """A prompt's tokens.
 
-    `boundaries` are the positions to which a later prompt of the same conversation, or one with the same beginning, may
-    go back: the system turn's end, the last question's beginning, and where an empty thought was written that a
-    history does not have.
+    `boundaries` are positions where a later prompt with the same beginning can diverge: the end of the system turn, the
+    start of the last user turn, and the start of an empty thought, which the history omits.
     """
 
     tokens: tuple[int, ...]
@@ -26,10 +26,10 @@ class TokenizedPrompt:
 
 
 def tokenize_prompt(prompt: Prompt, vocabulary: Vocabulary) -> TokenizedPrompt:
-    """Tokens of a prompt; text that spells a control token never becomes one.
+    """Tokenize a prompt; text that spells a control token never becomes one.
 
-    Raises UsageError for media, which this version's engine cannot read, and InvalidModelFile for a vocabulary that
-    lacks a control token.
+    Raises UsageError for media, which this version does not support, and InvalidModelFile if the vocabulary lacks a
+    control token.
     """
     tokens: list[int] = []
     starts: list[int] = []
@@ -37,8 +37,8 @@ def tokenize_prompt(prompt: Prompt, vocabulary: Vocabulary) -> TokenizedPrompt:
         starts.append(len(tokens))
         if isinstance(piece, ControlPiece):
             tokens.append(control_token(piece.text, vocabulary))
-        elif isinstance(piece, MediaPiece):
-            raise UsageError(f"this version cannot read the {piece.kind} in the conversation", "send text only")
+        elif isinstance(piece, MediaPart):
+            raise UsageError(f"this version does not support {piece.kind} in the conversation", "send text only")
         else:
             tokens += vocabulary.tokenize(piece.text)
     found = {starts[index] for index in _boundaries(prompt.pieces)}
@@ -46,18 +46,18 @@ def tokenize_prompt(prompt: Prompt, vocabulary: Vocabulary) -> TokenizedPrompt:
 
 
 def control_token(text: str, vocabulary: Vocabulary) -> int:
-    """Id of a control token. Raises InvalidModelFile for a vocabulary without it."""
+    """Return the id of a control token. Raises InvalidModelFile if the vocabulary lacks it."""
     try:
         return vocabulary.control_token(text)
     except KeyError:
         raise InvalidModelFile(
-            f"the model's vocabulary has no {text} token, so it is not one of Gemma 4's chat models",
+            f"the model's vocabulary has no {text} token, so it is not a Gemma 4 chat model",
             "use an instruction-tuned file, with -it in its name",
         ) from None
 
 
 def _boundaries(pieces: Sequence[Piece]) -> Iterator[int]:
-    """Places among the pieces before which a boundary lies."""
+    """Yield the indexes of the pieces that start at a boundary."""
     turns = [index for index, piece in enumerate(pieces) if piece == ControlPiece(TURN_OPEN)]
     roles = [pieces[index + 1].text.partition("\n")[0] for index in turns]
     if len(turns) > 1 and roles[0] in (Role.SYSTEM, Role.DEVELOPER):

@@ -1,4 +1,4 @@
-"""What the options of `run` and `chat` are to an answer and to a load, and what is said about those that are wrong."""
+"""The options of `run` and `chat` as answer and load options, and errors for invalid ones."""
 
 import pytest
 
@@ -11,19 +11,19 @@ from g4run.runtime.answers.answer import AnswerOptions
 from g4run.runtime.loading import LoadOptions
 
 
-def test_without_options_google_s_defaults_stand() -> None:
+def test_without_options_googles_defaults_apply() -> None:
     sampling = SamplingParameters(1.0, 64, 0.95, 0.0)
     assert make_answer_options(SharedOptions()) == AnswerOptions(thinking=False, sampling=sampling, seed=None)
     assert make_load_options(SharedOptions()) == LoadOptions()
 
 
-def test_what_is_given_replaces_a_default_zeros_too() -> None:
+def test_typed_values_replace_defaults_even_zeros() -> None:
     given = SharedOptions(temperature=0.0, top_p=0.5, top_k=0, min_p=0.1, seed=0, max_tokens=7, stop=["a", "b"])
     sampling = SamplingParameters(0.0, 0, 0.5, 0.1)
     assert make_answer_options(given) == AnswerOptions(sampling=sampling, seed=0, max_tokens=7, stop=("a", "b"))
 
 
-def test_penalties_and_the_budget_of_a_thought() -> None:
+def test_penalties_and_the_thinking_budget() -> None:
     given = SharedOptions(
         think=True, thinking_budget=0, repeat_penalty=1.1, presence_penalty=0.0, frequency_penalty=-0.5
     )
@@ -37,13 +37,13 @@ def test_the_rarer_samplers() -> None:
     assert make_answer_options(given) == AnswerOptions(sampling=sampling)
 
 
-def test_how_to_load() -> None:
+def test_load_options() -> None:
     given = SharedOptions(context_length=4096, kv="Q8_0", gpu_layers=0, cpu_experts=3, force=True)
     assert make_load_options(given) == LoadOptions(4096, KvType.Q8_0, 0, 3, ignores_memory=True)
 
 
-def test_json_and_a_grammar_exclude_each_other() -> None:
-    with pytest.raises(UsageError, match="--format and --grammar exclude each other"):
+def test_json_and_a_grammar_cannot_be_combined() -> None:
+    with pytest.raises(UsageError, match="--format and --grammar cannot be used together"):
         make_answer_options(SharedOptions(format="json", grammar="rules.gbnf"))
 
 
@@ -61,7 +61,7 @@ def test_json_and_a_grammar_exclude_each_other() -> None:
             "--frequency-penalty must be between -1000 and 1000, not nan",
         ),
         (SharedOptions(think=True, thinking_budget=-1), "--thinking-budget must be 0 or more, not -1"),
-        (SharedOptions(thinking_budget=5), "--thinking-budget bounds a thought, and without --think there is none"),
+        (SharedOptions(thinking_budget=5), "--thinking-budget needs --think"),
         (SharedOptions(top_p=0.0), "--top-p must be above 0 and at most 1, not 0.0"),
         (SharedOptions(top_p=1.5), "--top-p must be above 0 and at most 1, not 1.5"),
         (SharedOptions(top_k=-1), "--top-k must be 0 or more, not -1"),
@@ -95,7 +95,7 @@ def test_a_number_out_of_range_is_one_sentence(given: SharedOptions, message: st
         (SharedOptions(kv="f32"), "--kv must be one of f16, q8_0, q4_0, not 'f32'"),
     ],
 )
-def test_a_load_that_cannot_be_meant_is_one_sentence(given: SharedOptions, message: str) -> None:
+def test_an_invalid_load_option_is_one_sentence(given: SharedOptions, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         make_load_options(given)
     assert caught.value.message == message

@@ -1,4 +1,4 @@
-"""The options that `run` and `chat` share: how Typer comes to see them."""
+"""The options that `run` and `chat` share, as Typer sees them."""
 
 import inspect
 from dataclasses import fields
@@ -14,13 +14,13 @@ from g4run.cli.output import Task
 SHARED = [field.name for field in fields(SharedOptions)]
 
 
-def test_the_fields_stand_where_the_parameter_stood() -> None:
+def test_the_fields_replace_the_parameter() -> None:
     assert list(inspect.signature(chat).parameters) == ["model", "system", *SHARED]
     own = ["model", "prompt", "messages", "tool_choice", "system", "show_prompt", "size"]
     assert list(inspect.signature(run).parameters) == [*own, *SHARED, "as_json"]
 
 
-def test_a_command_gets_what_was_typed_as_one_value() -> None:
+def test_a_command_gets_the_options_as_one_value() -> None:
     seen: list[tuple[str, SharedOptions, bool]] = []
 
     @expand_options
@@ -30,7 +30,7 @@ def test_a_command_gets_what_was_typed_as_one_value() -> None:
         shared: SharedOptions,
         as_json: Annotated[bool, typer.Option("--json")] = False,
     ) -> Task:
-        """Keep what came."""
+        """Record the arguments."""
         seen.append((model, shared, as_json))
         return lambda output: 0
 

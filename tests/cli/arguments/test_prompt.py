@@ -29,7 +29,7 @@ def test_words_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_conversation("demo", ["Who", "are you?"], None, None) == question("Who are you?")
 
 
-def test_what_is_piped_goes_before_what_is_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_piped_text_goes_before_typed_text(monkeypatch: pytest.MonkeyPatch) -> None:
     pipe_in(monkeypatch, "\ufeffline 1\r\nline 2 ä\n\n".encode())
     assert read_conversation("demo", ["Sum", "up:"], None, None) == question("line 1\nline 2 ä\n\nSum up:")
 
@@ -43,7 +43,9 @@ def test_what_is_piped_goes_before_what_is_typed(monkeypatch: pytest.MonkeyPatch
         (b"a\xff", [], "a\ufffd"),
     ],
 )
-def test_one_of_the_two_is_enough(monkeypatch: pytest.MonkeyPatch, piped: bytes, words: list[str], prompt: str) -> None:
+def test_piped_or_typed_text_alone_is_enough(
+    monkeypatch: pytest.MonkeyPatch, piped: bytes, words: list[str], prompt: str
+) -> None:
     pipe_in(monkeypatch, piped)
     assert read_conversation("demo", words, None, None) == question(prompt)
 
@@ -59,7 +61,7 @@ def test_without_a_prompt_the_hint_names_both_ways(monkeypatch: pytest.MonkeyPat
     sit_at_terminal(monkeypatch)
     with pytest.raises(UsageError) as caught:
         read_conversation("my model.gguf", [], None, None)
-    assert caught.value.message == "there is no prompt"
+    assert caught.value.message == "no prompt was given"
     assert caught.value.hint == "g4run run 'my model.gguf' \"your prompt\", or g4run chat 'my model.gguf'"
 
 
@@ -89,30 +91,30 @@ def test_a_dash_reads_the_messages_from_stdin(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="Windows has no endless file")
 def test_an_endless_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(given, "_MOST_BYTES", 10**6)
-    with pytest.raises(UsageError, match=r"/dev/zero holds more than 1.0 MB"):
+    monkeypatch.setattr(given, "_MAX_BYTES", 10**6)
+    with pytest.raises(UsageError, match=r"/dev/zero is larger than 1.0 MB"):
         read_conversation("demo", [], "/dev/zero", None)
     with Path("/dev/zero").open() as endless:
         monkeypatch.setattr(sys, "stdin", endless)
-        with pytest.raises(UsageError, match=r"stdin holds more than 1.0 MB"):
+        with pytest.raises(UsageError, match=r"stdin is larger than 1.0 MB"):
             read_conversation("demo", [], None, None)
 
 
 def test_a_file_without_messages_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     pipe_in(monkeypatch, b'{"messages": []}')
-    with pytest.raises(UsageError, match="- holds no messages"):
+    with pytest.raises(UsageError, match="- contains no messages"):
         read_conversation("demo", [], "-", None)
 
 
-def test_messages_and_a_prompt_exclude_each_other() -> None:
-    with pytest.raises(UsageError, match="--messages and a prompt exclude each other"):
+def test_messages_and_a_prompt_cannot_be_combined() -> None:
+    with pytest.raises(UsageError, match="--messages and a prompt cannot be used together"):
         read_conversation("demo", ["Hi"], "file.json", None)
 
 
 @pytest.mark.parametrize("role", ["system", "developer"])
 def test_two_system_messages_are_refused(monkeypatch: pytest.MonkeyPatch, role: str) -> None:
     pipe_in(monkeypatch, json.dumps([{"role": role, "content": "A"}]).encode())
-    with pytest.raises(UsageError, match="the messages have a system message already"):
+    with pytest.raises(UsageError, match="the messages already have a system message"):
         read_conversation("demo", [], "-", "B")
 
 
@@ -122,30 +124,31 @@ def test_two_system_messages_are_refused(monkeypatch: pytest.MonkeyPatch, role: 
         ("", "file.json is not JSON: expecting value at line 1, column 1"),
         ('{"messages": [}', "file.json is not JSON: expecting value at line 1, column 15"),
         ('{"a":"\n"}', "file.json is not JSON: invalid control character at line 1, column 7"),
-        ("[" * 100_000, "file.json nests too deeply"),
-        ("9" * 5000, "file.json holds a number of too many digits"),
+        ("[" * 100_000, "file.json is nested too deeply"),
+        ("9" * 5000, "file.json contains a number with too many digits"),
         ("{}", "file.json: messages is missing"),
-        ('[{"role": "user", "content": "\\ud83d"}]', "file.json holds half of a surrogate pair (\\ud800 to \\udfff)"),
+        ('[{"role": "user", "content": "\\ud83d"}]', "file.json contains an unpaired surrogate (\\ud800 to \\udfff)"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_one_sentence(text: str, message: str) -> None:
+def test_an_invalid_file_is_explained_in_one_sentence(text: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_messages_file(text, "file.json")
     assert caught.value.message == message
 
 
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
     missing, odd = tmp_path / "missing.json", tmp_path / "odd.json"
     odd.write_bytes(b"\xff\xfe[")
-    for path, message in ((missing, "cannot be read: no such file or directory"), (odd, "is not UTF-8 text")):
+    messages = {missing: f"cannot read {missing}: no such file or directory", odd: f"{odd} is not UTF-8 text"}
+    for path, message in messages.items():
         with pytest.raises(UsageError) as caught:
             read_conversation("demo", [], str(path), None)
-        assert caught.value.message == f"{path} {message}"
+        assert caught.value.message == message
 
 
 @pytest.mark.parametrize("text", ["{", "{}", "[1]"])
-def test_a_file_of_another_shape_is_answered_with_the_shape(text: str) -> None:
+def test_a_file_in_another_format_gets_an_example_as_hint(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_messages_file(text, "chat.json")
-    shape = (caught.value.hint or "").removeprefix("the shape is ")
-    assert parse_messages_file(shape, "chat.json") == question("Hello!")
+    example = (caught.value.hint or "").removeprefix("the format is ")
+    assert parse_messages_file(example, "chat.json") == question("Hello!")

@@ -1,4 +1,4 @@
-"""Files that an answer is held to, and what is said about those that are wrong."""
+"""Schema and grammar files, and errors for invalid ones."""
 
 from pathlib import Path
 
@@ -16,14 +16,14 @@ def written(directory: Path, text: str) -> str:
     return str(path)
 
 
-def test_json_is_a_format_of_its_own_and_a_file_holds_a_schema(tmp_path: Path) -> None:
+def test_a_format_is_json_or_a_schema_file(tmp_path: Path) -> None:
     assert read_format(None) is None
     assert read_format("json") == JsonFormat()
     assert read_format(written(tmp_path, '{"enum": ["é", 1]}')) == JsonFormat({"enum": ["é", 1]})
     assert read_format(written(tmp_path, "true")) == JsonFormat(True)
 
 
-def test_a_file_named_json_is_given_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_named_json_needs_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("json").write_text('{"type": "null"}', "utf-8")
     assert (read_format("json"), read_format("./json")) == (JsonFormat(), JsonFormat({"type": "null"}))
@@ -38,22 +38,22 @@ def test_a_file_named_json_is_given_by_its_path(tmp_path: Path, monkeypatch: pyt
             ": the JSON schema at #/type: must be one or several of "
             "null, boolean, integer, number, string, object, array",
         ),
-        ("null", " holds null, which is no JSON schema"),
+        ("null", " contains null, which is not a JSON schema"),
         ("3", ": the JSON schema at #: a schema must be an object or a boolean, not a number"),
     ],
 )
-def test_what_is_wrong_with_a_schema_is_said_with_its_place(text: str, message: str, tmp_path: Path) -> None:
+def test_a_schema_error_names_its_position(text: str, message: str, tmp_path: Path) -> None:
     given = written(tmp_path, text)
     with pytest.raises(UsageError) as caught:
         read_format(given)
     assert caught.value.message == given + message
 
 
-def test_a_schema_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_schema(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         read_format("yaml")
-    assert caught.value.message == "--format must be json or the file of a JSON schema, not 'yaml'"
-    with pytest.raises(UsageError, match="cannot be read: is a directory"):
+    assert caught.value.message == "--format must be json or a JSON schema file, not 'yaml'"
+    with pytest.raises(UsageError, match=r"cannot read .*: is a directory"):
         read_format(str(tmp_path))
 
 
@@ -76,15 +76,15 @@ def test_a_grammar_is_the_text_of_its_file(tmp_path: Path) -> None:
         ('root ::= root "a"', ": no text satisfies it"),
     ],
 )
-def test_what_is_wrong_with_a_grammar_is_said_with_its_place(text: str, message: str, tmp_path: Path) -> None:
+def test_a_grammar_error_names_its_position(text: str, message: str, tmp_path: Path) -> None:
     given = written(tmp_path, text)
     with pytest.raises(UsageError) as caught:
         read_grammar(given, None)
     assert caught.value.message == given + message
 
 
-def test_a_grammar_that_is_not_there() -> None:
-    with pytest.raises(UsageError, match=r"^nowhere\.gbnf cannot be read: no such file or directory$"):
+def test_a_missing_grammar() -> None:
+    with pytest.raises(UsageError, match=r"^cannot read nowhere\.gbnf: no such file or directory$"):
         read_grammar("nowhere.gbnf", None)
 
 
@@ -117,4 +117,4 @@ def test_two_constraints_exclude_each_other() -> None:
     check_one_constraint(format="json", grammar=None, regex=None)
     with pytest.raises(UsageError) as caught:
         check_one_constraint(format=None, grammar="rules.gbnf", regex="a")
-    assert caught.value.message == "--grammar and --regex exclude each other"
+    assert caught.value.message == "--grammar and --regex cannot be used together"

@@ -1,4 +1,4 @@
-"""Values of --tool-choice, and what is said where there is nothing to choose or nothing to hold a call to."""
+"""Values of --tool-choice, and errors for impossible ones."""
 
 import pytest
 
@@ -21,7 +21,7 @@ ASKED = AnswerOptions(max_tokens=7)
         ("get_time", NamedTool("get_time")),
     ],
 )
-def test_a_word_or_a_tool_s_name(typed: str, choice: ToolChoice | NamedTool) -> None:
+def test_a_choice_is_a_word_or_a_tool_name(typed: str, choice: ToolChoice | NamedTool) -> None:
     assert add_tool_choice(ASKED, typed, TOOLS) == AnswerOptions(max_tokens=7, tool_choice=choice)
 
 
@@ -36,7 +36,7 @@ def test_without_the_option_nothing_changes() -> None:
     assert add_tool_choice(ASKED, None, Conversation(QUESTION)) == ASKED
 
 
-def test_an_answer_without_calls_may_be_held_to_a_form() -> None:
+def test_an_answer_without_calls_may_be_constrained() -> None:
     json = AnswerOptions(response_format=JsonFormat())
     held = AnswerOptions(response_format=JsonFormat(), tool_choice=ToolChoice.NONE)
     assert add_tool_choice(json, "none", TOOLS) == held
@@ -46,7 +46,7 @@ def test_without_messages_there_are_no_tools() -> None:
     check_has_messages("auto", "messages.json")
     with pytest.raises(UsageError) as caught:
         check_has_messages("auto", None)
-    assert caught.value.message == "--tool-choice chooses among the tools of --messages, and there are none"
+    assert caught.value.message == "--tool-choice needs the tools in --messages"
 
 
 @pytest.mark.parametrize(
@@ -57,22 +57,22 @@ def test_without_messages_there_are_no_tools() -> None:
             "auto",
             Conversation(QUESTION),
             "--tool-choice was given, but the messages declare no tools",
-            'tools stand beside the messages: {"messages": [...], "tools": [...]}',
+            'add tools next to the messages: {"messages": [...], "tools": [...]}',
         ),
         (ASKED, "get_tim", TOOLS, "the messages declare no tool 'get_tim'", "--tool-choice 'get weather'"),
         (
             AnswerOptions(response_format=JsonFormat()),
             "get_time",
             TOOLS,
-            "--tool-choice get_time and --format exclude each other",
-            "leave one of them out",
+            "--tool-choice get_time and --format cannot be used together",
+            "omit one of them",
         ),
         (
             AnswerOptions(grammar=Grammar('root ::= "x"')),
             "required",
             TOOLS,
-            "--tool-choice required and --grammar exclude each other",
-            "leave one of them out",
+            "--tool-choice required and --grammar cannot be used together",
+            "omit one of them",
         ),
         (
             ASKED,
@@ -83,7 +83,7 @@ def test_without_messages_there_are_no_tools() -> None:
         ),
     ],
 )
-def test_a_choice_that_cannot_be_met_is_refused_before_anything_is_loaded(
+def test_an_impossible_choice_is_refused_before_loading(
     options: AnswerOptions, typed: str, conversation: Conversation, message: str, hint: str
 ) -> None:
     with pytest.raises(UsageError) as caught:

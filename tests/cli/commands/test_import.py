@@ -10,9 +10,7 @@ from tests.fakes.streams import RecordedOutput
 
 
 @pytest.mark.skipif(os.name == "nt", reason="nobody can remove the directory that a process is in")
-def test_from_a_directory_that_was_removed_only_whole_paths_lead_somewhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_removed_directory_allows_absolute_paths_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = write_model(tmp_path / "m.gguf")
     gone = tmp_path / "gone"
     gone.mkdir()
@@ -20,6 +18,6 @@ def test_from_a_directory_that_was_removed_only_whole_paths_lead_somewhere(
     gone.rmdir()
     output = RecordedOutput()
     assert import_path(str(model), "mine", False, output) == 0
-    assert output.stdout == "mine is ready, its file is used where it is: g4run chat mine\n"
-    with pytest.raises(ModelNotFound, match=r"there is no file m\.gguf: the directory that you are in was removed"):
+    assert output.stdout == "mine is ready, its file stays where it is: g4run chat mine\n"
+    with pytest.raises(ModelNotFound, match=r"there is no file m\.gguf: the current directory was removed"):
         import_path("m.gguf", "mine", False, output)

@@ -9,7 +9,7 @@ from g4run.cli.repl.session import ChatSession
 from g4run.cli.terminal.streaming import Display
 from g4run.errors import Interrupted, WorkerDied
 from g4run.runtime.answers.answer import AnswerOptions
-from g4run.runtime.model import Answering
+from g4run.runtime.model import AnswerStream
 from tests.fakes.scripted_model import Script, ScriptedModel
 from tests.fakes.streams import RecordedOutput
 
@@ -135,7 +135,7 @@ def test_in_a_pipe_ctrl_c_ends_the_program() -> None:
 
 def test_ctrl_c_before_an_answer_begins_ends_only_a_pipe() -> None:
     class Early(ScriptedModel):
-        def answer(self, conversation: Conversation, options: AnswerOptions) -> Answering:
+        def answer(self, conversation: Conversation, options: AnswerOptions) -> AnswerStream:
             if not self.asked:
                 self.asked.append(conversation)
                 signal.raise_signal(signal.SIGINT)

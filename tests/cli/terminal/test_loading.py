@@ -11,7 +11,7 @@ class Clock:
 
 
 def draw(times: list[float], *, terminal: bool) -> str:
-    """What is drawn when one percent more is loaded at each of these times."""
+    """Return what is drawn if one more percent is loaded at each of these times."""
     output, clock = RecordedOutput(terminal=terminal), Clock()
     with LoadProgress(output.notes, "gemma-4-E2B.gguf", clock) as progress:
         for percent, clock.now in enumerate(times):
@@ -27,7 +27,7 @@ def test_a_quick_load_draws_nothing() -> None:
     assert draw([0.0, 0.1, 0.29], terminal=True) == ""
 
 
-def test_a_slow_load_is_drawn_ten_times_a_second_and_wiped() -> None:
+def test_a_slow_load_is_drawn_ten_times_a_second_and_cleared() -> None:
     drawn = draw([0.31, 0.32, 0.40, 0.42, 0.5], terminal=True)
     assert drawn == line("Loading gemma-4-E2B.gguf   0%") + line("Loading gemma-4-E2B.gguf   3%") + line("")
 

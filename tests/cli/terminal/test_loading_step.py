@@ -1,4 +1,4 @@
-"""What is said of a load before it begins."""
+"""The line printed before a load."""
 
 from dataclasses import replace
 
@@ -39,17 +39,17 @@ def test_experts_and_layers() -> None:
     assert describe_plan(partial).startswith(f"{partial.settings.gpu_layers} of 61 layers on the GPU, ")
 
 
-def test_a_step_says_why_the_one_before_was_left() -> None:
+def test_a_step_says_why_the_previous_one_failed() -> None:
     plan = plan_of("gemma4:e2b-q4_k_m", 16)
     assert render_step("gemma4:e2b", LoadStep(plan), 80) == f"gemma4:e2b: {describe_plan(plan)}\n"
     failure = DoesNotFit("there is not enough memory for the model: unable to allocate CUDA0 buffer")
     assert render_step("gemma4:e2b", LoadStep(plan, failure), None) == (
-        "There is not enough memory for the model: unable to allocate CUDA0 buffer; trying another way\n"
+        "There is not enough memory for the model: unable to allocate CUDA0 buffer; trying other settings\n"
         f"gemma4:e2b: {describe_plan(plan)}\n"
     )
 
 
-def test_a_long_name_is_cut_so_that_it_stays_one_line() -> None:
+def test_a_long_name_is_cut_to_fit_one_line() -> None:
     plan = plan_of("gemma4:e2b-q4_k_m", 16)
     (line,) = render_step("hf.co/somebody-with-a-long-name/gemma-4-E2B-it-GGUF:Q4_K_M", LoadStep(plan), 80).splitlines()
     assert len(line) <= 80 and line.endswith(f": {describe_plan(plan)}")

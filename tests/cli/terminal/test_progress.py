@@ -12,7 +12,7 @@ STEP = 10_000_000
 
 
 class Clock:
-    """A time that a test sets."""
+    """A clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -42,7 +42,7 @@ def test_a_log_gets_a_line_for_each_tenth() -> None:
     assert (output.stdout, output.stderr) == (
         "",
         f"{render_plan(PLAN, None)}"
-        "fetching gemma-4-26B_q4_0-it.gguf: 1.0 GB, 250.0 MB are here\n"
+        "downloading gemma-4-26B_q4_0-it.gguf: 1.0 GB, 250.0 MB already downloaded\n"
         "gemma-4-26B_q4_0-it.gguf: 30 %, 300.0 MB of 1.0 GB, 80.0 MB/s, 8.75s left\n"
         "gemma-4-26B_q4_0-it.gguf: 40 %, 400.0 MB of 1.0 GB, 80.0 MB/s, 7.50s left\n"
         "gemma-4-26B_q4_0-it.gguf: 50 %, 500.0 MB of 1.0 GB, 80.0 MB/s, 6.25s left\n"
@@ -50,7 +50,7 @@ def test_a_log_gets_a_line_for_each_tenth() -> None:
         "gemma-4-26B_q4_0-it.gguf: 70 %, 700.0 MB of 1.0 GB, 80.0 MB/s, 3.75s left\n"
         "gemma-4-26B_q4_0-it.gguf: 80 %, 800.0 MB of 1.0 GB, 80.0 MB/s, 2.50s left\n"
         "gemma-4-26B_q4_0-it.gguf: 90 %, 900.0 MB of 1.0 GB, 80.0 MB/s, 1.25s left\n"
-        "gemma-4-26B_q4_0-it.gguf is here, its sha256 is right\n",
+        "gemma-4-26B_q4_0-it.gguf: done, sha256 verified\n",
     )
 
 
@@ -62,13 +62,13 @@ def test_a_log_of_a_slow_pull_gets_a_line_each_half_minute() -> None:
         clock.now = seconds
         progress.progressed(MODEL, seconds * 1_000_000)
     assert output.stderr == (
-        "fetching gemma-4-26B_q4_0-it.gguf: 1.0 GB\n"
+        "downloading gemma-4-26B_q4_0-it.gguf: 1.0 GB\n"
         "gemma-4-26B_q4_0-it.gguf: 3 %, 30.0 MB of 1.0 GB, 1.0 MB/s, 16m10s left\n"
         "gemma-4-26B_q4_0-it.gguf: 6 %, 60.0 MB of 1.0 GB, 1.0 MB/s, 15m40s left\n"
     )
 
 
-def test_a_log_says_who_is_waited_for_and_what_is_hashed() -> None:
+def test_a_log_shows_waiting_and_verifying() -> None:
     output, clock = RecordedOutput(), Clock()
     progress = PlainProgress(output.notes, clock)
     progress.started(MODEL)
@@ -78,20 +78,20 @@ def test_a_log_says_who_is_waited_for_and_what_is_hashed() -> None:
     progress.progressed(MODEL, 500_000_000)
     progress.finished(MODEL, Path("/cache/x"))
     assert output.stderr == (
-        "fetching gemma-4-26B_q4_0-it.gguf: 1.0 GB\n"
-        "waiting: another process is fetching gemma-4-26B_q4_0-it.gguf\n"
+        "downloading gemma-4-26B_q4_0-it.gguf: 1.0 GB\n"
+        "waiting: another process is downloading gemma-4-26B_q4_0-it.gguf\n"
         "verifying gemma-4-26B_q4_0-it.gguf: 1.0 GB\n"
         "verifying gemma-4-26B_q4_0-it.gguf: 50 %, 500.0 MB of 1.0 GB, 500.0 MB/s, 1.00s left\n"
-        "gemma-4-26B_q4_0-it.gguf is here, its sha256 is right\n"
+        "gemma-4-26B_q4_0-it.gguf: done, sha256 verified\n"
     )
 
 
-def test_a_file_that_is_here_is_only_named_at_its_end() -> None:
+def test_a_local_file_is_only_reported_as_done() -> None:
     output = RecordedOutput()
     progress = PlainProgress(output.notes, Clock())
     progress.started(PROJECTOR)
     progress.finished(replace(PROJECTOR, sha256=None), Path("/cache/x"))
-    assert output.stderr == "gemma-4-26B-it-mmproj.gguf is here\n"
+    assert output.stderr == "gemma-4-26B-it-mmproj.gguf: done\n"
 
 
 def test_json_has_at_most_two_lines_of_progress_a_second() -> None:
@@ -118,7 +118,7 @@ def test_json_has_at_most_two_lines_of_progress_a_second() -> None:
     assert finished == {"event": "finished", "file": MODEL.path, "path": "x", "sha256": DIGEST}
 
 
-def test_json_names_waiting_and_verifying() -> None:
+def test_json_has_events_for_waiting_and_verifying() -> None:
     output, clock = RecordedOutput(terminal=True), Clock()
     progress = JsonProgress(output, clock)
     progress.started(PROJECTOR)
@@ -134,7 +134,7 @@ def test_json_names_waiting_and_verifying() -> None:
     ]
 
 
-def test_a_count_never_goes_back_nor_beyond_the_end() -> None:
+def test_a_count_never_decreases_and_stops_at_the_size() -> None:
     phase = Phase(MODEL, 500, Clock(), is_hashing=False)
     counts = []
     for done_bytes in (700, 600, 800, MODEL.size_bytes + 1):
@@ -143,7 +143,7 @@ def test_a_count_never_goes_back_nor_beyond_the_end() -> None:
     assert counts == [700, 700, 800, MODEL.size_bytes]
 
 
-def test_a_file_that_was_hashed_in_vain_is_counted_anew() -> None:
+def test_a_file_with_a_wrong_hash_is_counted_from_zero() -> None:
     output, clock = RecordedOutput(), Clock()
     progress = JsonProgress(output, clock)
     progress.started(PROJECTOR)
@@ -162,7 +162,7 @@ def test_a_file_that_was_hashed_in_vain_is_counted_anew() -> None:
     ]
 
 
-def test_a_speed_is_that_of_the_last_seconds() -> None:
+def test_the_speed_covers_the_last_seconds() -> None:
     clock = Clock()
     phase = Phase(MODEL, 0, clock, is_hashing=False)
     assert (phase.bytes_per_second, phase.seconds_left) == (0, None)

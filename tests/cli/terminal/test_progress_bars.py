@@ -1,4 +1,4 @@
-"""Bars on a terminal in memory: the last state that is drawn of each."""
+"""Bars on an in-memory terminal: the last state of each."""
 
 import io
 import re
@@ -15,7 +15,7 @@ from tests.fakes.streams import RecordedOutput
 
 
 class Screen:
-    """What rich draws, and what else is written to stderr."""
+    """Rich's output, and everything else on stderr."""
 
     def __init__(self, width: int = 80) -> None:
         self.drawn = io.StringIO()
@@ -24,14 +24,14 @@ class Screen:
         self.progress = BarProgress(self.output.notes, console)
 
     def last_lines(self) -> list[str]:
-        """The lines as they stand when everything is over, without escapes, bars and what depends on the time."""
+        """Return the final lines without escapes, bars, and times."""
         self.progress.close()
         text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "\x1b", self.drawn.getvalue())
         frame = re.split(r"\r\x1b", text)[-1].strip("\x1b\r\n ")
         return [re.sub(r"[━╸╺\s]+", " ", line.strip("\x1b\r ")) for line in frame.splitlines()]
 
 
-def test_a_file_is_a_bar_that_begins_where_the_last_pull_ended() -> None:
+def test_a_bar_starts_where_the_last_pull_ended() -> None:
     screen = Screen()
     screen.progress.planned(PLAN)
     screen.progress.started(BEGUN)
@@ -41,7 +41,7 @@ def test_a_file_is_a_bar_that_begins_where_the_last_pull_ended() -> None:
     assert screen.output.stderr == render_plan(PLAN, None)
 
 
-def test_a_file_that_is_whole_has_a_whole_bar() -> None:
+def test_a_finished_file_has_a_full_bar() -> None:
     screen = Screen()
     screen.progress.started(MODEL)
     screen.progress.progressed(MODEL, 999_000_000)
@@ -52,7 +52,7 @@ def test_a_file_that_is_whole_has_a_whole_bar() -> None:
     assert lines[1].startswith("gemma-4-26B-it-mmproj.gguf 0.0/500.0 MB ")
 
 
-def test_waiting_and_verifying_stand_where_the_name_does() -> None:
+def test_waiting_and_verifying_replace_the_name() -> None:
     screen = Screen()
     screen.progress.started(MODEL)
     screen.progress.waiting(MODEL)
@@ -63,7 +63,7 @@ def test_waiting_and_verifying_stand_where_the_name_does() -> None:
     assert lines[1].startswith("verifying gemma…it-mmproj.gguf 100.0/500.0 MB ")
 
 
-def test_a_file_s_name_moves_no_cursor() -> None:
+def test_a_file_name_cannot_move_the_cursor() -> None:
     screen = Screen()
     screen.progress.started(replace(MODEL, path="\x1b[2Ja\x07[bold]b.gguf"))
     screen.progress.close()
@@ -71,7 +71,7 @@ def test_a_file_s_name_moves_no_cursor() -> None:
     assert "\ufffd[2Ja\ufffd[bold]b.gguf" in screen.drawn.getvalue()
 
 
-def test_a_file_that_is_here_has_no_bar() -> None:
+def test_a_local_file_has_no_bar() -> None:
     screen = Screen()
     screen.progress.started(PROJECTOR)
     screen.progress.finished(PROJECTOR, Path("/cache/x"))
@@ -80,7 +80,7 @@ def test_a_file_that_is_here_has_no_bar() -> None:
 
 
 @pytest.mark.parametrize("width", [20, 40, 60, 73, 74, 80, 120])
-def test_a_bar_is_one_line_that_leaves_room_for_what_the_terminal_writes_at_ctrl_c(width: int) -> None:
+def test_a_bar_leaves_room_for_the_terminals_ctrl_c_echo(width: int) -> None:
     screen = Screen(width)
     screen.progress.started(MODEL)
     screen.progress.progressed(MODEL, 250_000_000)

@@ -7,7 +7,7 @@ PATH = Path("/cache/gemma.gguf")
 
 
 class Clock:
-    """A time that a test sets."""
+    """A clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -16,7 +16,7 @@ class Clock:
         return self.now
 
 
-def test_a_terminal_gets_one_line_that_is_wiped() -> None:
+def test_a_terminal_gets_one_line_that_is_cleared() -> None:
     output, clock = RecordedOutput(terminal=True), Clock()
     with HashProgress(output.notes, "verifying", clock) as progress:
         for done_bytes in (1_000_000, 2_000_000, 3_000_000):
@@ -26,7 +26,7 @@ def test_a_terminal_gets_one_line_that_is_wiped() -> None:
     assert output.stderr == f"\r{line:<78}\r\r{'':<78}\r"
 
 
-def test_what_is_over_at_once_needs_no_line() -> None:
+def test_quick_work_shows_no_line() -> None:
     output = RecordedOutput(terminal=True)
     with HashProgress(output.notes, "verifying", Clock()) as progress:
         progress.update(PATH, 1)

@@ -7,7 +7,7 @@ from g4run.chat.parse import TextDelta, ThinkingDelta, ToolCallEvent
 from g4run.cli.terminal.streaming import Display, await_answer, show_answer, show_outcome, stop_on_interrupt
 from g4run.errors import WorkerDied
 from g4run.runtime.answers.answer import AnswerOptions, FinishReason
-from tests.fakes.scripted_model import Script, ScriptedAnswering
+from tests.fakes.scripted_model import Script, ScriptedAnswer
 from tests.fakes.streams import RecordedOutput
 
 THOUGHTFUL = Script([ThinkingDelta("I "), ThinkingDelta("think."), TextDelta("Hel"), TextDelta("lo!")])
@@ -19,7 +19,7 @@ def press_ctrl_c() -> None:
 
 def show(script: Script, display: Display = Display(), *, terminal: bool = False) -> tuple[str, str]:  # noqa: B008 - frozen
     output = RecordedOutput(terminal=terminal)
-    show_answer(ScriptedAnswering(script), output, display)
+    show_answer(ScriptedAnswer(script), output, display)
     return output.stdout, output.stderr
 
 
@@ -32,7 +32,7 @@ def test_on_a_terminal_thinking_is_dimmed() -> None:
     assert show(THOUGHTFUL, terminal=True) == shown
 
 
-def test_without_colour_it_is_not() -> None:
+def test_without_colour_thinking_is_not_dimmed() -> None:
     shown = ("Hello!\n", "Thinking...\nI think.\n...done thinking.\n\n")
     assert show(THOUGHTFUL, Display(faint=False), terminal=True) == shown
 
@@ -58,32 +58,32 @@ def test_the_last_line_ends_exactly_once(events: list[TextDelta | ToolCallEvent]
     assert show(Script(events)) == (stdout, "")
 
 
-def test_ctrl_c_keeps_what_came_and_ends_the_line() -> None:
+def test_ctrl_c_keeps_the_text_and_ends_the_line() -> None:
     output = RecordedOutput()
     script = Script([TextDelta("Hel"), TextDelta("lo!")], interruption=(1, press_ctrl_c))
-    answer = show_answer(ScriptedAnswering(script), output, Display())
+    answer = show_answer(ScriptedAnswer(script), output, Display())
     assert (answer.content, answer.finish_reason) == ("Hel", FinishReason.CANCELLED)
     assert (output.stdout, output.stderr) == ("Hel\n", "")
 
 
-def test_ctrl_c_in_a_thought_does_not_call_it_done() -> None:
+def test_ctrl_c_while_thinking_does_not_print_done_thinking() -> None:
     script = Script([ThinkingDelta("I "), TextDelta("Hello!")], interruption=(1, press_ctrl_c))
     assert show(script, terminal=True) == ("", "\x1b[2mThinking...\nI \n\x1b[0m")
 
 
-def test_a_failure_ends_the_line_too() -> None:
+def test_a_failure_ends_the_line() -> None:
     output = RecordedOutput(terminal=True)
     with pytest.raises(WorkerDied):
-        show_answer(ScriptedAnswering(Script([ThinkingDelta("I")], failure=WorkerDied("it died"))), output, Display())
+        show_answer(ScriptedAnswer(Script([ThinkingDelta("I")], failure=WorkerDied("it died"))), output, Display())
     assert (output.stdout, output.stderr) == ("", "\x1b[2mThinking...\nI\n\x1b[0m")
 
 
-def test_waiting_says_nothing_and_stops_too() -> None:
-    answer = await_answer(ScriptedAnswering(Script([TextDelta("a"), TextDelta("b")], interruption=(1, press_ctrl_c))))
+def test_waiting_is_silent_and_can_be_interrupted() -> None:
+    answer = await_answer(ScriptedAnswer(Script([TextDelta("a"), TextDelta("b")], interruption=(1, press_ctrl_c))))
     assert (answer.content, answer.finish_reason) == ("a", FinishReason.CANCELLED)
 
 
-def test_the_second_ctrl_c_is_not_patient_and_the_handler_is_given_back() -> None:
+def test_a_second_ctrl_c_raises_and_the_handler_is_restored() -> None:
     stopped: list[None] = []
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt), stop_on_interrupt(lambda: stopped.append(None)):
@@ -102,13 +102,13 @@ def test_an_ignored_signal_stays_ignored() -> None:
         signal.signal(signal.SIGINT, before)
 
 
-def test_what_there_is_to_say_afterwards() -> None:
+def test_notes_and_timings_follow_the_answer() -> None:
     output = RecordedOutput()
-    answer = ScriptedAnswering(Script([], FinishReason.LENGTH)).result
+    answer = ScriptedAnswer(Script([], FinishReason.LENGTH)).result
     show_outcome(answer, AnswerOptions(max_tokens=0), 4096, output, Display(verbose=True))
     assert output.stdout == ""
     assert output.stderr == (
-        "Note: the answer was cut at 0 tokens (--max-tokens)\n"
+        "Note: the answer was cut off at 0 tokens (--max-tokens)\n"
         "total duration:       4.20s\n"
         "load duration:        1.10s\n"
         "prompt eval count:    9 token(s)\n"

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from g4run.chat.messages import AudioPart, Conversation, ImagePart, Message, Role, ToolCall
+from g4run.chat.messages import Conversation, MediaPart, Message, Role, ToolCall
 from g4run.chat.render import PromptFormat, render
 from g4run.cli.views.answer import (
     answer_value,
@@ -16,11 +16,11 @@ from g4run.cli.views.answer import (
 from g4run.cli.views.errors import error_value, render_error
 from g4run.cli.views.plan import settings_value
 from g4run.errors import ModelNotFound, WorkerDied
-from g4run.models.library import resolve
 from g4run.planner.placement import plan_model
 from g4run.planner.values import PlanRequest
 from g4run.runtime.answers.answer import Answer, AnswerOptions, FinishReason, JsonFormat, Timings, Usage
 from g4run.runtime.loading import shape_of_file
+from tests.fakes.library import resolve
 from tests.planner.machines import machine
 
 PLAN = plan_model(shape_of_file(resolve("demo")), machine(16), PlanRequest())
@@ -96,10 +96,8 @@ def test_timings_are_eight_lines() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("gain", "verdict"), [(1.7, "on, 1.70 times as fast"), (1.0, "off, not known to be faster here")]
-)
-def test_two_more_lines_say_how_many_guesses_were_right_and_whether_they_pay(gain: float, verdict: str) -> None:
+@pytest.mark.parametrize(("gain", "verdict"), [(1.7, "on, 1.70x speedup"), (1.0, "off, no measured speedup")])
+def test_drafting_adds_acceptance_and_speedup(gain: float, verdict: str) -> None:
     usage = Usage(26, 298, 0, drafted_tokens=80, accepted_tokens=50)
     lines = render_timings(replace(ANSWER, usage=usage, timings=replace(ANSWER.timings, draft_gain=gain))).splitlines()
     assert (lines[2], lines[8:]) == (
@@ -114,16 +112,16 @@ def test_two_more_lines_say_how_many_guesses_were_right_and_whether_they_pay(gai
         (FinishReason.STOP, ""),
         (FinishReason.TOOL_CALLS, ""),
         (FinishReason.CANCELLED, ""),
-        (FinishReason.LENGTH, "Note: the answer was cut at 298 tokens (--max-tokens)\n"),
-        (FinishReason.LOOP, "Note: the answer was ended: it only repeated itself, which its grammar allows for ever\n"),
-        (FinishReason.DEADLINE, "Note: the answer was cut: its time was over\n"),
+        (FinishReason.LENGTH, "Note: the answer was cut off at 298 tokens (--max-tokens)\n"),
+        (FinishReason.LOOP, "Note: the answer was ended early: its grammar let it repeat itself forever\n"),
+        (FinishReason.DEADLINE, "Note: the answer was cut off: it ran out of time\n"),
         (
             FinishReason.FAILED,
-            "Note: the answer was cut: no token could follow, or its grammar is too ambiguous to go on\n",
+            "Note: the answer was cut off: no token was allowed, or its grammar is too ambiguous\n",
         ),
     ],
 )
-def test_how_an_answer_ended_is_said_where_nobody_would_expect_it(reason: FinishReason, note: str) -> None:
+def test_an_unexpected_end_is_explained(reason: FinishReason, note: str) -> None:
     assert render_end_note(replace(ANSWER, finish_reason=reason), AnswerOptions(max_tokens=298), 4096) == note
 
 
@@ -136,13 +134,13 @@ def test_how_an_answer_ended_is_said_where_nobody_would_expect_it(reason: Finish
         (None, 323, ": the context of 323 tokens is full (--ctx)"),
     ],
 )
-def test_an_answer_that_met_a_limit_says_which(max_tokens: int | None, context_length: int, limit: str) -> None:
+def test_a_limited_answer_names_its_limit(max_tokens: int | None, context_length: int, limit: str) -> None:
     answer = replace(ANSWER, finish_reason=FinishReason.LENGTH)
     free, held = (
         AnswerOptions(max_tokens=max_tokens),
         AnswerOptions(max_tokens=max_tokens, response_format=JsonFormat()),
     )
-    assert render_end_note(answer, free, context_length) == f"Note: the answer was cut{limit}\n"
+    assert render_end_note(answer, free, context_length) == f"Note: the answer was cut off{limit}\n"
     assert render_end_note(answer, held, context_length) == f"Note: the answer was ended early{limit}\n"
 
 
@@ -153,8 +151,10 @@ def test_a_tool_call_and_a_greeting() -> None:
     )
 
 
-def test_a_prompt_in_pieces_tells_whose_words_are_whose() -> None:
-    message = Message.of(Role.USER, "<|turn>?", ImagePart("cat.png"), AudioPart("data:audio/wav;base64," + "A" * 99))
+def test_prompt_pieces_separate_typed_text_from_control_tokens() -> None:
+    message = Message.of(
+        Role.USER, "<|turn>?", MediaPart("image", "cat.png"), MediaPart("audio", "data:audio/wav;base64," + "A" * 99)
+    )
     prompt = render(Conversation((message,)), PromptFormat.SMALL, thinking=False)
     assert prompt_value("demo", prompt) == {
         "model": "demo",

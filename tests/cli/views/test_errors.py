@@ -1,4 +1,4 @@
-"""The mark below the place in what was typed that a failure is about."""
+"""The mark below the invalid part of the input."""
 
 import pytest
 
@@ -19,7 +19,7 @@ from g4run.errors import Pointer
         ("abc", 9, 12, "    abc\n       ^\n"),
     ],
 )
-def test_the_mark_stands_below_the_characters_that_are_meant(text: str, start: int, end: int, shown: str) -> None:
+def test_the_mark_is_below_the_invalid_characters(text: str, start: int, end: int, shown: str) -> None:
     assert render_pointer(Pointer(text, start, end), None) == shown
 
 

@@ -1,4 +1,4 @@
-"""What `g4run hardware` says, whole, and that it stays within a terminal."""
+"""The whole report of `g4run hardware`, and its width."""
 
 import io
 import json
@@ -24,17 +24,17 @@ Processors
 
 Memory
   total            33.6 GB
-  available        21.5 GB, what the system keeps of files included
+  available        21.5 GB (includes reclaimable file cache)
   bandwidth        38 GB/s, measured here
-  held by          python3 4.3 GB (process 3001)
+  used by          python3 4.3 GB (process 3001)
 
 GPU NVIDIA GeForce RTX 3090
   backend          CUDA
-  memory           25.3 GB, its own
+  memory           25.3 GB, dedicated
   free             2.4 GB
   bandwidth        936 GB/s, nominal, unconfirmed
   half precision   71 TFLOPS, nominal, unconfirmed
-  held by          python3 18.5 GB (process 3001)
+  used by          python3 18.5 GB (process 3001)
                    ollama_llama_server 4.3 GB (process 2077)
 
 Disks
@@ -48,45 +48,43 @@ The installed llama.cpp cannot use Apple M2: it was built without Metal.
 """
 
 
-def test_a_machine_is_told_whole() -> None:
+def test_a_machine_is_shown_in_full() -> None:
     assert render_machine(parse_machine(load_expected("busy-gpu")), None) == BUSY
 
 
-def test_advice_stands_at_the_end_with_its_command_on_one_line() -> None:
+def test_advice_comes_last_with_its_command_on_one_line() -> None:
     text = render_machine(parse_machine(load_expected("apple-16-without-backend")), None)
     assert text.endswith(ADVICE)
 
 
-def test_limits_are_told() -> None:
+def test_limits_are_shown() -> None:
     text = render_machine(parse_machine(load_expected("quota-2-of-64")), None)
-    assert "  quota            2 processors, by the container\n  threads to use   2\n" in text
+    assert "  quota            2 processors (container limit)\n  threads to use   2\n" in text
     text = render_machine(parse_machine(load_expected("container-8gib")), None)
-    assert "  limit            8.6 GB, by the container\n" in text
+    assert "  limit            8.6 GB (container limit)\n" in text
     text = render_machine(parse_machine(load_expected("no-gpu")), None)
-    assert "  cores            4 of 8, as affinity has it; 4 logical\n" in text
+    assert "  cores            4 of 8 (CPU affinity); 4 logical\n" in text
     assert "\nGPU\n  none found\n" in text
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("width", [None, 80, 60])
-def test_lines_fit_a_terminal_but_for_a_path_or_a_command(name: str, width: int | None) -> None:
+def test_lines_fit_a_terminal_except_paths_and_commands(name: str, width: int | None) -> None:
     text = render_machine(parse_machine(load_expected(name)), width)
     long = [line for line in text.splitlines() if len(line) > (width or 80)]
     assert [line for line in long if "CMAKE_ARGS" not in line and "/" not in line] == []
 
 
-def test_an_engine_that_does_not_answer_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_does_not_respond_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("G4RUN_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("LLAMA_CPP_LIB_PATH", str(tmp_path))
     answer = io.StringIO()
     assert execute(False, False, Output(Stream(answer, required=True), Stream(None, required=False))) == 0
-    assert "  llama.cpp        does not answer\n" in answer.getvalue()
+    assert "  llama.cpp        does not respond\n" in answer.getvalue()
     assert answer.getvalue().endswith("  python -m g4run.engine.probe.device_query\n")
 
 
-def test_the_json_of_this_machine_is_one_that_can_be_given_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_json_of_this_machine_can_be_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("G4RUN_HOME", str(tmp_path))
     answer = io.StringIO()
     assert execute(False, True, Output(Stream(answer, required=True), Stream(None, required=False))) == 0

@@ -101,7 +101,7 @@ UNKNOWN = replace(
         ("2024-11-21T12:00:00+00:00", "2 years ago"),
     ],
 )
-def test_an_age_is_in_the_unit_that_suits_it(moment: str, age: str) -> None:
+def test_an_age_uses_the_largest_unit(moment: str, age: str) -> None:
     assert render_age(moment, NOW) == age
 
 
@@ -148,39 +148,39 @@ def test_a_damaged_entry_is_named_with_its_file() -> None:
     assert render_damaged(DAMAGED) == f"damaged: mine: it is not JSON\n  {DAMAGED.path}\n"
 
 
-def test_what_can_be_had_says_what_is_certain() -> None:
+def test_available_models_mark_uncertain_values() -> None:
     assert render_available([KNOWN, DOUBTFUL, UNKNOWN], 80) == (
-        "NAME                 QUANT         SIZE  BITS  QUALITY      FITS   HERE\n"
+        "NAME                 QUANT         SIZE  BITS  QUALITY      FITS   LOCAL\n"
         "gemma4:31b-q4_k_m    Q4_K_M     18.3 GB   4.8  0.61 [1]     no     yes\n"
         "gemma4:31b-iq3_xs    IQ3_XS ?  ≈13.0 GB   4.8  84.76 [2] ?  tight\n"
         "hf.co/acme/x/a.gguf                   ?                     ?\n"
         "\n"
         "[1] KLD; localbench\n"
         "[2] NL2Bash; a forum\n"
-        "≈ rounded where it was published, or computed\n"
-        "? not confirmed: `g4run catalog refresh` asks the Hub which files there are\n"
+        "≈ approximate: published rounded, or computed\n"
+        "? not confirmed: `g4run catalog refresh` updates the list from the Hub\n"
     )
 
 
-def test_a_list_of_what_is_certain_needs_no_marks() -> None:
+def test_a_list_without_uncertain_values_has_no_notes() -> None:
     assert render_available([replace(KNOWN, quality=None)], 80) == (
-        "NAME               QUANT      SIZE  BITS  QUALITY  FITS  HERE\n"
+        "NAME               QUANT      SIZE  BITS  QUALITY  FITS  LOCAL\n"
         "gemma4:31b-q4_k_m  Q4_K_M  18.3 GB   4.8           no    yes\n"
     )
 
 
-def test_what_a_sizes_name_alone_means_is_said_below_the_table() -> None:
+def test_short_names_are_explained_below_the_table() -> None:
     default = replace(KNOWN, quality=None, short_names=("gemma4:31b",))
     assert render_available([default, replace(KNOWN, quality=None, name="x")], 80).endswith(
         "\n\ngemma4:31b means gemma4:31b-q4_k_m\n"
-        "`g4run pull` of such a name takes another where that suits this machine better\n"
+        "`g4run pull` of a short name picks another if it suits this machine better\n"
     )
     both = replace(default, short_names=("gemma4", "gemma4:31b"))
     assert "\n\ngemma4 and gemma4:31b mean gemma4:31b-q4_k_m\n`g4run pull` of " in render_available([both], None)
     assert "'short_names': ['gemma4:31b']" in str(available_value([default]))
 
 
-def test_what_a_refresh_cannot_confirm_does_not_ask_for_one() -> None:
+def test_values_that_a_refresh_cannot_confirm_do_not_suggest_one() -> None:
     doubtful = replace(DOUBTFUL, is_confirmed=True, size_is_exact=True)
     assert render_available([doubtful], 80).endswith("\n[1] NL2Bash; a forum\n? not confirmed\n")
 
@@ -189,12 +189,12 @@ def test_long_notes_are_wrapped_and_cut_names_explained() -> None:
     scale = Quality(1, "KLD", "a study of " + "many " * 20, is_confirmed=True)
     shown = render_available([replace(KNOWN, name="hf.co/" + "x" * 90, quality=scale)], 80)
     assert max(len(line) for line in shown.splitlines()) <= 80
-    assert render_cut_note(shown).startswith("names with … had no room")
+    assert render_cut_note(shown).startswith("names with … are cut")
     assert len(render_cut_note(shown)) <= 80
     assert render_cut_note(render_available([KNOWN], 80)) == ""
 
 
-def test_what_can_be_had_as_json() -> None:
+def test_available_models_as_json() -> None:
     assert available_value([KNOWN, UNKNOWN]) == {
         "available": [
             {

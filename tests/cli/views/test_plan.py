@@ -1,4 +1,4 @@
-"""A plan as a person and as a program read it."""
+"""Plans as text and as JSON."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ from g4run.models.library import Library
 from g4run.planner.confirmed_ledger import DeviceDifference
 from g4run.planner.placement import plan_model
 from g4run.planner.values import Plan, PlanRequest
-from g4run.runtime.plan_check import NOT_HERE, Confirmation
+from g4run.runtime.plan_check import NOT_INSTALLED, Confirmation
 from g4run.settings import Settings
 from tests.planner.machines import gpu, machine
 from tests.planner.shapes import real_shape
@@ -35,31 +35,31 @@ layers           all 31 on the GPU, experts of the first 19 on the CPU
 context          8,192 tokens, KV cache in f16
 sequences        1, micro-batch 512 tokens
 threads          8
-caches           grow to 536.9 MB of checkpoints and 1.1 GB of conversations
+caches           up to 536.9 MB of SWA checkpoints and 1.1 GB of host cache
 longest context  f16 238,848, q8_0 262,144, q4_0 262,144
 
-It fits: 17.0 GB in all.
+It fits: 17.0 GB in total.
 """
 
 
-UNASKED = Confirmation(not_asked=NOT_HERE)
+UNASKED = Confirmation(not_asked=NOT_INSTALLED)
 
 
 def plan_on_a_small_card() -> Plan:
     return plan_model(real_shape("26b"), machine(32, gpu(8, name="RTX 3060 Ti")), PlanRequest())
 
 
-def test_the_ledger_as_text() -> None:
+def test_a_plan_as_text() -> None:
     assert render_plan(plan_on_a_small_card(), "", UNASKED, None) == EXPECTED
 
 
 @pytest.mark.parametrize(
     ("confirmation", "line"),
     [
-        (Confirmation(), "llama.cpp's own figures: the same to the byte."),
+        (Confirmation(), "llama.cpp's own figures: identical to the byte."),
         (
             Confirmation((DeviceDifference("CPU", -9000),), rounding_bytes=10_000),
-            "llama.cpp's own figures: the same, as far as it prints them.",
+            "llama.cpp's own figures: identical within its rounding.",
         ),
         (
             Confirmation((DeviceDifference("RTX 3060 Ti", 12_300_000), DeviceDifference("CPU", -400_000))),
@@ -67,31 +67,31 @@ def test_the_ledger_as_text() -> None:
         ),
         (
             Confirmation(problem="it ended with code 1"),
-            "llama.cpp could not be asked for its own figures: it ended with code 1",
+            "could not get llama.cpp's own figures: it ended with code 1",
         ),
     ],
 )
-def test_llama_cpp_s_own_figures_are_one_more_line(confirmation: Confirmation, line: str) -> None:
+def test_llama_cpps_own_figures_are_one_more_line(confirmation: Confirmation, line: str) -> None:
     assert render_plan(plan_on_a_small_card(), "", confirmation, None) == f"{EXPECTED}{line}\n"
 
 
-def test_where_no_memory_is_left_there_are_no_caches() -> None:
+def test_without_memory_left_there_are_no_caches() -> None:
     text = render_plan(plan_model(real_shape("31b"), machine(8), PlanRequest(context=4096)), "", UNASKED, 80)
     assert [line for line in text.splitlines() if line.startswith("caches")] == [
-        "caches           none, no main memory is left for them"
+        "caches           none: no main memory is left"
     ]
 
 
-def test_two_like_cards_have_a_column_each() -> None:
+def test_two_equal_gpus_have_a_column_each() -> None:
     here = machine(64, gpu(12, name="RTX 3090"), gpu(12, name="RTX 3090"))
     text = render_plan(plan_model(real_shape("26b"), here, PlanRequest()), "", UNASKED, None)
     assert re.split(" {2,}", text.splitlines()[2].strip()) == ["RTX 3090 #1", "RTX 3090 #2", "CPU"]
 
 
-def test_what_does_not_fit_says_what_would() -> None:
+def test_a_plan_that_does_not_fit_says_what_would() -> None:
     plan = plan_model(real_shape("31b"), machine(8), PlanRequest(context=4096))
     text = render_plan(plan, "Take less.", UNASKED, None)
-    assert text.splitlines()[-1] == "It does not fit: 19.9 GB in all. Take less."
+    assert text.splitlines()[-1] == "It does not fit: 19.9 GB in total. Take less."
     assert [line.split()[0] for line in text.splitlines() if "-11.9 GB" in line] == ["left"]
     assert plan_value(plan, "Take less.", UNASKED)["fits"] is False
 
@@ -103,7 +103,7 @@ def test_no_line_is_longer_than_the_terminal() -> None:
     assert max(map(len, text.splitlines())) <= 80
 
 
-def test_the_json_is_the_contract() -> None:
+def test_a_plan_as_json() -> None:
     plan = plan_on_a_small_card()
     value = plan_value(plan, "", UNASKED)
     device, host = plan.ledger.devices
@@ -152,7 +152,7 @@ def test_the_json_is_the_contract() -> None:
     }
 
 
-def test_the_json_says_by_how_much_llama_cpp_differs() -> None:
+def test_the_json_has_the_difference_from_llama_cpp() -> None:
     differences = (DeviceDifference("RTX 3060 Ti", 5), DeviceDifference("CPU", -7))
     value = plan_value(plan_on_a_small_card(), "", Confirmation(differences))
     assert (value["confirmed"], value["not_confirmed_because"]) == (
@@ -166,7 +166,7 @@ def test_the_json_says_by_how_much_llama_cpp_differs() -> None:
 def test_a_projector_is_named_and_not_counted() -> None:
     plan = plan_on_a_small_card()
     text = render_plan(plan, "", UNASKED, 80, projector_bytes=1_200_000_000)
-    line = "projector        1.2 GB, which run and chat do not load\n"
+    line = "projector        1.2 GB, not loaded by run and chat\n"
     assert text == EXPECTED.replace("longest context", f"{line}longest context")
     with_it, without = (plan_value(plan, "", UNASKED, projector_bytes=count) for count in (1_200_000_000, 0))
     assert (with_it.pop("unloaded_projector_bytes"), without.pop("unloaded_projector_bytes")) == (1_200_000_000, 0)
@@ -180,18 +180,19 @@ def advice_for(size: str, ram_gb: float, request: PlanRequest, tmp_path: Path) -
 
 
 def test_advice_is_a_context_that_fits_or_a_smaller_file(tmp_path: Path) -> None:
-    """The context that it names does fit; the file is of the same size, and no worse than may be recommended."""
+    """The named context does fit; the named file has the same size and an acceptable quantization."""
     asked = PlanRequest(context=262_144, kv_type=KvType.F16)
     longest = plan_model(real_shape("31b"), machine(24), PlanRequest()).max_context[KvType.F16]
     assert 8192 < longest < 262_144
-    assert advice_for("31b", 24, asked, tmp_path) == f"With --ctx {longest} --kv f16 it would."
-    assert advice_for("31b", 16, PlanRequest(), tmp_path).startswith("4.3 GB are missing; gemma4:31b-")
+    assert advice_for("31b", 24, asked, tmp_path) == f"It would fit with --ctx {longest} --kv f16."
+    assert advice_for("31b", 16, PlanRequest(), tmp_path).startswith("It needs 4.3 GB more memory; gemma4:31b-")
     assert (
-        advice_for("31b", 4, PlanRequest(), tmp_path) == "16.3 GB are missing, and no smaller file of this size fits."
+        advice_for("31b", 4, PlanRequest(), tmp_path)
+        == "It needs 16.3 GB more memory, and no smaller file of this size fits."
     )
 
 
-def test_what_is_typed_becomes_a_request() -> None:
+def test_typed_options_become_a_request() -> None:
     options = PlanOptions(16_384, "Q8_0", 4, 1024, 20, 3)
     assert make_request(options) == PlanRequest(16_384, KvType.Q8_0, 4, 1024, 20, 3)
     assert make_request(PlanOptions()) == PlanRequest()
@@ -209,7 +210,7 @@ def test_what_is_typed_becomes_a_request() -> None:
         (PlanOptions(cpu_experts=-1), "--cpu-experts must be between 0 and 2147483647, not -1"),
     ],
 )
-def test_a_value_that_means_nothing_is_refused(options: PlanOptions, message: str) -> None:
+def test_an_invalid_value_is_refused(options: PlanOptions, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         make_request(options)
     assert caught.value.message == message

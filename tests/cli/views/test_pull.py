@@ -14,18 +14,18 @@ from tests.cli.pulls import COMMIT, DIGEST, MODEL, PLAN, PROJECTOR, REPOSITORY
 FOUND = replace(PROJECTOR, source="elsewhere", where=Path("/models/mmproj.gguf"))
 
 
-def test_a_plan_says_what_from_where_how_large_and_what_is_left() -> None:
+def test_a_plan_lists_files_sources_sizes_and_free_space() -> None:
     assert render_plan(PLAN, 80) == (
         "gemma4:26b from google/gemma-4-26B-A4B-it-qat-q4_0-gguf@1a2b3c4d\n"
-        "  model      gemma-4-26B_q4_0-it.gguf      1.0 GB  250.0 MB are here\n"
+        "  model      gemma-4-26B_q4_0-it.gguf      1.0 GB  250.0 MB downloaded\n"
         "  projector  gemma-4-26B-it-mmproj.gguf  500.0 MB  already in the cache\n"
-        f"750.0 MB to fetch into {PLAN.cache_directory}\n"
-        "20.0 GB are free there, 19.2 GB afterwards\n"
+        f"750.0 MB to download to {PLAN.cache_directory}\n"
+        "20.0 GB free there, 19.2 GB afterwards\n"
         "note: size unconfirmed\n"
     )
 
 
-def test_a_long_note_is_wrapped_on_a_terminal_with_names_whole() -> None:
+def test_a_long_note_is_wrapped_without_breaking_names() -> None:
     note = "gemma4:26b means gemma4:26b-ud-q3_k_xl here: the best of 9 files that fit and reach 5 tokens/s"
     plan = replace(PLAN, notes=(note,))
     assert render_plan(plan, 60).endswith(
@@ -34,31 +34,31 @@ def test_a_long_note_is_wrapped_on_a_terminal_with_names_whole() -> None:
     assert render_plan(plan, None).endswith(f"\nnote: {note}\n")
 
 
-def test_a_plan_that_has_no_room_says_so() -> None:
+def test_a_plan_reports_too_little_space() -> None:
     plan = replace(PLAN, files=(MODEL, FOUND), free_bytes=999_000_000, notes=())
     assert render_plan(plan, None) == (
         "gemma4:26b from google/gemma-4-26B-A4B-it-qat-q4_0-gguf@1a2b3c4d\n"
         "  model      gemma-4-26B_q4_0-it.gguf      1.0 GB\n"
-        f"  projector  gemma-4-26B-it-mmproj.gguf  500.0 MB  already here: {FOUND.where}\n"
-        f"1.0 GB to fetch into {PLAN.cache_directory}\n"
-        "999.0 MB are free there: too little\n"
+        f"  projector  gemma-4-26B-it-mmproj.gguf  500.0 MB  found at {FOUND.where}\n"
+        f"1.0 GB to download to {PLAN.cache_directory}\n"
+        "999.0 MB free there: not enough\n"
     )
 
 
-def test_a_file_of_another_repository_says_so() -> None:
+def test_a_file_from_another_repository_names_it() -> None:
     plan = replace(PLAN, files=(replace(PROJECTOR, repository="ggml-org/gemma"),), notes=())
     line = "  projector  ggml-org/gemma/gemma-4-26B-it-mmproj.gguf  500.0 MB  already in the cache"
     assert render_plan(plan, None).splitlines()[1] == line
 
 
-def test_a_disk_that_does_not_say_what_is_free_is_passed_over() -> None:
+def test_unknown_free_space_is_omitted() -> None:
     plan = replace(PLAN, free_bytes=None, notes=())
-    assert render_plan(plan, None).endswith(f"\n750.0 MB to fetch into {PLAN.cache_directory}\n")
+    assert render_plan(plan, None).endswith(f"\n750.0 MB to download to {PLAN.cache_directory}\n")
     assert (plan_value(plan)["free_bytes"], plan_value(plan)["free_bytes_afterwards"]) == (None, None)
 
 
-def test_a_plan_with_nothing_to_fetch_says_so() -> None:
-    assert render_plan(replace(PLAN, files=(PROJECTOR,), notes=()), 80).endswith("\nnothing to fetch\n")
+def test_a_plan_with_nothing_to_download_says_so() -> None:
+    assert render_plan(replace(PLAN, files=(PROJECTOR,), notes=()), 80).endswith("\nnothing to download\n")
 
 
 def test_a_plan_as_json() -> None:
@@ -91,17 +91,17 @@ def test_a_plan_as_json() -> None:
     }
 
 
-def test_the_end_of_a_pull_says_what_to_type() -> None:
+def test_the_end_of_a_pull_names_the_next_command() -> None:
     assert render_ready("gemma4:26b") == "gemma4:26b is ready: g4run chat gemma4:26b\n"
     assert render_stopped(1_200_000_000, 3_100_000_000) == (
-        "stopped; 1.2 GB of 3.1 GB are kept, the same command goes on from there"
+        "stopped; 1.2 GB of 3.1 GB is kept, run the same command to resume"
     )
 
 
-def test_what_keeps_a_plan_from_being_carried_out_is_said() -> None:
+def test_a_plan_that_cannot_run_says_why() -> None:
     refused = replace(PLAN, refusal=DigestMismatch("acme/z was changed", "g4run catalog refresh"))
     assert render_refusal(PLAN) == ""
-    assert render_refusal(refused) == "would be refused: acme/z was changed\nHint: g4run catalog refresh\n"
+    assert render_refusal(refused) == "cannot be pulled: acme/z was changed\nHint: g4run catalog refresh\n"
     assert plan_value(refused)["refusal"] == {
         "code": "digest_mismatch",
         "message": "acme/z was changed",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from g4run.cli.arguments.machine import MachineOptions, find_machine, read_machine
+from g4run.cli.arguments.machine import MachineOptions, read_machine, resolve_machine
 from g4run.cli.commands.recommend import make_request
 from g4run.cli.views.recommend import (
     SHOWN,
@@ -40,9 +40,9 @@ def ask(name: str) -> Recommendation:
 CHOICE = recommend(CATALOG, RTX_4090, RecommendRequest())
 
 
-def test_the_choice_comes_in_one_sentence_and_then_what_to_type() -> None:
+def test_the_choice_is_one_sentence_followed_by_commands() -> None:
     best = CHOICE.require_best()
-    text = render_recommendation(CHOICE, 80, show_all=False, is_here=False)
+    text = render_recommendation(CHOICE, 80, show_all=False, is_installed=False)
     sentence, commands, table, legend, *_ = text.split("\n\n")
     speed = f"{best.speed.generation.expected:.0f}"
     assert " ".join(sentence.split()) == (
@@ -54,40 +54,40 @@ def test_the_choice_comes_in_one_sentence_and_then_what_to_type() -> None:
     assert table.splitlines()[1].split()[:4] == ["31B", "Q4_0", "QAT", "17.7"]
     assert table.splitlines()[1].endswith("  best")
     assert len(table.splitlines()) == 1 + SHOWN
-    assert legend.startswith("FILE, GPU and RAM in GB;")
+    assert legend.startswith("FILE, GPU, RAM: in GB;")
 
 
-def test_a_speed_from_elsewhere_than_the_others_is_named() -> None:
+def test_a_speed_from_a_different_source_is_named() -> None:
     best = CHOICE.require_best()
     measured = replace(best, speed=replace(best.speed, source=SpeedSource.MEASURED))
     usual = CHOICE.alternatives[0].speed.source
     assert {other.speed.source for other in choose_rows(best, CHOICE.alternatives)} == {usual} != {SpeedSource.MEASURED}
-    text = render_recommendation(replace(CHOICE, best=measured), None, show_all=False, is_here=False)
+    text = render_recommendation(replace(CHOICE, best=measured), None, show_all=False, is_installed=False)
     legend = " ".join(text.split("\n\n")[3].split())
     assert legend.endswith(f"; measured here: 31B {best.file.quantization}.")
     assert f"Speeds are {usual.value}" in legend
 
 
-def test_what_is_here_need_not_be_pulled() -> None:
-    text = render_recommendation(CHOICE, 80, show_all=False, is_here=True)
+def test_an_installed_model_need_not_be_pulled() -> None:
+    text = render_recommendation(CHOICE, 80, show_all=False, is_installed=True)
     assert text.split("\n\n")[1] == "  g4run chat gemma4:31b-qat-q4_0"
 
 
 @pytest.mark.parametrize("name", list(MACHINES)[::5])
 def test_it_is_readable_at_80_columns_for_every_machine(name: str) -> None:
-    lines = render_recommendation(ask(name), 80, show_all=True, is_here=False).splitlines()
+    lines = render_recommendation(ask(name), 80, show_all=True, is_installed=False).splitlines()
     assert [line for line in lines if display_width(line) > 80] == []
 
 
-def test_every_row_has_its_line_of_why_and_the_others_are_counted() -> None:
-    short = render_recommendation(CHOICE, None, show_all=False, is_here=False)
+def test_every_row_has_a_reason_and_hidden_rows_are_counted() -> None:
+    short = render_recommendation(CHOICE, None, show_all=False, is_installed=False)
     rows = choose_rows(CHOICE.require_best(), CHOICE.alternatives)
     why = short.split("Why not:\n")[1].split("\n\n")[0]
     first = rows[0]
     label = first.plan.shape.architecture.size_label
     assert " ".join(why.split()).startswith(f"{label} {first.file.quantization}: {first.reason}")
     assert short.endswith(f"\n{len(CHOICE.alternatives) - len(rows)} more with --all\n")
-    whole = render_recommendation(CHOICE, None, show_all=True, is_here=False)
+    whole = render_recommendation(CHOICE, None, show_all=True, is_installed=False)
     assert len(whole.split("\n\n")[2].splitlines()) == 2 + len(CHOICE.alternatives)
     assert "--all" not in whole
 
@@ -99,17 +99,17 @@ def test_the_short_table_has_every_size() -> None:
     assert [row for row in CHOICE.alternatives if row in rows] == list(rows)
 
 
-def test_what_would_fit_after_freeing_is_apart() -> None:
+def test_models_that_fit_after_freeing_memory_are_listed_separately() -> None:
     found = recommend(CATALOG, BUSY, RecommendRequest())
-    text = render_recommendation(found, None, show_all=False, is_here=False)
+    text = render_recommendation(found, None, show_all=False, is_installed=False)
     part = " ".join(text.split("After freeing memory:\n")[1].split())
     assert part.startswith(f"31B Q4_0: needs {found.after_freeing[0].freeing}")
 
 
-def test_nothing_fits_is_a_failure_of_both_views() -> None:
+def test_both_views_fail_if_nothing_fits() -> None:
     found = recommend(CATALOG, make_machine(1, 1, 10), RecommendRequest())
     with pytest.raises(DoesNotFit):
-        render_recommendation(found, 80, show_all=False, is_here=False)
+        render_recommendation(found, 80, show_all=False, is_installed=False)
     with pytest.raises(DoesNotFit):
         recommendation_value(found)
 
@@ -174,7 +174,7 @@ def test_json_has_the_fields_that_programs_rely_on() -> None:
     assert json.loads(json.dumps(value)) == value
 
 
-def test_json_holds_all_alternatives_and_who_holds_the_memory() -> None:
+def test_json_has_all_alternatives_and_the_memory_to_free() -> None:
     found = recommend(CATALOG, BUSY, RecommendRequest())
     assert recommendation_value(found) == {
         "best": candidate_value(found.require_best()),
@@ -183,7 +183,7 @@ def test_json_holds_all_alternatives_and_who_holds_the_memory() -> None:
     }
 
 
-def test_what_was_typed_becomes_a_request() -> None:
+def test_typed_options_become_a_request() -> None:
     assert make_request("gemma4:26b", 4096, 7.5, "Quality", "long-context", "q8_0") == RecommendRequest(
         Goal.LONG_CONTEXT, Preference.QUALITY, Size.A4B_26B, 4096, KvType.Q8_0, 7.5
     )
@@ -202,11 +202,11 @@ def test_what_was_typed_becomes_a_request() -> None:
             "--for must be one of chat, code, vision, audio, long-context, not 'talk'",
         ),
         (None, None, None, "speed", "chat", "q5", "--kv must be one of f16, q8_0, q4_0, not 'q5'"),
-        ("demo", None, None, "speed", "chat", None, "demo is no size of Gemma 4"),
-        ("gemma4:26b-q4_0", None, None, "speed", "chat", None, "gemma4:26b-q4_0 is no size of Gemma 4"),
+        ("demo", None, None, "speed", "chat", None, "demo is not a size of Gemma 4"),
+        ("gemma4:26b-q4_0", None, None, "speed", "chat", None, "gemma4:26b-q4_0 is not a size of Gemma 4"),
     ],
 )
-def test_what_cannot_be_meant_is_said(
+def test_an_invalid_option_is_explained(
     model: str | None,
     context: int | None,
     speed: float | None,
@@ -220,15 +220,15 @@ def test_what_cannot_be_meant_is_said(
     assert caught.value.message == message
 
 
-def test_another_machine_comes_from_a_file_and_is_altered(tmp_path: Path) -> None:
+def test_a_saved_machine_is_read_and_changed(tmp_path: Path) -> None:
     path = tmp_path / "machine.json"
     path.write_text(json.dumps(machine_value(RTX_4090)), "utf-8")
     assert read_machine(path) == RTX_4090
-    altered = find_machine(MachineOptions(path, gpu="none", ram="16GB", cores=4), read_settings())
+    altered = resolve_machine(MachineOptions(path, gpu="none", ram="16GB", cores=4), read_settings())
     assert (altered.gpus, altered.memory.total_bytes, altered.processors.threads) == ((), 16 * 10**9, 4)
 
 
-def test_a_file_that_holds_no_machine_is_said(tmp_path: Path) -> None:
+def test_a_file_without_a_machine_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "machine.json"
     messages = []
     for content in ("{", "{}"):
@@ -240,10 +240,10 @@ def test_a_file_that_holds_no_machine_is_said(tmp_path: Path) -> None:
     assert messages[1] == f"{path}: the machine lacks platform"
     with pytest.raises(G4RunError) as missing:
         read_machine(tmp_path / "none.json")
-    assert missing.value.message == f"{tmp_path / 'none.json'} cannot be read: no such file or directory"
+    assert missing.value.message == f"cannot read {tmp_path / 'none.json'}: no such file or directory"
 
 
 @pytest.mark.parametrize("cores", [0, 513])
-def test_no_machine_has_so_many_cores(cores: int) -> None:
+def test_too_many_cores_are_refused(cores: int) -> None:
     with pytest.raises(UsageError, match=rf"^--cores must be between 1 and 512, not {cores}$"):
-        find_machine(MachineOptions(cores=cores), read_settings())
+        resolve_machine(MachineOptions(cores=cores), read_settings())

@@ -109,7 +109,7 @@ def test_details_are_sections() -> None:
     )
 
 
-def test_a_licence_that_nobody_names_is_no_section() -> None:
+def test_an_unknown_license_has_no_section() -> None:
     nothing = replace(DETAILS, license=None)
     assert render_license(nothing) == ""
     assert "License" not in render_details(nothing)
@@ -118,11 +118,11 @@ def test_a_licence_that_nobody_names_is_no_section() -> None:
     assert details_value(nothing, verbose=False)["license_url"] is None
 
 
-def test_a_model_without_a_projector_has_no_such_section() -> None:
+def test_a_model_without_a_projector_has_no_projector_section() -> None:
     assert "Projector" not in render_details(replace(DETAILS, files=(MODEL,)))
 
 
-def test_metadata_elides_what_is_long() -> None:
+def test_long_metadata_is_shortened() -> None:
     assert render_metadata(HEADER, None) == (
         "\n"
         "Metadata\n"

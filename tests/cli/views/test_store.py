@@ -12,15 +12,15 @@ from g4run.cli.views.store import (
     render_usage,
     usage_value,
 )
-from g4run.models.external.search import Elsewhere, FoundModel
+from g4run.models.external.search import ExternalModels, FoundModel
 from g4run.models.store.removal import KeptFile, Removal
 from g4run.models.store.usage import DiskUsage, ModelUsage, Pruned, RemovedPartial
 
 QUOTE = '"' if os.name == "nt" else "'"
 BLOB = Path("/cache/blobs/abab")
-REMOVAL = Removal("gemma4:26b", 1_500_000_000, (KeptFile(BLOB, "mine uses it too"),))
+REMOVAL = Removal("gemma4:26b", 1_500_000_000, (KeptFile(BLOB, "mine also uses it"),))
 PARTIAL = RemovedPartial(Path("/cache/blobs/ab.g4run.incomplete"), "acme/x", 700_000_000)
-KEPT = replace(PARTIAL, freed_bytes=0, kept="another process is fetching it")
+KEPT = replace(PARTIAL, freed_bytes=0, kept="another process is downloading it")
 USAGE = DiskUsage(
     models=(ModelUsage("gemma4:26b", 15_600_000_000, 600_000_000, ()), ModelUsage("mine", 15_000_000_000, 0, (BLOB,))),
     total_bytes=15_600_000_000,
@@ -32,7 +32,7 @@ USAGE = DiskUsage(
     data_directory=Path("/data"),
 )
 PRUNED = Pruned(partials=(PARTIAL, KEPT), header_bytes=16_000_000, temporary_bytes=2_000, vanished=("mine",))
-FOUND = Elsewhere(
+FOUND = ExternalModels(
     models=(
         FoundModel("LM Studio", "acme/x", Path("/lm studio/x.gguf"), 5_000_000_000, None, None),
         FoundModel("Ollama", "gemma4:e4b", Path("/ollama/sha256-ab"), 9_600_000_000, "ab", "a tensor is missing"),
@@ -41,16 +41,14 @@ FOUND = Elsewhere(
 )
 
 
-def test_a_removal_says_what_is_free_and_what_stays_and_why() -> None:
-    assert render_removal(REMOVAL) == (
-        f"gemma4:26b is removed, 1.5 GB are free again\n  kept {BLOB}\n    mine uses it too\n"
-    )
+def test_a_removal_shows_freed_space_and_kept_files() -> None:
+    assert render_removal(REMOVAL) == (f"removed gemma4:26b, 1.5 GB freed\n  kept {BLOB}\n    mine also uses it\n")
     assert removals_value([REMOVAL]) == {
         "removed": [
             {
                 "name": "gemma4:26b",
                 "freed_bytes": 1_500_000_000,
-                "kept": [{"path": str(BLOB), "reason": "mine uses it too"}],
+                "kept": [{"path": str(BLOB), "reason": "mine also uses it"}],
             }
         ]
     }
@@ -58,7 +56,7 @@ def test_a_removal_says_what_is_free_and_what_stays_and_why() -> None:
 
 def test_usage_counts_each_file_once() -> None:
     assert render_usage(USAGE, 80) == (
-        "NAME           SIZE   ITS OWN\n"
+        "NAME           SIZE    UNIQUE\n"
         "gemma4:26b  15.6 GB  600.0 MB\n"
         "mine        15.0 GB       0 B  a file is missing\n"
         "\n"
@@ -74,7 +72,7 @@ def test_usage_of_an_empty_store_has_no_table() -> None:
     assert render_usage(replace(usage, free_bytes=10**12), 80) == (
         "all models        0 B  each file counted once\n"
         "unfinished        0 B\n"
-        "of others      1.0 kB  left by other programs: hf cache prune\n"
+        "               1.0 kB  unfinished, by other programs: hf cache prune\n"
         "headers           0 B\n"
         f"free           1.0 TB  {USAGE.directory}\n"
     )
@@ -96,17 +94,17 @@ def test_usage_as_json() -> None:
     }
 
 
-def test_pruning_says_what_went_and_what_the_person_decides() -> None:
+def test_pruning_shows_removed_and_kept_files() -> None:
     assert render_pruned(PRUNED, is_dry_run=False) == (
         "removed: cached headers, 16.0 MB\n"
         "removed: temporary files, 2.0 kB\n"
         "removed: unfinished download of acme/x, 700.0 MB\n"
-        f"kept {PARTIAL.path}\n    another process is fetching it\n"
-        "716.0 MB are free again\n"
-        "mine misses a file: g4run verify mine says which\n"
+        f"kept {PARTIAL.path}\n    another process is downloading it\n"
+        "716.0 MB freed\n"
+        "mine has a missing file: run g4run verify mine\n"
     )
     assert render_pruned(Pruned((PARTIAL,), 0, 0, ()), is_dry_run=True) == (
-        "would be removed: unfinished download of acme/x, 700.0 MB\n700.0 MB would be free again\n"
+        "would be removed: unfinished download of acme/x, 700.0 MB\n700.0 MB would be freed\n"
     )
     assert render_pruned(Pruned((), 0, 0, ()), is_dry_run=False) == "nothing to remove\n"
 
@@ -120,7 +118,7 @@ def test_pruning_as_json() -> None:
                 "repository": "acme/x",
                 "freed_bytes": 0,
                 "is_ours": True,
-                "kept": "another process is fetching it",
+                "kept": "another process is downloading it",
             }
         ],
         "header_bytes": 16_000_000,
@@ -130,7 +128,7 @@ def test_pruning_as_json() -> None:
     }
 
 
-def test_what_others_have_comes_with_the_command_that_imports_it() -> None:
+def test_external_models_come_with_their_import_command() -> None:
     lm_studio, ollama = FOUND.models
     assert render_found(FOUND) == (
         "acme/x, 5.0 GB, LM Studio\n"
@@ -139,17 +137,17 @@ def test_what_others_have_comes_with_the_command_that_imports_it() -> None:
         "gemma4:e4b, 9.6 GB, Ollama\n"
         f"  {ollama.path}\n"
         "  not usable: a tensor is missing\n"
-        "3 other files are no Gemma 4 that g4run runs\n"
+        "3 other files are not supported Gemma 4\n"
     )
     usable = replace(ollama, problem=None, name="host:1/Some One/gemma4:e4b")
-    assert render_found(Elsewhere((usable,), 1)).splitlines()[2:] == [
+    assert render_found(ExternalModels((usable,), 1)).splitlines()[2:] == [
         f"  g4run import {ollama.path} --name ollama-host-1-some-one-gemma4-e4b",
-        "1 other file is no Gemma 4 that g4run runs",
+        "1 other file is not a supported Gemma 4",
     ]
-    assert render_found(Elsewhere((), 0)) == "no Gemma 4 was found in LM Studio, Ollama or the Hugging Face cache\n"
+    assert render_found(ExternalModels((), 0)) == "found no Gemma 4 in LM Studio, Ollama, or the Hugging Face cache\n"
 
 
-def test_what_others_have_as_json() -> None:
+def test_external_models_as_json() -> None:
     assert found_value(FOUND) == {
         "found": [
             {

@@ -3,11 +3,11 @@ import pytest
 from g4run.cli.views.tables import Column, cut_middle, display_width, line_width, render_pairs, render_table
 from tests.fakes.streams import RecordedOutput
 
-COLUMNS = (Column("NAME", gives_way=True), Column("SIZE", is_number=True), Column("MODIFIED"))
+COLUMNS = (Column("NAME", shrinks=True), Column("SIZE", is_number=True), Column("MODIFIED"))
 ROWS = (("gemma4:26b", "15.0 GB", "3 days ago"), ("demo", "950.1 kB", ""))
 
 
-def test_columns_stand_below_each_other_and_numbers_to_the_right() -> None:
+def test_columns_are_aligned_and_numbers_to_the_right() -> None:
     assert render_table(COLUMNS, ROWS, None) == (
         "NAME            SIZE  MODIFIED\ngemma4:26b   15.0 GB  3 days ago\ndemo        950.1 kB\n"
     )
@@ -17,7 +17,7 @@ def test_a_table_without_rows_is_its_headings() -> None:
     assert render_table(COLUMNS, (), 80) == "NAME  SIZE  MODIFIED\n"
 
 
-def test_the_column_that_gives_way_loses_its_middle() -> None:
+def test_a_shrinking_column_loses_its_middle() -> None:
     rows = (("hf.co/unsloth/gemma-4-26B-A4B-it-GGUF:UD-Q4_K_XL", "15.0 GB", "3 days ago"),)
     assert render_table(COLUMNS, rows, 40) == (
         "NAME                    SIZE  MODIFIED\nhf.co/uns…D-Q4_K_XL  15.0 GB  3 days ago\n"
@@ -36,11 +36,11 @@ def test_a_pipe_gets_whole_names() -> None:
 @pytest.mark.parametrize(
     ("text", "width"), [("abc", 3), ("模型", 4), ("e\u0301", 1), ("≈ 3", 3), ("\u200bx", 1), ("🙂", 2)]
 )
-def test_a_text_is_as_wide_as_a_terminal_shows_it(text: str, width: int) -> None:
+def test_the_display_width_counts_terminal_columns(text: str, width: int) -> None:
     assert display_width(text) == width
 
 
-def test_wide_characters_keep_the_columns_straight() -> None:
+def test_wide_characters_keep_the_columns_aligned() -> None:
     rows = (("模型", "1 B", "x"), ("abcd", "2 B", "y"))
     assert render_table(COLUMNS, rows, None) == "NAME  SIZE  MODIFIED\n模型   1 B  x\nabcd   2 B  y\n"
 

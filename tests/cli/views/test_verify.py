@@ -46,26 +46,26 @@ REPORT = RefreshReport(
 )
 
 
-def test_a_file_that_is_right_is_one_line() -> None:
+def test_a_good_file_is_one_line() -> None:
     assert render_check(GOOD) == "gemma4:26b: x.gguf: ok\n"
     assert render_check(replace(GOOD, status=FileStatus.NO_DIGEST, expected=None)) == (
         "gemma4:26b: x.gguf: no digest known\n"
     )
 
 
-def test_a_file_that_is_wrong_is_named_whole() -> None:
+def test_a_bad_file_is_shown_with_its_path_and_digests() -> None:
     assert render_check(WRONG) == f"gemma4:26b: x.gguf: wrong digest\n  {PATH}\n  expected ab\n  found    cd\n"
     assert render_check(UNREADABLE) == f"gemma4:26b: x.gguf: unreadable\n  {PATH}\n  Permission denied\n"
 
 
-def test_a_verdict_says_what_puts_things_right() -> None:
-    assert render_verdict([GOOD, GOOD], []) == "2 files checked, nothing is wrong\n"
+def test_the_verdict_names_the_repair_commands() -> None:
+    assert render_verdict([GOOD, GOOD], []) == "2 files checked, no problems found\n"
     assert render_verdict([GOOD, WRONG], [repair_hint(PULLED)]) == (
-        "1 of 2 files wrong\nHint: g4run rm gemma4:26b, then g4run pull gemma4:26b\n"
+        "1 of 2 files failed\nHint: g4run rm gemma4:26b, then g4run pull gemma4:26b\n"
     )
 
 
-def test_what_puts_a_model_right_depends_on_where_it_came_from() -> None:
+def test_the_repair_depends_on_the_source() -> None:
     assert repair_hint(replace(PULLED, name="work")) == "g4run rm work, then g4run pull hf.co/acme/x/dir/x.gguf"
     assert repair_hint(replace(PULLED, name="gemma4-mine")).endswith("g4run pull hf.co/acme/x/dir/x.gguf")
     assert repair_hint(IMPORTED) == "g4run rm mine, then import the file again"
@@ -92,10 +92,10 @@ def test_checks_as_json() -> None:
 
 def test_outdated_models_are_a_table() -> None:
     assert render_outdated([OLD, CURRENT], 80) == (
-        "NAME        HERE      NEWEST    CHANGED FILES\ngemma4:26b  1a2b3c4d  5e6f7a8b  x.gguf, mmproj.gguf\n"
+        "NAME        LOCAL     LATEST    CHANGED FILES\ngemma4:26b  1a2b3c4d  5e6f7a8b  x.gguf, mmproj.gguf\n"
     )
-    assert render_outdated([CURRENT], 80) == "1 model from the Hub, none is outdated\n"
-    assert render_outdated([], 80) == "0 models from the Hub, none is outdated\n"
+    assert render_outdated([CURRENT], 80) == "1 model from the Hub, all up to date\n"
+    assert render_outdated([], 80) == "0 models from the Hub, all up to date\n"
 
 
 def test_outdated_models_as_json() -> None:
@@ -113,14 +113,14 @@ def test_outdated_models_as_json() -> None:
     }
 
 
-def test_a_refresh_names_who_did_not_answer() -> None:
+def test_a_refresh_names_the_repositories_that_failed() -> None:
     assert render_refresh(REPORT) == (
-        "2 repositories listed, 1 of them changed\n"
-        "kept as it was: there is no repository acme/z\n"
-        f"the catalog is in {REPORT.path}\n"
+        "2 repositories listed, 1 changed\n"
+        "not updated: there is no repository acme/z\n"
+        f"catalog saved to {REPORT.path}\n"
     )
     one = replace(REPORT, refreshed=REPORT.refreshed[:1])
-    assert render_refresh(one).startswith("1 repository listed, 1 of them changed\n")
+    assert render_refresh(one).startswith("1 repository listed, 1 changed\n")
     assert refresh_value(REPORT) == {
         "path": str(REPORT.path),
         "refreshed_at": "2026-11-21T12:00:00+00:00",

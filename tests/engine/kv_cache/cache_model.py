@@ -1,7 +1,7 @@
-"""A model of llama.cpp's unified cache with sliding layers, which refuses to compute from cells that are not right.
+"""A simulation of llama.cpp's unified cache with sliding layers that refuses to compute from wrong cells.
 
 Cells are taken, overwritten, purged, shared and saved by the rules of llama-kv-cache.cpp (find_slot, apply_ubatch,
-seq_cp, state_write, state_read). In place of keys and values a cell holds the beginning of which it was computed.
+seq_cp, state_write, state_read). Instead of keys and values, a cell holds a hash of the tokens it was computed from.
 """
 
 import json
@@ -18,13 +18,13 @@ from g4run.engine.worker.scheduler import Scheduler
 @dataclass(slots=True)
 class Cell:
     position: int
-    beginning: int  # stands for the tokens up to and with this position
+    prefix_hash: int  # of the tokens up to and including this position
     owners: set[int]
 
 
 @dataclass(slots=True)
 class Layers:
-    """The cells of the global layers (window 0: nothing is ever overwritten) or of the sliding ones."""
+    """The cells of the global layers (window 0: never overwritten) or of the sliding layers."""
 
     size: int
     window: int
@@ -43,7 +43,7 @@ class Layers:
             return False
         for cell in usable[: max(0, lacking)]:
             (owner,) = cell.owners
-            self.remove(owner, 0, cell.position + 1)  # purged: what is left must have no gaps
+            self.remove(owner, 0, cell.position + 1)  # purged, so that no gap remains
         self.cells += new
         return True
 
@@ -61,7 +61,7 @@ class Layers:
 
 
 class CacheModel:
-    """Stands where llama.Context stands."""
+    """Stands in for llama.Context."""
 
     def __init__(self, cells: int, sliding_cells: int, window: int) -> None:
         self.base = Layers(cells, 0)
@@ -88,7 +88,7 @@ class CacheModel:
         last = self.sliding.last(sequence_id)
         window = [cell for cell in self.sliding.of(sequence_id) if last - cell.position < self.sliding.window]
         parts = [self.base.of(sequence_id) if whole else [], window]
-        return memoryview(json.dumps([[(cell.position, cell.beginning) for cell in part] for part in parts]).encode())
+        return memoryview(json.dumps([[(cell.position, cell.prefix_hash) for cell in part] for part in parts]).encode())
 
     def restore(self, sequence_id: int, state: State, *, whole: bool) -> bool:
         base, sliding = json.loads(bytes(state))
@@ -97,10 +97,10 @@ class CacheModel:
         return self._replace(self.sliding, sequence_id, sliding)
 
     def decode(self, batch: list[Slice]) -> bool:
-        """Compute a batch; False if there are no cells. Every token must find exactly its own past."""
+        """Compute a batch; False if there are too few cells. Every token must find exactly its own past."""
         new = {part.sequence_id: _cells(part) for part in batch}
         flat = [cell for cells in new.values() for cell in cells]
-        if not self.base.add([Cell(cell.position, cell.beginning, set(cell.owners)) for cell in flat]):
+        if not self.base.add([Cell(cell.position, cell.prefix_hash, set(cell.owners)) for cell in flat]):
             return False
         if not self.sliding.add(flat):
             raise AssertionError("the sliding layers have no cell left")
@@ -110,31 +110,31 @@ class CacheModel:
         return True
 
     def _check(self, part: Slice) -> None:
-        expected = list(enumerate(_beginnings(part)))
-        held = [(cell.position, cell.beginning) for cell in self.base.of(part.sequence_id)]
+        expected = list(enumerate(_prefix_hashes(part)))
+        held = [(cell.position, cell.prefix_hash) for cell in self.base.of(part.sequence_id)]
         assert sorted(held) == expected
-        seen = {(cell.position, cell.beginning) for cell in self.sliding.of(part.sequence_id)}
+        seen = {(cell.position, cell.prefix_hash) for cell in self.sliding.of(part.sequence_id)}
         assert set(expected[max(0, part.position - self.sliding.window + 1) :]) <= seen
 
     def _replace(self, layers: Layers, sequence_id: int, cells: list[tuple[int, int]]) -> bool:
         layers.remove(sequence_id, 0, 1 << 30)
-        return layers.add([Cell(position, beginning, {sequence_id}) for position, beginning in cells])
+        return layers.add([Cell(position, prefix_hash, {sequence_id}) for position, prefix_hash in cells])
 
 
-def _beginnings(part: Slice) -> list[int]:
-    """A number for each beginning of what the sequence holds after this slice."""
+def _prefix_hashes(part: Slice) -> list[int]:
+    """Return a hash of each prefix of what the sequence holds after this slice."""
     tokens = (*part.request.tokens[: part.position], *part.tokens)
     return list(accumulate(tokens, lambda before, token: hash((before, token)), initial=0))[1:]
 
 
 def _cells(part: Slice) -> list[Cell]:
-    beginnings = _beginnings(part)
-    return [Cell(each, beginnings[each], {part.sequence_id}) for each in range(part.position, len(beginnings))]
+    prefix_hashes = _prefix_hashes(part)
+    return [Cell(each, prefix_hashes[each], {part.sequence_id}) for each in range(part.position, len(prefix_hashes))]
 
 
 @dataclass(slots=True)
 class Setup:
-    """A scheduler over a model of the cache; the sliding layers have as many cells as llama.cpp gives them."""
+    """A scheduler over the simulated cache; the sliding layers have as many cells as llama.cpp gives them."""
 
     sequences: int = 2
     cells: int = 64

@@ -1,4 +1,4 @@
-"""Logits of the built-in model after reuse, through the prompt cache, in this process."""
+"""Runs prompts of the built-in model through the prompt cache, in this process."""
 
 from collections.abc import Collection
 
@@ -21,8 +21,8 @@ def load_model() -> llama.Model:
     return llama.Model(LoadParameters(DEMO_PATH, CONTEXT_LENGTH, 1), lambda _fraction: None)
 
 
-class Computer:
-    """A context of the model with its prompt cache, which computes one prompt at a time."""
+class ReuseRunner:
+    """A context with its prompt cache that computes one prompt at a time."""
 
     def __init__(self, model: llama.Model, sequences: int = 2, checkpoint_bytes: int = 1 << 24) -> None:
         parameters = LoadParameters(DEMO_PATH, CONTEXT_LENGTH, 1, sequences=sequences, micro_batch=MICRO_BATCH)
@@ -33,13 +33,13 @@ class Computer:
         self.reused = 0
 
     def begin(self, tokens: list[int]) -> CachedSequence:
-        """Give a prompt its sequence, with what it reuses."""
+        """Start a prompt and record how much it reuses."""
         sequence = self.cache.start(list(tokens), len(tokens), self.cache.find(tokens))
         self.reused = sequence.computed
         return sequence
 
-    def go_on(self, sequence: CachedSequence, end: int, checkpoints: Collection[int] = ()) -> FloatArray:
-        """Compute up to `end` tokens, pausing where checkpoints are wanted; the logits after the last."""
+    def compute(self, sequence: CachedSequence, end: int, checkpoints: Collection[int] = ()) -> FloatArray:
+        """Compute up to `end` tokens, taking the given checkpoints; return the logits after the last one."""
         logits = np.empty(0, np.float32)
         while sequence.computed < end:
             stop = min(
@@ -56,8 +56,8 @@ class Computer:
         return logits
 
     def logits(self, tokens: list[int], checkpoints: Collection[int] = ()) -> FloatArray:
-        """Logits after a prompt, whose sequence is kept."""
+        """Return the logits after a prompt and keep its sequence."""
         sequence = self.begin(tokens)
-        found = self.go_on(sequence, len(tokens), checkpoints)
+        found = self.compute(sequence, len(tokens), checkpoints)
         self.cache.release(sequence)
         return found

@@ -1,6 +1,6 @@
 import pytest
 
-from g4run.engine.kv_cache.host_cache import RamCache, StoredSequence, common_prefix
+from g4run.engine.kv_cache.host_cache import HostCache, StoredSequence, common_prefix
 
 
 def stored(tokens: list[int], size: int = 10) -> StoredSequence:
@@ -14,8 +14,8 @@ def test_a_common_prefix_ends_at_the_first_difference(length: int) -> None:
     assert common_prefix(tokens, tokens[:length]) == length
 
 
-def test_the_least_recently_used_goes_first() -> None:
-    cache = RamCache(25)
+def test_the_least_recently_used_is_dropped_first() -> None:
+    cache = HostCache(25)
     first, second, third = stored([1]), stored([2]), stored([3])
     for each in (first, second, third):
         cache.add(each)
@@ -24,8 +24,8 @@ def test_the_least_recently_used_goes_first() -> None:
     assert list(cache) == [third]
 
 
-def test_a_longer_version_takes_the_place_of_its_beginnings() -> None:
-    cache = RamCache(100)
+def test_a_longer_sequence_replaces_its_prefixes() -> None:
+    cache = HostCache(100)
     cache.add(stored([1, 2]))
     cache.add(stored([1, 3]))
     longer = stored([1, 2, 3])
@@ -34,8 +34,8 @@ def test_a_longer_version_takes_the_place_of_its_beginnings() -> None:
     assert (cache.covers([1, 2]), cache.covers([2])) == (True, False)
 
 
-def test_what_a_person_restored_is_kept_whatever_the_budget() -> None:
-    cache = RamCache(5)
+def test_a_restored_sequence_is_kept_regardless_of_the_budget() -> None:
+    cache = HostCache(5)
     restored = stored([1], 10)
     cache.put(restored)
     assert list(cache) == [restored]

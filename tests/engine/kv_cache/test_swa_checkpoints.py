@@ -15,12 +15,12 @@ from g4run.engine.kv_cache.swa_checkpoints import Checkpoint, CheckpointStore, i
         (2, 64, False),
     ],
 )
-def test_a_window_is_whole_if_the_next_token_finds_all_it_sees(first: int, length: int, whole: bool) -> None:
+def test_a_window_is_whole_if_it_has_all_that_the_next_token_sees(first: int, length: int, whole: bool) -> None:
     """Position `length` sees 64 positions, itself included: the oldest is length - 63."""
     assert is_window_whole(first, length, 64) is whole
 
 
-def test_no_cells_are_no_window() -> None:
+def test_no_cells_make_no_window() -> None:
     assert not is_window_whole(-1, 5, 64)
 
 
@@ -28,12 +28,12 @@ def checkpoint(length: int, size: int) -> Checkpoint:
     return Checkpoint(length, max(0, length - 64), memoryview(bytes(size)))
 
 
-def test_a_checkpoint_serves_prefixes_that_reach_it_and_one_token_less() -> None:
+def test_a_checkpoint_serves_its_length_and_one_token_less() -> None:
     taken = checkpoint(100, 1)  # cells 36 to 99
     assert [taken.reusable(prefix, 64) for prefix in (200, 100, 99, 98)] == [100, 100, 99, 0]
 
 
-def test_the_least_recently_used_goes_first() -> None:
+def test_the_least_recently_used_is_dropped_first() -> None:
     store = CheckpointStore(30)
     kept = [checkpoint(length, 10) for length in (1, 2, 3)]
     assert [store.add(each) for each in kept] == [True, True, True]
@@ -44,7 +44,7 @@ def test_the_least_recently_used_goes_first() -> None:
     assert store.size_bytes == 30
 
 
-def test_one_that_never_fits_drops_no_other() -> None:
+def test_a_checkpoint_over_the_budget_drops_no_other() -> None:
     store = CheckpointStore(30)
     small, large = checkpoint(1, 10), checkpoint(2, 31)
     assert store.add(small)
@@ -52,7 +52,7 @@ def test_one_that_never_fits_drops_no_other() -> None:
     assert (small.state is not None, large.state) == (True, None)
 
 
-def test_what_nobody_refers_to_is_dropped() -> None:
+def test_unreferenced_checkpoints_are_dropped() -> None:
     store = CheckpointStore(30)
     kept, dropped = checkpoint(1, 10), checkpoint(2, 10)
     store.add(kept)

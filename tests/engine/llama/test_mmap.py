@@ -1,4 +1,4 @@
-"""The pages of a mapped model file."""
+"""Releasing the pages of a mapped model file."""
 
 import mmap
 import os
@@ -22,19 +22,19 @@ MAPS = """\
 """
 
 
-def test_only_large_files_mapped_shared_and_for_reading_are_models() -> None:
+def test_only_large_shared_read_only_mappings_are_found() -> None:
     assert list(find_mappings(MAPS)) == [(0x7F0000000000, 0x10000000)]
 
 
 def resident_bytes(path: Path) -> int:
-    """What this process holds of a mapped file."""
+    """Return how much of a mapped file is resident in this process."""
     lines = Path("/proc/self/smaps").read_text("utf-8").splitlines()
     start = next(index for index, line in enumerate(lines) if line.endswith(str(path)))
     return next(int(line.split()[1]) * 1024 for line in lines[start:] if line.startswith("Rss:"))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is done")
-def test_the_pages_go_and_the_content_stays(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="pages are released on Linux only")
+def test_released_pages_keep_their_content(tmp_path: Path) -> None:
     path = tmp_path / "model.gguf"
     path.write_bytes(os.urandom(1 << 20) * 4)
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, mmap.MAP_SHARED, mmap.PROT_READ) as mapped:
@@ -45,8 +45,8 @@ def test_the_pages_go_and_the_content_stays(tmp_path: Path) -> None:
         assert mapped[:] == before
 
 
-def test_a_repacked_model_answers_as_a_mapped_one(tmp_path: Path) -> None:
-    """The built-in model's matrices are Q8_0, which x86 does not repack; the rest of the way is the same."""
+def test_a_repacked_model_gives_the_same_answer(tmp_path: Path) -> None:
+    """x86 does not repack the built-in model's Q8_0 matrices, but takes the same path otherwise."""
     answers = []
     for repack in (True, False):
         engine = Engine(LoadParameters(os.fsencode(DEMO), 256, threads=1, gpu_layers=0, repack=repack), tmp_path)

@@ -1,4 +1,4 @@
-"""A model in several files, as the engine loads and runs it."""
+"""The engine loads and runs a model split into several files."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ def answer(path: Path, prompt: list[int], logs: Path) -> list[tuple[int, float |
 
 
 @pytest.mark.parametrize("counts", [(5,), (5, 20), (0,)], ids=["2 parts", "3 parts", "no tensors in the first"])
-def test_parts_answer_as_the_whole_does(tmp_path: Path, prompt: list[int], counts: tuple[int, ...]) -> None:
+def test_a_split_model_gives_the_same_answer(tmp_path: Path, prompt: list[int], counts: tuple[int, ...]) -> None:
     paths = write_parts(split_file(read_gguf(DEMO), *counts), tmp_path, DEMO)
     first, *others = shard_paths(paths[-1])
     assert [first, *others] == paths
@@ -28,8 +28,8 @@ def test_parts_answer_as_the_whole_does(tmp_path: Path, prompt: list[int], count
     assert answer(first, prompt, tmp_path) == answer(DEMO, prompt, tmp_path) != []
 
 
-@pytest.mark.skipif(os.name == "nt", reason="links need a right that not everyone has there")
-def test_parts_load_through_links_of_a_snapshot(tmp_path: Path, prompt: list[int]) -> None:
+@pytest.mark.skipif(os.name == "nt", reason="creating links takes a privilege on Windows")
+def test_a_split_model_loads_through_the_links_of_a_snapshot(tmp_path: Path, prompt: list[int]) -> None:
     (tmp_path / "blobs").mkdir()
     (tmp_path / "snapshot").mkdir()
     for index, path in enumerate(write_parts(split_file(read_gguf(DEMO), 9), tmp_path, DEMO)):

@@ -7,9 +7,9 @@ import pytest
 from g4run.chat.tokens import CONTROL_TEXTS
 from g4run.engine.llama.vocabulary import Detokenizer, StopStrings, Vocabulary
 from g4run.errors import LoadFailed
-from g4run.models.library import resolve
 from scripts.shapes.metadata import string
 from tests.fakes.gguf_files import gemma4_file
+from tests.fakes.library import resolve
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def test_every_control_text_is_one_token(vocabulary: Vocabulary) -> None:
 
 
 @pytest.mark.parametrize("text", CONTROL_TEXTS)
-def test_a_control_text_that_is_typed_stays_text(vocabulary: Vocabulary, text: str) -> None:
+def test_a_typed_control_text_stays_text(vocabulary: Vocabulary, text: str) -> None:
     control = {vocabulary.control_token(each) for each in CONTROL_TEXTS}
     for typed in (text, f"a{text}b", f"{text}{text}", f"<{text}>", f"{text[:-1]}{text}"):
         tokens = vocabulary.tokenize(typed)
@@ -48,11 +48,11 @@ def test_all_control_texts_in_a_row_stay_text(vocabulary: Vocabulary) -> None:
 @pytest.mark.parametrize(
     "text", ["", "Hello", "  two  spaces ", "tab\tand\r\n\n\nlines", "naïve 日本語 🙂", "<b>html</b>"]
 )
-def test_text_survives_the_way_there_and_back(vocabulary: Vocabulary, text: str) -> None:
+def test_text_round_trips(vocabulary: Vocabulary, text: str) -> None:
     assert decode(vocabulary, vocabulary.tokenize(text)) == text
 
 
-def test_a_piece_longer_than_any_buffer_keeps_its_text(tmp_path: Path) -> None:
+def test_a_long_piece_is_not_truncated(tmp_path: Path) -> None:
     file = gemma4_file()
     long_text = "ก" * 200  # 600 bytes
     tokens = file.entries["tokenizer.ggml.tokens"].replace(string("zu"), string(long_text))
@@ -61,14 +61,14 @@ def test_a_piece_longer_than_any_buffer_keeps_its_text(tmp_path: Path) -> None:
     vocabulary.close()
 
 
-def test_a_file_without_a_vocabulary_is_refused_in_one_sentence(tmp_path: Path) -> None:
+def test_a_file_without_a_vocabulary_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "none.gguf"
     path.write_bytes(b"GGUF")
-    with pytest.raises(LoadFailed, match=r"the vocabulary of .*none.gguf could not be read: \w+"):
+    with pytest.raises(LoadFailed, match=r"cannot read the vocabulary of .*none.gguf: \w+"):
         Vocabulary(path, CONTROL_TEXTS)
 
 
-def test_a_closed_vocabulary_is_an_exception_not_a_crash() -> None:
+def test_using_a_closed_vocabulary_raises() -> None:
     closed = Vocabulary(resolve("demo").path, CONTROL_TEXTS)
     closed.close()
     closed.close()
@@ -77,7 +77,7 @@ def test_a_closed_vocabulary_is_an_exception_not_a_crash() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
-def test_characters_cut_anywhere_come_out_whole(size: int) -> None:
+def test_split_characters_are_joined(size: int) -> None:
     text = "aé日🙂z"
     raw = text.encode()
     detokenizer = Detokenizer()
@@ -86,7 +86,7 @@ def test_characters_cut_anywhere_come_out_whole(size: int) -> None:
     assert not any("�" in piece for piece in pieces)
 
 
-def test_bytes_that_are_no_character_become_a_replacement_sign() -> None:
+def test_invalid_bytes_become_replacement_characters() -> None:
     detokenizer = Detokenizer()
     assert detokenizer.feed(b"a\xff") + detokenizer.feed(b"b\xe6") + detokenizer.finish() == "a�b�"
 
@@ -97,7 +97,9 @@ TEXTS = ("one STOP two", "aaab rest", "no end <", "xx</s", "STO", "aaaa")
 
 @pytest.mark.parametrize("stops", STOPS)
 @pytest.mark.parametrize("text", TEXTS)
-def test_a_stop_string_cuts_at_its_first_place_however_the_text_comes(stops: tuple[str, ...], text: str) -> None:
+def test_a_stop_string_cuts_at_its_first_occurrence_however_the_text_is_split(
+    stops: tuple[str, ...], text: str
+) -> None:
     places = [place for stop in stops if (place := text.find(stop)) >= 0]
     expected = text[: min(places)] if places else text
     for cut in range(len(text) + 1):
@@ -115,6 +117,6 @@ def test_without_stop_strings_nothing_is_held_back() -> None:
     assert [stream.feed("<"), stream.feed("x"), stream.finish()] == ["<", "x", ""]
 
 
-def test_only_what_may_begin_a_stop_string_is_held_back() -> None:
+def test_only_a_possible_prefix_of_a_stop_string_is_held_back() -> None:
     stream = StopStrings(("STOP",))
     assert [stream.feed(piece) for piece in ("ab S", "T", "x", "ST")] == ["ab ", "", "STx", ""]

@@ -1,5 +1,6 @@
 """What ggml lists, asked in a process that may die."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from g4run.engine.llama.devices import DeviceReport, EngineReport, inspect_engine
-from g4run.engine.probe.device_query import backends_of, devices_of, load_library
+from g4run.engine.probe.device_query import backends_of, devices_of, load_library, render_json
 
 ROOT = Path(__file__).parents[3]
 
@@ -49,3 +50,8 @@ def test_a_library_that_is_not_there_ends_in_a_sentence(tmp_path: Path, monkeypa
         load_library({"LLAMA_CPP_LIB_PATH": str(tmp_path)})
     monkeypatch.setenv("LLAMA_CPP_LIB_PATH", str(tmp_path))
     assert inspect_engine() == EngineReport()
+
+
+def test_reports_are_json() -> None:
+    report = {"backends": ["CPU", 'a "b"\\c/ü'], "devices": [{"name": "\\", "total_bytes": 1 << 62}], "has_amx": True}
+    assert json.loads(render_json(report)) == report

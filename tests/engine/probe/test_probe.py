@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from g4run.engine.parameters import LoadParameters
-from g4run.engine.probe.probe import TIMEOUT_SECONDS, DeviceMemory, Probed, ProbedMemory, ProbeFailure, probe_each
+from g4run.engine.probe.probe import DeviceMemory, ProbedMemory, ProbeFailure, probe
 from g4run.kv_types import KvType
 from tests.engine.requests import DEMO
 from tests.fakes.gguf_files import EXPERTS, SMALL, foreign_file, gemma4_file
@@ -22,10 +22,6 @@ def dry_run(path: Path, context_length: int = 4096, **settings: int | bool) -> L
         cpu_expert_layers=int(settings.get("cpu_expert_layers", 0)),
         repack=bool(settings.get("repack", False)),
     )
-
-
-def probe(parameters: LoadParameters, timeout_seconds: float = TIMEOUT_SECONDS) -> Probed:
-    return probe_each((parameters,), timeout_seconds)[0]
 
 
 def test_the_built_in_model_s_figures() -> None:
@@ -48,23 +44,16 @@ def test_settings_of_the_context_are_the_engine_s() -> None:
     base = LoadParameters(os.fsencode(DEMO), 4096, threads=1, gpu_layers=0)
     quantized = LoadParameters(os.fsencode(DEMO), 4096, threads=1, gpu_layers=0, kv_type=KvType.Q8_0)
     several = LoadParameters(os.fsencode(DEMO), 4096, threads=1, gpu_layers=0, sequences=8)
-    found = probe_each([base, quantized, several])
+    found = [probe(run) for run in (base, quantized, several)]
     assert all(isinstance(answer, ProbedMemory) for answer in found)
     caches = [answer.kv_bytes for answer in found if isinstance(answer, ProbedMemory)]
     assert caches[1] == pytest.approx(caches[0] * 34 / 64, abs=2 * 10_486)
     assert caches[2] > caches[0]
 
 
-def test_answers_keep_their_order_where_models_alternate(tmp_path: Path) -> None:
-    other = gemma4_file(EXPERTS).write(tmp_path / "experts.gguf")
-    runs = [dry_run(Path(DEMO)), dry_run(other), dry_run(Path(DEMO), 1024), dry_run(other, 1024)]
-    together, alone = probe_each(runs), tuple(probe(run) for run in runs)
-    assert together == alone
-
-
 def test_experts_on_the_cpu_and_repacking_are_understood(tmp_path: Path) -> None:
     path = gemma4_file(EXPERTS, "Q4_0").write(tmp_path / "experts.gguf")
-    plain, moved = probe_each([dry_run(path), dry_run(path, cpu_expert_layers=4)])
+    plain, moved = probe(dry_run(path)), probe(dry_run(path, cpu_expert_layers=4))
     assert plain == moved  # without a GPU the CPU has them anyway
     assert isinstance(probe(dry_run(path, repack=True)), ProbedMemory)
 
@@ -75,13 +64,6 @@ def test_what_cannot_be_loaded_is_a_failure_with_its_reason(tmp_path: Path) -> N
     assert isinstance(found, ProbeFailure)
     assert "no-such-architecture" in found.reason
     assert isinstance(probe(dry_run(tmp_path / "missing.gguf")), ProbeFailure)
-
-
-def test_a_failure_does_not_spoil_its_neighbours(tmp_path: Path) -> None:
-    good, bad = dry_run(Path(DEMO)), dry_run(tmp_path / "missing.gguf")
-    first, second, third = probe_each([good, bad, good])
-    assert first == third == probe(good)
-    assert isinstance(second, ProbeFailure)
 
 
 def test_a_crash_is_a_failure(tmp_path: Path) -> None:

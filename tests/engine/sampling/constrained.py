@@ -12,7 +12,7 @@ from llguidance import LLMatcher
 
 from g4run.chat.messages import JsonValue
 from g4run.engine.grammar_check import compiled
-from g4run.engine.llama.tokens import piece_of, tokens_of
+from g4run.engine.llama.vocabulary import piece_of, tokens_of
 from g4run.engine.parameters import SamplingParameters
 from g4run.engine.sampling.completion import Completion
 from g4run.engine.sampling.constraint import Constraint

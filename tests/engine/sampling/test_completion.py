@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from g4run.chat.messages import JsonValue
 from g4run.chat.tools import parse_calls
-from g4run.engine.llama.tokens import piece_of, tokens_of
+from g4run.engine.llama.vocabulary import piece_of, tokens_of
 from g4run.engine.sampling.completion import Completion
 from tests.benchmarks.structured import SCHEMA
 from tests.chat.structured_output.schemas import schemas

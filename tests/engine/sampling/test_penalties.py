@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from g4run.engine.llama.tokens import piece_of
+from g4run.engine.llama.vocabulary import piece_of
 from g4run.engine.parameters import SamplingParameters
 from g4run.engine.sampling.penalties import Penalties
 from tests.engine.requests import DEMO

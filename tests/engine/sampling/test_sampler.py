@@ -266,7 +266,7 @@ def test_a_bias_that_makes_no_logit_is_refused(bias: tuple[int, float]) -> None:
         ({"logprobs": -1}, "logprobs must be between 0 and 20, not -1"),
         ({"logprobs": 21}, "logprobs must be between 0 and 20, not 21"),
         ({"thinking_budget": -1, "thought": ThoughtTokens(1, (2,))}, "thinking_budget must be 0 or more, not -1"),
-        ({"thinking_budget": 5}, "thinking_budget needs to know the tokens of a thought"),
+        ({"thinking_budget": 5}, "thinking_budget requires the tokens of a thought"),
         ({"deadline_seconds": 0.0}, "deadline_seconds must be above 0 and finite, not 0.0"),
         ({"deadline_seconds": math.nan}, "deadline_seconds must be above 0 and finite, not nan"),
     ],

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,8 +26,6 @@ PARAMETERS = LoadParameters(
     micro_batch=256,
     drafter_path=os.fsencode(DRAFTER),
 )
-
-MakeDrafter = Callable[[llama.Context], MtpDrafter]
 
 
 @pytest.fixture(scope="session")

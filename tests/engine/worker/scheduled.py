@@ -1,14 +1,14 @@
-"""Requests through the scheduler and the prompt cache, over a model of llama.cpp's cache."""
+"""Runs requests through the scheduler and the prompt cache, over a simulation of llama.cpp's cache."""
 
 from g4run.engine.worker.request import Request, Slice
 from tests.engine.kv_cache.cache_model import Setup
 
-SYSTEM = list(range(100, 150))  # a beginning that is worth waiting for
+SYSTEM = list(range(100, 150))  # a prefix long enough to wait for
 OTHER_SYSTEM = [*SYSTEM[:40], *range(200, 215)]
 
 
 def draw(tokens: list[int]) -> int:
-    """A model's greedy choice: a function of all that stands before it."""
+    """Return a token that depends on all tokens before it, like a model's greedy choice."""
     return hash(tuple(tokens)) % 7
 
 
@@ -17,7 +17,7 @@ def request(request_id: int, tokens: list[int], max_tokens: int | None = None, *
 
 
 class Run:
-    """What the generator does, without a model: steps, and what came of each request."""
+    """The generator's steps without a model, and the tokens of each ended request."""
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
@@ -55,10 +55,10 @@ class Run:
             self.model.truncate(part.sequence_id, taken.computed)
 
     def check(self) -> None:
-        counted = self.cache.occupied((each, each.computed) for each in self.cache.sequences)
+        counted = self.cache.occupied_cells((each, each.computed) for each in self.cache.sequences)
         assert counted == len(self.model.base.cells) <= self.setup.cells
-        assert self.cache.checkpoint_bytes <= self.setup.checkpoint_bytes
-        assert self.cache.ram.size_bytes <= self.setup.ram_cache_bytes
+        assert self.cache.checkpoints.size_bytes <= self.setup.checkpoint_bytes
+        assert self.cache.host_cache.size_bytes <= self.setup.ram_cache_bytes
 
     def finish(self) -> None:
         for _ in range(2000):

@@ -1,4 +1,4 @@
-"""Loading a model into the engine, and how that fails."""
+"""Loading a model into the engine, and how it fails."""
 
 import os
 import re
@@ -24,7 +24,7 @@ from tests.engine.requests import DEMO
 from tests.fakes.gguf_files import gemma4_file
 
 
-def test_progress_goes_up_to_one(tmp_path: Path) -> None:
+def test_progress_rises_to_one(tmp_path: Path) -> None:
     engine = Engine(LoadParameters(os.fsencode(DEMO), context_length=256, threads=1), tmp_path)
     seen: list[float] = []
     loaded = engine.load(seen.append)
@@ -33,7 +33,7 @@ def test_progress_goes_up_to_one(tmp_path: Path) -> None:
     assert loaded.context_length == 256
 
 
-def test_an_interruption_while_it_loads_ends_the_worker(tmp_path: Path) -> None:
+def test_an_interrupt_while_loading_ends_the_worker(tmp_path: Path) -> None:
     engine = Engine(LoadParameters(os.fsencode(DEMO), context_length=256, threads=1), tmp_path)
     workers: list[int | None] = []
 
@@ -49,7 +49,7 @@ def test_an_interruption_while_it_loads_ends_the_worker(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to stop with")
-def test_a_worker_that_is_stopped_while_it_loads_is_ended_and_told(tmp_path: Path) -> None:
+def test_a_worker_that_hangs_while_loading_is_killed_and_reported(tmp_path: Path) -> None:
     engine = Engine(LoadParameters(os.fsencode(DEMO), context_length=256, threads=1), tmp_path, load_hang_seconds=0.5)
     workers: list[int] = []
 
@@ -65,38 +65,37 @@ def test_a_worker_that_is_stopped_while_it_loads_is_ended_and_told(tmp_path: Pat
         engine.load()
     stopper.join()
     assert re.fullmatch(
-        r"the engine was ended: it made no progress for \d seconds while it loaded the model", caught.value.message
+        r"the engine was ended: it made no progress for \d seconds while loading the model", caught.value.message
     )
     assert caught.value.hint == (
-        "try again; if it hangs again, it is the disk with the model or the GPU's driver that does not answer: "
-        f"see {engine.log_path}"
+        f"try again; if it hangs again, the model's disk or the GPU driver is not responding: see {engine.log_path}"
     )
     assert not psutil.pid_exists(workers[0])
 
 
-def test_silence_may_last_as_long_as_the_slowest_disk_would_need_for_all_files(tmp_path: Path) -> None:
+def test_the_loading_timeout_covers_reading_all_files_from_the_slowest_disk(tmp_path: Path) -> None:
     sizes = {"m-00001-of-00004": 3, "m-00002-of-00004": 15, "m-00004-of-00004": 12, "m-00005-of-00004": 7, "drafter": 1}
     for name, size in sizes.items():
         with (tmp_path / f"{name}.gguf").open("wb") as file:
-            file.truncate(size * 10**6)  # a hole: it takes no room
+            file.truncate(size * 10**6)  # a sparse file: it takes no disk space
     first = LoadParameters(os.fsencode(tmp_path / "m-00001-of-00004.gguf"), context_length=256, threads=1)
     drafter = os.fsencode(tmp_path / "drafter.gguf")
-    assert client._slowest_reading(first) == 3.0  # the third part is missing, and does not count
-    assert client._slowest_reading(replace(first, drafter_path=drafter)) == 3.1
+    assert client._max_loading_seconds(first) == 3.0  # the third part is missing and does not count
+    assert client._max_loading_seconds(replace(first, drafter_path=drafter)) == 3.1
 
 
-def test_what_llama_cpp_refuses_is_said_in_its_words(tmp_path: Path) -> None:
+def test_a_refusal_by_llama_cpp_is_reported_in_its_words(tmp_path: Path) -> None:
     path = gemma4_file().lacking_tensor("blk.0.attn_q.weight").write(tmp_path / "lacking.gguf")
     engine = Engine(LoadParameters(os.fsencode(path), context_length=256, threads=1), tmp_path)
     with pytest.raises(LoadFailed) as caught:
         engine.load()
-    assert caught.value.message == "llama.cpp did not load the model: tensor 'blk.0.attn_q.weight' not found"
+    assert caught.value.message == "llama.cpp could not load the model: tensor 'blk.0.attn_q.weight' not found"
     assert caught.value.hint.startswith(f"see {tmp_path}")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds the address space of a process")
-def test_a_machine_without_the_memory_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file of 17 GB cannot be mapped into an address space of 8."""
+def test_too_little_memory_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of 17 GB cannot be mapped into an address space of 8 GB."""
     import resource  # noqa: PLC0415 - not on Windows
 
     path = tmp_path / "31b.gguf"
@@ -113,8 +112,8 @@ def test_a_machine_without_the_memory_is_told_so(tmp_path: Path, monkeypatch: py
         engine.load()
 
 
-def test_an_assertion_in_the_library_is_told_as_what_it_is(tmp_path: Path) -> None:
-    """Six layers of which four share: no global layer owns a cache, on which llama-kv-cache.cpp asserts."""
+def test_a_failed_assertion_in_llama_cpp_is_reported(tmp_path: Path) -> None:
+    """With four of six layers sharing, no global layer owns a cache, and llama-kv-cache.cpp asserts."""
     from scripts.shapes.metadata import int_value  # noqa: PLC0415
 
     file = gemma4_file().having("gemma4.attention.shared_kv_layers", int_value(4))
@@ -127,7 +126,7 @@ def test_an_assertion_in_the_library_is_told_as_what_it_is(tmp_path: Path) -> No
     assert "ggml_print_backtrace" not in log.read_text()  # a debugger would take seconds
 
 
-def test_nothing_but_the_log_hears_from_llama_cpp(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_llama_cpp_writes_to_the_log_only(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     engine = Engine(LoadParameters(os.fsencode(DEMO), context_length=256, threads=1), tmp_path)
     engine.load()
     log = engine.log_path

@@ -1,4 +1,4 @@
-"""The scheduler and the prompt cache together, over a model of llama.cpp's cache that checks every token's past."""
+"""The scheduler with the prompt cache, over a simulation of llama.cpp's cache that checks every token's past."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.engine.kv_cache.cache_model import Setup
 from tests.engine.worker.scheduled import SYSTEM, Run, alone, draw, request, shape
 
 
-def test_a_prompt_goes_in_micro_batches_and_logits_follow_its_last_token_only() -> None:
+def test_a_prompt_is_split_into_micro_batches_with_logits_after_its_last_token() -> None:
     run = Run(Setup(sequences=1, micro_batch=4))
     run.scheduler.submit(request(1, list(range(10, 20)), 2))
     assert [shape(run.step()) for _ in range(3)] == [
@@ -18,7 +18,7 @@ def test_a_prompt_goes_in_micro_batches_and_logits_follow_its_last_token_only() 
     assert shape(run.step()) == [(1, 10, (draw(list(range(10, 20))),), 1)]
 
 
-def test_requests_that_generate_come_first_and_prompts_fill_the_rest() -> None:
+def test_generating_requests_come_first_and_prompts_fill_the_rest() -> None:
     run = Run(Setup(sequences=2, micro_batch=4))
     run.scheduler.submit(request(1, [1]))
     run.step()
@@ -28,16 +28,16 @@ def test_requests_that_generate_come_first_and_prompts_fill_the_rest() -> None:
     assert shape(run.step()) == [(1, 2, (second,), 1), (2, 3, (24, 25), 1)]
 
 
-def test_beside_a_stream_a_prompt_takes_no_more_than_its_limit() -> None:
+def test_prompts_respect_their_limit_while_another_request_generates() -> None:
     run = Run(Setup(sequences=2, micro_batch=8))
     run.scheduler.prompt_limit = 3
     run.scheduler.submit(request(2, [21, 22, 23, 24, 25, 26]))
-    assert len(run.step()[0].tokens) == 6  # nobody waits for anything else
+    assert len(run.step()[0].tokens) == 6  # no other request is waiting
     run.scheduler.submit(request(3, [31, 32, 33, 34]))
     assert [len(part.tokens) for part in run.step()] == [1, 3]
 
 
-def test_a_short_prompt_gets_past_a_long_one_which_goes_on_too() -> None:
+def test_a_short_prompt_overtakes_a_long_one_that_still_progresses() -> None:
     run = Run(Setup(sequences=2, cells=128, micro_batch=8))
     run.scheduler.submit(request(1, [1] * 60))
     run.step()
@@ -46,7 +46,7 @@ def test_a_short_prompt_gets_past_a_long_one_which_goes_on_too() -> None:
     assert [(part.request.request_id, len(part.tokens)) for part in run.step()] == [(1, 5), (2, 3)]
 
 
-def test_a_shared_beginning_is_computed_once_and_to_exactly_its_end() -> None:
+def test_a_shared_prefix_is_computed_once_and_exactly_to_its_end() -> None:
     """Eight requests that differ after a system prompt: seven wait until the first has computed it."""
     run = Run(Setup(sequences=8, cells=256, window=8, micro_batch=16))
     for number in range(8):
@@ -78,7 +78,7 @@ def test_a_full_context_ends_a_request_with_every_cell_used() -> None:
     assert run.model.computed == 16
 
 
-def test_a_full_cache_sends_the_youngest_back_and_none_fails() -> None:
+def test_a_full_cache_preempts_the_youngest_and_none_fails() -> None:
     run = Run(Setup(sequences=3, cells=48, window=8, micro_batch=8))
     for number in range(3):
         run.scheduler.submit(request(number, [number] * 6))
@@ -87,7 +87,7 @@ def test_a_full_cache_sends_the_youngest_back_and_none_fails() -> None:
     assert list(run.ended) == [0, 1, 2]
 
 
-def test_what_was_sent_back_comes_back_from_memory_and_is_not_computed_again() -> None:
+def test_a_preempted_request_is_restored_from_the_host_cache() -> None:
     run = Run(Setup(sequences=2, cells=96, window=8, micro_batch=8))
     for number in range(2):
         run.scheduler.submit(request(number, [number] * 40, 30))
@@ -95,8 +95,8 @@ def test_what_was_sent_back_comes_back_from_memory_and_is_not_computed_again() -
     assert run.model.computed == 2 * (40 + 29)
 
 
-def test_what_was_sent_back_stays_back_until_another_has_ended() -> None:
-    """Else it would be let in and sent back at every step."""
+def test_a_preempted_request_waits_until_another_has_ended() -> None:
+    """Otherwise it would be admitted and preempted at every step."""
     run = Run(Setup(sequences=2, cells=64, window=8, micro_batch=8))
     for number in range(2):
         run.scheduler.submit(request(number, [number] * 20))
@@ -106,10 +106,10 @@ def test_what_was_sent_back_stays_back_until_another_has_ended() -> None:
     before, left = run.model.computed, 64 - kept.computed
     while run.scheduler.waiting:
         run.step()
-    assert run.model.computed - before == left + 8  # the last step lets the other in, with its first micro-batch
+    assert run.model.computed - before == left + 8  # the last step admits the other one, with its first micro-batch
 
 
-def test_a_request_waits_for_room_and_none_overtakes_it() -> None:
+def test_a_request_that_waits_for_room_is_not_overtaken() -> None:
     run = Run(Setup(sequences=2, cells=32, micro_batch=8))
     for request_id, length in ((1, 20), (2, 12), (3, 1)):
         run.scheduler.submit(request(request_id, [request_id] * length, 2))
@@ -119,7 +119,7 @@ def test_a_request_waits_for_room_and_none_overtakes_it() -> None:
     assert list(run.ended) == [1, 3, 2] or list(run.ended) == [1, 2, 3]
 
 
-def test_the_queue_has_an_end() -> None:
+def test_the_queue_is_bounded() -> None:
     scheduler, _, _ = Setup(sequences=1, queue_length=2).build()
     assert [scheduler.submit(request(number, [1])) for number in range(5)] == [True, True, True, False, False]
 
@@ -136,7 +136,7 @@ def test_a_cancelled_request_leaves_its_sequence_for_the_next() -> None:
     assert run.scheduler.is_idle
 
 
-def test_deadlines_end_what_runs_and_what_waits() -> None:
+def test_deadlines_end_running_and_waiting_requests() -> None:
     run = Run(Setup(sequences=1))
     for number, deadline in ((1, 10.0), (2, 20.0), (3, None)):
         run.scheduler.submit(Request(number, [number], 1, None, deadline=deadline))
@@ -146,7 +146,7 @@ def test_deadlines_end_what_runs_and_what_waits() -> None:
     assert [each.request_id for each in run.scheduler.waiting] == [3]
 
 
-def test_a_right_draft_is_taken_over_and_a_wrong_one_is_rolled_back() -> None:
+def test_a_right_draft_is_accepted_and_a_wrong_one_rolled_back() -> None:
     run = Run(Setup(sequences=1, micro_batch=8))
     run.scheduler.submit(request(1, [1, 2, 3], 12))
     expected = alone([1, 2, 3], 12, 64)
@@ -167,6 +167,6 @@ def test_a_micro_batch_smaller_than_the_sequences_is_refused(sequences: int) -> 
 
 
 @pytest.mark.parametrize("tokens", [[], [1] * 64], ids=["empty", "no room for an answer"])
-def test_a_prompt_that_can_never_be_served_is_refused(tokens: list[int]) -> None:
+def test_a_prompt_that_never_fits_is_refused(tokens: list[int]) -> None:
     with pytest.raises(ValueError, match="in a context of 64"):
         Setup().build()[0].submit(request(1, tokens))

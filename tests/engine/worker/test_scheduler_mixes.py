@@ -1,4 +1,4 @@
-"""Any mix of requests through the scheduler and the prompt cache: each gets what it would get alone."""
+"""Any mix of requests through the scheduler and the prompt cache gives each the tokens it would get alone."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.engine.kv_cache.cache_model import Setup
 from tests.engine.worker.scheduled import OTHER_SYSTEM, SYSTEM, Run, alone, draw, request
 
-BEGINNINGS = st.sampled_from([[], SYSTEM, OTHER_SYSTEM, SYSTEM[:20]])
+PREFIXES = st.sampled_from([[], SYSTEM, OTHER_SYSTEM, SYSTEM[:20]])
 TAILS = st.lists(st.integers(0, 2), min_size=1, max_size=30)
 LIMITS = st.one_of(st.none(), st.integers(1, 40))
 BOUNDARIES = st.lists(st.integers(1, 60), max_size=3)
@@ -16,7 +16,7 @@ BOUNDARIES = st.lists(st.integers(1, 60), max_size=3)
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    beginning: list[int]
+    prefix: list[int]
     tail: list[int]
     max_tokens: int | None
     boundaries: list[int]
@@ -42,7 +42,7 @@ SETUPS = st.builds(
     ram_cache_bytes=st.sampled_from([0, 30_000, 1 << 20]),
 )
 EVENT = st.one_of(
-    st.builds(Submission, BEGINNINGS, TAILS, LIMITS, BOUNDARIES),
+    st.builds(Submission, PREFIXES, TAILS, LIMITS, BOUNDARIES),
     st.builds(Steps, st.integers(1, 20)),
     st.builds(Cancellation, st.integers(0, 9)),
 )
@@ -50,27 +50,27 @@ EVENT = st.one_of(
 
 @settings(max_examples=150, deadline=None)
 @given(SETUPS, st.lists(EVENT, max_size=14), st.booleans())
-def test_every_mix_of_requests_gets_what_each_would_get_alone(
+def test_every_request_of_a_mix_gets_the_tokens_it_would_get_alone(
     setup: Setup, events: list[Submission | Steps | Cancellation], drafts: bool
 ) -> None:
-    """Beginnings shared and not, cancels, full caches, drafts right and wrong; the model checks each token's past."""
+    """Shared prefixes, cancellations, full caches, right and wrong drafts; the simulation checks each token's past."""
     run = Run(setup)
     expected: dict[int, list[int]] = {}
     for number, event in enumerate(events):
         if isinstance(event, Submission):
-            tokens = [*event.beginning, *event.tail]
+            tokens = [*event.prefix, *event.tail]
             expected[number] = alone(tokens, event.max_tokens, setup.cells)
             run.scheduler.submit(request(number, tokens, event.max_tokens, *event.boundaries))
         elif isinstance(event, Steps):
             for _ in range(event.count):
-                step_with_a_guess(run, drafts=drafts)
+                step_with_a_draft(run, drafts=drafts)
         elif run.scheduler.cancel(event.number) is not None:
             del expected[event.number]
     run.finish()
     assert run.ended == expected
 
 
-def step_with_a_guess(run: Run, *, drafts: bool) -> None:
+def step_with_a_draft(run: Run, *, drafts: bool) -> None:
     if run.scheduler.is_idle:
         return
     running = run.scheduler.only_generating_request
@@ -81,7 +81,7 @@ def step_with_a_guess(run: Run, *, drafts: bool) -> None:
     room = run.setup.cells - len(tokens)
     if running.max_tokens is not None:
         room = min(room, running.max_tokens - running.generated - 1)
-    guess: list[int] = []
+    draft: list[int] = []
     for number in range(min(3, room, run.setup.micro_batch - 1)):
-        guess.append(draw([*tokens, *guess]) if number < len(tokens) % 4 else 99)
-    run.step(guess)
+        draft.append(draw([*tokens, *draft]) if number < len(tokens) % 4 else 99)
+    run.step(draft)

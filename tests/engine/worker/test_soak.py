@@ -12,8 +12,8 @@ from tests.engine.requests import DEMO_PATH
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to kill with")
-def test_many_requests_end_and_none_gets_anothers_tokens(tmp_path: Path) -> None:
-    """A cache of half of what they need, and twice as many at a time as run."""
+def test_many_requests_end_and_none_gets_tokens_of_another(tmp_path: Path) -> None:
+    """The cache is half of what they need, and twice as many requests are open as can run."""
     parameters = LoadParameters(DEMO_PATH, 512, threads=1, sequences=4, micro_batch=64, ram_cache_bytes=4 << 20)
     engine = Engine(parameters, tmp_path)
     result = soak(engine, requests=200, kills=2, threads=8)

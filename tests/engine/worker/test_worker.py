@@ -1,4 +1,4 @@
-"""The engine's process: how it dies, is replaced, and goes."""
+"""The worker process: how it dies, is replaced, and exits."""
 
 import gc
 import io
@@ -23,7 +23,7 @@ from tests.engine.requests import DEMO, ENDLESS, GREEDY, generate
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to kill with")
-def test_a_killed_worker_fails_its_request_and_the_next_one_gets_another(engine: Engine, prompt: list[int]) -> None:
+def test_a_killed_worker_fails_its_request_and_is_replaced(engine: Engine, prompt: list[int]) -> None:
     generation = engine.generate(prompt, GenerationParameters(sampling=ENDLESS))
     killed, log = engine.worker_pid, engine.log_path
     assert killed is not None
@@ -40,7 +40,7 @@ def test_a_killed_worker_fails_its_request_and_the_next_one_gets_another(engine:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has real-time signals")
-def test_a_signal_without_a_name_is_told_by_its_number(engine: Engine, prompt: list[int]) -> None:
+def test_a_signal_without_a_name_is_reported_by_number(engine: Engine, prompt: list[int]) -> None:
     generation = engine.generate(prompt, GenerationParameters(sampling=ENDLESS))
     assert engine.worker_pid is not None
     os.kill(engine.worker_pid, signal.SIGRTMIN + 1)
@@ -49,9 +49,7 @@ def test_a_signal_without_a_name_is_told_by_its_number(engine: Engine, prompt: l
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to stop with")
-def test_a_worker_that_is_stopped_is_ended_too_with_a_command_stuck_in_its_pipe(
-    prompt: list[int], tmp_path: Path
-) -> None:
+def test_close_ends_a_stopped_worker_with_a_command_stuck_in_its_pipe(prompt: list[int], tmp_path: Path) -> None:
     engine = Engine(LoadParameters(os.fsencode(DEMO), context_length=65536, threads=1), tmp_path)
     engine.load()
     stopped = engine.worker_pid
@@ -70,8 +68,8 @@ def test_a_worker_that_is_stopped_is_ended_too_with_a_command_stuck_in_its_pipe(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not remove a file that is in use")
-def test_a_worker_whose_log_was_removed_works_and_its_death_is_told(prompt: list[int], tmp_path: Path) -> None:
-    """Each start removes old logs, also of engines that still run."""
+def test_a_worker_whose_log_was_removed_works_and_its_death_is_reported(prompt: list[int], tmp_path: Path) -> None:
+    """Each start removes old logs, including those of running engines."""
     engine = Engine(LoadParameters(os.fsencode(DEMO), context_length=256, threads=1), tmp_path)
 
     def remove_log() -> None:
@@ -91,19 +89,19 @@ def test_a_worker_whose_log_was_removed_works_and_its_death_is_told(prompt: list
     engine.close()
 
 
-def test_a_file_name_that_is_no_text_is_loaded(prompt: list[int], tmp_path: Path) -> None:
+def test_a_file_name_that_is_not_utf8_is_loaded(prompt: list[int], tmp_path: Path) -> None:
     path = os.fsencode(tmp_path) + b"/\xff.gguf"
     try:
         os.link(DEMO, path)
     except OSError:
-        pytest.skip("this file system keeps only names of text")
+        pytest.skip("this file system accepts only UTF-8 names")
     engine = Engine(LoadParameters(path, context_length=256, threads=1), tmp_path)
     assert generate(engine, prompt, GenerationParameters(1, GREEDY))[0]
     engine.close()
     Vocabulary(Path(os.fsdecode(path)), CONTROL_TEXTS).close()
 
 
-def test_the_worker_imports_nothing_from_where_you_are(
+def test_the_worker_imports_nothing_from_the_current_directory(
     prompt: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("numpy", "queue", "typing"):
@@ -115,7 +113,7 @@ def test_the_worker_imports_nothing_from_where_you_are(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to kill with")
-def test_a_worker_that_died_between_two_commands_fails_what_comes_after(tmp_path: Path) -> None:
+def test_a_worker_that_died_between_two_commands_fails_the_next_one(tmp_path: Path) -> None:
     engine = Engine(LoadParameters(os.fsencode(DEMO), context_length=256, threads=1), tmp_path)
     engine.load()
     process = engine._process
@@ -138,16 +136,16 @@ def test_a_worker_that_dies_idle_is_replaced(engine: Engine, prompt: list[int]) 
     assert generate(engine, prompt, GenerationParameters(2, GREEDY))[0]
 
 
-def test_a_worker_goes_when_its_program_does(prompt: list[int], tmp_path: Path) -> None:
+def test_a_worker_exits_with_its_program(prompt: list[int], tmp_path: Path) -> None:
     engine = Engine(LoadParameters(os.fsencode(DEMO), context_length=2048, threads=1), tmp_path)
     generation = engine.generate(prompt, GenerationParameters(sampling=ENDLESS))
-    threading.Timer(0.2, engine.close).start()  # closes stdin, as the end of the program does
+    threading.Timer(0.2, engine.close).start()  # closes stdin, like the end of the program
     with pytest.raises(WorkerDied, match="the engine was closed"):
         list(generation)
 
 
 def test_a_bug_in_one_command_fails_that_request_alone(engine: Engine, prompt: list[int]) -> None:
-    """No file can have such a name, which Python refuses with an error of its own."""
+    """Python refuses such a file name with an error of its own."""
     generation = engine.generate(prompt, GenerationParameters(40, ENDLESS))
     worker, log = engine.worker_pid, engine.log_path
     with pytest.raises(SavedStateRefused, match=r"^the engine failed: ValueError: embedded null"):
@@ -159,13 +157,13 @@ def test_a_bug_in_one_command_fails_that_request_alone(engine: Engine, prompt: l
 
 def test_all_tokens_are_read_for_the_first_grammar_and_kept(tmp_path: Path) -> None:
     worker = Worker(queue.SimpleQueue(), io.BytesIO(), str(tmp_path / "log"))
-    worker._obey(Load(LoadParameters(os.fsencode(DEMO), context_length=256, threads=1, gpu_layers=0, repack=False)))
+    worker._handle(Load(LoadParameters(os.fsencode(DEMO), context_length=256, threads=1, gpu_layers=0, repack=False)))
     gc.unfreeze()  # this process is not the worker's
     generator = worker._generator
     assert generator is not None
     found = []
     for grammar in (None, 'start: "a"', 'start: "b"'):
-        worker._obey(Submit(1, [2, 10], GenerationParameters(9, GREEDY, grammar=grammar)))
+        worker._handle(Submit(1, [2, 10], GenerationParameters(9, GREEDY, grammar=grammar)))
         while not generator.is_idle:
             generator.step()
         found.append(vars(generator._token_table).get("tokens"))
@@ -173,7 +171,7 @@ def test_all_tokens_are_read_for_the_first_grammar_and_kept(tmp_path: Path) -> N
 
 
 class BrokenGenerator:
-    """A generator of one request, whose first step has a bug; what comes after it ends the worker's loop."""
+    """A generator whose first step raises; the next call ends the worker's loop."""
 
     def __init__(self, commands: "queue.SimpleQueue[Command]") -> None:
         self.is_idle = False
@@ -196,7 +194,7 @@ class BrokenGenerator:
         raise SystemExit
 
 
-def test_a_bug_in_a_step_fails_all_requests_and_the_worker_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bug_in_a_step_fails_all_requests_and_the_worker_continues(capsys: pytest.CaptureFixture[str]) -> None:
     commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
     worker = Worker(commands, io.BytesIO(), os.devnull)
     generator = BrokenGenerator(commands)

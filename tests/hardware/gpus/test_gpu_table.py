@@ -2,10 +2,11 @@
 
 import pytest
 
-from g4run.hardware.gpus.gpu_table import find_gpu, find_memory_bandwidth, known_gpus
+from g4run.hardware.gpus.gpu_table import _table, find_gpu, find_memory_bandwidth
 from g4run.hardware.machine import GpuKind
 
 GIB = 1 << 30
+KNOWN_GPUS = [entry.gpu for entry in _table()]
 
 
 @pytest.mark.parametrize(
@@ -83,13 +84,12 @@ def test_chips_that_have_their_memory_beside_them(processor: str, bandwidth: flo
 
 
 def test_every_entry_is_found_by_its_own_name() -> None:
-    entries = known_gpus()
-    assert len(entries) >= 80
-    assert [gpu for gpu in entries if find_gpu(gpu.name, gpu.total_bytes or None) != gpu] == []
+    assert len(KNOWN_GPUS) >= 80
+    assert [gpu for gpu in KNOWN_GPUS if find_gpu(gpu.name, gpu.total_bytes or None) != gpu] == []
 
 
 def test_every_figure_has_a_source_and_a_plausible_size() -> None:
-    for gpu in known_gpus():
+    for gpu in KNOWN_GPUS:
         assert gpu.source, gpu
         assert 50e9 < gpu.bandwidth < 1e13, gpu
         assert 1e12 < gpu.half_precision_flops < 1e16, gpu

@@ -1,4 +1,4 @@
-"""Files of Gemma 4 that publishers' pages and galleries name, typed from there."""
+"""Gemma 4 files as listed on publishers' pages and in galleries."""
 
 # Repository, path, bytes.
 EXACT = [
@@ -18,7 +18,7 @@ EXACT = [
     ("google/gemma-4-31B-it-qat-q4_0-gguf", "gemma-4-31B_q4_0-it.gguf", 17_651_001_568),
 ]
 
-# Repository, path, bytes as they were rounded.
+# Repository, path, rounded bytes.
 ROUNDED = [
     ("google/gemma-4-12B-it-qat-q4_0-gguf", "gemma-4-12b-it-qat-q4_0.gguf", 6_976_000_000),
     ("google/gemma-4-E2B-it-qat-q4_0-gguf", "gemma-4-E2B_q4_0-it.gguf", 3_350_000_000),

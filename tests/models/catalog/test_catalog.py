@@ -1,4 +1,4 @@
-"""The built-in catalog: what it says is consistent with itself and with arithmetic."""
+"""The built-in catalog is consistent with itself and with arithmetic."""
 
 import re
 from collections import Counter
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from g4run.models.catalog.catalog import Catalog, CatalogFile, read_catalog
+from g4run.models.catalog.source import read_source
 from g4run.models.gguf.architecture import SIZE_LABELS
 from g4run.models.names.parse import FamilyName, HubName, Size, parse_name
 from g4run.models.quantizations import (
@@ -21,18 +22,19 @@ from g4run.models.quantizations import (
 
 CATALOG = read_catalog(Path("no such directory"))
 FILES = pytest.mark.parametrize("file", CATALOG.files, ids=lambda file: file.name)
-COMPANIONS = {(file.repository, file.path): file for file in CATALOG.companions}
+ALL_COMPANIONS = [file for listing in read_source().listings for file in (*listing.projectors, *listing.drafters)]
+COMPANIONS = {(file.repository, file.path): file for file in ALL_COMPANIONS}
 DIGEST, COMMIT = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{40}")
 
 
 def resolve(catalog: Catalog, text: str) -> CatalogFile | None:
-    """The file of a name, as the program looks it up."""
+    """Return the file of a name, as the program looks it up."""
     name = parse_name(text)
     return catalog.find(name) if isinstance(name, FamilyName | HubName) else None
 
 
 @FILES
-def test_the_name_of_a_file_gives_that_file(file: CatalogFile) -> None:
+def test_the_name_of_a_file_resolves_to_it(file: CatalogFile) -> None:
     assert parse_name(file.name).text == file.name
     assert resolve(CATALOG, file.name) is file
     for path in file.paths:
@@ -56,7 +58,7 @@ def test_every_model_has_its_companions(file: CatalogFile) -> None:
     assert role_of(file.projector.path) is FileRole.PROJECTOR
     assert role_of(file.drafter.path) is FileRole.DRAFTER
     for companion in (file.projector, file.drafter):
-        assert COMPANIONS[companion.repository, companion.path] is companion
+        assert COMPANIONS[companion.repository, companion.path] == companion
         if companion.repository != file.repository:  # the weights that it was made for
             assert (
                 f"gemma-4-{file.repository.split('gemma-4-')[1].split('-')[0]}-".lower() in companion.repository.lower()
@@ -65,7 +67,7 @@ def test_every_model_has_its_companions(file: CatalogFile) -> None:
 
 
 def bits_range(file: CatalogFile) -> tuple[float, float]:
-    """Least and most bits per weight that a quantization can come to.
+    """Return the lowest and highest bits per weight that a quantization can reach.
 
     Whole blocks of 8 bits and more come to what they are. Below, token embeddings (of E2B and E4B: 59 and 46 % of all
     weights) and attention are kept at more bits, and 26B's experts (704 wide, no multiple of 256) fall back to larger
@@ -99,20 +101,20 @@ LADDERS = (
 
 @pytest.mark.parametrize("repository", CATALOG.repositories)
 @pytest.mark.parametrize("ladder", LADDERS, ids=lambda ladder: ladder[0])
-def test_more_bits_take_no_less_room(repository: str, ladder: tuple[str, ...]) -> None:
+def test_more_bits_take_at_least_as_much_space(repository: str, ladder: tuple[str, ...]) -> None:
     rungs = [file for tag in ladder if (file := CATALOG.find_quantization(repository, tag))]
     assert all(small.size_bytes <= large.size_bytes for small, large in pairwise(rungs))
 
 
 def test_companions_are_smaller_than_any_model() -> None:
-    sizes = [file.size_bytes for file in CATALOG.companions if file.size_bytes is not None]
+    sizes = [file.size_bytes for file in ALL_COMPANIONS if file.size_bytes is not None]
     assert len(sizes) == 22
     assert all(450_000_000 < size < 2_300_000_000 for size in sizes)
 
 
-def test_digests_are_whole_and_of_one_file_each() -> None:
+def test_digests_are_complete_and_unique() -> None:
     digests = [file.sha256 for file in CATALOG.files if file.sha256]
-    digests += [file.sha256 for file in CATALOG.companions if file.sha256]
+    digests += [file.sha256 for file in ALL_COMPANIONS if file.sha256]
     assert all(DIGEST.fullmatch(digest) for digest in digests)
     assert len(digests) == 38
     assert len(set(digests)) == len(digests)
@@ -120,15 +122,15 @@ def test_digests_are_whole_and_of_one_file_each() -> None:
     assert sum(file.revision is not None for file in CATALOG.files) == 3
 
 
-def test_nothing_is_there_twice() -> None:
+def test_nothing_is_listed_twice() -> None:
     places = [(file.repository.lower(), path.lower()) for file in CATALOG.files for path in file.paths]
-    places += [(file.repository.lower(), file.path.lower()) for file in CATALOG.companions]
+    places += [(file.repository.lower(), file.path.lower()) for file in ALL_COMPANIONS]
     assert [place for place, count in Counter(places).items() if count > 1] == []
     assert [name for name, count in Counter(file.name for file in CATALOG.files).items() if count > 1] == []
     assert len(set(CATALOG.repositories)) == len(CATALOG.repositories)
 
 
-def test_what_is_in_parts() -> None:
+def test_split_models() -> None:
     sharded = [file for file in CATALOG.files if len(file.paths) > 1]
     assert [(file.name, file.paths[1]) for file in sharded] == [
         ("gemma4:26b-bf16", "BF16/gemma-4-26B-A4B-it-BF16-00002-of-00002.gguf"),
@@ -137,7 +139,7 @@ def test_what_is_in_parts() -> None:
     assert not any(file.path_is_confirmed for file in sharded)
 
 
-def test_what_was_measured_is_told_with_its_source() -> None:
+def test_measured_quality_names_its_source() -> None:
     measured = {(file.repository.split("/")[0], file.name): file.quality for file in CATALOG.files if file.quality}
     assert len(measured) == 18
     assert all(quality.metric and quality.source for quality in measured.values())

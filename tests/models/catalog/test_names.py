@@ -1,4 +1,4 @@
-"""Every name that is in use for a Gemma 4 file means the file that it should."""
+"""Every common name of a Gemma 4 file resolves to the right file."""
 
 from pathlib import Path
 
@@ -6,11 +6,13 @@ import pytest
 
 from g4run.errors import ModelNotFound
 from g4run.models.catalog.catalog import read_catalog
+from g4run.models.catalog.source import read_source
 from g4run.models.names.parse import FamilyName, parse_name
 from tests.models.catalog.published_files import DIGESTS, EXACT, LISTED, ROUNDED
 from tests.models.catalog.test_catalog import resolve
 
 CATALOG = read_catalog(Path("no such directory"))
+COMPANIONS = [file for listing in read_source().listings for file in (*listing.projectors, *listing.drafters)]
 
 GOOGLE = {
     "e2b": ("google/gemma-4-E2B-it-qat-q4_0-gguf", "gemma-4-E2B_q4_0-it.gguf"),
@@ -73,7 +75,7 @@ def test_an_exact_size(repository: str, path: str, size_bytes: int) -> None:
 
 def test_no_other_size_is_called_exact() -> None:
     assert sum(file.size_is_exact for file in CATALOG.files) == len(EXACT)
-    exact = [(file.path, file.size_bytes) for file in CATALOG.companions if file.size_is_exact]
+    exact = [(file.path, file.size_bytes) for file in COMPANIONS if file.size_is_exact]
     assert exact == [("mmproj-gemma-4-26B-A4B-it-f16.gguf", 1_193_058_432)]
 
 
@@ -88,7 +90,7 @@ def test_a_rounded_size(repository: str, path: str, size_bytes: int) -> None:
 def test_a_digest(repository: str, path: str, sha256: str) -> None:
     assert parse_name(f"hf.co/{repository}/{path}").text == f"hf.co/{repository}/{path}"
     known = [(file.repository, file.path, file.sha256, file.path_is_confirmed) for file in CATALOG.files]
-    known += [(file.repository, file.path, file.sha256, file.path_is_confirmed) for file in CATALOG.companions]
+    known += [(file.repository, file.path, file.sha256, file.path_is_confirmed) for file in COMPANIONS]
     assert [found for found in known if found[:2] == (repository, path)] == [(repository, path, sha256, True)]
 
 
@@ -118,29 +120,29 @@ def test_an_unknown_repository_is_not_in_the_catalog() -> None:
     [
         (
             "gemma4:12b-q6_k",
-            "there is no Q6_K of gemma4:12b",
-            "there is gemma4:12b-qat-ud-q4_k_xl, gemma4:12b-q4_k_m, gemma4:12b-q8_0, gemma4:12b-qat-q4_0,"
+            "there is no Q6_K file of gemma4:12b",
+            "available: gemma4:12b-qat-ud-q4_k_xl, gemma4:12b-q4_k_m, gemma4:12b-q8_0, gemma4:12b-qat-q4_0,"
             " gemma4:12b-bf16",
         ),
         (
             "gemma4:31b-qat-q8_0",
-            "there is no quantization-aware trained Q8_0 of gemma4:31b",
-            "there is gemma4:31b-qat-ud-q4_k_xl, gemma4:31b-qat-q4_0, gemma4:31b-q8_0",
+            "there is no quantization-aware trained Q8_0 file of gemma4:31b",
+            "available: gemma4:31b-qat-ud-q4_k_xl, gemma4:31b-qat-q4_0, gemma4:31b-q8_0",
         ),
         (
             "gemma4:31b-f16",
-            "there is no F16 of gemma4:31b",
-            "there is gemma4:31b-bf16, gemma4:31b-ud-q8_k_xl, gemma4:31b-q8_0, gemma4:31b-ud-q6_k_xl,"
+            "there is no F16 file of gemma4:31b",
+            "available: gemma4:31b-bf16, gemma4:31b-ud-q8_k_xl, gemma4:31b-q8_0, gemma4:31b-ud-q6_k_xl,"
             " gemma4:31b-q6_k_l and 33 more",
         ),
     ],
 )
-def test_a_missing_quantization_lists_what_there_is(text: str, message: str, hint: str) -> None:
+def test_a_missing_quantization_lists_the_available_ones(text: str, message: str, hint: str) -> None:
     name = parse_name(text)
     assert isinstance(name, FamilyName)
     with pytest.raises(ModelNotFound) as raised:
         CATALOG.resolve(name)
     error = raised.value
-    assert (error.message, error.hint) == (message, f"{hint}; `g4run catalog refresh` asks the Hub for others")
+    assert (error.message, error.hint) == (message, f"{hint}; `g4run catalog refresh` asks the Hub for more")
     assert error.pointer is not None
     assert error.pointer.text[error.pointer.start : error.pointer.end] == text.rsplit("-", 1)[1]

@@ -1,4 +1,4 @@
-"""Refreshing the catalog, what a refresh leaves on disk, and repositories that the catalog does not know."""
+"""Refreshing the catalog, the file that a refresh writes, and unknown repositories."""
 
 import json
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def repository(name: str, *paths: str, commit: str = "c" * 40, size_bytes: int |
 
 
 class FakeHub:
-    """Answers with what it was given, and refuses every other repository."""
+    """Lists the given repositories, and refuses every other one."""
 
     def __init__(self, *repositories: RemoteRepository, refusal: G4RunError | None = None) -> None:
         self.repositories = {repository.id: repository for repository in repositories}
@@ -56,7 +56,7 @@ def test_every_repository_of_the_catalog_is_asked(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["catalog.json"]
 
 
-def test_what_the_hub_lists_replaces_what_was_built_in(tmp_path: Path) -> None:
+def test_the_hubs_listing_replaces_the_built_in_one(tmp_path: Path) -> None:
     shards = [f"BF16/gemma-4-31B-it-BF16-0000{number}-of-00003.gguf" for number in (2, 1, 3)]
     catalog = refreshed(
         tmp_path,
@@ -98,7 +98,7 @@ def test_other_repositories_stay_as_they_were(tmp_path: Path) -> None:
     assert (other.drafter.repository, other.drafter.path) == (PLAIN_31B, "mtp-new.gguf")
 
 
-def test_every_name_still_gives_its_file(tmp_path: Path) -> None:
+def test_every_name_still_resolves_to_its_file(tmp_path: Path) -> None:
     names = ("x-Q4_0.gguf", "y-Q4_0.gguf", "gemma-4-26B-A4B-it-Q8_0.gguf")
     catalog = refreshed(tmp_path, repository("unsloth/gemma-4-26B-A4B-it-GGUF", *names))
     assert all(resolve(catalog, file.name) is file for file in catalog.files)
@@ -109,13 +109,13 @@ def test_every_name_still_gives_its_file(tmp_path: Path) -> None:
     ]
 
 
-def test_the_default_is_the_best_of_what_is_left(tmp_path: Path) -> None:
+def test_the_default_is_the_best_remaining_file(tmp_path: Path) -> None:
     catalog = refreshed(tmp_path, repository(GOOGLE_26B, "gemma-4-26B_q8_0-it.gguf"))
     default = catalog.resolve(FamilyName(Size.A4B_26B))
     assert (default.repository, default.quantization) == ("unsloth/gemma-4-26B-A4B-it-qat-GGUF", "UD-Q4_K_XL")
 
 
-def test_a_repository_that_fails_keeps_what_was_known(tmp_path: Path) -> None:
+def test_a_failed_repository_keeps_its_listing(tmp_path: Path) -> None:
     first = repository(PLAIN_31B, "gemma-4-31B-it-Q4_K_M.gguf")
     google = repository(GOOGLE_26B, "gemma-4-26B_q4_0-it.gguf")
     refresh_catalog(tmp_path, FakeHub(first, google).list_repository)
@@ -134,25 +134,25 @@ def test_a_repository_without_models_is_a_failure(tmp_path: Path) -> None:
     hub = FakeHub(repository(PLAIN_31B, "a-Q8_0.gguf"), repository(GOOGLE_26B, "README.md", "mmproj-F16.gguf"))
     report = refresh_catalog(tmp_path, hub.list_repository)
     messages = {failure.repository: failure.message for failure in report.failures}
-    assert messages[GOOGLE_26B] == f"{GOOGLE_26B} holds no GGUF file of a model"
+    assert messages[GOOGLE_26B] == f"{GOOGLE_26B} has no GGUF model files"
     assert read_catalog(tmp_path).resolve(FamilyName(Size.A4B_26B)).repository == GOOGLE_26B
 
 
-def test_nothing_is_written_where_all_fail(tmp_path: Path) -> None:
+def test_nothing_is_written_if_all_fail(tmp_path: Path) -> None:
     with pytest.raises(NetworkError) as raised:
         refresh_catalog(tmp_path, FakeHub().list_repository)
-    assert raised.value.message == "no repository of the catalog could be listed: the repository is gated"
+    assert raised.value.message == "cannot list any repository of the catalog: the repository is gated"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_offline_mode_ends_it_at_once(tmp_path: Path) -> None:
+def test_offline_mode_stops_the_refresh(tmp_path: Path) -> None:
     hub = FakeHub(refusal=Offline("offline mode is on"))
     with pytest.raises(Offline):
         refresh_catalog(tmp_path, hub.list_repository)
     assert len(hub.asked) == 1
 
 
-def test_a_bug_is_no_failure_of_a_repository(tmp_path: Path) -> None:
+def test_a_bug_is_not_reported_as_a_failed_repository(tmp_path: Path) -> None:
     def list_repository(name: str) -> RemoteRepository:
         raise LookupError(name)
 
@@ -160,21 +160,21 @@ def test_a_bug_is_no_failure_of_a_repository(tmp_path: Path) -> None:
         refresh_catalog(tmp_path, list_repository)
 
 
-def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
+def test_a_read_only_directory(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     hub = FakeHub(repository(PLAIN_31B, "a-Q8_0.gguf"))
     with pytest.raises(NotWritable):
         refresh_catalog(tmp_path / "file", hub.list_repository)
 
 
-def spoil_version(text: str) -> str:
+def change_version(text: str) -> str:
     return text.replace('"version": 1', '"version": 2')
 
 
 @pytest.mark.parametrize(
     ("spoil", "problem"),
     [
-        (spoil_version, "a newer version of g4run wrote it"),
+        (change_version, "a newer version of g4run wrote it"),
         (lambda text: text[: len(text) // 2], "it is damaged: Input data was truncated"),
         (lambda text: "", "it is damaged: Input data was truncated"),
         (lambda text: "[" * 100_000, "it is damaged: Expected `object`, got `array`"),
@@ -198,7 +198,7 @@ def spoil_version(text: str) -> str:
         (lambda text: text.replace('"commit": "cc', '"commit": ["c'), "it is damaged: "),
     ],
 )
-def test_a_spoilt_file_is_told_and_not_used(tmp_path: Path, spoil: Callable[[str], str], problem: str) -> None:
+def test_a_damaged_file_is_reported_and_ignored(tmp_path: Path, spoil: Callable[[str], str], problem: str) -> None:
     built_in = read_catalog(tmp_path)
     refreshed(tmp_path, repository(PLAIN_31B, "gemma-4-31B-it-Q4_K_M.gguf"))
     path = tmp_path / "catalog.json"
@@ -212,28 +212,28 @@ def test_a_spoilt_file_is_told_and_not_used(tmp_path: Path, spoil: Callable[[str
     assert (catalog.refreshed_at, catalog.files) == (None, built_in.files)
 
 
-def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+def test_a_binary_file_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "catalog.json").write_bytes(b"\xff\xfe{}")
     assert read_catalog(tmp_path).overlay_problem == (
         f"{tmp_path / 'catalog.json'} is not used: it is damaged: JSON is malformed: invalid character (byte 0)"
     )
 
 
-def test_a_directory_in_the_place_of_the_file(tmp_path: Path) -> None:
+def test_a_directory_in_place_of_the_file(tmp_path: Path) -> None:
     (tmp_path / "catalog.json").mkdir()
     problem = read_catalog(tmp_path).overlay_problem
     assert problem is not None
     assert problem.startswith(f"{tmp_path / 'catalog.json'} cannot be read: ")
 
 
-def test_a_refresh_repairs_a_spoilt_file(tmp_path: Path) -> None:
+def test_a_refresh_repairs_a_damaged_file(tmp_path: Path) -> None:
     (tmp_path / "catalog.json").write_text("rubbish", "utf-8")
     catalog = refreshed(tmp_path, repository(PLAIN_31B, "gemma-4-31B-it-Q4_K_M.gguf"))
     assert catalog.overlay_problem is None
     assert json.loads((tmp_path / "catalog.json").read_text("utf-8"))["repositories"].keys() == {PLAIN_31B}
 
 
-def test_a_repository_that_the_catalog_does_not_know() -> None:
+def test_an_unknown_repository_is_listed() -> None:
     names = ("B-Q8_0.gguf", "a-Nano.gguf", "s-Q4_0-00001-of-00002.gguf", "s-Q4_0-00002-of-00002.gguf", "notes.txt")
     entries = catalog_entries(
         repository("user/x-26B-A4B-GGUF", *names, "mmproj.gguf", "mtp-x-Q8_0.gguf", "mtp-x-Q4_0.gguf")
@@ -248,7 +248,7 @@ def test_a_repository_that_the_catalog_does_not_know() -> None:
     assert companions == {("mmproj.gguf", "mtp-x-Q4_0.gguf")}
 
 
-def test_what_a_listing_does_not_tell_is_not_known() -> None:
+def test_unknown_sizes_and_quantizations_are_none() -> None:
     (entry,) = catalog_entries(repository("user/x-31B-GGUF", "x-Q8_0.gguf", size_bytes=None))
     assert (entry.size_bytes, entry.projector, entry.drafter) == (None, None, None)
     assert catalog_entries(repository("user/empty")) == ()

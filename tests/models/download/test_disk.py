@@ -10,7 +10,7 @@ import pytest
 from g4run.errors import DiskFull, G4RunError, NotWritable
 from g4run.models.download.partial_file import present_bytes
 from tests.fakes.hub_faults import FaultKind
-from tests.models.download.transfers import NAME, REPOSITORY, Pull, pull_of, some_bytes
+from tests.models.download.downloads import NAME, REPOSITORY, Pull, pull_of, some_bytes
 
 SIZE = 6_000_000
 
@@ -40,7 +40,7 @@ def test_a_full_disk_keeps_what_came(pull: Pull, small_disk: Path) -> None:
     with pytest.raises(DiskFull) as caught:
         pull.run()
     assert caught.value.message == f"the disk is full: {pull.partial.parent}"
-    assert caught.value.hint == "free some space and run the same command again; what came is kept"
+    assert caught.value.hint == "free some space and run the same command again to resume"
     kept = present_bytes(pull.partial)
     assert kept > 2_000_000
     assert all(pull.partial.read_bytes()[start:end] == pull.content[start:end] for start, end in pull.recorded())
@@ -54,11 +54,11 @@ def test_a_file_larger_than_the_file_system_allows(pull: Pull) -> None:
         pytest.skip("no limit to set")
     code = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000));"
-        "from tests.models.download.transfers import main; main()"
+        "from tests.models.download.downloads import main; main()"
     )
     arguments = [pull.hub.endpoint, REPOSITORY, NAME, str(pull.partial), pull.sha256]
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
-    assert "DiskFull: the file system or a limit allows no file of 6.0 MB" in done.stderr
+    assert "DiskFull: the file system or a limit does not allow a file of 6.0 MB" in done.stderr
 
 
 def test_a_directory_that_cannot_be_made(pull: Pull, tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_directory_that_cannot_be_made(pull: Pull, tmp_path: Path) -> None:
     pull.partial = tmp_path / "file" / "blobs" / "blob.g4run.incomplete"
     with pytest.raises(NotWritable) as caught:
         pull.run()
-    assert caught.value.hint == "set HF_HOME to a directory that can be written"
+    assert caught.value.hint == "set HF_HOME to a writable directory"
 
 
 def test_a_read_only_file_system(pull: Pull, small_disk: Path) -> None:
@@ -85,14 +85,14 @@ def test_an_unfinished_file_that_is_removed_while_it_comes(pull: Pull) -> None:
     pull.set_stall(0.3)
     with pytest.raises(G4RunError) as caught:
         pull.run(on_progress=prune)
-    assert caught.value.message.startswith("another program removed the unfinished file while it came")
+    assert caught.value.message.startswith("another program removed the unfinished download")
     pull.run()
     assert pull.is_finished()
 
 
 def test_no_thread_and_no_file_is_left_open(pull: Pull) -> None:
     code = (
-        "import json, os, sys, threading; from tests.models.download.transfers import main; main();"
+        "import json, os, sys, threading; from tests.models.download.downloads import main; main();"
         "print(json.dumps([t.name for t in threading.enumerate()]))"
     )
     arguments = [pull.hub.endpoint, REPOSITORY, NAME, str(pull.partial), pull.sha256]

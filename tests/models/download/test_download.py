@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from g4run.errors import DigestMismatch, NetworkError
-from g4run.models.download.download import transfer
+from g4run.models.download.download import download
 from g4run.models.download.partial_file import journal_path, present_bytes
 from g4run.models.remote_files import Link
 from tests.fakes.hub_faults import FaultKind
-from tests.models.download.transfers import NAME, REPOSITORY, Pull, pull_of, some_bytes
+from tests.models.download.downloads import NAME, REPOSITORY, Pull, pull_of, some_bytes
 
 SIZE = 6_000_001
 
@@ -102,7 +102,7 @@ def test_after_a_power_failure_the_digest_decides(pull: Pull) -> None:
 def test_without_a_digest_nothing_is_resumed(pull: Pull) -> None:
     interrupted(pull)
     pull.partial.write_bytes(bytes(SIZE))
-    done = transfer(
+    done = download(
         pull.client, pull.resolve, pull.partial, expected_sha256=None, on_progress=lambda _: None, options=pull.options
     )
     assert pull.is_finished()
@@ -193,7 +193,7 @@ def test_wrong_bytes_are_refused_and_removed(pull: Pull) -> None:
 def test_a_digest_from_elsewhere_is_held_against_the_file(pull: Pull) -> None:
     with pytest.raises(DigestMismatch) as caught:
         pull.run(expected_sha256="0123456789abcdef" * 4)
-    assert caught.value.message.endswith(f": its sha256 begins with {pull.sha256[:12]} instead of 0123456789ab")
+    assert caught.value.message.endswith(f": its sha256 starts with {pull.sha256[:12]}, not 0123456789ab")
 
 
 def test_the_journal_lies_beside_the_partial_file() -> None:

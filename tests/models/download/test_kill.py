@@ -10,7 +10,7 @@ import pytest
 
 from g4run.models.download.partial_file import present_bytes
 from tests.fakes.hub_faults import FaultKind
-from tests.models.download.transfers import NAME, REPOSITORY, Pull, pull_of, some_bytes
+from tests.models.download.downloads import NAME, REPOSITORY, Pull, pull_of, some_bytes
 
 SIZE = 80_000_000
 KILLS = 4
@@ -24,7 +24,7 @@ def pull(tmp_path: Path) -> Iterator[Pull]:
 
 def start(pull: Pull) -> subprocess.Popen[bytes]:
     arguments = [pull.hub.endpoint, REPOSITORY, NAME, str(pull.partial), pull.sha256]
-    command = [sys.executable, "-m", "tests.models.download.transfers", *arguments]
+    command = [sys.executable, "-m", "tests.models.download.downloads", *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 

@@ -34,7 +34,7 @@ def test_a_server_that_says_when_is_not_asked_earlier() -> None:
     assert pause(retries, AttemptFailed("busy", 20.0), came_bytes=1 << 20, has_progress=True) >= 20
     with pytest.raises(NetworkError) as caught:
         pause(retries, AttemptFailed("busy", 61.0), has_progress=True)
-    assert (caught.value.message, caught.value.hint) == ("the server asks to come again in 1m01s", "try later")
+    assert (caught.value.message, caught.value.hint) == ("the server asks to wait 1m01s", "try later")
 
 
 def test_failures_without_progress_come_to_an_end() -> None:
@@ -43,7 +43,10 @@ def test_failures_without_progress_come_to_an_end() -> None:
         pause(retries, has_progress=has_progress)
     with pytest.raises(NetworkError) as caught:
         pause(retries, has_progress=False)
-    assert (caught.value.message, caught.value.hint) == ("the connection broke, again and again", "try later")
+    assert (caught.value.message, caught.value.hint) == (
+        "the connection broke; gave up after several attempts",
+        "try later",
+    )
 
 
 def test_no_attempt_begins_after_the_deadline() -> None:

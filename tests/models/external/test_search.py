@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from g4run.models.external.search import FoundModel, find_same_file, search_elsewhere
+from g4run.models.external.search import FoundModel, find_same_file, search_external
 from g4run.settings import Settings
 from tests.fakes.gguf_files import (
     SMALL,
@@ -56,7 +56,7 @@ def find_model(settings: Settings, model: Path, file_name: str = "model.gguf") -
 
 
 def test_nothing_is_found_where_nothing_is(settings: Settings, model: Path) -> None:
-    assert search_elsewhere(settings).models == ()
+    assert search_external(settings).models == ()
     assert find_model(settings, model) is None
 
 
@@ -68,7 +68,7 @@ def test_models_are_found_in_all_places(
     model.write_bytes(model.read_bytes()[:-1] + b"\1")
     pointer = cache.add("Q8/a.gguf", model)
     size_bytes, digest = model.stat().st_size, digest_of(model)
-    assert search_elsewhere(settings).models == (
+    assert search_external(settings).models == (
         FoundModel("LM Studio", "user/repo/m.gguf", in_studio, size_bytes, None, None),
         FoundModel("Ollama", "gemma4:e4b", blob, size_bytes, digest_of(blob), None),
         FoundModel("Hugging Face cache", f"hf.co/{REPOSITORY}/Q8/a.gguf", pointer, size_bytes, digest, None),
@@ -85,7 +85,7 @@ def test_only_the_family_is_offered_and_others_are_counted(
     write_text(folder / "page.gguf")
     add_ollama_model(ollama, "llama3:8b", foreign_file("llama").write(tmp_path / "llama.gguf"))
     cache.add("other.gguf", foreign_file("gemma3").write(tmp_path / "gemma3.gguf"))
-    found = search_elsewhere(settings)
+    found = search_external(settings)
     assert [model.name for model in found.models] == ["user/repo/m.gguf"]
     assert found.other_count == 4
 
@@ -95,7 +95,7 @@ def test_what_does_not_load_says_why(settings: Settings, lm_studio: Path, ollama
     write_truncated(lm_studio / "u" / "r" / "cut.gguf")
     odd = gemma4_file(SMALL).lacking_tensor("output_norm.weight").write(tmp_path / "odd.gguf")
     add_ollama_model(ollama, "gemma4:26b", odd)
-    found = search_elsewhere(settings)
+    found = search_external(settings)
     (odd_model,) = found.models
     assert odd_model.origin == "Ollama"
     assert odd_model.problem is not None
@@ -107,11 +107,11 @@ def test_a_model_in_parts_is_one(settings: Settings, cache: FakeCache, lm_studio
     file = gemma4_file(SMALL)
     parts = write_parts(split_file(file, 10), tmp_path)
     pointers = [cache.add(part.name, part) for part in parts]
-    (found,) = search_elsewhere(settings).models
+    (found,) = search_external(settings).models
     assert (found.path, found.size_bytes) == (pointers[0], sum(part.stat().st_size for part in parts))
     assert found.problem is None
     pointers[1].unlink()
-    (found,) = search_elsewhere(settings).models
+    (found,) = search_external(settings).models
     assert found.problem is not None
     assert "part 2 of 2 is missing" in found.problem
 
@@ -120,7 +120,7 @@ def test_tags_of_the_same_bytes_are_one(settings: Settings, ollama: Path, model:
     add_ollama_model(ollama, "gemma4:e4b", model)
     add_ollama_model(ollama, "gemma4:latest", model)
     add_ollama_model(ollama, "mine:1", model, host="registry.ollama.ai/me")
-    assert [found.name for found in search_elsewhere(settings).models] == ["gemma4:e4b"]
+    assert [found.name for found in search_external(settings).models] == ["gemma4:e4b"]
 
 
 @pytest.mark.parametrize(
@@ -136,8 +136,8 @@ def test_ollamas_names_are_as_ollama_shows_them(
 ) -> None:
     chosen = replace(settings, ollama_directory=tmp_path / "elsewhere")
     add_ollama_model(tmp_path / "elsewhere", "gemma4:e4b", model, host=host)
-    assert [found.name for found in search_elsewhere(chosen).models] == [name]
-    assert search_elsewhere(settings).models == ()
+    assert [found.name for found in search_external(chosen).models] == [name]
+    assert search_external(settings).models == ()
 
 
 @pytest.mark.parametrize(
@@ -155,12 +155,12 @@ def test_ollamas_names_are_as_ollama_shows_them(
 def test_a_damaged_manifest_is_passed_over(settings: Settings, ollama: Path, model: Path, manifest: str) -> None:
     add_ollama_model(ollama, "gemma4:e4b", model)
     (ollama / "manifests" / "registry.ollama.ai" / "library" / "gemma4" / "bad").write_text(manifest)
-    assert [found.name for found in search_elsewhere(settings).models] == ["gemma4:e4b"]
+    assert [found.name for found in search_external(settings).models] == ["gemma4:e4b"]
 
 
 def test_a_tag_without_its_blob_is_passed_over(settings: Settings, ollama: Path, model: Path) -> None:
     add_ollama_model(ollama, "gemma4:e4b", model).unlink()
-    assert search_elsewhere(settings).models == ()
+    assert search_external(settings).models == ()
 
 
 def test_lm_studios_own_choice_of_folder_counts(settings: Settings, tmp_path: Path) -> None:
@@ -169,14 +169,14 @@ def test_lm_studios_own_choice_of_folder_counts(settings: Settings, tmp_path: Pa
     file.parent.mkdir(parents=True)
     for content in ("{", "[]", '{"downloadsFolder": 3}', '{"downloadsFolder": "relative"}', '{"downloadsFolder": ""}'):
         file.write_text(content)
-        assert search_elsewhere(settings).models == ()
+        assert search_external(settings).models == ()
     file.write_text(json.dumps({"downloadsFolder": str(tmp_path / "chosen")}))
-    assert [found.path for found in search_elsewhere(settings).models] == [path]
+    assert [found.path for found in search_external(settings).models] == [path]
 
 
 def test_the_older_folder_of_lm_studio_counts(settings: Settings) -> None:
     path = write_model(settings.home_directory / ".cache" / "lm-studio" / "models" / "u" / "r" / "m.gguf")
-    assert [found.path for found in search_elsewhere(settings).models] == [path]
+    assert [found.path for found in search_external(settings).models] == [path]
 
 
 def test_a_folder_that_cannot_be_read_is_passed_over(settings: Settings, lm_studio: Path, ollama: Path) -> None:
@@ -185,7 +185,7 @@ def test_a_folder_that_cannot_be_read_is_passed_over(settings: Settings, lm_stud
     ollama.parent.mkdir(parents=True)
     ollama.write_text("not a folder")
     (lm_studio / "locked").mkdir(mode=0)
-    assert [found.path for found in search_elsewhere(settings).models] == [path]
+    assert [found.path for found in search_external(settings).models] == [path]
 
 
 def test_the_same_file_is_found_by_its_bytes(

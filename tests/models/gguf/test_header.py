@@ -16,7 +16,7 @@ gguf = pytest.importorskip("gguf")
 # The package `gguf` as the oracle
 
 
-def write_every_type(path: Path, version_bytes: bytes = b"") -> None:
+def write_every_type(path: Path) -> None:
     writer = gguf.GGUFWriter(path, "gemma4")
     writer.add_custom_alignment(64)
     for name, value in (("u8", 200), ("u16", 60_000), ("u32", 4_000_000_000)):

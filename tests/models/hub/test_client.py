@@ -136,7 +136,7 @@ def test_a_gated_repository_wants_a_token(hub: Hub) -> None:
     commit = commit_of(hub, GATED)
     error = failure(lambda: hub.locate(GATED, commit, "a.gguf"))
     assert type(error) is AccessDenied
-    assert error.message == f"{GATED} is gated: it wants its licence accepted first"
+    assert error.message == f"{GATED} is gated: you must accept its license first"
     assert f"/{GATED}, then set HF_TOKEN, or run `hf auth login`" in error.hint
 
 
@@ -145,12 +145,12 @@ def test_a_gated_repository_wants_a_token_with_access(hub: Hub, monkeypatch: pyt
     commit = commit_of(hub, GATED)
     error = failure(lambda: hub.locate(GATED, commit, "a.gguf"))
     assert type(error) is AccessDenied
-    assert error.message == f"{GATED} is gated, and the access token's account has not been let in"
+    assert error.message == f"{GATED} is gated, and the account of your access token has no access"
 
 
 @pytest.mark.parametrize(
     ("token", "message"),
-    [("hf_wrong", "does not accept the access token"), ("hf_ü", "signs in it"), ("hf_a b\tc\x00", "token")],
+    [("hf_wrong", "rejected the access token"), ("hf_ü", "invalid characters"), ("hf_a b\tc\x00", "token")],
 )
 def test_a_wrong_token(hub: Hub, monkeypatch: pytest.MonkeyPatch, token: str, message: str) -> None:
     if "\0" in token:

@@ -226,7 +226,7 @@ def test_what_never_works_ends(fake: FakeHub, ask: Callable[..., RemoteHeader], 
     fake.fault(FaultKind.STATUS, 500, path=NAME, times=None)
     with pytest.raises(NetworkError) as raised:
         ask(small)
-    assert raised.value.message == f"the header of {NAME}: the server answers 500, again and again"
+    assert raised.value.message == f"the header of {NAME}: the server answered 500; gave up after several attempts"
     assert len([request for request in fake.requests if request.stage is Stage.CDN]) == 1 + IMPATIENT.policy.retries
 
 
@@ -234,7 +234,7 @@ def test_a_link_that_is_always_refused_is_no_permission(
     fake: FakeHub, ask: Callable[..., RemoteHeader], small: dict[str, Path]
 ) -> None:
     fake.fault(FaultKind.STATUS, 403, path=NAME, times=None)
-    with pytest.raises(AccessDenied, match=r"the server refuses the link \(403\), fresh ones too"):
+    with pytest.raises(AccessDenied, match=r"the server rejected the link \(403\), and new links too"):
         ask(small)
 
 
@@ -242,7 +242,7 @@ def test_a_server_that_is_busy_for_long_is_not_waited_for(
     fake: FakeHub, ask: Callable[..., RemoteHeader], small: dict[str, Path]
 ) -> None:
     fake.fault(FaultKind.STATUS, 429, path=NAME, retry_after=3600)
-    with pytest.raises(NetworkError, match="the server asks to come again in 60m00s"):
+    with pytest.raises(NetworkError, match="the server asks to wait 60m00s"):
         ask(small)
 
 

@@ -60,14 +60,14 @@ def test_the_hub_says_how_long_to_wait(server: FakeHub, settings: Settings) -> N
 @pytest.mark.parametrize(
     ("kind", "value", "message"),
     [
-        (FaultKind.STATUS, 503, "has trouble of its own: it answers 503"),
-        (FaultKind.STATUS, 429, "takes no more requests from here for now (429)"),
-        (FaultKind.STATUS, 407, "the proxy lets no request through"),
-        (FaultKind.STATUS, 418, "answers 418"),
-        (FaultKind.PORTAL, 0, "answers, but not as the Hub does"),
-        (FaultKind.REDIRECT_LOOP, 0, "redirects in a circle"),
-        (FaultKind.HANG, 0, "does not answer"),
-        (FaultKind.DROP, 0, "broke the connection off"),
+        (FaultKind.STATUS, 503, "has a server error (503)"),
+        (FaultKind.STATUS, 429, "limits the requests of this machine (429)"),
+        (FaultKind.STATUS, 407, "the proxy refused the request"),
+        (FaultKind.STATUS, 418, "answered 418"),
+        (FaultKind.PORTAL, 0, "sent an answer that is not the Hub's"),
+        (FaultKind.REDIRECT_LOOP, 0, "redirects in a loop"),
+        (FaultKind.HANG, 0, "does not respond"),
+        (FaultKind.DROP, 0, "closed the connection"),
     ],
 )
 def test_trouble_that_stays(server: FakeHub, hub: Hub, kind: FaultKind, value: int, message: str) -> None:
@@ -103,7 +103,7 @@ def test_a_forbidding_answer(server: FakeHub, hub: Hub) -> None:
 )
 def test_a_listing_that_is_none(server: FakeHub, hub: Hub, listing: bytes) -> None:
     server.replace_api(listing)
-    assert "not as the Hub does" in failure(lambda: hub.list_repository(REPOSITORY)).message
+    assert "not the Hub's" in failure(lambda: hub.list_repository(REPOSITORY)).message
 
 
 def test_what_cannot_be_shown_is_not_listed(server: FakeHub, hub: Hub) -> None:
@@ -119,19 +119,21 @@ def test_refused_connections(server: FakeHub, hub: Hub) -> None:
     with server.refusing():
         for ask in (lambda: hub.list_repository(REPOSITORY), lambda: hub.locate(REPOSITORY, "0" * 40, "a")):
             error = failure(ask)
-            assert error.message == f"{server.endpoint.removeprefix('http://')} refuses connections"
+            assert error.message == f"{server.endpoint.removeprefix('http://')} refused the connection"
     assert commit_of(hub)
 
 
 def test_an_unknown_address(settings: Settings) -> None:
     hub = Hub(replace(settings, hub_endpoint="http://no-such-host.invalid"), LITTLE)
     error = failure(lambda: hub.list_repository(REPOSITORY))
-    assert (type(error), error.message) == (NetworkError, "the address of no-such-host.invalid is not known")
+    assert (type(error), error.message) == (NetworkError, "cannot resolve the address of no-such-host.invalid")
 
 
 def test_no_secure_connection(server: FakeHub, settings: Settings) -> None:
     hub = Hub(replace(settings, hub_endpoint=server.endpoint.replace("http:", "https:")), ENOUGH)
-    assert failure(lambda: hub.list_repository(REPOSITORY)).message.startswith("no secure connection to 127.0.0.1")
+    assert failure(lambda: hub.list_repository(REPOSITORY)).message.startswith(
+        "cannot make a secure connection to 127.0.0.1"
+    )
 
 
 @pytest.mark.parametrize("endpoint", ["hf.co", "ftp://hf.co", "http://[::1"])
@@ -148,7 +150,7 @@ def test_a_proxy_that_refuses_is_named_without_its_password(
         address = other.endpoint.removeprefix("http://")
     monkeypatch.setenv("HTTP_PROXY", f"http://name:secret@{address}")
     error = failure(lambda: hub.list_repository(REPOSITORY))
-    assert (error.message, error.hint) == (f"the proxy {address} refuses connections", "check HTTPS_PROXY")
+    assert (error.message, error.hint) == (f"the proxy {address} refused the connection", "check HTTPS_PROXY")
     assert server.requests == ()
 
 
@@ -176,7 +178,7 @@ def test_a_stored_token_that_cannot_be_read(hub: Hub, tmp_path: Path) -> None:
     (tmp_path / "token").mkdir()
     error = failure(lambda: hub.list_repository(REPOSITORY))
     assert type(error) is AccessDenied
-    assert error.message == f"the stored access token cannot be read: {tmp_path / 'token'}"
+    assert error.message == f"cannot read the stored access token: {tmp_path / 'token'}"
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def test_linking_again_changes_nothing_and_repairs_what_is_broken(tmp_path: Path
 def test_what_was_removed_meanwhile_is_not_pointed_at(tmp_path: Path) -> None:
     cache = HubCache(tmp_path)
     cache.prepare(REPOSITORY, COMMIT)
-    with pytest.raises(NotWritable, match="has been removed"):
+    with pytest.raises(NotWritable, match="was removed"):
         cache.link(REPOSITORY, COMMIT, None, "a.gguf", ETAG)
     assert warnings_of(tmp_path) == []
 
@@ -144,7 +144,7 @@ def test_a_name_that_leads_out_of_the_snapshot_is_refused(tmp_path: Path, path: 
     put(cache, "good.gguf")
     before = sorted(tmp_path.rglob("*"))
     for place in ({"path": path, "revision": None}, {"path": "good.gguf", "revision": path or ".."}):
-        with pytest.raises(NetworkError, match="leads out of"):
+        with pytest.raises(NetworkError, match="points outside"):
             cache.link(REPOSITORY, COMMIT, place["revision"], str(place["path"]), ETAG)
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -165,7 +165,7 @@ def assert_not_writable(directory: Path) -> None:
     with pytest.raises(G4RunError) as caught:
         HubCache(directory).prepare(REPOSITORY, COMMIT)
     assert type(caught.value) is NotWritable
-    assert caught.value.hint == "set HF_HOME to a directory that can be written"
+    assert caught.value.hint == "set HF_HOME to a writable directory"
 
 
 def test_a_file_where_the_cache_should_be(tmp_path: Path) -> None:

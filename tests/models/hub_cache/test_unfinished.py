@@ -58,5 +58,5 @@ def test_a_cache_that_refuses_is_named_by_its_own_setting(store: Store, cache: F
     (download,) = find_unfinished(cache.hub_cache)
     with pytest.raises(NotWritable) as caught:
         remove_unfinished(cache.hub_cache, download)
-    assert caught.value.hint == "set HF_HOME to a directory that can be written"
+    assert caught.value.hint == "set HF_HOME to a writable directory"
     assert ours.exists()

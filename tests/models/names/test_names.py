@@ -4,15 +4,15 @@ from hypothesis import strategies as st
 
 from g4run.errors import G4RunError, ModelNotFound, UsageError
 from g4run.models.names.parse import (
+    CustomName,
     DemoName,
     FamilyName,
     HubName,
     ModelName,
-    OwnName,
     PathName,
     Size,
+    parse_custom_name,
     parse_name,
-    parse_own_name,
     suggest_names,
 )
 
@@ -66,22 +66,22 @@ from g4run.models.names.parse import (
         ),
         ("hf.co/u/r/resolve/main/x.gguf", HubName("u/r", None, "x.gguf"), "hf.co/u/r/x.gguf"),
         ("hf.co/u/r@main/blob/a/x.gguf", HubName("u/r", None, "blob/a/x.gguf"), "hf.co/u/r@main/blob/a/x.gguf"),
-        ("mine", OwnName("mine"), "mine"),
-        ("My-Model_1.5:v2", OwnName("my-model_1.5:v2"), "my-model_1.5:v2"),
-        ("mine:LATEST", OwnName("mine"), "mine"),
-        ("gema4", OwnName("gema4"), "gema4"),
-        ("gemma4-mine", OwnName("gemma4-mine"), "gemma4-mine"),
-        ("gemma-4-26b-32k", OwnName("gemma-4-26b-32k"), "gemma-4-26b-32k"),
+        ("mine", CustomName("mine"), "mine"),
+        ("My-Model_1.5:v2", CustomName("my-model_1.5:v2"), "my-model_1.5:v2"),
+        ("mine:LATEST", CustomName("mine"), "mine"),
+        ("gema4", CustomName("gema4"), "gema4"),
+        ("gemma4-mine", CustomName("gemma4-mine"), "gemma4-mine"),
+        ("gemma-4-26b-32k", CustomName("gemma-4-26b-32k"), "gemma-4-26b-32k"),
     ],
 )
-def test_what_a_name_names(text: str, name: ModelName, canonical: str) -> None:
+def test_a_name_is_parsed(text: str, name: ModelName, canonical: str) -> None:
     parsed = parse_name(text)
     assert (parsed, parsed.text) == (name, canonical)
     assert parse_name(canonical) == name
 
 
 def mark(error: G4RunError) -> str:
-    """The part of the name that an error points at."""
+    """Return the part of the name that an error points at."""
     assert error.pointer is not None
     return error.pointer.text[error.pointer.start : error.pointer.end]
 
@@ -120,7 +120,7 @@ def mark(error: G4RunError) -> str:
         ("hf.co/u/r:xyz", "xyz", "name the file itself: hf.co/u/r/FILE.gguf"),
     ],
 )
-def test_a_slip_is_marked_and_corrected(text: str, marked: str, hint: str) -> None:
+def test_a_typo_is_marked_and_corrected(text: str, marked: str, hint: str) -> None:
     with pytest.raises(ModelNotFound) as raised:
         parse_name(text)
     assert (mark(raised.value), raised.value.hint) == (marked, hint)
@@ -131,7 +131,7 @@ def test_a_slip_is_marked_and_corrected(text: str, marked: str, hint: str) -> No
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("gemma4:26b-mlx", "MLX files run on Apple's own library only, and are not GGUF files"),
+        ("gemma4:26b-mlx", "MLX files run only on Apple's MLX library and are not GGUF files"),
         ("gemma4:cloud", "cloud models run on Ollama's servers, not on this machine"),
     ],
 )
@@ -169,7 +169,7 @@ def test_a_tag_without_a_file_says_why(text: str, reason: str) -> None:
         ("ftp://huggingface.co/u/r", "ftp://huggingface.co"),
     ],
 )
-def test_what_is_no_name_is_marked(text: str, marked: str) -> None:
+def test_an_invalid_name_is_marked(text: str, marked: str) -> None:
     with pytest.raises(UsageError) as raised:
         parse_name(text)
     assert mark(raised.value) == marked
@@ -178,7 +178,7 @@ def test_what_is_no_name_is_marked(text: str, marked: str) -> None:
 def test_an_empty_name() -> None:
     with pytest.raises(UsageError) as raised:
         parse_name("")
-    assert raised.value.message == "the model's name is empty"
+    assert raised.value.message == "the model name is empty"
 
 
 def test_a_quantization_as_a_folder_is_corrected() -> None:
@@ -187,18 +187,18 @@ def test_a_quantization_as_a_folder_is_corrected() -> None:
     assert raised.value.hint == "did you mean hf.co/u/r:Q4_K_M?"
 
 
-def test_an_own_name() -> None:
-    assert parse_own_name("My-Gemma:fast") == OwnName("my-gemma:fast")
-    assert parse_own_name("a" * 80) == OwnName("a" * 80)
+def test_a_custom_name() -> None:
+    assert parse_custom_name("My-Gemma:fast") == CustomName("my-gemma:fast")
+    assert parse_custom_name("a" * 80) == CustomName("a" * 80)
 
 
 @pytest.mark.parametrize(
     "text",
     ["demo", "Demo:latest", "gemma4", "gemma4:26b", "gemma4:mine", "gemma-4-26b", "hf.co/u/r", "./x", "x.gguf", "a b"],
 )
-def test_what_means_something_is_no_own_name(text: str) -> None:
+def test_a_name_with_another_meaning_is_not_a_custom_name(text: str) -> None:
     with pytest.raises(UsageError):
-        parse_own_name(text)
+        parse_custom_name(text)
 
 
 @pytest.mark.parametrize(
@@ -243,9 +243,9 @@ def test_any_text_is_a_name_or_an_error_that_points_into_it(text: str) -> None:
 
 
 @given(st.lists(pieces, max_size=6).map("".join) | st.text(max_size=30))
-def test_an_own_name_is_found_again(text: str) -> None:
+def test_a_custom_name_parses_to_itself(text: str) -> None:
     try:
-        name = parse_own_name(text)
+        name = parse_custom_name(text)
     except UsageError:
         return
     assert parse_name(name.text) == name

@@ -108,7 +108,7 @@ def test_a_projector_that_is_none_is_said_with_the_way_around(
     fake.add_repository("acme/demo-GGUF", {"demo-Q8_0.gguf": DEMO_PATH, "mmproj-F16.gguf": content or other})
     with pytest.raises(InvalidModelFile, match=r"mmproj-F16\.gguf") as caught:
         pull(settings, PullRequest("hf.co/acme/demo-GGUF"))
-    assert caught.value.hint == "--no-projector leaves it out"
+    assert caught.value.hint == "pull without it: --no-projector"
     assert Library(settings).store.records() == ()
     assert pull(settings, PullRequest("hf.co/acme/demo-GGUF", with_projector=False)).projector is None
 
@@ -117,7 +117,7 @@ def test_what_is_no_model_is_said_with_what_is(fake: FakeHub, settings: Settings
     fake.add_repository("acme/demo-GGUF", {"demo-Q8_0.gguf": b"no GGUF at all"})
     with pytest.raises(InvalidModelFile, match=r"demo-Q8_0\.gguf: this is not a GGUF file") as caught:
         pull(settings, PullRequest("hf.co/acme/demo-GGUF"))
-    assert caught.value.hint == "`g4run list --available` shows models that run here"
+    assert caught.value.hint == "`g4run list --available` lists models that g4run runs"
 
 
 def test_a_projector_is_not_pulled_as_a_model(fake: FakeHub, settings: Settings) -> None:

@@ -50,7 +50,7 @@ def test_a_shared_file_stays_until_its_last_name_goes(store: Store, cache: FakeC
     pointer = cache.add("a.gguf", model)
     store.save(record_of("gemma4:26b", downloaded(pointer)))
     copy_name(store, "gemma4:26b", "mine")
-    assert remove(store, ["gemma4:26b"]) == (Removal("gemma4:26b", 0, (KeptFile(pointer, "mine uses it too"),)),)
+    assert remove(store, ["gemma4:26b"]) == (Removal("gemma4:26b", 0, (KeptFile(pointer, "mine also uses it"),)),)
     assert pointer.exists()
     assert remove(store, ["mine"]) == (Removal("mine", model.stat().st_size, ()),)
 
@@ -65,7 +65,7 @@ def test_the_same_bytes_under_another_link_stay(store: Store, cache: FakeCache, 
     old, new = cache.add("a.gguf", model), cache.add("a.gguf", model, commit=NEWER_COMMIT)
     store.save(record_of("old", downloaded(old)))
     store.save(record_of("new", downloaded(new)))
-    assert remove(store, ["old"]) == (Removal("old", 0, (KeptFile(old, "new uses it too"),)),)
+    assert remove(store, ["old"]) == (Removal("old", 0, (KeptFile(old, "new also uses it"),)),)
     assert not old.exists()
     assert remove(store, ["new"]) == (Removal("new", model.stat().st_size, ()),)
 
@@ -204,7 +204,7 @@ def test_what_an_update_left_is_released_unless_used(
     store.save(record_of("a", new, kept))
     released = release_files(store, (old, kept))
     assert released.freed_bytes == model.stat().st_size
-    assert released.kept == (KeptFile(kept.path, "a uses it too"),)
+    assert released.kept == (KeptFile(kept.path, "a also uses it"),)
     assert not old.path.exists()
     assert blob_of(new.path).exists()
 
@@ -269,7 +269,7 @@ def test_a_cache_that_refuses_is_named_by_its_own_setting(store: Store, cache: F
     (store.settings.hub_cache / ".locks").write_bytes(b"")
     with pytest.raises(NotWritable) as caught:
         remove(store, ["a"])
-    assert caught.value.hint == "set HF_HOME to a directory that can be written"
+    assert caught.value.hint == "set HF_HOME to a writable directory"
     assert store.get("a").path.exists()
 
 

@@ -109,7 +109,7 @@ def test_every_name_has_a_file_of_its_own_on_every_system(store: Store, name: st
         ("{}", "it is damaged: Object missing required field `version`"),
         ('{"version": 2}', "it was written by a newer version of g4run (format 2)"),
         ('{"version": true}', "it is damaged: Expected `int`, got `bool` - at `$.version`"),
-        ('{"version": 1, "name": "a", "files": []}', "it names no file of a model"),
+        ('{"version": 1, "name": "a", "files": []}', "it lists no model file"),
         ('{"version": 1, "name": "a", "files": [7]}', "it is damaged: Expected `object`, got `int` - at `$.files[0]`"),
     ],
 )
@@ -121,7 +121,7 @@ def test_a_damaged_file_is_reported_and_stands_in_nobodys_way(store: Store, cont
     assert [(entry.name, entry.path, entry.problem) for entry in store.read()[1]] == [("bad:one", path, problem)]
     with pytest.raises(DamagedRecord) as raised:
         store.find("bad:one")
-    assert raised.value.message == f"what the store knows about bad:one cannot be read: {problem} ({path})"
+    assert raised.value.message == f"cannot read the record of bad:one: {problem} ({path})"
     assert raised.value.hint.startswith("g4run rm bad:one")
     store.save(some_record("bad:one"))
     assert store.read()[1] == ()
@@ -131,7 +131,7 @@ def test_a_name_that_cannot_be_shown_is_damage(store: Store) -> None:
     store.save(some_record("a"))
     path = store.path_of("a")
     path.write_text(path.read_text().replace('"name": "a"', '"name": "\\u001b[31m"'))
-    assert [entry.problem for entry in store.read()[1]] == ["it has characters that cannot be shown"]
+    assert [entry.problem for entry in store.read()[1]] == ["it has unprintable characters"]
 
 
 @pytest.mark.parametrize("moment", ["2026-11-21", "2026-11-21T10:00:00", "yesterday"])
@@ -152,7 +152,7 @@ def test_the_last_changed_comes_first_wherever_its_clock_stands(store: Store) ->
 
 def test_a_directory_in_the_place_of_a_record_is_left_alone(store: Store) -> None:
     (store.path_of("folder") / "precious").mkdir(parents=True)
-    assert [entry.problem for entry in store.read()[1]] == ["it is no regular file"]
+    assert [entry.problem for entry in store.read()[1]] == ["it is not a regular file"]
     with pytest.raises(DamagedRecord) as raised:
         store.find("folder")
     assert raised.value.hint.startswith("move that directory away")
@@ -166,7 +166,7 @@ def test_a_file_that_is_far_too_large_is_not_read(store: Store) -> None:
     store.save(some_record("good"))
     with store.path_of("large").open("wb") as file:
         file.truncate(1 << 40)
-    assert [entry.problem for entry in store.read()[1]] == ["it has 1.1 TB, too many for a record"]
+    assert [entry.problem for entry in store.read()[1]] == ["it is too large for a record: 1.1 TB"]
     store.remove("large")
     assert store.read()[1] == ()
 

@@ -116,7 +116,7 @@ def test_a_cache_that_refuses_is_named_by_its_own_setting(store: Store, cache: F
     age(stray, 8)
     with pytest.raises(NotWritable) as caught:
         prune(store.settings, store)
-    assert caught.value.hint == "set HF_HOME to a directory that can be written"
+    assert caught.value.hint == "set HF_HOME to a writable directory"
 
 
 def test_what_killed_writers_left_anywhere_in_the_data_directory_is_cleared_away(store: Store) -> None:

@@ -1,4 +1,4 @@
-"""Files that are not here, beside the true headers of files of the same size."""
+"""Estimated weights of catalog files, compared with the true headers of the same sizes."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -9,7 +9,7 @@ import pytest
 from g4run.models.catalog.catalog import read_catalog
 from g4run.models.names.parse import Size
 from g4run.planner.memory.catalog_weights import HEADER_BYTES, shape_of_catalog
-from g4run.planner.memory.family import architecture_of
+from g4run.planner.memory.size_dimensions import architecture_of
 from g4run.planner.values import ModelShape
 from tests.planner.shapes import real_architecture, real_shape
 
@@ -30,7 +30,7 @@ def classes(shape: ModelShape) -> tuple[int, ...]:
 
 @pytest.mark.parametrize("size", list(Size))
 @pytest.mark.parametrize("quantization", ["Q4_0", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "BF16"])
-def test_each_class_is_within_a_few_percent_of_the_true_one(size: Size, quantization: str) -> None:
+def test_each_class_is_within_a_few_percent(size: Size, quantization: str) -> None:
     facts, real = CATALOG.facts(size), real_shape(size.value, quantization)
     file = replace(facts.default, quantization=quantization, size_bytes=real.file_bytes + HEADER_BYTES)
     found = shape_of_catalog(file, facts)
@@ -40,7 +40,7 @@ def test_each_class_is_within_a_few_percent_of_the_true_one(size: Size, quantiza
 
 
 @pytest.mark.parametrize("size", list(Size))
-def test_the_dimensions_are_those_of_the_headers(size: Size) -> None:
+def test_the_dimensions_equal_the_headers(size: Size) -> None:
     real = real_architecture(size.value)
     assert architecture_of(size, real.parameters) == real
 

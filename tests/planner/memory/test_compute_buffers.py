@@ -1,16 +1,16 @@
-"""Compute buffers: to the byte on the CPU, and as published logs have them beside GPUs."""
+"""Compute buffers: exact to the byte on the CPU, and compared with published logs for GPUs."""
 
 import pytest
 
 from g4run.kv_types import KvType
-from g4run.models.library import resolve
 from g4run.planner.memory.compute_buffers import ComputeLoad, ComputeRole, compute_bytes, output_bytes, rotation_bytes
+from tests.fakes.library import resolve
 from tests.planner.shapes import real_architecture
 
 MIB = 1 << 20
 
 
-# Bytes that llama.cpp's own sum has under no_alloc (llama_get_memory_breakdown), CPU backend, flash attention.
+# Bytes that llama.cpp reports with no_alloc (llama_get_memory_breakdown), CPU backend, flash attention.
 @pytest.mark.parametrize(
     ("size", "load", "size_bytes"),
     [
@@ -20,7 +20,7 @@ MIB = 1 << 20
         ("e2b", ComputeLoad(4096, 512, 16, KvType.F16), 123_230_272),
     ],
 )
-def test_on_the_cpu_it_is_llama_cpp_s_to_the_byte(size: str, load: ComputeLoad, size_bytes: int) -> None:
+def test_cpu_buffers_equal_llama_cpps_to_the_byte(size: str, load: ComputeLoad, size_bytes: int) -> None:
     assert compute_bytes(real_architecture(size), load) == size_bytes
 
 
@@ -44,8 +44,8 @@ def test_logits_outweigh_a_tiny_micro_batch() -> None:
     assert found > 9 * MIB + 32 * 2 * 131_072
 
 
-def test_beside_a_gpu_it_is_what_published_logs_have() -> None:
-    """ollama#16617 (12B, a part offloaded) and llama.cpp#24376 (E4B on ROCm), in whole MiB as printed."""
+def test_gpu_buffers_match_published_logs() -> None:
+    """ollama#16617 (partly offloaded 12B) and llama.cpp#24376 (E4B on ROCm), in whole MiB as printed."""
     partly = ComputeLoad(4096, 512, 1, KvType.Q8_0)
     staged = compute_bytes(real_architecture("12b"), partly, ComputeRole.LAYERS, staging_bytes=33_177_600)
     assert staged / MIB == pytest.approx(139, rel=0.02)
@@ -61,11 +61,11 @@ def test_a_pipeline_of_gpus_has_four_copies_of_the_masks() -> None:
     assert four - one == 3 * 2 * 512 * (262_144 + 1536)
 
 
-def test_the_output_is_a_row_of_logits_for_each_sequence() -> None:
+def test_the_output_buffer_has_a_row_of_logits_per_sequence() -> None:
     assert output_bytes(real_architecture("e2b"), 4) == 4 * MIB
 
 
-def test_an_unknown_size_is_bounded_from_above() -> None:
+def test_an_unknown_size_gets_an_upper_bound() -> None:
     """The built-in model at a context of 4096 and a micro-batch of 512: 9,066,528 bytes under no_alloc."""
     demo = resolve("demo").architecture
     assert 9_066_528 <= compute_bytes(demo, ComputeLoad(4096, 512, 1, KvType.F16)) < 1.5 * 9_066_528

@@ -1,4 +1,4 @@
-"""What the engine's own caches may take of the main memory that a plan leaves."""
+"""The bounds of the engine's caches in the main memory that a plan leaves free."""
 
 import pytest
 
@@ -19,8 +19,6 @@ GPU = DeviceLedger("GPU", "gpu", 5, 0, 0, 0, 0, 0, 0, free_bytes=10**12, gpu=0)
         (100 << 30, CacheBounds(512 << 20, 1 << 30)),
     ],
 )
-def test_each_cache_gets_a_quarter_of_what_main_memory_has_left_up_to_its_bound(
-    left: int, expected: CacheBounds
-) -> None:
+def test_each_cache_gets_a_quarter_of_free_memory_up_to_its_maximum(left: int, expected: CacheBounds) -> None:
     host = DeviceLedger("CPU", "cpu", 700, 100, 50, 50, 40, 30, 30, free_bytes=1000 + left)
     assert bound_caches(Ledger((GPU, host))) == expected

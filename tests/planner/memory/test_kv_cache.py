@@ -1,11 +1,11 @@
-"""The cache's size, beside llama.cpp's own figures."""
+"""The KV cache's size, compared with llama.cpp's own figures."""
 
 from dataclasses import dataclass
 
 import pytest
 
 from g4run.kv_types import KvType
-from g4run.models.gguf.architecture import Gemma4
+from g4run.models.gguf.dimensions import Gemma4
 from g4run.planner.memory.kv_cache import Cells, CellWidths, cache_bytes, cells_of, sum_widths
 from scripts.shapes.sizes import SHAPES
 from tests.planner.shapes import real_architecture
@@ -27,7 +27,7 @@ def kv_bytes(architecture: Gemma4, settings: Settings) -> int:
     return cache_bytes(sum_widths(architecture, range(architecture.layers)), cells, settings.kv_type)
 
 
-# In f16, as llama.cpp's log has it (src/llama-kv-cache.cpp:301).
+# In f16, from llama.cpp's log (src/llama-kv-cache.cpp:301).
 @pytest.mark.parametrize(
     ("size", "context", "mib"),
     [
@@ -43,7 +43,7 @@ def kv_bytes(architecture: Gemma4, settings: Settings) -> int:
         ("31b", 262_144, 21_680),
     ],
 )
-def test_the_cache_is_llama_cpp_s(size: str, context: int, mib: int) -> None:
+def test_the_cache_equals_llama_cpps(size: str, context: int, mib: int) -> None:
     architecture = real_architecture(size)
     found = {kv_type: kv_bytes(architecture, Settings(context, kv_type=kv_type)) for kv_type in KvType}
     f16 = mib * MIB
@@ -72,14 +72,14 @@ def test_cells(context: int, micro_batch: int, sequences: int, cells: Cells) -> 
     assert cells_of(1024, context, micro_batch, sequences) == cells
 
 
-def test_layers_that_share_a_cache_have_none() -> None:
+def test_layers_that_share_a_cache_own_none() -> None:
     e2b = real_architecture("e2b")
     assert sum_widths(e2b, range(15, 35)) == CellWidths()
     assert sum_widths(e2b, range(35)) == CellWidths(context=3 * 2 * 512, sliding=12 * 2 * 256)
 
 
 @pytest.mark.parametrize("size", SHAPES)
-def test_the_layers_parts_make_the_whole(size: str) -> None:
+def test_the_layers_add_up_to_the_whole_cache(size: str) -> None:
     architecture = real_architecture(size)
     cells = cells_of(architecture.sliding_window, 8192, 512, 1)
     parts = [cache_bytes(sum_widths(architecture, [layer]), cells, KvType.Q4_0) for layer in range(architecture.layers)]

@@ -1,10 +1,11 @@
-"""What each device holds: placements by llama.cpp's rules, beside published logs."""
+"""The memory on each device: placements by llama.cpp's rules, compared with published logs."""
 
 from dataclasses import replace
 
 import pytest
 
 from g4run.hardware.machine import GpuKind, Platform
+from g4run.hardware.processors import Processors
 from g4run.kv_types import KvType
 from g4run.planner.memory.compute_buffers import ComputeLoad, ComputeRole, compute_bytes
 from g4run.planner.memory.kv_cache import cache_bytes, cells_of, sum_widths
@@ -16,23 +17,29 @@ from g4run.planner.memory.ledger import (
     GPU_CONTEXT_BYTES,
     PROJECTOR_COMPUTE_BYTES,
     SYSTEM_RESERVE_BYTES,
-    estimate_ledger,
+    is_repacked,
 )
 from g4run.planner.values import DeviceLedger, PlanSettings
 from tests.planner.machines import GB, gpu, machine
+from tests.planner.plans import estimate_ledger
 from tests.planner.shapes import real_shape
 
 MIB = 1 << 20
 SETTINGS = PlanSettings(0, 0, KvType.F16, 8192, 512, 512, 1, 8, lazy_table=False, repack=False)
 HOST_OVERHEAD = ENGINE_BYTES + SYSTEM_RESERVE_BYTES
 
+TYPES = ("Q4_0", "Q4_1", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q8_0", "IQ4_NL", "IQ4_XS", "MXFP4", "BF16", "")
+AVX2 = {"Q4_0", "Q4_K", "IQ4_NL", "MXFP4"}
+AMX = {"Q4_0", "Q4_1", "Q4_K", "Q5_K", "Q6_K", "Q8_0", "IQ4_XS"}
+ARM = {"Q4_0", "Q4_K", "Q5_K", "Q6_K", "Q8_0", "IQ4_NL", "MXFP4"}
+
 
 def mebibytes(device: DeviceLedger) -> tuple[int, int, int]:
-    """Model, context and compute as llama.cpp's log rounds them."""
+    """Return model, context, and compute as llama.cpp's log rounds them."""
     return (round(device.weights_bytes / MIB), round(device.kv_bytes / MIB), round(device.compute_bytes / MIB))
 
 
-def test_a_partly_offloaded_12b_is_as_its_log_has_it() -> None:
+def test_a_partly_offloaded_12b_matches_its_log() -> None:
     """ollama#16617: Google's 12B Q4_0, -c 4096 -ub 512, q8_0 cache, 38 of 49 layers on an RTX 4060.
 
     common_memory_breakdown_print: |   - Host  |  2210 =  2120 +      68 +      22
@@ -44,7 +51,7 @@ def test_a_partly_offloaded_12b_is_as_its_log_has_it() -> None:
     assert sum(mebibytes(device)) == pytest.approx(5665, abs=5)
 
 
-def test_the_layers_of_26b_weigh_what_a_log_says() -> None:
+def test_the_layers_of_26b_match_a_log() -> None:
     """ik_llama.cpp#1618, "Layer sizes" of a Q4_K_M of 15.628 GiB."""
     layers = real_shape("26b", "Q4_K_M").layers[:6]
     sizes = [(layer.dense_bytes + layer.expert_bytes) / MIB for layer in layers]
@@ -73,7 +80,7 @@ def test_the_cpu_alone() -> None:
     )
 
 
-def test_all_layers_on_a_gpu_leave_the_inputs_on_the_cpu_and_copy_the_head() -> None:
+def test_full_offload_leaves_the_inputs_on_the_cpu_and_copies_the_head() -> None:
     shape = replace(real_shape("e2b"), projector_bytes=1000, drafter_bytes=2000)
     load = ComputeLoad(8192, 512, 1, KvType.F16)
     settings = replace(SETTINGS, gpu_layers=36)
@@ -108,7 +115,7 @@ def test_the_first_layers_stay_with_their_cache() -> None:
     assert device.kv_bytes + host.kv_bytes == 1840 * MIB
 
 
-def test_experts_go_to_the_cpu_and_their_cache_stays() -> None:
+def test_experts_move_to_the_cpu_without_their_cache() -> None:
     shape = real_shape("26b")
     all_on_gpu = replace(SETTINGS, gpu_layers=31)
     before = estimate_ledger(shape, all_on_gpu, machine(64, gpu(24))).devices
@@ -119,8 +126,8 @@ def test_experts_go_to_the_cpu_and_their_cache_stays() -> None:
     assert after[0].compute_bytes > before[0].compute_bytes + 200 * MIB  # a layer's experts are copied for long batches
 
 
-def test_repacking_takes_no_memory_but_for_a_tied_head_that_is_repacked_too() -> None:
-    """A dry load of E2B Q4_K_M: CPU_REPACK 910,835,712 and CPU 2,831,527,008, with a head that is not mapped."""
+def test_repacking_takes_memory_only_for_a_tied_head() -> None:
+    """A dry load of E2B Q4_K_M: CPU_REPACK 910,835,712 and CPU 2,831,527,008, with an unmapped head."""
     repacking = replace(SETTINGS, repack=True)
     shape = real_shape("e2b", "Q4_K_M")
     assert shape.head_type == "Q6_K"
@@ -135,7 +142,7 @@ def test_repacking_takes_no_memory_but_for_a_tied_head_that_is_repacked_too() ->
     assert own.weights_bytes == mapped
 
 
-def test_a_lazy_table_takes_nothing() -> None:
+def test_a_lazy_table_takes_no_memory() -> None:
     shape = real_shape("e4b")
     whole, lazy = (
         estimate_ledger(shape, replace(SETTINGS, lazy_table=lazy), machine(64)).devices[0] for lazy in (False, True)
@@ -143,7 +150,7 @@ def test_a_lazy_table_takes_nothing() -> None:
     assert whole.weights_bytes - lazy.weights_bytes == shape.table_bytes
 
 
-def test_a_gpu_that_shares_main_memory_leaves_the_cpu_less() -> None:
+def test_a_shared_memory_gpu_leaves_the_cpu_less() -> None:
     settings = replace(SETTINGS, gpu_layers=49)
     for kind in (GpuKind.UNIFIED, GpuKind.INTEGRATED):
         device, host = estimate_ledger(real_shape("12b"), settings, machine(16, gpu(11, "Metal", kind))).devices
@@ -171,7 +178,7 @@ def test_two_gpus_hold_the_whole_together() -> None:
     assert two[2] == one[1]
 
 
-def test_gpus_of_one_name_are_told_apart_by_a_number_and_by_their_place() -> None:
+def test_gpus_with_the_same_name_are_numbered() -> None:
     here = machine(64, gpu(12, name="RTX 3090"), gpu(7, name="RTX 3060"), gpu(12, name="RTX 3090"))
     devices = estimate_ledger(real_shape("31b"), replace(SETTINGS, gpu_layers=61), here).devices
     assert [(device.name, device.gpu) for device in devices] == [
@@ -182,13 +189,13 @@ def test_gpus_of_one_name_are_told_apart_by_a_number_and_by_their_place() -> Non
     ]
 
 
-def test_a_gpu_without_layers_keeps_its_place() -> None:
+def test_a_gpu_without_layers_keeps_the_index_of_others() -> None:
     here = machine(64, gpu(0, name="A"), gpu(24, name="B"))
     devices = estimate_ledger(real_shape("31b"), replace(SETTINGS, gpu_layers=61), here).devices
     assert [(device.name, device.gpu) for device in devices] == [("B", 1), ("CPU", None)]
 
 
-def test_a_pipeline_of_gpus_keeps_four_copies_of_its_masks_unless_something_was_moved() -> None:
+def test_a_pipeline_of_gpus_keeps_four_copies_of_its_masks_without_overrides() -> None:
     """src/llama-context.cpp:430-436; the projector goes to the first GPU, the drafter to the head's."""
     shape = replace(real_shape("26b"), projector_bytes=1000, drafter_bytes=2000)
     here = machine(64, gpu(12, name="A"), gpu(12, name="B"))
@@ -204,8 +211,33 @@ def test_a_pipeline_of_gpus_keeps_four_copies_of_its_masks_unless_something_was_
     assert [device.compute_bytes for device in moved] == [once, once]
 
 
-def test_a_gpu_is_used_only_if_the_build_can_and_an_integrated_one_only_alone() -> None:
+def test_unsupported_gpus_and_integrated_ones_next_to_others_are_unused() -> None:
     own, shared = gpu(8), gpu(16, "Vulkan", GpuKind.INTEGRATED, "iGPU")
     assert usable_gpus(machine(32, gpu(8, None))) == ()
     assert usable_gpus(machine(32, shared, own)) == (own,)
     assert usable_gpus(machine(32, shared)) == (shared,)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "instruction_sets", "repacked"),
+    [
+        ("x86_64", (), AVX2),
+        ("AMD64", (), AVX2),
+        ("arm64", (), ARM),
+        ("aarch64", (), ARM),
+        ("riscv64", (), set[str]()),
+        ("x86_64", ("avx",), set[str]()),
+        ("x86_64", ("avx", "avx2", "fma"), AVX2),
+        ("x86_64", ("avx2", "avx512f"), AVX2 | {"Q2_K"}),
+        ("x86_64", ("avx2", "amx_int8"), AVX2 | AMX),
+        ("aarch64", ("neon",), set[str]()),
+        ("aarch64", ("neon", "dotprod"), ARM),
+    ],
+)
+def test_repacked_types(architecture: str, instruction_sets: tuple[str, ...], repacked: set[str]) -> None:
+    here = replace(
+        machine(8),
+        platform=Platform("Linux", architecture),
+        processors=Processors(4, None, instruction_sets=instruction_sets),
+    )
+    assert {weight_type for weight_type in TYPES if is_repacked(weight_type, here)} == repacked

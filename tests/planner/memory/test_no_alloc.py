@@ -1,4 +1,4 @@
-"""The planner's figures beside llama.cpp's own, for all sizes; the whole sweep is tests/benchmarks/memory.py."""
+"""The planner's figures compared with llama.cpp's for all sizes; tests/benchmarks/memory.py has the whole sweep."""
 
 from pathlib import Path
 

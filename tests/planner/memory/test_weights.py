@@ -1,4 +1,4 @@
-"""A header's tensors, sorted by where llama.cpp puts them."""
+"""The tensors of a header, sorted by where llama.cpp puts them."""
 
 from dataclasses import replace
 
@@ -45,7 +45,7 @@ def test_the_classes_of_26b_q4_0() -> None:
     assert {layer.largest_bytes for layer in shape.layers} == {2816 * 1408 * 128 // 32 * 18}
 
 
-def test_what_has_no_layer_goes_with_the_first_and_the_first_global_one() -> None:
+def test_tensors_without_a_layer_go_with_the_first_or_first_global_one() -> None:
     with_all, without = shape_of_file(gemma4_file(SMALL)), gemma4_file(SMALL)
     for name in ("per_layer_model_proj.weight", "per_layer_proj_norm.weight", "rope_freqs.weight"):
         without = without.lacking_tensor(name)
@@ -55,7 +55,7 @@ def test_what_has_no_layer_goes_with_the_first_and_the_first_global_one() -> Non
     assert more == [projection, 0, 64 // 2 * 4, 0, 0, 0]  # every third layer is global
 
 
-def test_experts_are_what_the_pattern_matches() -> None:
+def test_experts_are_matched_by_the_pattern() -> None:
     shape = shape_of_file(gemma4_file(EXPERTS, "Q4_0"))
     gate_up, down, scales = 64 * 64 * 4 // 32 * 18, 32 * 64 * 4 // 32 * 18, 32
     layer = shape.layers[0]
@@ -64,7 +64,7 @@ def test_experts_are_what_the_pattern_matches() -> None:
     assert layer.largest_bytes == gate_up
 
 
-def test_an_untied_head_is_no_second_copy_of_the_embeddings() -> None:
+def test_an_untied_head_does_not_copy_the_embeddings() -> None:
     header = parsed(gemma4_file())
     head = TensorInfo("output.weight", (64, 1536), Q4_0, 0)
     tied = shape_of("x", header, inspect_architecture(header), file_bytes=1)
@@ -73,13 +73,13 @@ def test_an_untied_head_is_no_second_copy_of_the_embeddings() -> None:
     assert untied == replace(tied, output_bytes=tied.output_bytes + size, has_tied_head=False, head_type="Q4_0")
 
 
-def test_tensors_are_padded_as_in_the_cpu_s_buffers() -> None:
+def test_tensors_are_padded_as_in_cpu_buffers() -> None:
     assert padded_bytes(TensorInfo("x", (1,), F32, 0)) == 32
     assert padded_bytes(TensorInfo("x", (8,), F32, 0)) == 32
     assert padded_bytes(TensorInfo("x", (64,), Q4_0, 0)) == 64
 
 
-def test_what_belongs_to_a_model_is_kept() -> None:
+def test_companions_and_digest_are_kept() -> None:
     header = parsed(gemma4_file())
     assert shape_of("x", header, inspect_architecture(header), file_bytes=1, digest="abc").digest == "abc"
     shape = shape_of_file(gemma4_file())

@@ -3,7 +3,7 @@ from dataclasses import replace
 from g4run.kv_types import KvType
 from g4run.models.catalog.catalog import read_catalog
 from g4run.models.names.parse import FamilyName, HubName, Size, parse_name
-from g4run.planner.placement import lacking_bytes, plan_model
+from g4run.planner.placement import missing_bytes, plan_model
 from g4run.planner.recommend.candidates import Candidate, Question, choose_files, find_candidates
 from g4run.planner.recommend.goals import Attempt, Goal, RecommendRequest
 from g4run.planner.speed.speed import estimate_speed
@@ -25,14 +25,14 @@ def device(name: str, kind: str, total: int, free: int) -> DeviceLedger:
     return DeviceLedger(name, kind, total, 0, 0, 0, 0, 0, 0, free, 0 if kind == "gpu" else None)
 
 
-def test_each_size_and_quantization_above_q2_k_is_there_once() -> None:
+def test_each_size_and_quantization_above_q2_k_appears_once() -> None:
     found = [(candidate.file.size, candidate.file.quantization) for candidate in ask(RecommendRequest())]
     assert len(found) == len(set(found)) > 100
     assert {size for size, _ in found} == set(Size)
     assert not [tag for _, tag in found if "Q2" in tag or "Q1" in tag]
 
 
-def test_a_name_leads_to_the_very_file() -> None:
+def test_a_candidates_name_resolves_to_its_file() -> None:
     for candidate in ask(RecommendRequest()):
         name = parse_name(candidate.file.name)
         if isinstance(name, FamilyName):
@@ -41,7 +41,7 @@ def test_a_name_leads_to_the_very_file() -> None:
             assert isinstance(name, HubName)
 
 
-def test_trained_for_four_bits_goes_before_the_ordinary_file_of_the_same_tag() -> None:
+def test_quantization_aware_trained_files_replace_ordinary_ones() -> None:
     chosen = {file.quantization: file for file in choose_files(CATALOG.available(Size.A4B_26B))}
     assert chosen["Q4_0"].repository == "google/gemma-4-26B-A4B-it-qat-q4_0-gguf"
     assert chosen["UD-Q4_K_XL"].is_qat
@@ -49,7 +49,7 @@ def test_trained_for_four_bits_goes_before_the_ordinary_file_of_the_same_tag() -
     assert chosen["Q8_0"] == first
 
 
-def test_a_candidate_is_planned_as_it_would_be_loaded_and_timed_at_half_of_its_context() -> None:
+def test_a_candidate_is_planned_as_loaded_with_speed_at_half_its_context() -> None:
     candidate = next(c for c in ask(RecommendRequest(), 32768, KvType.Q8_0) if c.file.name == "gemma4:12b-qat-q4_0")
     plan = plan_model(candidate.plan.shape, DESKTOP, PlanRequest(context=32768, kv_type=KvType.Q8_0))
     assert candidate.plan == plan
@@ -59,7 +59,7 @@ def test_a_candidate_is_planned_as_it_would_be_loaded_and_timed_at_half_of_its_c
     assert (candidate.ram_bytes, candidate.free_ram_bytes) == (cpu.total_bytes, cpu.free_bytes)
 
 
-def test_the_projector_counts_only_where_it_is_used() -> None:
+def test_the_projector_counts_only_if_used() -> None:
     assert {candidate.plan.shape.projector_bytes for candidate in ask(RecommendRequest())} == {0}
     seeing = ask(RecommendRequest(Goal.VISION))
     assert all(candidate.plan.shape.projector_bytes > 50 * 10**6 for candidate in seeing)
@@ -68,7 +68,7 @@ def test_the_projector_counts_only_where_it_is_used() -> None:
     assert known.plan.shape.projector_bytes == known.file.projector.size_bytes
 
 
-def test_only_three_sizes_hear() -> None:
+def test_only_three_sizes_have_audio() -> None:
     assert {candidate.file.size for candidate in ask(RecommendRequest(Goal.AUDIO))} == {
         Size.E2B,
         Size.E4B,
@@ -76,32 +76,32 @@ def test_only_three_sizes_hear() -> None:
     }
 
 
-def test_no_size_is_asked_for_more_context_than_it_was_trained_for() -> None:
+def test_no_size_exceeds_its_trained_context() -> None:
     sizes = {candidate.file.size for candidate in ask(RecommendRequest(), 131073)}
     assert sizes == {Size.DENSE_12B, Size.A4B_26B, Size.DENSE_31B}
     assert ask(RecommendRequest(), 262145) == ()
 
 
-def test_a_size_can_be_fixed() -> None:
+def test_a_size_can_be_requested() -> None:
     assert {candidate.file.size for candidate in ask(RecommendRequest(size=Size.E4B))} == {Size.E4B}
 
 
-def test_what_cannot_be_useful_enough_is_left_out() -> None:
+def test_files_that_cannot_be_useful_enough_are_left_out() -> None:
     question = Question(DESKTOP, RecommendRequest(), Attempt(8192, KvType.F16))
     everything = find_candidates(CATALOG, question)
     least = sorted(candidate.usefulness for candidate in everything)[-10]
-    some = find_candidates(CATALOG, replace(question, least_usefulness=least))
+    some = find_candidates(CATALOG, replace(question, min_usefulness=least))
     better = {candidate.file.name for candidate in everything if candidate.usefulness > least}
     assert better <= {candidate.file.name for candidate in some}
     assert len(some) < len(everything)
 
 
-def test_what_devices_lack_together() -> None:
+def test_missing_bytes_of_all_devices() -> None:
     ledger = Ledger((device("GPU", "gpu", 10, 7), device("CPU", "cpu", 5, 4), device("CPU", "cpu", 1, 9)))
-    assert lacking_bytes(ledger) == 4
+    assert missing_bytes(ledger) == 4
 
 
-def test_the_command_names_a_context_that_is_not_the_usual_one() -> None:
+def test_the_command_has_a_context_other_than_the_default() -> None:
     def command(context: int) -> str:
         return next(c.command for c in ask(RecommendRequest(), context) if c.file.name == "gemma4:e4b-qat-q4_0")
 
@@ -109,7 +109,7 @@ def test_the_command_names_a_context_that_is_not_the_usual_one() -> None:
     assert command(32768) == "g4run chat gemma4:e4b-qat-q4_0 --ctx 32768"
 
 
-def test_the_command_says_what_chat_would_not_choose_by_itself() -> None:
+def test_the_command_has_settings_that_chat_would_not_choose() -> None:
     usual, small = (
         next(iter(ask(RecommendRequest(size=Size.E2B), context, kv_type)))
         for context, kv_type in ((8192, KvType.F16), (16384, KvType.Q8_0))

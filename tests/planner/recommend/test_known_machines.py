@@ -1,7 +1,7 @@
-"""The choices for all machines: the golden file, and that none takes more than is free.
+"""The choices for all machines equal the golden file, and none takes more memory than is free.
 
-All of the golden file is computed anew by scripts/golden_recommendations.py --check; here each machine is asked for a
-chat and for one other of the file's columns, and every goal with every preference is asked of some machines.
+scripts/golden_recommendations.py --check recomputes the whole golden file. These tests check chat and one other column
+for each machine, and every goal with every preference on some machines.
 """
 
 import re
@@ -24,23 +24,23 @@ COMBINATIONS = tuple(product(Preference, Goal))
 
 
 def golden_lines() -> dict[str, list[str]]:
-    """The lines of each machine, by its name."""
+    """Return the lines of each machine by name."""
     blocks = [block.splitlines() for block in GOLDEN.split("\n\n")[1:]]
     return {block[0]: block[1:] for block in blocks}
 
 
-def test_there_are_forty_machines_and_more_and_all_are_in_the_golden_file() -> None:
+def test_the_golden_file_has_all_of_over_forty_machines() -> None:
     assert len(MACHINES) == len(tuple(known_machines())) >= 40
     assert list(golden_lines()) == list(MACHINES)
     assert {len(lines) for lines in golden_lines().values()} == {len(REQUESTS)}
 
 
 @pytest.mark.parametrize("number", range(len(MACHINES)))
-def test_the_choices_are_those_of_the_golden_file(number: int) -> None:
+def test_the_choices_equal_the_golden_file(number: int) -> None:
     name, machine = list(MACHINES.items())[number]
     for column in {0, number % len(REQUESTS)}:
-        wish, request = REQUESTS[column]
-        assert golden_lines()[name][column] == render_line(wish, machine, request)
+        label, request = REQUESTS[column]
+        assert golden_lines()[name][column] == render_line(label, machine, request)
 
 
 def test_no_line_of_the_golden_file_is_overcommitted() -> None:
@@ -65,7 +65,7 @@ def test_no_choice_takes_more_than_is_free(number: int) -> None:
 
 
 def is_overcommitted(best: Candidate, machine: Machine) -> bool:
-    """Whether a device holds more than the machine says is free; counted here anew, from the machine alone."""
+    """Return whether a device holds more than is free, counted independently from the machine alone."""
     gpus = [gpu for gpu in machine.gpus if gpu.backend is not None]
     in_main = 0
     for device in best.plan.ledger.devices:

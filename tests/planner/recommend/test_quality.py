@@ -28,7 +28,7 @@ def test_sizes_are_in_order_of_their_parameters() -> None:
     assert values == sorted(values)
 
 
-def test_the_larger_model_at_three_and_a_half_bits_beats_the_next_smaller_at_eight() -> None:
+def test_a_larger_model_at_3_5_bits_beats_the_next_smaller_at_8() -> None:
     assert value_of(Size.DENSE_31B, "Q3_K_S") > value_of(Size.A4B_26B, "Q8_0")
     assert value_of(Size.E4B, "Q3_K_S") > value_of(Size.E2B, "Q8_0")
 
@@ -38,7 +38,7 @@ def test_below_that_it_does_not() -> None:
 
 
 @pytest.mark.parametrize("size", Size)
-def test_trained_for_four_bits_stands_above_ordinary_four_and_five_bits(size: Size) -> None:
+def test_quantization_aware_training_beats_ordinary_4_and_5_bits(size: Size) -> None:
     qat = value_of(size, "Q4_0", is_qat=True)
     ordinary = [
         estimate_quality(file, KvType.F16, REFERENCES).value
@@ -49,7 +49,7 @@ def test_trained_for_four_bits_stands_above_ordinary_four_and_five_bits(size: Si
     assert max(ordinary) < qat < value_of(size, "Q8_0")
 
 
-def test_a_divergence_counts_against_the_q8_of_its_own_study() -> None:
+def test_a_divergence_is_relative_to_q8_of_the_same_study() -> None:
     assert REFERENCES == {(Size.DENSE_31B, STUDY): 0.16}
     assert estimate_quality(find(Size.DENSE_31B, "Q4_K_M"), KvType.F16, REFERENCES) == QualityEstimate(
         round(5 - 0.09 * 0.61 / 0.16, 2), METRIC, f"KL divergence 0.61; {STUDY}"
@@ -65,10 +65,10 @@ def test_a_divergence_counts_against_the_q8_of_its_own_study() -> None:
         None,
     ],
 )
-def test_other_figures_do_not_count_and_bits_decide(quality: Quality | None) -> None:
+def test_without_a_usable_divergence_bits_decide(quality: Quality | None) -> None:
     file = replace(find(Size.DENSE_31B, "Q5_K_M"), quality=quality)
     assert estimate_quality(file, KvType.F16, REFERENCES) == QualityEstimate(
-        4.8, METRIC, "judged by the bits per weight of its quantization"
+        4.8, METRIC, "estimated from the bits per weight of its quantization"
     )
 
 
@@ -80,7 +80,7 @@ def test_more_bits_are_never_worse() -> None:
     assert values[-1] == 5
 
 
-def test_a_smaller_cache_costs() -> None:
+def test_a_quantized_cache_costs_quality() -> None:
     file = find(Size.A4B_26B, "Q8_0")
     values = [estimate_quality(file, kv_type, REFERENCES).value for kv_type in (KvType.F16, KvType.Q8_0, KvType.Q4_0)]
     assert values == [3.91, 3.71, 3.31]

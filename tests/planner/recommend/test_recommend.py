@@ -39,7 +39,7 @@ def best_of(machine: Machine, request: RecommendRequest | None = None) -> Candid
     return ask(machine, request).require_best()
 
 
-def test_the_choice_fits_is_fast_enough_and_says_so() -> None:
+def test_the_choice_fits_and_says_that_it_is_fast_enough() -> None:
     best = best_of(RTX_4090)
     assert (best.file.name, best.verdict, best.fits) == ("gemma4:31b-qat-q4_0", Verdict.BEST, True)
     assert best.speed.generation.expected >= 5
@@ -50,7 +50,7 @@ def test_the_choice_fits_is_fast_enough_and_says_so() -> None:
     )
 
 
-def test_every_other_file_is_there_in_order_with_one_line_of_why() -> None:
+def test_all_alternatives_are_in_order_with_one_line_reasons() -> None:
     found = ask(RTX_4090)
     names = [candidate.file.name for candidate in (found.require_best(), *found.alternatives)]
     assert len(names) == len(set(names)) > 100
@@ -63,7 +63,7 @@ def test_the_same_question_has_the_same_answer() -> None:
     assert ask(LAPTOP) == ask(LAPTOP)
 
 
-def test_reasons_against() -> None:
+def test_reasons_against_alternatives() -> None:
     found = ask(RTX_4090, RecommendRequest(minimum_speed=30))
     reasons = {other.file.name: (other.verdict, other.reason) for other in found.alternatives}
     best, e2b = found.require_best(), next(o for o in found.alternatives if o.file.name == "gemma4:e2b-qat-q4_0")
@@ -71,18 +71,18 @@ def test_reasons_against() -> None:
     assert reasons["gemma4:e2b-qat-q4_0"] == (Verdict.WORSE, f"faster, {speeds}, but a smaller model")
     slow = next(other for other in found.alternatives if other.file.name == "gemma4:31b-q8_0")
     rate = f"{slow.speed.generation.expected:.1f} tokens/s"
-    assert (slow.verdict, slow.reason) == (Verdict.TOO_SLOW, f"{rate}, and 30 are wanted")
+    assert (slow.verdict, slow.reason) == (Verdict.TOO_SLOW, f"{rate}, less than the wanted 30")
     assert reasons["gemma4:31b-iq4_xs"] == (Verdict.WORSE, "its quantization loses more, and no faster")
 
 
-def test_what_does_not_fit_says_which_memory_is_missing() -> None:
+def test_a_file_that_does_not_fit_names_the_missing_memory() -> None:
     other = next(o for o in ask(LAPTOP).alternatives if o.file.name == "gemma4:31b-q8_0")
     (cpu,) = other.plan.ledger.devices
     assert (other.verdict, other.fits) == (Verdict.NO_ROOM, False)
     assert other.reason == f"needs {cpu.total_bytes / 1e9:.1f} GB of main memory, {cpu.free_bytes / 1e9:.1f} GB free"
 
 
-def test_quality_waits_longer_and_speed_takes_less() -> None:
+def test_preferring_quality_is_slower_and_preferring_speed_smaller() -> None:
     machine = MACHINES["desktop, RTX 3060 12 GB, 32 GB"]
     balanced = best_of(machine)
     quality = best_of(machine, RecommendRequest(preference=Preference.QUALITY))
@@ -92,7 +92,7 @@ def test_quality_waits_longer_and_speed_takes_less() -> None:
     assert balanced.speed.generation.expected <= speed.speed.generation.expected
 
 
-def test_a_fixed_size_leaves_the_quantization_open() -> None:
+def test_a_requested_size_does_not_fix_the_quantization() -> None:
     best = best_of(RTX_4090, RecommendRequest(size=Size.A4B_26B, preference=Preference.QUALITY))
     assert best.file.size is Size.A4B_26B
     assert best.quality.value > 3.85
@@ -109,7 +109,7 @@ def test_a_goal_gets_its_context(goal: Goal) -> None:
     )
 
 
-def test_the_context_gives_way_where_nothing_fits_and_it_is_said() -> None:
+def test_a_shrunk_context_is_in_the_reason() -> None:
     machine = make_machine(4, 4, 50, available_gib=2.0)
     best = best_of(machine, RecommendRequest(Goal.LONG_CONTEXT))
     assert best.plan.settings.context < 131072
@@ -117,7 +117,7 @@ def test_the_context_gives_way_where_nothing_fits_and_it_is_said() -> None:
     assert "nothing fits with a context of 131,072 tokens" in best.reason.split("; ")
 
 
-def test_the_cache_gives_way_where_the_context_is_fixed_and_it_is_said() -> None:
+def test_a_quantized_cache_is_in_the_reason() -> None:
     request = RecommendRequest(size=Size.E2B, context=131072)
     machines = [make_machine(4, 4, 50, available_gib=1.5 + step / 20) for step in range(30)]
     choices = [best for machine in machines if (best := ask(machine, request).best)]
@@ -127,7 +127,7 @@ def test_the_cache_gives_way_where_the_context_is_fixed_and_it_is_said() -> None
     assert choices[-1].plan.settings.kv_type is KvType.F16
 
 
-def test_where_nothing_is_fast_enough_it_is_the_most_useful_of_the_fastest_and_says_so() -> None:
+def test_if_nothing_is_fast_enough_the_most_useful_of_the_fastest_wins() -> None:
     found = ask(make_machine(16, 1, 2))
     best = found.require_best()
     fitting = [best, *(other for other in found.alternatives if other.fits)]
@@ -139,14 +139,14 @@ def test_where_nothing_is_fast_enough_it_is_the_most_useful_of_the_fastest_and_s
     assert best.usefulness == max(other.usefulness for other in near)
 
 
-def test_a_speed_that_was_asked_for_and_cannot_be_reached_is_a_failure() -> None:
+def test_an_unreachable_requested_speed_fails() -> None:
     found = ask(LAPTOP, RecommendRequest(minimum_speed=500))
     assert found.best is None
     with pytest.raises(DoesNotFit, match=r"^nothing that fits reaches 500 tokens/s: the fastest, gemma4:e2b\S*, has"):
         found.require_best()
 
 
-def test_where_nothing_fits_it_is_said_what_is_missing_and_what_the_smallest_is() -> None:
+def test_if_nothing_fits_the_error_names_the_smallest_file() -> None:
     found = ask(TINY)
     assert (found.best, found.after_freeing) == (None, ())
     with pytest.raises(DoesNotFit) as caught:
@@ -159,37 +159,37 @@ def test_where_nothing_fits_it_is_said_what_is_missing_and_what_the_smallest_is(
     assert caught.value.exit_code == 4
 
 
-def test_more_context_than_any_was_trained_for_is_a_failure() -> None:
+def test_a_context_beyond_all_trained_ones_fails() -> None:
     with pytest.raises(DoesNotFit, match=r"trained for a context of 300,000 tokens$"):
         ask(RTX_4090, RecommendRequest(context=300_000)).require_best()
 
 
-def test_a_size_that_cannot_hear_is_refused() -> None:
+def test_a_size_without_audio_is_refused() -> None:
     with pytest.raises(UsageError, match=r"^26B A4B does not take audio: E2B, E4B, 12B do$"):
         ask(RTX_4090, RecommendRequest(Goal.AUDIO, size=Size.A4B_26B))
 
 
-def test_what_a_gpu_in_main_memory_takes_is_to_be_freed_as_well() -> None:
+def test_memory_of_a_shared_memory_gpu_must_be_freed_too() -> None:
     machine = parse_machine(load_expected("apple-16"))
     first = ask(machine, RecommendRequest(size=Size.DENSE_12B)).after_freeing[0]
     devices = first.plan.ledger.devices
     assert [device.kind for device in devices] == ["gpu", "cpu"]
     missing = sum(device.total_bytes for device in devices) - machine.memory.available_bytes
-    assert first.freeing.startswith(f"{render_bytes(missing)} more of main memory, which ")
+    assert first.freeing.startswith(f"{render_bytes(missing)} more of main memory, in use by ")
 
 
-def test_what_would_fit_after_freeing_is_apart_with_whose_memory() -> None:
+def test_files_that_fit_after_freeing_name_the_programs() -> None:
     found = ask(MACHINES["desktop, RTX 4090 busy (20 GB held), 32 GB"])
     first = found.after_freeing[0]
     assert (first.file.name, first.fits, first.verdict) == ("gemma4:31b-qat-q4_0", False, Verdict.AFTER_FREEING)
     missing = first.gpu_bytes - (int(24 * GIB * 0.97) - 20 * 10**9)
     assert first.freeing == (
-        f"{missing / 1e9:.1f} GB more on NVIDIA GeForce RTX 4090, which ollama (18.0 GB), steam (2.0 GB) hold"
+        f"{missing / 1e9:.1f} GB more on NVIDIA GeForce RTX 4090, in use by ollama (18.0 GB), steam (2.0 GB)"
     )
     assert len({other.file.size for other in found.after_freeing}) == len(found.after_freeing) <= 3
 
 
-def test_main_memory_that_others_hold_is_named_too() -> None:
+def test_programs_in_main_memory_are_named_too() -> None:
     full = replace(
         LAPTOP,
         memory=Memory(32 * GIB, 1 * GIB, None),
@@ -197,11 +197,11 @@ def test_main_memory_that_others_hold_is_named_too() -> None:
     )
     found = ask(full)
     assert found.best is None
-    assert found.after_freeing[0].freeing.endswith(" more of main memory, which firefox (20.0 GB) holds")
+    assert found.after_freeing[0].freeing.endswith(" more of main memory, in use by firefox (20.0 GB)")
     with pytest.raises(DoesNotFit) as caught:
         found.require_best()
     first = found.after_freeing[0]
-    assert caught.value.hint == f"with {first.freeing}, {first.file.name} would fit"
+    assert caught.value.hint == f"{first.file.name} would fit with {first.freeing}"
 
 
 def test_an_idle_machine_has_nothing_to_free() -> None:
@@ -227,7 +227,7 @@ def test_a_measured_speed_replaces_the_estimate_and_may_change_the_choice() -> N
 
 
 def record_of(candidate: Candidate, sha256: str | None) -> Record:
-    """The store's, of a candidate that was pulled; publishers' names are written in any case."""
+    """Return the store's record of a pulled candidate; publishers' names vary in case."""
     place = candidate.file.repository.upper(), None, candidate.file.path.upper()
     size = candidate.file.size_bytes
     files = (
@@ -237,8 +237,8 @@ def record_of(candidate: Candidate, sha256: str | None) -> Record:
     return Record(candidate.file.name, files, SUMMARY, place[0], None, None, TIME, TIME)
 
 
-def test_a_file_that_was_run_here_is_known_by_the_store_s_digest() -> None:
-    """The catalog has no digest of most files; a run remembers the store's."""
+def test_a_file_run_here_is_known_by_the_stores_digest() -> None:
+    """The catalog has no digest for most files; a run remembers the store's."""
     before = next(
         candidate for candidate in ask(LAPTOP).alternatives if candidate.fits and candidate.file.sha256 is None
     )
@@ -259,7 +259,7 @@ def test_a_file_that_was_run_here_is_known_by_the_store_s_digest() -> None:
     assert recommend(CATALOG, LAPTOP, RecommendRequest(), measured=(measured,)) == ask(LAPTOP)
 
 
-def test_only_weights_from_the_hub_with_a_digest_are_known() -> None:
+def test_only_hub_files_with_a_digest_are_known() -> None:
     best = best_of(LAPTOP)
     whole = record_of(best, "d" * 64)
     imported = replace(whole, files=(replace(whole.files[0], repository=None, repository_path=None),))
@@ -267,7 +267,7 @@ def test_only_weights_from_the_hub_with_a_digest_are_known() -> None:
     assert known_digests([whole]) == {(best.file.repository.lower(), best.file.path.lower()): "d" * 64}
 
 
-def test_of_two_like_cards_the_one_that_lacks_memory_is_named() -> None:
+def test_of_two_equal_cards_the_one_without_memory_is_named() -> None:
     cards = MACHINES["desktop, two RTX 3090, 64 GB"]
     first, second = cards.gpus
     held = GpuProcess(1, "ollama", 23 * 10**9)
@@ -278,4 +278,4 @@ def test_of_two_like_cards_the_one_that_lacks_memory_is_named() -> None:
         f"{second.name} #2",
         "CPU",
     }
-    assert freed.freeing.endswith(f" more on {second.name} #2, which ollama (23.0 GB) holds")
+    assert freed.freeing.endswith(f" more on {second.name} #2, in use by ollama (23.0 GB)")

@@ -1,4 +1,4 @@
-"""Fit the law of generation to measured speeds, and judge it: two constants by least squares.
+"""Fit the speed formula's two constants to measured speeds by least squares, and judge the fit.
 
 milliseconds = (weight bytes + cache weight x cache bytes) / (efficiency x bandwidth) + overhead
 """
@@ -8,14 +8,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-FLAT_EFFICIENCY = 0.55  # what llmfit and others take of the bandwidth, with no overhead
+FLAT_EFFICIENCY = 0.55  # share of the bandwidth that llmfit and others assume, without overhead
 WITHIN = 1.15  # "within 15 %", in either direction
-OTHER_CLASSES = 0.1  # what a device of another class counts for, beside 1 for one of the class
+OTHER_CLASSES = 0.1  # weight of a device of another class, compared with 1 for the same class
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One measured generation: what was read for a token, and how long it took."""
+    """One measured generation: the bytes read per token, and the time it took."""
 
     device: str
     device_class: str
@@ -25,12 +25,12 @@ class Observation:
     milliseconds: float
 
     def read_milliseconds(self, cache_weight: float) -> float:
-        """How long reading would take at the full nominal bandwidth."""
+        """Return how long reading would take at the full nominal bandwidth."""
         return (self.weight_bytes + cache_weight * self.cache_bytes) / self.bytes_per_second * 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Law:
+class SpeedFormula:
     """The fitted constants."""
 
     efficiency: float
@@ -38,13 +38,13 @@ class Law:
     cache_weight: float
 
     def milliseconds(self, observation: Observation) -> float:
-        """How long the law says that it takes."""
+        """Return the predicted time."""
         return observation.read_milliseconds(self.cache_weight) / self.efficiency + self.overhead_milliseconds
 
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """How predicted times compare: `ratio` is predicted speed to measured speed, above 1 where too much is promised."""
+    """How predictions compare: a ratio is predicted to measured speed, above 1 if the prediction is too high."""
 
     rows: int
     median_ratio: float
@@ -54,35 +54,37 @@ class Accuracy:
 
     @property
     def spread(self) -> float:
-        """How far the tenth and the ninetieth percentile lie apart, as a factor."""
+        """The factor between the 10th and the 90th percentile."""
         return self.highest_tenth / self.lowest_tenth
 
 
-FLAT_LAW = Law(FLAT_EFFICIENCY, 0.0, 1.0)
+FLAT_FORMULA = SpeedFormula(FLAT_EFFICIENCY, 0.0, 1.0)
 
 
-def fit_law(observations: Sequence[Observation], device_class: str, cache_weight: float) -> Law:
-    """Both constants, least in the squares of relative errors; every device counts once, however many rows it has."""
+def fit_formula(observations: Sequence[Observation], device_class: str, cache_weight: float) -> SpeedFormula:
+    """Fit both constants to the least squares of relative errors; every device has the same weight."""
     weights = _weights(observations, device_class)
     x = [observation.read_milliseconds(cache_weight) for observation in observations]
     y = [observation.milliseconds for observation in observations]
     slope, overhead = _line(weights, x, y)
-    return Law(1 / slope, overhead, cache_weight)
+    return SpeedFormula(1 / slope, overhead, cache_weight)
 
 
-def fit_efficiency(observations: Sequence[Observation], overhead_milliseconds: float, cache_weight: float) -> Law:
-    """The efficiency alone, for a class of too few devices to tell it from the overhead."""
+def fit_efficiency(
+    observations: Sequence[Observation], overhead_milliseconds: float, cache_weight: float
+) -> SpeedFormula:
+    """Fit only the efficiency, for a class with too few devices to separate it from the overhead."""
     slopes = [
         (observation.milliseconds - overhead_milliseconds) / observation.read_milliseconds(cache_weight)
         for observation in observations
     ]
-    return Law(1 / statistics.geometric_mean(slopes), overhead_milliseconds, cache_weight)
+    return SpeedFormula(1 / statistics.geometric_mean(slopes), overhead_milliseconds, cache_weight)
 
 
 def leave_one_device_out(
-    observations: Sequence[Observation], fit: Callable[[Sequence[Observation], str], Law]
+    observations: Sequence[Observation], fit: Callable[[Sequence[Observation], str], SpeedFormula]
 ) -> tuple[float, ...]:
-    """Predicted to measured speed of every row, by a law fitted without its device; `fit` takes rows and a class."""
+    """Return predicted to measured speed of every row, fitted without its device; `fit` takes rows and a class."""
     ratios = []
     for observation in observations:
         others = [other for other in observations if other.device != observation.device]
@@ -90,13 +92,13 @@ def leave_one_device_out(
     return tuple(ratios)
 
 
-def ratio(law: Law, observation: Observation) -> float:
-    """Predicted to measured speed of one row."""
-    return observation.milliseconds / law.milliseconds(observation)
+def ratio(formula: SpeedFormula, observation: Observation) -> float:
+    """Return predicted to measured speed of one row."""
+    return observation.milliseconds / formula.milliseconds(observation)
 
 
 def judge(ratios: Iterable[float]) -> Accuracy:
-    """The figures that tell how good a law is."""
+    """Return the figures that tell how good a fit is."""
     values = sorted(ratios)
     return Accuracy(
         rows=len(values),
@@ -108,7 +110,7 @@ def judge(ratios: Iterable[float]) -> Accuracy:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which a share of the sorted values lies, interpolated."""
+    """Return the interpolated value below which a share of the sorted values lies."""
     place = share * (len(values) - 1)
     below = int(place)
     above = min(below + 1, len(values) - 1)
@@ -126,7 +128,7 @@ def _weights(observations: Sequence[Observation], device_class: str) -> list[flo
 
 
 def _line(weights: Sequence[float], x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
-    """Slope and offset of the weighted least-squares line."""
+    """Return slope and offset of the weighted least-squares line."""
     total = sum(weights)
     mean_x = sum(weight * value for weight, value in zip(weights, x, strict=True)) / total
     mean_y = sum(weight * value for weight, value in zip(weights, y, strict=True)) / total
@@ -143,14 +145,16 @@ CACHE_WEIGHT = 1.5  # lowest spread of 1, 1.5, 2 and 2.5
 PROCESSOR_CACHE_WEIGHT = 3.5  # the i7-10750H at 128 and 4,224 tokens
 
 
-def fit_class(observations: Sequence[Observation], device_class: str) -> Law:
-    """The law of one class, from all rows that tell about it."""
+def fit_class(observations: Sequence[Observation], device_class: str) -> SpeedFormula:
+    """Fit the formula of one class to all rows that are relevant for it."""
     if device_class in PROCESSORS:
         rows = [row for row in observations if row.device_class in PROCESSORS]
-        return fit_law([replace(row, device_class=device_class) for row in rows], device_class, PROCESSOR_CACHE_WEIGHT)
+        return fit_formula(
+            [replace(row, device_class=device_class) for row in rows], device_class, PROCESSOR_CACHE_WEIGHT
+        )
     gpus = [row for row in observations if row.device_class not in (*PROCESSORS, PASCAL)]
-    law = fit_law(gpus, device_class, CACHE_WEIGHT)
+    formula = fit_formula(gpus, device_class, CACHE_WEIGHT)
     if device_class != PASCAL:
-        return law
+        return formula
     rows = [row for row in observations if row.device_class == PASCAL]
-    return fit_efficiency(rows, law.overhead_milliseconds, CACHE_WEIGHT)
+    return fit_efficiency(rows, formula.overhead_milliseconds, CACHE_WEIGHT)

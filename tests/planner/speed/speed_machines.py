@@ -1,4 +1,4 @@
-"""Machines and plans put together by hand, for the rows of the calibration and for tests."""
+"""Hand-made machines and plans for the calibration rows and for tests."""
 
 from g4run.hardware.machine import Bandwidth, FigureSource, Gpu, GpuKind, Machine, Platform
 from g4run.hardware.memory import Memory
@@ -61,7 +61,7 @@ def make_plan(
 
 
 def machine_of(row: Row) -> Machine:
-    """The machine that a row was measured on; of a GPU's host nothing is known but two channels of memory."""
+    """Return the machine that a row was measured on; a GPU's host is assumed to have two memory channels."""
     if row.device_class in PROCESSORS:
         cores = row.cores or 4
         architecture = "aarch64" if row.device_class == "arm" else "x86_64"
@@ -74,7 +74,7 @@ def machine_of(row: Row) -> Machine:
 
 
 def plan_of(row: Row) -> Plan:
-    """The plan that a row was measured with."""
+    """Return the plan that a row was measured with."""
     shape = model_shape(row.size, row.bits_per_weight)
     return make_plan(
         shape,
@@ -87,7 +87,7 @@ def plan_of(row: Row) -> Plan:
 
 
 def prompt_ratio(row: Row) -> float:
-    """Predicted to measured prompt speed of a row."""
+    """Return predicted to measured prompt speed of a row."""
     assert row.prompt_tokens and row.prompt_tokens_per_second
     plan = plan_of(row)
     devices = speed_devices(plan, machine_of(row))
@@ -96,7 +96,7 @@ def prompt_ratio(row: Row) -> float:
 
 
 def prompt_efficiency(row: Row) -> float:
-    """The share of a GPU's rate, or of PROCESSOR_FLOPS a core, that a row reached."""
+    """Return the share of a GPU's rate, or of PROCESSOR_FLOPS per core, that a row reached."""
     assert row.prompt_tokens and row.prompt_tokens_per_second
     operations = operations_per_prompt_token(plan_of(row).shape.architecture, row.prompt_depth + row.prompt_tokens / 2)
     rate = row.half_precision_flops or (row.cores or 1) * PROCESSOR_FLOPS[DeviceClass(row.device_class)]

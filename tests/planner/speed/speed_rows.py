@@ -1,11 +1,11 @@
 """The measured speeds of tests/golden/speed-calibration.csv, as values.
 
-One row a published measurement, with its source; `excluded` says why a row is not used. `bits_per_weight` is that of
-the weights read for a token: 4.5 for Q4_0 with a Q6_K head counted in, else the published file's size divided by its
-parameters, or the quantization's own. `reads_head` is no where prompt tokens were fed one at a time, which skips the
-head. `position` is the mean position of the tokens generated; `prompt_depth` is where the prompt began.
-`half_precision_tflops` is dense FP16 with FP32 accumulation, as the makers give it. Values are given by backends and
-programs that compute as llama.cpp does.
+Each row is a published measurement with its source; `excluded` says why a row is not used. `bits_per_weight` counts
+the weights read per token: 4.5 for Q4_0 including a Q6_K head, else the published file's size divided by its
+parameters, or the quantization's own. `reads_head` is no if prompt tokens were fed one at a time, which skips the
+head. `position` is the mean position of the generated tokens; `prompt_depth` is where the prompt started.
+`half_precision_tflops` is the vendor's figure for dense FP16 with FP32 accumulation. All values come from backends and
+programs that compute like llama.cpp.
 """
 
 import csv
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from g4run.kv_types import KvType
-from g4run.models.gguf.architecture import Gemma4
+from g4run.models.gguf.dimensions import Gemma4
 from g4run.planner.memory.kv_cache import VALUE_BYTES
 from g4run.planner.speed.bytes_read import matrix_operations
 from g4run.planner.values import LayerWeights, ModelShape
@@ -25,7 +25,7 @@ PATH = Path(__file__).parents[2] / "golden" / "speed-calibration.csv"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One published measurement; None where it has no such part."""
+    """One published measurement; None for parts that it lacks."""
 
     device: str
     device_class: str
@@ -50,7 +50,7 @@ class Row:
 
 
 def read_rows() -> tuple[Row, ...]:
-    """All rows, those that are excluded too."""
+    """Read all rows, including excluded ones."""
     with PATH.open(encoding="utf-8", newline="") as file:
         return tuple(_row(record) for record in csv.DictReader(file))
 
@@ -85,22 +85,22 @@ def _number(text: str) -> float | None:
 
 
 def used_rows() -> tuple[Row, ...]:
-    """The rows that are not excluded."""
+    """Return the rows that are not excluded."""
     return tuple(row for row in read_rows() if not row.excluded)
 
 
 def generation_rows() -> tuple[Row, ...]:
-    """The rows that tell how fast one device generates by itself."""
+    """Return the rows with the generation speed of a single device."""
     return tuple(row for row in used_rows() if row.generation_tokens_per_second and not row.cpu_expert_layers)
 
 
 def prompt_rows() -> tuple[Row, ...]:
-    """The rows that tell how fast one device reads a prompt by itself."""
+    """Return the rows with the prompt speed of a single device."""
     return tuple(row for row in used_rows() if row.prompt_tokens_per_second and not row.cpu_expert_layers)
 
 
 def observation(row: Row) -> Observation:
-    """What the fit takes of a row that has a generation speed."""
+    """Return the observation of a row with a generation speed."""
     assert row.generation_tokens_per_second
     shape = model_shape(row.size, row.bits_per_weight)
     head = shape.embedding_bytes if row.reads_head else 0
@@ -125,7 +125,7 @@ def _cache_bytes(architecture: Gemma4, kv_type: KvType, position: int) -> float:
 
 
 def model_shape(size: str, bits_per_weight: float) -> ModelShape:
-    """A member of the family with the same bits for every weight."""
+    """Return a model with the same bits for every weight."""
     architecture = architecture_of(SHAPES[size.lower()])
     byte = bits_per_weight / 8
     experts = architecture.expert_count * 3 * architecture.embedding_length * architecture.expert_feed_forward_length
@@ -141,7 +141,7 @@ def model_shape(size: str, bits_per_weight: float) -> ModelShape:
 
 
 def architecture_of(shape: Shape) -> Gemma4:
-    """The dimensions as a header would give them."""
+    """Return the dimensions as a header would have them."""
     sliding = tuple(shape.is_sliding(layer) for layer in range(shape.layers))
     return Gemma4(
         size_label=shape.name,

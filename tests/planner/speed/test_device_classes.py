@@ -52,11 +52,11 @@ ROOT = Path(__file__).parents[3]
         ("Apple M4 Max", GpuKind.UNIFIED, DeviceClass.APPLE),
     ],
 )
-def test_gpus_are_known_by_name_and_kind(name: str, kind: GpuKind, expected: DeviceClass) -> None:
+def test_gpu_classes_by_name_and_kind(name: str, kind: GpuKind, expected: DeviceClass) -> None:
     assert class_of_gpu(make_gpu(name, kind=kind)) is expected
 
 
-def test_of_the_gpus_in_the_table_only_intels_are_not_calibrated() -> None:
+def test_all_gpus_of_the_table_but_intels_are_calibrated() -> None:
     known = tomllib.loads((ROOT / "g4run" / "hardware" / "gpus" / "gpu_table.toml").read_text("utf-8"))["gpus"]
     names = [gpu["name"] for gpu in known if gpu.get("kind", "discrete") == "discrete"]
     others = [name for name in names if class_of_gpu(make_gpu(name)) is DeviceClass.OTHER_GPU]
@@ -64,7 +64,7 @@ def test_of_the_gpus_in_the_table_only_intels_are_not_calibrated() -> None:
     assert [name for name in others if not name.startswith("Arc ")] == []
 
 
-def test_processors_are_known_by_architecture() -> None:
+def test_processor_classes_by_architecture() -> None:
     assert class_of_processors(make_machine(architecture="aarch64")) is DeviceClass.ARM
     assert class_of_processors(make_machine(architecture="arm64")) is DeviceClass.ARM
     assert class_of_processors(make_machine()) is DeviceClass.X86
@@ -72,7 +72,7 @@ def test_processors_are_known_by_architecture() -> None:
     assert class_of_processors(make_machine(instruction_sets=("avx2", "avx512_vnni"))) is DeviceClass.X86_512
 
 
-def test_every_class_has_constants_that_make_sense() -> None:
+def test_every_class_has_plausible_constants() -> None:
     assert set(CONSTANTS) == set(DeviceClass)
     for constants in CONSTANTS.values():
         assert 0.3 < constants.efficiency < 0.95
@@ -82,5 +82,5 @@ def test_every_class_has_constants_that_make_sense() -> None:
 @pytest.mark.parametrize(
     ("gibibytes", "expected"), [(4, 112e9), (8, 272e9), (12, 360e9), (16, 448e9), (24, 800e9), (80, 1900e9)]
 )
-def test_a_card_of_unknown_bandwidth_is_taken_by_its_memory(gibibytes: int, expected: float) -> None:
+def test_an_unknown_bandwidth_is_estimated_from_memory(gibibytes: int, expected: float) -> None:
     assert card_bandwidth(gibibytes << 30) == expected

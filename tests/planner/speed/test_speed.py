@@ -41,7 +41,7 @@ def test_a_whole_speed() -> None:
     assert speed.source is SpeedSource.CALIBRATED
 
 
-def test_each_layer_that_leaves_the_gpu_costs() -> None:
+def test_each_layer_moved_off_the_gpu_costs_speed() -> None:
     speeds = [generation(make_plan(DENSE, gpu_layers=count)) for count in (49, 40, 20, 1, 0)]
     assert speeds == sorted(speeds, reverse=True)
     assert len(set(speeds)) == 5
@@ -54,7 +54,7 @@ def test_experts_on_the_cpu_are_faster_than_whole_layers_there() -> None:
     assert on_gpu > generation(experts) > generation(make_plan(MIXTURE, gpu_layers=11))
 
 
-def test_a_longer_context_and_a_larger_cache_cost() -> None:
+def test_a_longer_context_and_a_larger_cache_cost_speed() -> None:
     plan = make_plan(DENSE, gpu_layers=49)
     assert generation(plan) > generation(plan, position=8_000) > generation(plan, position=64_000)
     smaller = make_plan(DENSE, gpu_layers=49, kv_type=KvType.Q8_0)
@@ -62,7 +62,7 @@ def test_a_longer_context_and_a_larger_cache_cost() -> None:
     assert prompt(plan) > prompt(plan, position=64_000)
 
 
-def test_a_larger_micro_batch_brings_host_weights_less_often() -> None:
+def test_a_larger_micro_batch_copies_host_weights_less_often() -> None:
     plans = [make_plan(MIXTURE, gpu_layers=31, expert_layers=30, micro_batch=count) for count in (128, 512)]
     assert prompt(plans[1]) > 3 * prompt(plans[0])
 
@@ -77,8 +77,8 @@ def test_threads_and_memory_limit_the_processors() -> None:
     )
 
 
-def test_a_hypervisor_s_processors_multiply_less_and_q4_0_less_still() -> None:
-    """On two with 22 GB/s as measured 26B Q4_0 ran at 3.05 tokens/s, E2B Q4_0 at 5.3 and Q4_K_M at 7.4 to 8.5."""
+def test_virtual_processors_multiply_less_and_q4_0_even_less() -> None:
+    """Two processors at a measured 22 GB/s ran 26B Q4_0 at 3.05 tokens/s, E2B Q4_0 at 5.3, and Q4_K_M at 7.4 to 8.5."""
     real = make_machine(bandwidth=27.5e9, cores=2)
     virtual = replace(real, processors=replace(real.processors, are_virtual=True))
     wsl = replace(virtual, platform=replace(virtual.platform, is_wsl=True))
@@ -111,31 +111,31 @@ def test_a_measured_bandwidth_is_less_than_a_nominal_one() -> None:
     ],
     ids=["bandwidth unknown", "class unknown", "shared memory assumed", "memory assumed"],
 )
-def test_what_is_guessed_is_called_estimated_and_has_a_wide_range(machine: Machine) -> None:
+def test_guessed_devices_give_an_estimated_speed_with_a_wide_range(machine: Machine) -> None:
     speed = estimate_speed(make_plan(DENSE, gpu_layers=49), machine)
     assert speed.source is SpeedSource.ESTIMATED
     for figure in (speed.generation, speed.prompt):
         assert figure == SpeedRange(0.4 * figure.expected, figure.expected, 1.6 * figure.expected)
 
 
-def test_an_assumed_memory_does_not_matter_to_a_plan_on_the_gpu() -> None:
+def test_assumed_memory_does_not_affect_a_gpu_plan() -> None:
     machine = make_machine(make_gpu(), source=FigureSource.ASSUMED)
     assert estimate_speed(make_plan(DENSE, gpu_layers=49), machine).source is SpeedSource.CALIBRATED
     assert estimate_speed(make_plan(DENSE, gpu_layers=40), machine).source is SpeedSource.ESTIMATED
 
 
-def test_a_range_is_as_wide_as_that_of_the_least_known_device() -> None:
+def test_the_range_is_that_of_the_least_known_device() -> None:
     speed = estimate_speed(make_plan(DENSE, gpu_layers=40), GPU_MACHINE).generation
     assert figures(speed) == pytest.approx((0.55 * speed.expected, speed.expected, 1.3 * speed.expected))
 
 
-def test_a_gpu_without_a_backend_is_none() -> None:
+def test_a_gpu_without_a_backend_is_ignored() -> None:
     unusable = make_machine(replace(make_gpu(), backend=None))
     assert estimate_speed(make_plan(DENSE, gpu_layers=49), unusable) == estimate_speed(make_plan(DENSE), make_machine())
 
 
-def test_an_integrated_gpu_beside_a_card_has_no_part() -> None:
-    """llama.cpp leaves it out, and so does the ledger, whose weights say how layers are shared."""
+def test_an_integrated_gpu_next_to_a_card_is_ignored() -> None:
+    """llama.cpp ignores it, and so does the ledger, whose weights tell how layers are split."""
     inside = make_gpu("AMD Radeon 780M", 89.6e9, 16.6e12, GpuKind.INTEGRATED)
     ledger = Ledger((device_ledger("CUDA0", "gpu", 1),))
     plan = replace(make_plan(DENSE, gpu_layers=49), ledger=ledger)
@@ -143,14 +143,14 @@ def test_an_integrated_gpu_beside_a_card_has_no_part() -> None:
         assert estimate_speed(plan, machine) == estimate_speed(plan, GPU_MACHINE)
 
 
-def test_a_gpu_that_shares_memory_reads_as_fast_as_memory_does() -> None:
+def test_a_shared_memory_gpu_reads_as_fast_as_main_memory() -> None:
     shared = make_gpu("AMD Radeon 780M", None, 16.6e12, GpuKind.INTEGRATED)
     known = replace(shared, bandwidth=make_gpu(bandwidth=89.6e9).bandwidth)
     plan = make_plan(DENSE, gpu_layers=49)
     assert estimate_speed(plan, make_machine(shared)) == estimate_speed(plan, make_machine(known))
 
 
-def test_a_gpu_of_unknown_arithmetic_is_taken_by_its_class() -> None:
+def test_a_gpu_with_unknown_flops_gets_those_of_its_class() -> None:
     plan = make_plan(DENSE, gpu_layers=49)
     known, unknown = (make_machine(make_gpu("GeForce RTX 3090", 936e9, flops)) for flops in (936e9 * 75, None))
     assert prompt(plan, unknown) == prompt(plan, known)
@@ -161,7 +161,7 @@ def test_a_gpu_of_unknown_arithmetic_is_taken_by_its_class() -> None:
     [((1, 1), 0.5), ((3, 1), 0.75), ((1, 0), 1.0), ((), 0.5)],
     ids=["even", "3:1", "one", "unsaid"],
 )
-def test_unlike_gpus_work_one_after_the_other(weights: tuple[int, ...], share: float) -> None:
+def test_different_gpus_work_one_after_the_other(weights: tuple[int, ...], share: float) -> None:
     fast, slow = make_gpu(), make_gpu("NVIDIA GeForce RTX 3060", 360e9, 25.5e12, gibibytes=12)
     ledger = Ledger(tuple(device_ledger(f"CUDA{index}", "gpu", weight) for index, weight in enumerate(weights)))
     plan = replace(make_plan(DENSE, gpu_layers=49), ledger=ledger)
@@ -179,7 +179,7 @@ def measured(machine: Machine, plan: Plan, speed: float, at: float = 1.0) -> Mea
     return MeasuredSpeed(machine_id_of(machine), model_digest_of(plan.shape), key, speed, 500.0, at)
 
 
-def test_the_latest_measurement_goes_before_the_law() -> None:
+def test_the_latest_measurement_replaces_the_estimate() -> None:
     plan = make_plan(DENSE, gpu_layers=49)
     known = (measured(GPU_MACHINE, plan, 30.0, 2.0), measured(GPU_MACHINE, plan, 20.0, 1.0))
     speed = estimate_speed(plan, GPU_MACHINE, measured=known)

@@ -1,4 +1,4 @@
-"""Questions to a loaded model, and whole answers."""
+"""Ask a loaded model for a whole answer."""
 
 from g4run.chat.messages import Conversation, Message, Role
 from g4run.runtime.answers.answer import Answer, AnswerOptions

@@ -1,4 +1,4 @@
-"""What an answer inside a grammar consists of: tags are tokens, and text is text."""
+"""Parsing constrained answers: tags are tokens, and text is text."""
 
 import pytest
 
@@ -12,18 +12,18 @@ TEXTS = {OPEN: "<|channel>", CLOSE: "<channel|>", TURN: "<turn|>", CALL: "<|tool
 THOUGHT = ThoughtTokens(OPEN, (9, CLOSE))
 
 
-def read(*parts: int | str, thought: ThoughtTokens | None = None, is_cut: bool = False) -> list[Event]:
-    """Events of an answer of control tokens, given by their numbers, and plain ones, given by their text."""
+def read(*parts: int | str, thought: ThoughtTokens | None = None, is_truncated: bool = False) -> list[Event]:
+    """Return the events of an answer of control tokens, given as numbers, and plain tokens, given as text."""
     opens = thought is not None and thought.opens_in_prompt
     parser = ConstrainedParser(ResponseParser(opens_thought=opens), frozenset(TEXTS), thought)
     events: list[Event] = []
     for part in parts:
         events += parser.feed(part, TEXTS[part]) if isinstance(part, int) else parser.feed(9, part)
-    return [*events, *parser.finish("", is_cut=is_cut)]
+    return [*events, *parser.finish("", is_truncated=is_truncated)]
 
 
 def joined(events: list[Event]) -> tuple[str, str, list[str]]:
-    """Thinking, text, and the names of the calls."""
+    """Return the thinking, the text, and the names of the calls."""
     return (
         "".join(event.text for event in events if isinstance(event, ThinkingDelta)),
         "".join(event.text for event in events if isinstance(event, TextDelta)),
@@ -32,14 +32,14 @@ def joined(events: list[Event]) -> tuple[str, str, list[str]]:
 
 
 @pytest.mark.parametrize("tag", [*TEXTS.values(), '<|"|>', "<|turn>", "<|tool_response>"])
-def test_a_tag_that_text_spells_is_text(tag: str) -> None:
+def test_a_tag_spelled_as_text_is_text(tag: str) -> None:
     answer = f'{{"a": "{tag}"}}'
     assert joined(read(answer[:8], answer[8:12], answer[12:], TURN)) == ("", answer, [])
 
 
 def test_without_a_grammar_the_text_alone_decides() -> None:
     free = FreeParser(ResponseParser())
-    events = [*free.feed(9, "a<turn"), *free.feed(9, ""), *free.feed(9, "|>b"), *free.finish("c", is_cut=False)]
+    events = [*free.feed(9, "a<turn"), *free.feed(9, ""), *free.feed(9, "|>b"), *free.finish("c", is_truncated=False)]
     assert events == [TextDelta("a"), Ended(EndReason.TURN)]
 
 
@@ -47,7 +47,7 @@ def test_white_space_around_the_answer_is_part_of_it() -> None:
     assert joined(read(" \n{}", "\n", TURN)) == ("", " \n{}\n", [])
 
 
-def test_the_end_of_the_turn_is_told() -> None:
+def test_the_end_of_the_turn_is_an_event() -> None:
     assert read("{}", TURN)[-1] == Ended(EndReason.TURN)
     assert read("{}")[-1] == Ended(EndReason.INPUT)
 
@@ -67,11 +67,11 @@ def test_a_thought_ends_with_its_token_only() -> None:
     assert joined(read(*ended, thought=THOUGHT))[1:] == ('{"<turn|>": 1}', [])
 
 
-def test_a_thought_that_is_cut_is_thinking() -> None:
-    assert joined(read(OPEN, "thought\n", "hm", thought=THOUGHT, is_cut=True)) == ("hm", "", [])
+def test_a_truncated_thought_is_thinking() -> None:
+    assert joined(read(OPEN, "thought\n", "hm", thought=THOUGHT, is_truncated=True)) == ("hm", "", [])
 
 
-def test_calls_are_read_from_their_token_on() -> None:
+def test_calls_are_parsed_from_their_token_on() -> None:
     assert joined(read(CALL, "call:f{}", CALL_END, CALL, "call:g{}", CALL_END)) == ("", "", ["f", "g"])
     assert joined(read("text ", CALL, "call:f{}", CALL_END, TURN)) == ("", "text ", ["f"])
     assert joined(read("<|tool_call>call:f{}<tool_call|>")) == ("", "<|tool_call>call:f{}<tool_call|>", [])
@@ -80,4 +80,4 @@ def test_calls_are_read_from_their_token_on() -> None:
 def test_bytes_that_complete_no_character_change_nothing() -> None:
     parser = ConstrainedParser(ResponseParser(), frozenset(TEXTS), None)
     assert parser.feed(9, "") == []
-    assert parser.finish("\ufffd", is_cut=True) == [TextDelta("\ufffd"), Ended(EndReason.INPUT)]
+    assert parser.finish("\ufffd", is_truncated=True) == [TextDelta("\ufffd"), Ended(EndReason.INPUT)]

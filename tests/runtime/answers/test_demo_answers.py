@@ -6,10 +6,10 @@ from pathlib import Path
 
 from g4run.chat.openai_shape import parse_conversation
 from g4run.engine.parameters import SamplingParameters
-from g4run.models.library import resolve
 from g4run.runtime.answers.answer import Answer, AnswerOptions, FinishReason
 from g4run.runtime.model import ChatModel, LoadOptions
 from g4run.settings import read_settings
+from tests.fakes.library import resolve
 
 CASES = json.loads((Path(__file__).parents[2] / "golden" / "demo_prompts.json").read_text(encoding="utf-8"))
 SHARE = 0.95
@@ -17,7 +17,7 @@ SHARE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What an answer said, without ids and figures."""
+    """An answer without ids and timings."""
 
     content: str
     thinking: str

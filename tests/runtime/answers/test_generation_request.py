@@ -14,10 +14,10 @@ from g4run.chat.tokens import CHANNEL_CLOSE, CHANNEL_OPEN, CONTROL_TEXTS, TOOL_C
 from g4run.engine.llama.vocabulary import Vocabulary
 from g4run.engine.parameters import GenerationParameters, SamplingParameters, ThoughtTokens
 from g4run.errors import UsageError
-from g4run.models.library import resolve
 from g4run.runtime.answers.answer import AnswerOptions, JsonFormat, NamedTool, ToolChoice
 from g4run.runtime.answers.constraint import compile_grammar
 from g4run.runtime.answers.generation_request import make_parameters
+from tests.fakes.library import resolve
 
 QUESTION = Message.of(Role.USER, "q")
 TOOLS = (Tool("ping"), Tool("pong"))

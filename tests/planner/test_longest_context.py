@@ -1,18 +1,18 @@
-"""The search for the longest context: how often it asks, and what it finds."""
+"""The search for the longest context: its results, and how often it asks."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from g4run.kv_types import KvType
-from g4run.planner.longest import LongestContexts, first
+from g4run.planner.longest_context import LongestContexts, first_accepted
 
 TRAINED = 131_072
 
 
 @given(st.integers(0, 200), st.integers(1, 200))
-def test_the_first_number_from_which_all_are_accepted(bound: int, count: int) -> None:
+def test_the_first_accepted_number(bound: int, count: int) -> None:
     expected = next((number for number in range(count) if number >= bound), None)
-    assert first(range(count), lambda number: number >= bound) == expected
+    assert first_accepted(range(count), lambda number: number >= bound) == expected
 
 
 @given(st.integers(0, TRAINED + 1000))
@@ -21,16 +21,16 @@ def test_the_longest_in_steps_of_256(room: int) -> None:
     assert longest[KvType.F16] == min(room // 256 * 256, TRAINED)
 
 
-def test_a_training_length_that_is_no_multiple_of_the_step_is_reached() -> None:
+def test_a_trained_context_between_two_steps_is_reached() -> None:
     assert LongestContexts(lambda *_: True, 1000, {})[KvType.Q8_0] == 1000
 
 
-def test_what_is_known_to_fit_is_the_least() -> None:
+def test_a_context_known_to_fit_is_the_minimum() -> None:
     longest = LongestContexts(lambda _, context: context <= 1000, TRAINED, {KvType.Q8_0: 1000})
     assert dict(longest) == {KvType.F16: 768, KvType.Q8_0: 1000, KvType.Q4_0: 768}
 
 
-def test_nothing_is_searched_for_before_it_is_asked_and_nothing_twice() -> None:
+def test_each_type_is_searched_once_on_first_use() -> None:
     asked: list[tuple[KvType, int]] = []
 
     def fits(kv_type: KvType, context: int) -> bool:
@@ -48,7 +48,7 @@ def up_to(most: int) -> LongestContexts:
     return LongestContexts(lambda _, context: context <= most, TRAINED, {})
 
 
-def test_two_of_the_same_answers_are_equal_and_print_as_them() -> None:
+def test_equal_results_are_equal_and_print_as_a_dict() -> None:
     assert up_to(5000) == up_to(5100)
     assert up_to(5000) != up_to(4000)
     assert repr(up_to(4000)) == f"LongestContexts({dict.fromkeys(KvType, 3840)})"

@@ -1,4 +1,4 @@
-"""Whether a plan could heed what a person fixed: a setting that would change nothing is refused, not ignored."""
+"""Refuse requested settings that a plan could only ignore."""
 
 from g4run.errors import UsageError
 from g4run.hardware.machine import Machine
@@ -8,9 +8,9 @@ from g4run.units import render_count
 
 
 def check_request(request: PlanRequest, shape: ModelShape, machine: Machine) -> None:
-    """Raise UsageError for a context beyond the training, layers for a GPU that is not there, experts that are not.
+    """Raise UsageError for a context beyond the trained one, GPU layers without a GPU, or experts of a dense model.
 
-    A count of 0 asks for nothing. Without a GPU, experts do stay on the CPU.
+    A count of 0 is always valid, and so are CPU experts without a GPU, where they stay anyway.
     """
     _check_context(request.context, shape)
     _check_gpu_layers(request.gpu_layers, machine)
@@ -27,11 +27,11 @@ def _check_context(context: int | None, shape: ModelShape) -> None:
 
 
 def _check_gpu_layers(layers: int | None, machine: Machine) -> None:
-    """Any count is taken where there is a GPU: 99 stands for all."""
+    """Any count is valid with a GPU: 99 stands for all layers."""
     if layers and not usable_gpus(machine):
         raise UsageError(
             "--gpu-layers needs a GPU that llama.cpp can use, and there is none",
-            "leave --gpu-layers out; g4run hardware shows what there is",
+            "omit --gpu-layers; g4run hardware shows your GPUs",
         )
 
 
@@ -39,9 +39,7 @@ def _check_expert_layers(layers: int | None, shape: ModelShape) -> None:
     if not layers:
         return
     if not shape.architecture.expert_count:
-        raise UsageError(
-            f"--cpu-experts needs a model with experts, and {shape.name} has none", "leave --cpu-experts out"
-        )
+        raise UsageError(f"--cpu-experts needs a model with experts, and {shape.name} has none", "omit --cpu-experts")
     if layers > len(shape.layers):
         raise UsageError(
             f"{shape.name} has {len(shape.layers)} layers with experts, not {layers}",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from g4run.cli.commands.choose_model import Choosing, render_demo, render_offer
+from g4run.cli.terminal.choose_model import ModelChooser, render_demo, render_offer
 from g4run.models.catalog.catalog import CatalogFile, CompanionFile
 from g4run.models.library import DEMO_PATH, Library, ModelFile
 from g4run.models.names.parse import FamilyName, Size, parse_name
@@ -23,8 +23,8 @@ from tests.fakes.streams import RecordedOutput
 from tests.hardware.recorded import load_recorded
 
 OFFER = "Gemma 4 26B A4B in Q4_0 suits this machine best (about "
-QUESTION = "Fetch it now? [Y/n] "
-DEMO_LINE = "the built-in demo answers; a real model: g4run pull gemma4:26b-qat-q4_0\n"
+QUESTION = "Download it now? [Y/n] "
+DEMO_LINE = "using the built-in demo; for a real model: g4run pull gemma4:26b-qat-q4_0\n"
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class Person:
 
     def chats(self, typed: str | None, request: RecommendRequest | None = None) -> ModelFile:
         answers = None if typed is None else io.StringIO(typed)
-        choosing = Choosing(self.library, self.known, self.output.notes, answers, self.fetch)
+        choosing = ModelChooser(self.library, self.known, self.output.notes, answers, self.fetch)
         return choosing.run(request or RecommendRequest())
 
     def fetch(self, request: PullRequest) -> Record:
@@ -79,7 +79,7 @@ def test_whoever_agrees_gets_the_best_under_its_size_s_name(person: Person, type
     assert person.fetched == [PullRequest("gemma4:26b", entry=person.best)]
     questions = QUESTION * (1 + typed.startswith("what?"))
     assert person.output.stderr.startswith(OFFER)
-    assert person.output.stderr.endswith(f" to fetch).\n{questions}")
+    assert person.output.stderr.endswith(f" download).\n{questions}")
 
 
 @pytest.mark.parametrize(("typed", "end"), [("n\n", ""), ("No\n", ""), ("", "\n")])
@@ -124,7 +124,7 @@ def test_what_does_not_fit_is_as_if_it_were_not_here(person: Person) -> None:
     bf16 = next(file for file in person.library.catalog.available(Size.DENSE_31B) if file.quantization == "BF16")
     person.keep("gemma4:31b", bf16)
     assert person.chats("n\n").name == "demo"
-    assert person.output.stderr.startswith(f"no model that is here fits in the memory that is free now\n{OFFER}")
+    assert person.output.stderr.startswith(f"no installed model fits in the memory that is free now\n{OFFER}")
 
 
 def test_a_name_that_is_taken_is_left_alone(person: Person) -> None:
@@ -137,7 +137,7 @@ def test_a_name_that_is_taken_is_left_alone(person: Person) -> None:
 def test_where_nothing_fits_the_demo_says_so(person: Person) -> None:
     assert person.chats("y\n", RecommendRequest(context=10**6)).name == "demo"
     assert (person.output.stderr, person.fetched) == (
-        "the built-in demo answers: nothing else fits now, g4run recommend says why\n",
+        "using the built-in demo: no other model fits now; g4run recommend says why\n",
         [],
     )
 
@@ -168,5 +168,5 @@ def test_an_offer_says_what_is_to_be_fetched(
 ) -> None:
     file = replace(person.library.catalog.facts(Size.E4B).default, size_bytes=2 * 10**9, size_is_exact=True)
     assert render_offer(change(file), person.library.catalog) == (
-        f"Gemma 4 E4B in Q4_0 suits this machine best ({amount} to fetch).\n"
+        f"Gemma 4 E4B in Q4_0 suits this machine best ({amount} download).\n"
     )

@@ -1,4 +1,4 @@
-"""Which model `g4run chat` talks to where none is named: what is here, what is fetched, or the built-in one."""
+"""Choose a model for `g4run chat` without a name: an installed one, a download, or the built-in demo."""
 
 from typing import TYPE_CHECKING, TextIO
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 _ANSWERS = {"": True, "y": True, "yes": True, "n": False, "no": False}
 
 
-class Choosing:
-    """One choice.
+class ModelChooser:
+    """Chooses a model, and asks before it downloads one.
 
-    `known` is the machine, None where it cannot be looked at; `answers` is where a person types, None where nobody
-    can be asked; `fetch` pulls.
+    `known` is the machine, None if it cannot be inspected. `answers` is the terminal's input, None in a pipe. `fetch`
+    pulls a model.
     """
 
     def __init__(
@@ -40,27 +40,29 @@ class Choosing:
         self._fetch = fetch
 
     def run(self, request: "RecommendRequest") -> "ModelFile":
-        """The most useful model that is here and fits, else one that the person lets us fetch, else the demo."""
+        """Return the best installed model that fits, else a download that the user agrees to, else the demo."""
         from g4run.models.library import open_record
-        from g4run.runtime.choose_file import choose_for_chat, request_for
+        from g4run.runtime.choose_file import choose_for_chat
 
         choice = choose_for_chat(self._library, self._known, request)
-        if choice.here is not None:
+        if choice.installed is not None:
             self._notes.write(render_better(choice.better))
-            return open_record(choice.here)
+            return open_record(choice.installed)
         if choice.nothing_fits:
-            self._notes.write("no model that is here fits in the memory that is free now\n")
+            self._notes.write("no installed model fits in the memory that is free now\n")
         if choice.better is not None and self._is_wanted(choice.better):
+            from g4run.runtime.pull import request_for
+
             return open_record(self._fetch(request_for(self._library, choice.better)))
         return self._demo(choice.better)
 
     def _is_wanted(self, file: "CatalogFile") -> bool:
-        """Ask whether to fetch a file; no, without anybody to ask, a known machine, or leave to use the network."""
+        """Ask whether to download a file; no in a pipe, offline, or on an unknown machine."""
         if self._answers is None or self._known is None or self._library.settings.is_offline:
             return False
         self._notes.write(render_offer(file, self._library.catalog))
         while True:
-            line = _ask("Fetch it now? [Y/n] ", self._answers, self._notes)
+            line = _ask("Download it now? [Y/n] ", self._answers, self._notes)
             answer = _ANSWERS.get(line.strip().lower()) if line else False
             if answer is not None:
                 return answer
@@ -74,7 +76,7 @@ class Choosing:
 
 
 def _ask(question: str, answers: TextIO, notes: Stream) -> str:
-    """The line that is typed, empty for Ctrl-D; the cursor then stands on a new line, after Ctrl-C too."""
+    """Read a line, empty after Ctrl-D, and leave the cursor on a new line, also after Ctrl-C."""
     line = ""
     try:
         notes.write(question)
@@ -86,29 +88,29 @@ def _ask(question: str, answers: TextIO, notes: Stream) -> str:
 
 
 def render_offer(file: "CatalogFile", catalog: "Catalog") -> str:
-    """What suits this machine best, and how much that is to fetch."""
+    """Name the model that suits this machine best, and the size of the download."""
     size_bytes, is_exact = _fetched_bytes(file)
     about = "" if is_exact else "about "
     return (
         f"Gemma 4 {catalog.facts(file.size).label} in {file.quantization} suits this machine best "
-        f"({about}{render_bytes(size_bytes)} to fetch).\n"
+        f"({about}{render_bytes(size_bytes)} download).\n"
     )
 
 
 def render_better(better: "CatalogFile | None") -> str:
-    """What would do clearly better than what is here; empty where nothing would."""
+    """Name a model that is clearly better than the installed ones; empty if there is none."""
     return "" if better is None else f"clearly better on this machine: g4run pull {better.name}\n"
 
 
 def render_demo(better: "CatalogFile | None") -> str:
-    """That the built-in model answers, and what to type for another."""
+    """Say that the demo answers, and how to get a real model."""
     if better is None:
-        return "the built-in demo answers: nothing else fits now, g4run recommend says why\n"
-    return f"the built-in demo answers; a real model: g4run pull {better.name}\n"
+        return "using the built-in demo: no other model fits now; g4run recommend says why\n"
+    return f"using the built-in demo; for a real model: g4run pull {better.name}\n"
 
 
 def _fetched_bytes(file: "CatalogFile") -> tuple[int, bool]:
-    """What a pull of a file fetches, its projector included, and whether the catalog is certain of it."""
+    """Return the size of the download with its projector, and whether it is exact."""
     projector = file.projector
     if projector is None:
         return file.size_bytes, file.size_is_exact

@@ -1,30 +1,29 @@
-"""The longest context that fits, for each type of the cache: searched for only where somebody asks."""
+"""Find the longest context that fits, for each KV cache type, on first use."""
 
 from collections.abc import Callable, Iterator, Mapping
 
 from g4run.kv_types import KvType
 from g4run.planner.memory.kv_cache import CELL_PADDING
 
-KV_TYPES = (KvType.F16, KvType.Q8_0, KvType.Q4_0)  # from the best on
+KV_TYPES = (KvType.F16, KvType.Q8_0, KvType.Q4_0)  # best first
 
 
 class LongestContexts(Mapping[KvType, int]):
-    """Tokens by type, 0 where nothing fits; what was found is kept.
+    """The longest context in tokens by KV cache type, 0 if none fits; each is computed once.
 
-    `fits` says whether a context of a type does; where one does, all shorter ones do. `least` are contexts that are
-    known to.
+    `fits` tells whether a context fits with a type; every shorter one must fit too. `known` has contexts that fit.
     """
 
-    def __init__(self, fits: Callable[[KvType, int], bool], trained: int, least: Mapping[KvType, int]) -> None:
+    def __init__(self, fits: Callable[[KvType, int], bool], trained: int, known: Mapping[KvType, int]) -> None:
         self._fits = fits
         self._trained = trained
-        self._least = least
+        self._known = known
         self._found: dict[KvType, int] = {}
 
     def __getitem__(self, kv_type: KvType) -> int:
-        """Search, the first time."""
+        """Return the longest context, searching for it the first time."""
         if kv_type not in self._found:
-            self._found[kv_type] = max(self._search(kv_type), self._least.get(kv_type, 0))
+            self._found[kv_type] = max(self._search(kv_type), self._known.get(kv_type, 0))
         return self._found[kv_type]
 
     def __iter__(self) -> Iterator[KvType]:
@@ -38,13 +37,13 @@ class LongestContexts(Mapping[KvType, int]):
 
     def _search(self, kv_type: KvType) -> int:
         steps = range(-(-self._trained // CELL_PADDING), 0, -1)
-        found = first(steps, lambda step: self._fits(kv_type, min(self._trained, step * CELL_PADDING)))
+        found = first_accepted(steps, lambda step: self._fits(kv_type, min(self._trained, step * CELL_PADDING)))
         return min(self._trained, found * CELL_PADDING) if found else 0
 
 
-def first(numbers: range, accepts: Callable[[int], bool]) -> int | None:
-    """The first number that is accepted, where all that follow it are as well; None where none is."""
-    if accepts(numbers[0]):  # the ends first: often there is nothing to search
+def first_accepted(numbers: range, accepts: Callable[[int], bool]) -> int | None:
+    """Return the first accepted number, provided that all after it are accepted too; None if there is none."""
+    if accepts(numbers[0]):  # check the ends first: often no search is needed
         return numbers[0]
     if not accepts(numbers[-1]):
         return None

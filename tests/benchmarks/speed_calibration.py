@@ -1,9 +1,10 @@
-"""How well the speed law predicts machines that it has not seen, beside the flat law, on published measurements.
+"""Compare the speed formula with a flat share of the bandwidth on published measurements of unseen devices.
 
-    python -m tests.benchmarks.speed_law [--rows]
+    python -m tests.benchmarks.speed_calibration [--rows]
 
-Generation: each row of tests/golden/speed-calibration.csv by constants fitted without its device; above 1 is too fast.
-The flat law takes 55 % of the bandwidth for the same bytes. Prompts: the program's own constants, fitted to these rows.
+Generation: predicts each row of tests/golden/speed-calibration.csv with constants fitted without its device; above 1 is
+too fast. The flat formula takes 55 % of the bandwidth for the same bytes. Prompts: g4run's own constants, which are
+fitted to these rows.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from tests.planner.speed.speed_fit import (
-    FLAT_LAW,
+    FLAT_FORMULA,
     PASCAL,
     PROCESSORS,
     Accuracy,
@@ -36,14 +37,14 @@ def main() -> None:
     rows = generation_rows()
     observations = [observation(row) for row in rows]
     ours = leave_one_device_out(observations, fit_class)
-    flat = [ratio(FLAT_LAW, one) for one in observations]
+    flat = [ratio(FLAT_FORMULA, one) for one in observations]
     gpus = [row.device_class not in (*PROCESSORS, PASCAL) for row in rows]
     short = [is_gpu and row.position <= SHORT for row, is_gpu in zip(rows, gpus, strict=True)]
     sys.stdout.write(HEADING)
     for name, chosen in (("all", [True] * len(rows)), ("GPUs but Pascal", gpus), ("of these, context up to 4k", short)):
-        _print(f"{name}: law, device left out", _chosen(ours, chosen))
-        _print(f"{name}: flat 0.55", _chosen(flat, chosen))
-    _print("prompts: law, in-sample", judge([prompt_ratio(row) for row in prompt_rows()]))
+        _print(f"{name}, device left out", _chosen(ours, chosen))
+        _print(f"{name}, flat 0.55", _chosen(flat, chosen))
+    _print("prompts, in-sample", judge([prompt_ratio(row) for row in prompt_rows()]))
     if given.rows:
         for row, our, their in zip(rows, ours, flat, strict=True):
             sys.stdout.write(f"{row.device:22} {row.size:4} {row.position:>6} {our:6.2f} {their:6.2f}\n")

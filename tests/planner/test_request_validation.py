@@ -1,16 +1,16 @@
-"""What a plan could only ignore is refused."""
+"""Settings that a plan could only ignore are refused."""
 
 import pytest
 
 from g4run.errors import UsageError
 from g4run.hardware.machine import Machine
-from g4run.planner.fixed_settings import check_request
+from g4run.planner.request_validation import check_request
 from g4run.planner.values import PlanRequest
 from tests.planner.machines import gpu, machine
 from tests.planner.shapes import real_shape
 
 NO_GPU = "--gpu-layers needs a GPU that llama.cpp can use, and there is none"
-LOOK = "leave --gpu-layers out; g4run hardware shows what there is"
+LOOK = "omit --gpu-layers; g4run hardware shows your GPUs"
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ LOOK = "leave --gpu-layers out; g4run hardware shows what there is"
             machine(64, gpu(24)),
             PlanRequest(cpu_expert_layers=5),
             "--cpu-experts needs a model with experts, and 12b-Q4_0 has none",
-            "leave --cpu-experts out",
+            "omit --cpu-experts",
         ),
         (
             "26b",
@@ -41,7 +41,7 @@ LOOK = "leave --gpu-layers out; g4run hardware shows what there is"
         ),
     ],
 )
-def test_what_would_change_nothing_is_refused(
+def test_settings_without_effect_are_refused(
     size: str, here: Machine, request_: PlanRequest, message: str, hint: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
@@ -58,5 +58,5 @@ def test_what_would_change_nothing_is_refused(
         ("26b", machine(64), PlanRequest(cpu_expert_layers=5)),
     ],
 )
-def test_what_can_be_had_or_is_nothing_is_taken(size: str, here: Machine, request_: PlanRequest) -> None:
+def test_possible_and_empty_settings_are_accepted(size: str, here: Machine, request_: PlanRequest) -> None:
     check_request(request_, real_shape(size), here)

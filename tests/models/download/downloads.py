@@ -1,6 +1,6 @@
 """What the tests of the transfer share: a file on the local Hub, and a program that fetches it and can be killed.
 
-python -m tests.models.download.transfers ENDPOINT REPOSITORY PATH PARTIAL SHA256
+python -m tests.models.download.downloads ENDPOINT REPOSITORY PATH PARTIAL SHA256
 """
 
 import random
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx2
 
-from g4run.models.download.download import TransferOptions, Transferred, transfer
+from g4run.models.download.download import Downloaded, DownloadOptions, download
 from g4run.models.download.retry_policy import RetryPolicy
 from g4run.models.download.segments import Range
 from g4run.models.download.source import SourceOptions
@@ -21,7 +21,7 @@ from tests.fakes.hub import FakeHub
 
 REPOSITORY = "user/Repo-GGUF"
 NAME = "model.gguf"
-QUICK = TransferOptions(
+QUICK = DownloadOptions(
     segment_bytes=1_000_000,
     block_bytes=100_000,
     source=SourceOptions(
@@ -49,7 +49,7 @@ class Pull:
     client: httpx2.Client
     partial: Path
     content: bytes
-    options: TransferOptions = QUICK
+    options: DownloadOptions = QUICK
     links: int = 0
     progress: list[int] = field(default_factory=list)
 
@@ -74,8 +74,8 @@ class Pull:
         resolve: Callable[[], Link] | None = None,
         on_progress: Callable[[int], None] | None = None,
         expected_sha256: str | None = None,
-    ) -> Transferred:
-        return transfer(
+    ) -> Downloaded:
+        return download(
             self.client,
             resolve or self.resolve,
             self.partial,
@@ -110,7 +110,7 @@ def main() -> None:
     """Fetch one file with the options that users have."""
     endpoint, repository, path, partial, sha256 = sys.argv[1:]
     with httpx2.Client(follow_redirects=True, timeout=None, trust_env=False) as client:
-        done = transfer(
+        done = download(
             client,
             lambda: find_link(client, endpoint, repository, path),
             Path(partial),

@@ -1,0 +1,29 @@
+"""Check option values; each function raises UsageError with a valid example."""
+
+from enum import StrEnum
+from typing import TypeVar
+
+from g4run.errors import UsageError
+from g4run.kv_types import KvType
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+def check_within(option: str, value: int | None, minimum: int, maximum: int, example: int) -> int | None:
+    """Check that a number, if given, is in a range."""
+    if value is not None and not minimum <= value <= maximum:
+        raise UsageError(f"{option} must be between {minimum} and {maximum}, not {value}", f"{option} {example}")
+    return value
+
+
+def parse_choice(option: str, text: str, choices: type[Choice]) -> Choice:
+    """Parse one of several words, ignoring case."""
+    names = tuple(choices)
+    if text.lower() not in names:
+        raise UsageError(f"{option} must be one of {', '.join(names)}, not {text!r}", f"{option} {names[0]}")
+    return choices(text.lower())
+
+
+def parse_kv_type(text: str | None) -> KvType | None:
+    """Parse the type of the KV cache, if given."""
+    return None if text is None else parse_choice("--kv", text, KvType)
