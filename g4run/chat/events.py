@@ -31,12 +31,9 @@ class ToolCallEvent:
 class EndReason(StrEnum):
     """Why the answer ended."""
 
-    INPUT = "input"
-    """The text ended."""
-    TURN = "turn"
-    """The model closed its turn or opened another one."""
-    TOOL_RESPONSE = "tool_response"
-    """The model waits for tool responses."""
+    INPUT = "input"  # the text ended
+    TURN = "turn"  # the model closed its turn or opened another one
+    TOOL_RESPONSE = "tool_response"  # the model waits for tool responses
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,14 @@ from typing import Literal, Self, TypeAlias
 
 JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 
-MAX_DEPTH = 64
-"""Maximum nesting of values: deeper input is refused, and renderers write null below."""
+MAX_DEPTH = 64  # levels of nested values: deeper input is refused, and renderers write null below
 
 
 class Role(StrEnum):
     """Who wrote a message."""
 
     SYSTEM = "system"
-    DEVELOPER = "developer"
-    """OpenAI's newer name for the system: equivalent in the first message, a turn of its own name later."""
+    DEVELOPER = "developer"  # OpenAI's newer name for the system; after the first message, a turn of its own name
     USER = "user"
     ASSISTANT = "assistant"
     TOOL = "tool"

@@ -108,12 +108,9 @@ class ResponseParser:
             self._rescan_call()
         if self._state in _NAME_STATES:
             self._close_name()
-        if not self._has_ended():
+        if self._state is not _State.ENDED:
             self._enter(_State.ENDED, EndReason.INPUT)
         return self._take_events()
-
-    def _has_ended(self) -> bool:
-        return self._state is _State.ENDED
 
     def _take_events(self) -> list[Event]:
         """Return the new events, with adjacent deltas of one kind joined."""
@@ -125,7 +122,7 @@ class ResponseParser:
         """Process a text up to its end, or to the possible start of a tag."""
         position = 0
         self._pending = ""
-        while not self._has_ended():
+        while self._state is not _State.ENDED:
             tags = self._tag_set()
             found = tags.pattern.search(text, position)
             if found is None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import takewhile
+from typing import Literal
 
 from g4run.chat import tokens
 from g4run.chat.arguments import render_members
@@ -15,10 +16,8 @@ from g4run.chat.pieces import ControlPiece, Piece, TextPiece, join_text
 class PromptFormat(StrEnum):
     """The one of Google's two templates that a model was trained with."""
 
-    SMALL = "small"
-    """E2B and E4B."""
-    LARGE = "large"
-    """12B, 26B A4B and 31B: with thinking off, the model's turn starts with an empty thought."""
+    SMALL = "small"  # E2B and E4B
+    LARGE = "large"  # 12B, 26B A4B and 31B: with thinking off, the model's turn starts with an empty thought
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +59,14 @@ def render(
     if not add_generation_prompt:
         return Prompt(join_text(pieces))
     state = _last_message_state(messages)
-    if state == _LastMessage.AFTER_RESPONSE and thinking:
+    opens_thought = state == "responded" and thinking
+    if opens_thought:
         pieces += _open_thought()
-    elif state == _LastMessage.COMPLETE:
+    elif state == "complete":
         pieces += _open_turn("model")
         if format is PromptFormat.LARGE and not thinking:
             pieces += [*_open_thought(), ControlPiece(tokens.CHANNEL_CLOSE)]
-    return Prompt(join_text(pieces), opens_thought=state == _LastMessage.AFTER_RESPONSE and thinking)
-
-
-class _LastMessage(StrEnum):
-    """State of the last message that is not a tool message."""
-
-    COMPLETE = "complete"
-    AFTER_CALL = "after_call"
-    AFTER_RESPONSE = "after_response"
+    return Prompt(join_text(pieces), opens_thought)
 
 
 def _split_system(conversation: Conversation) -> tuple[Message | None, Sequence[Message]]:
@@ -145,14 +137,15 @@ def _render_message(
         yield from _close_turn()
 
 
-def _last_message_state(messages: Sequence[Message]) -> _LastMessage:
+def _last_message_state(messages: Sequence[Message]) -> Literal["complete", "called", "responded"]:
+    """Return the state of the last message that is not a tool message."""
     last = next((index for index in reversed(range(len(messages))) if messages[index].role is not Role.TOOL), None)
     if last is None:
-        return _LastMessage.COMPLETE
+        return "complete"
     message = messages[last]
     if message.tool_responses or (message.tool_calls and any(_answers(messages, last))):
-        return _LastMessage.AFTER_RESPONSE
-    return _LastMessage.AFTER_CALL if message.tool_calls else _LastMessage.COMPLETE
+        return "responded"
+    return "called" if message.tool_calls else "complete"
 
 
 def _answers(messages: Sequence[Message], index: int) -> Iterator[Message]:

@@ -20,9 +20,6 @@ QUOTE: Final = '<|"|>'
 CONTROL_TEXTS: Final = (
     BOS,
     EOS,
-    "<pad>",
-    "<unk>",
-    "<mask>",
     TURN_OPEN,
     TURN_CLOSE,
     CHANNEL_OPEN,
@@ -35,13 +32,8 @@ CONTROL_TEXTS: Final = (
     TOOL_RESPONSE_OPEN,
     TOOL_RESPONSE_CLOSE,
     QUOTE,
-    "<|image|>",
-    "<|audio|>",
-    "<|video|>",
-    "<|image>",
-    "<image|>",
-    "<|audio>",
-    "<audio|>",
+    *("<pad>", "<unk>", "<mask>"),
+    *("<|image|>", "<|image>", "<image|>", "<|audio|>", "<|audio>", "<audio|>", "<|video|>"),
 )
 """Every text that must not become a control token when it comes from a user, a tool or a model.
 

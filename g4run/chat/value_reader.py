@@ -19,14 +19,7 @@ _VALUE_END: Final = r"[,}\]]|\Z"
 _LITERAL: Final = re.compile(
     r"(-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?|[tT]rue|[fF]alse|null|None)" rf"(?=\s*(?:{_VALUE_END}))"
 )
-_LITERALS: Final[dict[str, JsonValue]] = {
-    "true": True,
-    "True": True,
-    "false": False,
-    "False": False,
-    "null": None,
-    "None": None,
-}
+_LITERALS: Final[dict[str, JsonValue]] = {"true": True, "false": False, "null": None, "none": None}
 _MEMBER: Final = r"[\s,]*+(?:[}\]]|\Z|[\"']|<\|\"\|>|[^\s:{}\[\],][^:{}\[\],\n]{0,80}:(?!//))"
 _MEMBER_FOLLOWS: Final = re.compile(_MEMBER)
 _MEMBER_END: Final = rf"[}}\]]|\Z|,{_MEMBER}"
@@ -245,8 +238,8 @@ def _unescape_one(escape: re.Match[str], *, is_json: bool) -> str:
 
 
 def _read_literal(text: str) -> JsonValue:
-    if text in _LITERALS:
-        return _LITERALS[text]
+    if text.lower() in _LITERALS:
+        return _LITERALS[text.lower()]
     try:
         number = float(text) if any(mark in text for mark in ".eE") else int(text)
     except ValueError:  # int() refuses more than 4,300 digits

@@ -5,6 +5,7 @@ with WorkerDied, and the next one starts a new worker with the same model.
 """
 
 import contextlib
+import glob
 import itertools
 import os
 import re
@@ -12,26 +13,10 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from g4run.engine import protocol
 from g4run.engine.log import new_log_path
 from g4run.engine.parameters import GenerationParameters, LoadParameters
 from g4run.engine.process import CancelWanted, Reports, WorkerProcess
-from g4run.engine.protocol import (
-    Cancel,
-    Failed,
-    Finished,
-    Load,
-    Loaded,
-    LoadProgress,
-    LoadRefused,
-    Report,
-    Restore,
-    Restored,
-    Sampled,
-    Save,
-    Saved,
-    Step,
-    Submit,
-)
 from g4run.errors import DoesNotFit, EngineBusy, G4RunError, LoadFailed, SavedStateRefused, UsageError, WorkerDied
 
 _OUT_OF_MEMORY = re.compile(
@@ -42,7 +27,7 @@ _MEMORY_HINT = "close other programs, lower --ctx, or use a smaller quantization
 DEFAULT_HANG_SECONDS = 120.0
 _MIN_FLOPS = 1e10  # operations per second; no usable machine is slower
 _MIN_READ_SPEED = 1e7  # bytes per second; no usable disk or network share is slower
-_SHARD = re.compile(rb"-[0-9]{5}-of-([0-9]{5})\.gguf$")  # llama_split_path of llama.cpp
+_SHARD_NUMBER = re.compile(r"-[0-9]{5}(?=-of-[0-9]{5}\.gguf$)")  # llama_split_path of llama.cpp
 
 
 class Generation:
@@ -52,33 +37,32 @@ class Generation:
         self._process = process
         self._request_id = request_id
         self._reports: Reports = process.await_reports(request_id)
-        self.finished: Finished | None = None
+        self.finished: protocol.Finished | None = None
 
-    def __iter__(self) -> Iterator[Sampled]:
+    def __iter__(self) -> Iterator[protocol.Sampled]:
         """Yield tokens. Raises WorkerDied, or G4RunError if the engine cannot serve the request."""
         try:
             while self.finished is None:
                 report = self._reports.get()
-                if isinstance(report, Step):
+                if isinstance(report, protocol.Step):
                     yield from report.sampled
-                elif isinstance(report, Finished):
+                elif isinstance(report, protocol.Finished):
                     self.finished = report
-                elif isinstance(report, Failed):
+                elif isinstance(report, protocol.Failed):
                     raise _request_error(report)
                 elif isinstance(report, CancelWanted):
-                    self._process.send(Cancel(self._request_id))
+                    self._process.send(protocol.Cancel(self._request_id))
                 elif isinstance(report, WorkerDied):
                     raise report
         finally:
             if self.finished is None:
-                self._process.send(Cancel(self._request_id))
+                self._process.send(protocol.Cancel(self._request_id))
             self._process.forget(self._request_id)
 
     def cancel(self) -> None:
         """Ask the worker to stop; iteration continues through the tokens it has already sent.
 
-        Callable from any thread and from a signal handler: a SimpleQueue is reentrant, and the iterating thread sends
-        the command.
+        Callable from any thread and from a signal handler: a SimpleQueue is reentrant.
         """
         self._reports.put(CancelWanted())
 
@@ -105,7 +89,7 @@ class Engine:
         self._process: WorkerProcess | None = None
         self._request_ids = itertools.count(1)
         self._lock = threading.RLock()
-        self.loaded: Loaded | None = None
+        self.loaded: protocol.Loaded | None = None
 
     @property
     def log_path(self) -> Path | None:
@@ -124,11 +108,8 @@ class Engine:
 
     def load(
         self, on_progress: Callable[[float], None] | None = None, parameters: LoadParameters | None = None
-    ) -> Loaded:
-        """Start a worker and load the model if none is loaded; `parameters` replace the earlier ones.
-
-        Raises LoadFailed, or DoesNotFit for lack of memory.
-        """
+    ) -> protocol.Loaded:
+        """Load the model if none is loaded; `parameters` replace the earlier ones. Raises LoadFailed or DoesNotFit."""
         with self._lock:
             self._parameters = parameters or self._parameters
             if self._process is not None and self._process.is_alive and self.loaded is not None:
@@ -163,25 +144,19 @@ class Engine:
             raise DoesNotFit(message, "use a larger --ctx or a shorter prompt")
         request_id = next(self._request_ids)
         generation = Generation(process, request_id)
-        process.send(Submit(request_id, tokens, parameters, sorted(boundaries)))
+        process.send(protocol.Submit(request_id, tokens, parameters, sorted(boundaries)))
         return generation
 
-    def save(self, tokens: list[int], path: Path, model_digest: str) -> Saved:
-        """Write the computed part of a conversation to a state file.
-
-        Raises SavedStateRefused if nothing is computed or the file cannot be written.
-        """
-        report = self._ask(lambda request_id: Save(request_id, tokens, os.fsencode(path), model_digest))
-        assert isinstance(report, Saved)
+    def save(self, tokens: list[int], path: Path, model_digest: str) -> protocol.Saved:
+        """Write a conversation's computed part to a state file. Raises SavedStateRefused if that is impossible."""
+        report = self._ask(lambda request_id: protocol.Save(request_id, tokens, os.fsencode(path), model_digest))
+        assert isinstance(report, protocol.Saved)
         return report
 
-    def restore(self, path: Path, model_digest: str) -> Restored:
-        """Read a state file for the next prompt that begins with its tokens.
-
-        Raises SavedStateRefused if it is damaged, or from another model, other settings or another version.
-        """
-        report = self._ask(lambda request_id: Restore(request_id, os.fsencode(path), model_digest))
-        assert isinstance(report, Restored)
+    def restore(self, path: Path, model_digest: str) -> protocol.Restored:
+        """Read a state file for the next prompt that begins with its tokens. Raises SavedStateRefused."""
+        report = self._ask(lambda request_id: protocol.Restore(request_id, os.fsencode(path), model_digest))
+        assert isinstance(report, protocol.Restored)
         return report
 
     def close(self) -> None:
@@ -189,7 +164,7 @@ class Engine:
         with self._lock:
             self._close_process()
 
-    def _ask(self, command: Callable[[int], Save | Restore]) -> Report:
+    def _ask(self, command: Callable[[int], protocol.Save | protocol.Restore]) -> protocol.Report:
         """Send a command and wait for its only report."""
         with self._lock:
             self.load()
@@ -201,7 +176,7 @@ class Engine:
         report = reports.get()
         if isinstance(report, WorkerDied):
             raise report
-        if isinstance(report, Failed):
+        if isinstance(report, protocol.Failed):
             raise SavedStateRefused(report.reason)
         assert not isinstance(report, CancelWanted)
         return report
@@ -212,15 +187,15 @@ class Engine:
             self._process.close()
 
 
-def _load(process: WorkerProcess, parameters: LoadParameters, on_progress: Callable[[float], None]) -> Loaded:
-    process.send(Load(parameters))
+def _load(process: WorkerProcess, parameters: LoadParameters, on_progress: Callable[[float], None]) -> protocol.Loaded:
+    process.send(protocol.Load(parameters))
     while True:
         report = process.loading.get()
-        if isinstance(report, LoadProgress):
+        if isinstance(report, protocol.LoadProgress):
             on_progress(report.fraction)
-        elif isinstance(report, Loaded):
+        elif isinstance(report, protocol.Loaded):
             return report
-        elif isinstance(report, LoadRefused):
+        elif isinstance(report, protocol.LoadRefused):
             raise _load_error(report.reason, process.log_path)
         elif isinstance(report, WorkerDied):
             raise _load_death_error(report, process)
@@ -228,34 +203,21 @@ def _load(process: WorkerProcess, parameters: LoadParameters, on_progress: Calla
 
 def _max_loading_seconds(parameters: LoadParameters) -> float:
     """Return the seconds allowed for reading the files: mapping one reads all of it silently (llama-mmap.cpp:480)."""
-    paths = [*_shards(parameters.model_path), *([parameters.drafter_path] if parameters.drafter_path else [])]
-    total = 0
-    for path in paths:
-        with contextlib.suppress(OSError):  # llama.cpp reports missing files
-            total += Path(os.fsdecode(path)).stat().st_size
-    return total / _MIN_READ_SPEED
+    first, drafter = (Path(os.fsdecode(path or b"")) for path in (parameters.model_path, parameters.drafter_path))
+    shards = first.parent.glob(_SHARD_NUMBER.sub("-[0-9]*", glob.escape(first.name)))
+    sizes = [path.stat().st_size for path in (*shards, drafter) if path.is_file()]
+    return sum(sizes) / _MIN_READ_SPEED
 
 
-def _shards(path: bytes) -> list[bytes]:
-    """Return all shards of a model, given the first."""
-    found = _SHARD.search(path)
-    if found is None:
-        return [path]
-    count = int(found[1])
-    return [b"%s-%05d-of-%05d.gguf" % (path[: found.start()], number, count) for number in range(1, count + 1)]
-
-
-def _max_step_seconds(parameters: LoadParameters, loaded: Loaded) -> float:
+def _max_step_seconds(parameters: LoadParameters, loaded: protocol.Loaded) -> float:
     """Return the seconds allowed for a micro-batch, at two operations per weight and token."""
     return 2 * loaded.parameter_count * parameters.micro_batch / _MIN_FLOPS
 
 
-def _request_error(failed: Failed) -> G4RunError:
+def _request_error(failed: protocol.Failed) -> G4RunError:
     if failed.kind == "busy":
         return EngineBusy(failed.reason, "try again in a moment")
-    if failed.kind == "refused":
-        return UsageError(failed.reason)
-    return G4RunError(failed.reason)
+    return UsageError(failed.reason) if failed.kind == "refused" else G4RunError(failed.reason)
 
 
 def _load_error(reason: str, log_path: Path) -> G4RunError:
@@ -266,10 +228,9 @@ def _load_error(reason: str, log_path: Path) -> G4RunError:
 
 def _load_death_error(death: WorkerDied, process: WorkerProcess) -> G4RunError:
     """Return the error for a worker that died while loading, which is often out of memory."""
-    message = f"{death.message} while loading the model"
+    message, hint = f"{death.message} while loading the model", f"see {process.log_path}"
     if process.has_hung:
-        hint = "try again; if it hangs again, the model's disk or the GPU driver is not responding"
-        return LoadFailed(message, f"{hint}: see {process.log_path}")
-    if _OUT_OF_MEMORY.search(death.message):
+        hint = f"try again; if it hangs again, the model's disk or the GPU driver is not responding: {hint}"
+    elif _OUT_OF_MEMORY.search(death.message):
         return DoesNotFit(message, _MEMORY_HINT)
-    return LoadFailed(message, f"see {process.log_path}")
+    return LoadFailed(message, hint)

@@ -11,10 +11,10 @@ from g4run.errors import LoadFailed
 
 _KEPT_LOGS = 10
 _FUNCTION_NAME = re.compile(r"^\w+: (?=\w+ )")
-_REASON = re.compile(
-    r"(?P<assertion>GGML_ASSERT\(.*)"
-    r"|(?:error loading model(?: \w+)?: (?P<loading>.+))"
-    r"|(?:\w+: (?:error: )?(?P<failed>(?:failed to|cannot|unable to|could not|invalid|unknown) .+))"
+_REASONS = (  # the most informative first
+    re.compile(r"(GGML_ASSERT\(.*)"),
+    re.compile(r"error loading model(?: \w+)?: (.+)"),
+    re.compile(r"\w+: (?:error: )?((?:failed to|cannot|unable to|could not|invalid|unknown) .+)"),
 )
 
 
@@ -49,18 +49,9 @@ def read_from(path: str | Path, offset: int = 0) -> str:
 
 
 def failure_reason(log_text: str) -> str:
-    """Return the most informative line of llama.cpp's log, without the C function's name; empty if there is none.
-
-    A failed assertion comes first, then "error loading model: …", then the first "failed to …".
-    """
-    found: dict[str, str] = {}
-    for match in _REASON.finditer(log_text):
-        kind = match.lastgroup or ""
-        found.setdefault(kind, (match[kind] or "").strip())
-    for kind in ("assertion", "loading", "failed"):
-        if kind in found:
-            return _FUNCTION_NAME.sub("", found[kind]).rstrip(".")
-    return ""
+    """Return the most informative line of llama.cpp's log, without the C function's name; empty if there is none."""
+    found = next((found for pattern in _REASONS if (found := pattern.search(log_text))), None)
+    return _FUNCTION_NAME.sub("", found[1].strip()).rstrip(".") if found else ""
 
 
 def note(text: str) -> None:

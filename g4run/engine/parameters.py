@@ -104,10 +104,10 @@ class SamplingParameters:
 
 @dataclass(frozen=True, slots=True)
 class ThoughtTokens:
-    """The token ids that open and close a thought.
+    """The token ids that open a thought, `<|channel>`, and those that force its end.
 
-    `opening` is `<|channel>`. `closing` is written to force the end of a thought; its last token, `<channel|>`, also
-    marks that the model has ended one itself. `opens_in_prompt` means that the prompt ends inside a thought.
+    The last closing token, `<channel|>`, also marks that the model has ended a thought itself. `opens_in_prompt` means
+    that the prompt ends inside a thought.
     """
 
     opening: int

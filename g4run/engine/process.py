@@ -9,19 +9,8 @@ import threading
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
+from g4run.engine import protocol
 from g4run.engine.log import read_from
-from g4run.engine.protocol import (
-    Command,
-    Failed,
-    Finished,
-    LoadProgress,
-    Report,
-    Restored,
-    Saved,
-    Step,
-    read_report,
-    write_message,
-)
 from g4run.engine.spawn import describe_end, start
 from g4run.errors import WorkerDied
 
@@ -32,7 +21,7 @@ class CancelWanted:
     """Put among a request's reports to have it cancelled by the thread that reads them."""
 
 
-Reports: TypeAlias = "queue.SimpleQueue[Report | WorkerDied | CancelWanted]"
+Reports: TypeAlias = "queue.SimpleQueue[protocol.Report | WorkerDied | CancelWanted]"
 
 
 class WorkerProcess:
@@ -76,10 +65,10 @@ class WorkerProcess:
         """Whether it was killed because it had been silent for too long."""
         return bool(self._hung)
 
-    def send(self, command: Command) -> None:
+    def send(self, command: protocol.Command) -> None:
         """Send a command; if the worker is gone, WorkerDied arrives among the reports."""
         with self._writing, contextlib.suppress(OSError, ValueError):  # gone, or closed by us
-            write_message(self._stdin, command)
+            protocol.write_message(self._stdin, command)
 
     def await_reports(self, request_id: int) -> "Reports":
         """Return the queue of a request's reports; it ends with WorkerDied if the worker dies."""
@@ -104,7 +93,7 @@ class WorkerProcess:
             self._stdin.close()
 
     def _read_reports(self, stream: BinaryIO) -> None:
-        while (report := read_report(stream)) is not None:
+        while (report := protocol.read_report(stream)) is not None:
             self._dispatch(report)
         stream.close()
         return_code = self._popen.wait()
@@ -133,20 +122,20 @@ class WorkerProcess:
                 self._popen.kill()
                 return
 
-    def _dispatch(self, report: Report) -> None:
+    def _dispatch(self, report: protocol.Report) -> None:
         self._reports_seen += 1
-        if isinstance(report, Step):
+        if isinstance(report, protocol.Step):
             for sampled in report.sampled:
-                self._put(sampled.request_id, Step([sampled]))
-        elif isinstance(report, Finished | Failed | Saved | Restored):
+                self._put(sampled.request_id, protocol.Step([sampled]))
+        elif isinstance(report, protocol.Finished | protocol.Failed | protocol.Saved | protocol.Restored):
             self._put(report.request_id, report)
             self.forget(report.request_id)
         else:
-            if not isinstance(report, LoadProgress):
+            if not isinstance(report, protocol.LoadProgress):
                 self._has_loaded.set()
             self.loading.put(report)
 
-    def _put(self, request_id: int, report: Report) -> None:
+    def _put(self, request_id: int, report: protocol.Report) -> None:
         with self._lock:
             reports = self._waiting.get(request_id)
         if reports is not None:

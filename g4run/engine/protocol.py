@@ -68,8 +68,6 @@ class Loaded(msgspec.Struct, tag=True, frozen=True):
 
     context_length: int
     parameter_count: int
-    description: str
-    seconds: float
 
 
 class LoadRefused(msgspec.Struct, tag=True, frozen=True):

@@ -1,7 +1,4 @@
-"""Starts this package's own modules in processes of their own: the worker, the memory probe, the device query.
-
-A driver that crashes or hangs, or an assertion in llama.cpp, then ends that process and not the program.
-"""
+"""Runs modules of this package in processes of their own, so that a crash or hang in llama.cpp ends only those."""
 
 import os
 import signal
@@ -44,18 +41,8 @@ class ProcessFailed(Exception):
 
 def start(module: str, *arguments: str, stderr: int | IO[Any]) -> "subprocess.Popen[bytes]":
     """Run a module's `main` with these arguments, in a session of its own so that Ctrl-C is ours to handle."""
-    flags = 0
-    if sys.platform == "win32":
-        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
-    return subprocess.Popen(
-        [sys.executable, "-P", "-c", _RUN_MODULE, str(_DIRECTORY), module, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=stderr,
-        env=os.environ | _ENVIRONMENT,
-        creationflags=flags,
-        start_new_session=sys.platform != "win32",
-    )
+    pipe = subprocess.PIPE
+    return subprocess.Popen(_command(module, *arguments), stdin=pipe, stdout=pipe, stderr=stderr, **_options())
 
 
 def ask(module: str, request: object, reply_type: type[Reply], timeout_seconds: float) -> Reply:
@@ -63,37 +50,35 @@ def ask(module: str, request: object, reply_type: type[Reply], timeout_seconds: 
 
     The line counts even if the process crashes or hangs after it. Raises ProcessFailed if there is none.
     """
+    command, message = _command(module), msgspec.json.encode(request)
     try:
-        process = start(module, stderr=subprocess.PIPE)
+        ended = subprocess.run(command, input=message, capture_output=True, timeout=timeout_seconds, **_options())
+        printed = ended.stdout
+        failure = ProcessFailed(describe_end("llama.cpp", ended.returncode, ended.stderr.decode("utf-8", "replace")))
+    except subprocess.TimeoutExpired as expired:
+        printed = expired.stdout or b""
+        failure = ProcessFailed(f"llama.cpp did not answer within {timeout_seconds:g} s", timed_out=True)
     except OSError as error:
         raise ProcessFailed(f"the process could not be started: {error.strerror}") from None
-    with process:
-        printed, log, timed_out = _communicate(process, msgspec.json.encode(request), timeout_seconds)
-    lines = printed.splitlines()
-    if not printed.endswith(b"\n"):
-        lines = lines[:-1]  # it ended within the line
-    if lines:
-        return msgspec.json.decode(lines[-1], type=reply_type)
-    if timed_out:
-        raise ProcessFailed(f"llama.cpp did not answer within {timeout_seconds:g} s", timed_out=True)
-    raise ProcessFailed(describe_end("llama.cpp", process.returncode, log.decode("utf-8", "replace")))
+    *lines, _unfinished = printed.split(b"\n")
+    if not lines:
+        raise failure
+    return msgspec.json.decode(lines[-1], type=reply_type)
 
 
-def _communicate(
-    process: "subprocess.Popen[bytes]", request: bytes, timeout_seconds: float
-) -> tuple[bytes, bytes, bool]:
-    """What it prints, what it logs, and whether it was killed after the timeout."""
-    try:
-        return *process.communicate(request, timeout_seconds), False
-    except subprocess.TimeoutExpired:
-        process.kill()
-        return *process.communicate(), True
-    finally:
-        process.kill()  # Ctrl-C came; one that has ended is left alone
+def _command(module: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-P", "-c", _RUN_MODULE, str(_DIRECTORY), module, *arguments]
+
+
+def _options() -> dict[str, Any]:
+    flags = 0
+    if sys.platform == "win32":
+        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
+    return {"env": os.environ | _ENVIRONMENT, "creationflags": flags, "start_new_session": sys.platform != "win32"}
 
 
 def describe_end(name: str, return_code: int, log: str) -> str:
-    """How a process ended, in one sentence, with the assertion that failed if its log has one."""
+    """Say in one sentence how a process ended, with the failed assertion if its log has one."""
     cause = f"{name} ended unexpectedly with code {return_code}"
     if return_code < 0:
         cause = f"{name} was ended by signal {_describe_signal(-return_code)}"

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from g4run.errors import InvalidModelFile
-from g4run.models.catalog.catalog import Catalog, Sampling
+from g4run.models.catalog.catalog import Catalog
+from g4run.models.catalog.values import Sampling
 from g4run.models.digest import sha256_of
 from g4run.models.gguf.architecture import ARCHITECTURE, inspect_architecture
 from g4run.models.gguf.dimensions import Gemma4
@@ -13,7 +14,8 @@ from g4run.models.gguf.file_types import quantization_in
 from g4run.models.gguf.header import GgufHeader
 from g4run.models.gguf.shards import shard_paths
 from g4run.models.library import DEMO_PATH, Library, ModelFile, open_record
-from g4run.models.names.parse import CustomName, DemoName, FamilyName, HubName, PathName, parse_name
+from g4run.models.names.parse import parse_name
+from g4run.models.names.types import CustomName, DemoName, FamilyName, HubName, PathName
 from g4run.models.pull.selection import Chosen, select_files
 from g4run.models.pull.target import PullRequest, find_target
 from g4run.models.quantizations import FileRole, quantization_of

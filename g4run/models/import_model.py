@@ -22,9 +22,7 @@ from g4run.models.quantizations import FileRole, quantization_of, role_of, shard
 from g4run.models.store.records import Origin, Record, StoredFile, Summary, timestamp
 from g4run.models.store.store import Store
 
-PROJECTOR_ARCHITECTURE = "clip"
 _NAME_HINT = "choose another name: --name my-gemma"
-_OWN_PREFIX = "my-"
 
 Progress: TypeAlias = Callable[[Path, int], None]
 
@@ -84,7 +82,7 @@ def _find_projector(directory: Path) -> Path | None:
     """Find the projector in a directory; None unless there is exactly one."""
     try:
         found = [path for path in directory.iterdir() if role_of(path.name) is FileRole.PROJECTOR and path.is_file()]
-        if len(found) != 1 or read_header(found[0]).metadata.get("general.architecture") != PROJECTOR_ARCHITECTURE:
+        if len(found) != 1 or read_header(found[0]).metadata.get("general.architecture") != "clip":
             return None
     except (OSError, InvalidModelFile):
         return None
@@ -104,7 +102,7 @@ def _derive_name(path: Path) -> str:
     try:
         return parse_custom_name(name[:MAX_CUSTOM_NAME_LENGTH]).text
     except UsageError:
-        return parse_custom_name(f"{_OWN_PREFIX}{name}"[:MAX_CUSTOM_NAME_LENGTH]).text
+        return parse_custom_name(f"my-{name}"[:MAX_CUSTOM_NAME_LENGTH]).text
 
 
 def _is_same(before: Record, name: str, parts: Sequence[_Part], on_progress: Progress | None) -> bool:

@@ -2,6 +2,7 @@
 
 import stat
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from g4run.errors import InvalidModelFile, ModelNotFound, Pointer
@@ -13,16 +14,9 @@ from g4run.models.gguf.header import GgufHeader
 from g4run.models.gguf.loadable import check_loadable
 from g4run.models.gguf.shards import read_model, shard_paths
 from g4run.models.hub_cache.cache import file_size
-from g4run.models.names.parse import (
-    DEMO,
-    CustomName,
-    DemoName,
-    FamilyName,
-    HubName,
-    PathName,
-    parse_name,
-    suggest_names,
-)
+from g4run.models.names.family import suggest_names
+from g4run.models.names.parse import parse_name
+from g4run.models.names.types import DEMO, CustomName, DemoName, FamilyName, HubName, PathName
 from g4run.models.store.store import Record, Store
 from g4run.settings import Settings
 from g4run.suggestions import MAX_SUGGESTIONS, did_you_mean, find_similar
@@ -48,14 +42,11 @@ class Library:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.store = Store(settings)
-        self._catalog: Catalog | None = None
 
-    @property
+    @cached_property
     def catalog(self) -> Catalog:
         """The catalog, read on first use."""
-        if self._catalog is None:
-            self._catalog = read_catalog(self.settings.data_directory)
-        return self._catalog
+        return read_catalog(self.settings.data_directory)
 
     def resolve(self, name: str) -> ModelFile:
         """Find, read, and check the files of a name.

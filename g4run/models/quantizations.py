@@ -67,10 +67,8 @@ _TAG = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf", re.IGNORECASE | re.ASCII | re.DOTALL)
-_PROJECTOR_WORD = "mmproj"
 _DRAFTER_WORDS = frozenset({"mtp", "assistant"})
 _OTHER_WORDS = frozenset({"imatrix", "vocab"})
-
 
 # Default for a repository: the best at about 4 bits, else the next larger, else the next smaller.
 _DEFAULT_ORDER = (
@@ -110,7 +108,7 @@ def quantization_of(file_name: str) -> str | None:
 
 def tag_of(file_name: str) -> str | None:
     """Return the last tag in the name of any file, including projectors and drafters."""
-    stem = _last_part(file_name)
+    stem = file_name.replace("\\", "/").rsplit("/", 1)[-1]
     shard = shard_of(stem)
     stem = shard[0] if shard else stem[:-5] if stem.lower().endswith(".gguf") else stem
     found = _TAG.findall(stem)
@@ -125,7 +123,7 @@ def role_of(file_name: str) -> FileRole:
     words = set(re.split(r"[-_.]", name))
     if not name.endswith(".gguf") or words & _OTHER_WORDS:
         return FileRole.OTHER
-    if _PROJECTOR_WORD in words:
+    if "mmproj" in words:
         return FileRole.PROJECTOR
     if words & _DRAFTER_WORDS or "mtp" in folders:
         return FileRole.DRAFTER
@@ -182,7 +180,3 @@ def drafter_rank(path: str, *, has_experts: bool) -> tuple[int, int, str]:
 def _companion_rank(path: str, order: tuple[str | None, ...]) -> tuple[int, int, str]:
     tag = tag_of(path)
     return order.index(tag) if tag in order else len(order), path.count("/"), path
-
-
-def _last_part(path: str) -> str:
-    return path.replace("\\", "/").rsplit("/", 1)[-1]

@@ -3,7 +3,7 @@
 A dry load maps nothing, so this subtracts what the real load maps: a tied head, and a table that is read by row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from g4run.engine.probe.probe import DeviceMemory, ProbedMemory
@@ -24,22 +24,6 @@ class DeviceDifference:
     more_bytes: int
 
 
-@dataclass(slots=True)
-class _Figures:
-    """The bytes on one device; None if llama.cpp's log does not tell."""
-
-    weights: int | None = 0
-    kv: int | None = 0
-    compute: int = 0
-    output: int = 0
-
-    def add(self, memory: DeviceMemory) -> None:
-        self.weights = _sum(self.weights, memory.weights_bytes)
-        self.kv = _sum(self.kv, memory.kv_bytes)
-        self.compute += memory.compute_bytes
-        self.output += memory.output_bytes
-
-
 def confirmed_ledger(plan: Plan, machine: Machine, probed: ProbedMemory) -> Ledger:
     """Return the ledger with llama.cpp's weights, cache, compute, and output buffers; margins and free bytes stay.
 
@@ -47,10 +31,10 @@ def confirmed_ledger(plan: Plan, machine: Machine, probed: ProbedMemory) -> Ledg
     number differs.
     """
     *gpus, host = plan.ledger.devices
-    found = _gpu_figures(probed.devices)
+    found = [memory for memory in probed.devices if not _is_in_main_memory(memory) and _holds_anything(memory)]
     if len(found) == len(gpus):
-        gpus = [_confirmed(device, figures) for device, figures in zip(gpus, found, strict=True)]
-    return Ledger((*gpus, _confirmed(host, _host_figures(plan, machine, probed))))
+        gpus = [_confirmed(device, memory) for device, memory in zip(gpus, found, strict=True)]
+    return Ledger((*gpus, _confirmed(host, _host_memory(plan, machine, probed))))
 
 
 def find_differences(ledger: Ledger, confirmed: Ledger) -> tuple[DeviceDifference, ...]:
@@ -60,28 +44,17 @@ def find_differences(ledger: Ledger, confirmed: Ledger) -> tuple[DeviceDifferenc
     return tuple(difference for difference in found if difference.more_bytes)
 
 
-def _gpu_figures(devices: Sequence[DeviceMemory]) -> list[_Figures]:
-    """Return the figures of each GPU that holds anything."""
-    found = []
-    for memory in devices:
-        if not _is_in_main_memory(memory.name) and _holds_anything(memory):
-            figures = _Figures()
-            figures.add(memory)
-            found.append(figures)
-    return found
-
-
-def _host_figures(plan: Plan, machine: Machine, probed: ProbedMemory) -> _Figures:
-    """Return the figures of main memory, summed over buffer types; without a GPU it holds the whole cache."""
-    figures = _Figures()
-    for memory in probed.devices:
-        if _is_in_main_memory(memory.name):
-            figures.add(memory)
-    if figures.weights is not None:
-        figures.weights -= _unmapped_bytes(plan, machine)
-    if figures.kv is None and len(plan.ledger.devices) == 1:
-        figures.kv = probed.kv_bytes
-    return figures
+def _host_memory(plan: Plan, machine: Machine, probed: ProbedMemory) -> DeviceMemory:
+    """Return the sum over main memory's buffer types; without a GPU it holds the whole cache."""
+    parts = [memory for memory in probed.devices if _is_in_main_memory(memory)]
+    weights, kv = _sum(part.weights_bytes for part in parts), _sum(part.kv_bytes for part in parts)
+    return DeviceMemory(
+        name="CPU",
+        weights_bytes=None if weights is None else weights - _unmapped_bytes(plan, machine),
+        kv_bytes=probed.kv_bytes if kv is None and len(plan.ledger.devices) == 1 else kv,
+        compute_bytes=sum(part.compute_bytes for part in parts),
+        output_bytes=sum(part.output_bytes for part in parts),
+    )
 
 
 def _unmapped_bytes(plan: Plan, machine: Machine) -> int:
@@ -92,23 +65,25 @@ def _unmapped_bytes(plan: Plan, machine: Machine) -> int:
     return shape.embedding_bytes * is_mapped + shape.table_bytes * settings.lazy_table
 
 
-def _confirmed(device: DeviceLedger, figures: _Figures) -> DeviceLedger:
+def _confirmed(device: DeviceLedger, memory: DeviceMemory) -> DeviceLedger:
     return replace(
         device,
-        weights_bytes=device.weights_bytes if figures.weights is None else figures.weights,
-        kv_bytes=device.kv_bytes if figures.kv is None else figures.kv,
-        compute_bytes=figures.compute,
-        output_bytes=figures.output,
+        weights_bytes=device.weights_bytes if memory.weights_bytes is None else memory.weights_bytes,
+        kv_bytes=device.kv_bytes if memory.kv_bytes is None else memory.kv_bytes,
+        compute_bytes=memory.compute_bytes,
+        output_bytes=memory.output_bytes,
     )
 
 
-def _is_in_main_memory(name: str) -> bool:
-    return name.startswith(_MAIN_MEMORY_NAMES) or name.endswith(_HOST_SUFFIX)
+def _is_in_main_memory(memory: DeviceMemory) -> bool:
+    return memory.name.startswith(_MAIN_MEMORY_NAMES) or memory.name.endswith(_HOST_SUFFIX)
 
 
 def _holds_anything(memory: DeviceMemory) -> bool:
     return any((memory.weights_bytes, memory.kv_bytes, memory.compute_bytes, memory.output_bytes))
 
 
-def _sum(one: int | None, other: int | None) -> int | None:
-    return None if one is None or other is None else one + other
+def _sum(sizes: Iterable[int | None]) -> int | None:
+    """Return the sum; None if a size is unknown."""
+    known = list(sizes)
+    return None if None in known else sum(size for size in known if size is not None)

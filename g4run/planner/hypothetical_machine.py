@@ -41,16 +41,14 @@ def alter_machine(
     if vram_bytes is not None and gpu is not None and gpu.lower() == NO_GPU:
         raise UsageError("--gpu none and --vram exclude each other", "use --vram or --gpu none")
     if cores is not None:
-        machine = replace(
-            machine, processors=Processors(cores, None, instruction_sets=machine.processors.instruction_sets)
-        )
+        processors = Processors(cores, None, instruction_sets=machine.processors.instruction_sets)
+        machine = replace(machine, processors=processors)
     if ram_bytes is not None:
-        memory = _memory(ram_bytes)
-        machine = replace(
-            machine, memory=memory, gpus=tuple(_sharing(gpu, machine.memory, memory) for gpu in machine.gpus)
-        )
+        memory = Memory(ram_bytes, ram_bytes - _kept_bytes(ram_bytes), None)
+        gpus = tuple(_sharing(gpu, machine.memory, memory) for gpu in machine.gpus)
+        machine = replace(machine, memory=memory, gpus=gpus)
     if gpu is not None:
-        machine = replace(machine, gpus=_gpus(gpu, machine, find_gpu))
+        machine = replace(machine, gpus=() if gpu.lower() == NO_GPU else (_gpu(gpu, machine, find_gpu),))
     if vram_bytes is not None:
         machine = replace(machine, gpus=_with_memory(machine, vram_bytes))
     return machine
@@ -71,12 +69,8 @@ def idle_machine(machine: Machine) -> Machine:
 def _freed_bytes(gpu: Gpu, gained: int) -> int:
     """Return what a GPU would have free: its own memory minus the display's share, or what main memory gains."""
     if gpu.kind is GpuKind.DISCRETE:
-        return max(gpu.free_bytes, gpu.total_bytes - int(gpu.total_bytes * _DISPLAY_SHARE))
+        return max(gpu.free_bytes, _without_display(gpu.total_bytes))
     return max(gpu.free_bytes, min(gpu.total_bytes, gpu.free_bytes + gained))
-
-
-def _memory(total_bytes: int) -> Memory:
-    return Memory(total_bytes, total_bytes - _kept_bytes(total_bytes), None)
 
 
 def _sharing(gpu: Gpu, before: Memory, after: Memory) -> Gpu:
@@ -92,21 +86,18 @@ def _kept_bytes(total_bytes: int) -> int:
     return min(_SYSTEM_BYTES, int(total_bytes * _SYSTEM_SHARE))
 
 
-def _gpus(name: str, machine: Machine, find_gpu: Callable[[str], KnownGpu | None]) -> tuple[Gpu, ...]:
-    if name.lower() == NO_GPU:
-        return ()
+def _without_display(total_bytes: int) -> int:
+    return total_bytes - int(total_bytes * _DISPLAY_SHARE)
+
+
+def _gpu(name: str, machine: Machine, find_gpu: Callable[[str], KnownGpu | None]) -> Gpu:
+    """Return a GPU of the table as a build that can use it would report it."""
     known = find_gpu(name)
     if known is None:
         raise UsageError(
-            f"{name!r} is not a known GPU",
-            "give its memory instead, as in --vram 12GB, or use --gpu none",
+            f"{name!r} is not a known GPU", "give its memory instead, as in --vram 12GB, or use --gpu none"
         )
-    return (_gpu(known, machine),)
-
-
-def _gpu(known: KnownGpu, machine: Machine) -> Gpu:
-    """Return a GPU of the table as a build that can use it would report it."""
-    total, free = known.total_bytes, known.total_bytes - int(known.total_bytes * _DISPLAY_SHARE)
+    total, free = known.total_bytes, _without_display(known.total_bytes)
     if known.kind is not GpuKind.DISCRETE or not total:
         usable = machine.memory.usable_bytes
         total = working_set_bytes(usable, 0) if _is_apple(known) else usable
@@ -131,7 +122,7 @@ def _is_apple(known: KnownGpu) -> bool:
 
 def _with_memory(machine: Machine, total_bytes: int) -> tuple[Gpu, ...]:
     """Return the GPUs with other memory in the first that llama.cpp uses; without GPUs, an unknown one."""
-    free_bytes = total_bytes - int(total_bytes * _DISPLAY_SHARE)
+    free_bytes = _without_display(total_bytes)
     if not machine.gpus:
         bandwidth = Bandwidth(_ASSUMED_BANDWIDTH, FigureSource.ASSUMED)
         return (Gpu("GPU", GpuKind.DISCRETE, "CUDA", total_bytes, free_bytes, bandwidth, None),)

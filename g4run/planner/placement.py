@@ -5,7 +5,8 @@ fit, the CPU alone. Requested settings stay; the others are chosen to fit the me
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from itertools import product
 
 from g4run.hardware.machine import GpuKind, Machine
@@ -32,35 +33,25 @@ SHORT_CONTEXTS = (2048, 1024, 512)
 IMAGE_MICRO_BATCH = 1152  # 12B and larger process an image's 1120 tokens at once (mtmd), rounded up to 128
 
 
-@dataclass(frozen=True, slots=True)
-class _Draft:
-    """A plan without its longest contexts."""
-
-    placement: Placement
-    settings: PlanSettings
-    ledger: Ledger
-
-
 def plan_model(shape: ModelShape, machine: Machine, request: PlanRequest) -> Plan:
     """Return the best plan: the fastest that fits with an f16 cache and at least MIN_CONTEXT, if there is one.
 
     Otherwise the one that fits with the smallest compromise, or the one that comes closest to fitting.
     """
-    planner = _Planner(shape, machine, request)
-    drafts: list[_Draft] = []
+    planner = Planner(shape, machine, request)
+    plans: list[Plan] = []
     for placement in planner.placements():
-        draft = planner.draft(placement)
-        drafts += [draft] if draft else []
-        if draft and draft.ledger.fits and _compromise(draft) == (0, 0):
-            return planner.finish(draft)
-    fitting = [draft for draft in drafts if draft.ledger.fits]
-    best = min(fitting, key=_compromise) if fitting else min(drafts, key=lambda draft: missing_bytes(draft.ledger))
-    return planner.finish(best)
+        plan = planner.plan(placement)
+        plans += [plan] if plan else []
+        if plan and plan.ledger.fits and _compromise(plan) == (0, 0):
+            return plan
+    fitting = [plan for plan in plans if plan.ledger.fits]
+    return min(fitting, key=_compromise) if fitting else min(plans, key=lambda plan: missing_bytes(plan.ledger))
 
 
 def fits(shape: ModelShape, machine: Machine, request: PlanRequest) -> bool:
     """Return whether the plan of `plan_model` fits, without computing that plan."""
-    return _Planner(shape, machine, request).has_fitting_draft()
+    return Planner(shape, machine, request).has_fitting_plan()
 
 
 def estimate_fit(shape: ModelShape, machine: Machine) -> Fit:
@@ -85,12 +76,12 @@ def missing_bytes(ledger: Ledger) -> int:
     return sum(device.total_bytes - device.free_bytes for device in ledger.devices if not device.fits)
 
 
-def _compromise(draft: _Draft) -> tuple[int, int]:
-    """Return how much quality a draft gives up to fit, as a sort key."""
-    return KV_TYPES.index(draft.settings.kv_type), int(draft.settings.context < MIN_CONTEXT)
+def _compromise(plan: Plan) -> tuple[int, int]:
+    """Return how much quality a plan gives up to fit, as a sort key."""
+    return KV_TYPES.index(plan.settings.kv_type), int(plan.settings.context < MIN_CONTEXT)
 
 
-class _Planner:
+class Planner:
     """Plans one model on one machine for one request."""
 
     def __init__(self, shape: ModelShape, machine: Machine, request: PlanRequest) -> None:
@@ -115,8 +106,8 @@ class _Planner:
         others = () if asked is not None else (Placement.PARTIAL, Placement.CPU)
         return (Placement.GPU, *experts, *others)
 
-    def draft(self, placement: Placement) -> _Draft | None:
-        """Return the placement's best settings; None if not even one layer fits on a GPU."""
+    def plan(self, placement: Placement) -> Plan | None:
+        """Return the placement's best plan; None if not even one layer fits on a GPU."""
         options = list(self._cache_options())
         first = self._complete(placement, self._base(*options[0]))
         if first is not None and first.ledger.fits:
@@ -124,41 +115,30 @@ class _Planner:
         smallest = self._complete(placement, self._base(*options[-1]))
         if smallest is None or not smallest.ledger.fits:
             return first or smallest
-        drafts = (self._complete(placement, self._base(*option)) for option in options[1:-1])
-        return next((draft for draft in drafts if draft is not None and draft.ledger.fits), smallest)
+        plans = (self._complete(placement, self._base(*option)) for option in options[1:-1])
+        return next((plan for plan in plans if plan is not None and plan.ledger.fits), smallest)
 
-    def has_fitting_draft(self) -> bool:
-        """Return whether `draft` finds anything that fits, which is so if the first or the last option fits.
+    def has_fitting_plan(self) -> bool:
+        """Return whether `plan` finds anything that fits, which is so if the first or the last option fits.
 
         The CPU comes first, because it is the fastest to plan.
         """
         if self._weights_exceed_memory():
             return False
         first, *_, last = (*self._cache_options(), *self._cache_options())
-        drafts = (
-            self._complete(placement, self._base(*option))
-            for placement in reversed(self.placements())
-            for option in (last, first)
+        return any(
+            self._fits(placement, *option) for placement in reversed(self.placements()) for option in (last, first)
         )
-        return any(draft is not None and draft.ledger.fits for draft in drafts)
+
+    def _fits(self, placement: Placement, kv_type: KvType, context: int) -> bool:
+        plan = self._complete(placement, self._base(kv_type, context))
+        return plan is not None and plan.ledger.fits
 
     def _weights_exceed_memory(self) -> bool:
         """Return whether the weights alone are too large: except a lazy table, every placement has to hold them."""
         layers = sum(layer.dense_bytes + layer.expert_bytes for layer in self._shape.layers)
         own_memory = (gpu.free_bytes for gpu in usable_gpus(self._machine) if gpu.kind is GpuKind.DISCRETE)
         return self._shape.embedding_bytes + layers > self._machine.memory.available_bytes + sum(own_memory)
-
-    def finish(self, draft: _Draft) -> Plan:
-        """Add the longest context for each KV cache type, with the settings that this placement would have then."""
-
-        def fits(kv_type: KvType, context: int) -> bool:
-            other = self._complete(draft.placement, self._base(kv_type, context))
-            return other is not None and other.ledger.fits
-
-        settings = draft.settings
-        known = {settings.kv_type: settings.context} if draft.ledger.fits else {}
-        longest = LongestContexts(fits, self._shape.architecture.context_length, known)
-        return Plan(self._shape, draft.placement, settings, draft.ledger, longest)
 
     def _cache_options(self) -> Iterator[tuple[KvType, int]]:
         """Yield combinations of KV cache type and context, the best first."""
@@ -192,8 +172,8 @@ class _Planner:
         sees_at_once = self._shape.projector_bytes > 0 and not self._shape.architecture.is_small
         return IMAGE_MICRO_BATCH if sees_at_once else MICRO_BATCH
 
-    def _complete(self, placement: Placement, base: PlanSettings) -> _Draft | None:
-        """Choose the layers, then how the CPU keeps its weights.
+    def _complete(self, placement: Placement, base: PlanSettings) -> Plan | None:
+        """Choose the layers, then how the CPU keeps its weights; the longest contexts are of the same placement.
 
         A token reads one row of the table, so a lazy one costs little. With a GPU nothing is repacked, because its host
         buffer comes first in llama.cpp's list (src/llama-model.cpp:1093); a CPU plan is loaded with the GPUs hidden.
@@ -205,10 +185,12 @@ class _Planner:
         repack = may_repack and is_repacked(self._shape.weight_type, self._machine)
         for lazy in (False, True) if self._shape.table_bytes else (False,):
             settings = replace(placed, lazy_table=lazy, repack=repack)
-            draft = _Draft(placement, settings, self._ledger(settings))
-            if draft.ledger.fits:
+            ledger = self._ledger(settings)
+            if ledger.fits:
                 break
-        return draft
+        known = {settings.kv_type: settings.context} if ledger.fits else {}
+        longest = LongestContexts(partial(self._fits, placement), self._shape.architecture.context_length, known)
+        return Plan(self._shape, placement, settings, ledger, longest)
 
     def _placed(self, placement: Placement, base: PlanSettings) -> PlanSettings | None:
         asked, experts = self._request.gpu_layers, self._request.cpu_expert_layers

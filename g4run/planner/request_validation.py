@@ -12,36 +12,17 @@ def check_request(request: PlanRequest, shape: ModelShape, machine: Machine) -> 
 
     A count of 0 is always valid, and so are CPU experts without a GPU, where they stay anyway.
     """
-    _check_context(request.context, shape)
-    _check_gpu_layers(request.gpu_layers, machine)
-    _check_expert_layers(request.cpu_expert_layers, shape)
-
-
-def _check_context(context: int | None, shape: ModelShape) -> None:
-    trained = shape.architecture.context_length
-    if context is not None and context > trained:
-        raise UsageError(
-            f"{shape.name} was trained for a context of {render_count(trained)} tokens, not {render_count(context)}",
-            f"--ctx {trained}",
-        )
-
-
-def _check_gpu_layers(layers: int | None, machine: Machine) -> None:
-    """Any count is valid with a GPU: 99 stands for all layers."""
-    if layers and not usable_gpus(machine):
+    trained, layers = shape.architecture.context_length, len(shape.layers)
+    if request.context is not None and request.context > trained:
+        counts = f"{render_count(trained)} tokens, not {render_count(request.context)}"
+        raise UsageError(f"{shape.name} was trained for a context of {counts}", f"--ctx {trained}")
+    if request.gpu_layers and not usable_gpus(machine):  # any count is valid with a GPU: 99 stands for all layers
         raise UsageError(
             "--gpu-layers needs a GPU that llama.cpp can use, and there is none",
             "omit --gpu-layers; g4run hardware shows your GPUs",
         )
-
-
-def _check_expert_layers(layers: int | None, shape: ModelShape) -> None:
-    if not layers:
-        return
-    if not shape.architecture.expert_count:
+    experts = request.cpu_expert_layers or 0
+    if experts and not shape.architecture.expert_count:
         raise UsageError(f"--cpu-experts needs a model with experts, and {shape.name} has none", "omit --cpu-experts")
-    if layers > len(shape.layers):
-        raise UsageError(
-            f"{shape.name} has {len(shape.layers)} layers with experts, not {layers}",
-            f"--cpu-experts {len(shape.layers)}",
-        )
+    if experts > layers:
+        raise UsageError(f"{shape.name} has {layers} layers with experts, not {experts}", f"--cpu-experts {layers}")

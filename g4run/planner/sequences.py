@@ -3,10 +3,9 @@
 from dataclasses import replace
 
 from g4run.hardware.machine import Machine
-from g4run.kv_types import KvType
 from g4run.planner.longest_context import first_accepted
 from g4run.planner.placement import plan_model
-from g4run.planner.values import ModelShape, Placement, Plan, PlanRequest
+from g4run.planner.values import ModelShape, Placement, Plan, PlanRequest, PlanSettings
 
 MAX_SEQUENCES = 8
 
@@ -34,8 +33,6 @@ def max_sequences(
     return first_accepted(range(limit, 0, -1), fits) or 0
 
 
-def _speed_settings(plan: Plan) -> tuple[Placement, int, int, KvType, bool, bool]:
-    """Return the settings that decide a plan's speed, except its lengths."""
-    settings = plan.settings
-    placed = settings.gpu_layers, settings.cpu_expert_layers
-    return plan.placement, *placed, settings.kv_type, settings.lazy_table, settings.repack
+def _speed_settings(plan: Plan) -> tuple[Placement, PlanSettings]:
+    """Return what decides a plan's speed: its placement and settings without the lengths."""
+    return plan.placement, replace(plan.settings, context=0, batch=0, micro_batch=0, sequences=0)

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from g4run.errors import UsageError
 from g4run.hardware.machine import Machine
-from g4run.models.catalog.catalog import CatalogFile, Quality
 from g4run.models.catalog.live import LiveFile, catalog_entries
+from g4run.models.catalog.values import CatalogFile, Quality
 from g4run.models.library import Library
-from g4run.models.names.parse import DEFAULT_SIZE, FAMILY, FamilyName, HubName, Size, parse_name
+from g4run.models.names.parse import parse_name
+from g4run.models.names.types import DEFAULT_SIZE, FAMILY, FamilyName, HubName, Size
 from g4run.models.unlisted import describe_unlisted
 from g4run.planner.memory.catalog_weights import loaded_shape
 from g4run.planner.placement import estimate_fit

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from g4run.errors import G4RunError
 from g4run.hardware.inspection import inspect_machine
 from g4run.hardware.machine import Machine
-from g4run.models.catalog.catalog import Catalog, CatalogFile
-from g4run.models.names.parse import DEFAULT_SIZE, Size
+from g4run.models.catalog.catalog import Catalog
+from g4run.models.catalog.values import CatalogFile
+from g4run.models.names.types import DEFAULT_SIZE, Size
 from g4run.models.quantizations import normalize_quantization
 from g4run.models.store.store import Record, Store
 from g4run.models.unlisted import describe_record

@@ -9,7 +9,7 @@ from g4run.models.digest import sha256_of
 from g4run.models.gguf.architecture import inspect_architecture
 from g4run.models.gguf.header import read_header
 from g4run.models.library import DEMO_PATH, Library
-from g4run.models.names.parse import DEMO
+from g4run.models.names.types import DEMO
 from g4run.models.store.records import ID_LENGTH, Record
 from g4run.models.unlisted import describe_record
 from g4run.planner.memory.catalog_weights import loaded_shape

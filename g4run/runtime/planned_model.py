@@ -10,7 +10,8 @@ from g4run.hardware.machine import Machine
 from g4run.models.details import ModelDetails, inspect_details
 from g4run.models.gguf.architecture import inspect_architecture
 from g4run.models.library import Library
-from g4run.models.names.parse import FamilyName, HubName, parse_name
+from g4run.models.names.parse import parse_name
+from g4run.models.names.types import FamilyName, HubName
 from g4run.models.pull.target import PullRequest, open_size
 from g4run.models.quantizations import FileRole
 from g4run.planner.memory.catalog_weights import loaded_shape, shape_of_catalog

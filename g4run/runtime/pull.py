@@ -7,10 +7,10 @@ from typing import TypeAlias
 from g4run.errors import ModelNotFound
 from g4run.hardware.inspection import inspect_unmeasured
 from g4run.hardware.machine import Machine
-from g4run.models.catalog.catalog import CatalogFile
+from g4run.models.catalog.values import CatalogFile
 from g4run.models.hub.client import Hub
 from g4run.models.library import Library
-from g4run.models.names.parse import FamilyName, Size
+from g4run.models.names.types import FamilyName, Size
 from g4run.models.pull.plan import PullPlan, plan_pull
 from g4run.models.pull.target import PullRequest, open_size
 from g4run.models.quantizations import FileRole

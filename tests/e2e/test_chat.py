@@ -20,7 +20,7 @@ def test_each_line_of_a_pipe_is_a_message() -> None:
     assert run_model(*CHAT, stdin=lines.encode()) == Ended(0, ANSWER * 3, "")
 
 
-def test_an_empty_pipe_is_no_mistake() -> None:
+def test_an_empty_pipe_is_not_an_error() -> None:
     assert run_model("chat", "demo") == Ended(0, "", "")
 
 
@@ -35,9 +35,7 @@ def test_a_chat_remembers() -> None:
     assert "Anna" in ended.stdout.splitlines()[1]
 
 
-def test_in_a_pipe_a_chat_without_a_name_is_with_the_demo_and_says_what_to_pull(
-    person: Person, family: FakeHub
-) -> None:
+def test_in_a_pipe_a_chat_without_a_name_uses_the_demo(person: Person, family: FakeHub) -> None:
     family.reset()
     ended = person.pipes(b"Hello!\n", "chat", "--temperature", "0")
     assert (ended.code, ended.stdout, family.requests) == (0, ANSWER, ())
@@ -46,7 +44,7 @@ def test_in_a_pipe_a_chat_without_a_name_is_with_the_demo_and_says_what_to_pull(
     assert without_choice(rest) == ""
 
 
-def test_a_chat_without_a_name_is_with_what_is_here(person: Person, family: FakeHub) -> None:
+def test_a_chat_without_a_name_uses_an_installed_model(person: Person, family: FakeHub) -> None:
     assert person.types("pull", "gemma4:e2b").code == 0
     with family.refusing():
         ended = person.pipes(b"Hello!\n", "chat", "--temperature", "0")
@@ -55,7 +53,7 @@ def test_a_chat_without_a_name_is_with_what_is_here(person: Person, family: Fake
 
 
 @POSIX
-def test_in_a_terminal_the_best_model_is_offered_fetched_and_talked_to(person: Person, family: FakeHub) -> None:
+def test_in_a_terminal_the_best_model_is_offered_and_pulled(person: Person, family: FakeHub) -> None:
     terminal = Terminal("chat", "--temperature", "0", environment=person.environment)
     try:
         offer = terminal.read_until("Download it now? [Y/n] ")
@@ -78,7 +76,7 @@ def test_in_a_terminal_the_best_model_is_offered_fetched_and_talked_to(person: P
 
 @POSIX
 @pytest.mark.parametrize("key", ["n\n", "\x04"])
-def test_whoever_does_not_want_it_talks_to_the_demo(person: Person, family: FakeHub, key: str) -> None:
+def test_declining_the_offer_uses_the_demo(person: Person, family: FakeHub, key: str) -> None:
     family.reset()
     terminal = Terminal("chat", environment=person.environment)
     try:
@@ -94,7 +92,7 @@ def test_whoever_does_not_want_it_talks_to_the_demo(person: Person, family: Fake
 
 
 @POSIX
-def test_ctrl_c_at_the_question_leaves(person: Person, family: FakeHub) -> None:
+def test_ctrl_c_at_the_question_ends_the_program(person: Person, family: FakeHub) -> None:
     terminal = Terminal("chat", environment=person.environment)
     try:
         terminal.read_until("Download it now? [Y/n] ")
@@ -106,7 +104,7 @@ def test_ctrl_c_at_the_question_leaves(person: Person, family: FakeHub) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="processes are ended otherwise there")
-def test_a_chat_outlives_its_engine() -> None:
+def test_a_chat_survives_its_engine() -> None:
     pipe = subprocess.PIPE
     with subprocess.Popen(
         [*COMMAND, "chat", "demo", *ENDLESS[1:]], stdin=pipe, stdout=pipe, stderr=pipe, cwd=ROOT

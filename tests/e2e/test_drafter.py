@@ -12,7 +12,7 @@ NAME = f"hf.co/{REPOSITORY}:F16"
 QUESTION = ("Tell me about the engine.", "--temperature", "0", "--json")  # nothing in its answer can be looked up
 
 
-def test_a_pulled_drafter_guesses_and_changes_nothing(person: Person, hub: FakeHub) -> None:
+def test_a_pulled_drafter_drafts_without_changing_the_answer(person: Person, hub: FakeHub) -> None:
     hub.add_repository(REPOSITORY, {"drafted-F16.gguf": DEMO_PATH, "MTP/mtp-drafted.gguf": DRAFTER})
     assert person.types("pull", NAME, "--drafter").code == 0
     alone = json.loads(person.types("run", "demo", *QUESTION).stdout)

@@ -14,7 +14,7 @@ from tests.fakes.hub import FakeHub
 from tests.fakes.stores import flip_last_byte
 
 
-def test_what_was_pulled_is_listed_shown_and_run_without_network(person: Person, hub: FakeHub) -> None:
+def test_a_pulled_model_works_without_network(person: Person, hub: FakeHub) -> None:
     assert person.types("pull", NAME).code == 0
     digest = hub.file(REPOSITORY, FILE).sha256
     with hub.refusing():
@@ -108,7 +108,7 @@ def test_bits_are_those_of_the_size_that_the_hub_lists(person: Person, hub: Fake
     assert [(model["size_bytes"], model["bits_per_weight"]) for model in available] == [(SIZE, 0.01)]
 
 
-def test_what_a_size_alone_means_is_said(person: Person) -> None:
+def test_short_names_are_explained(person: Person) -> None:
     ended = person.types("list", "--available", "E4B")
     assert "\ngemma4 and gemma4:e4b mean gemma4:e4b-qat-q4_0\n" in ended.stdout
     available = person.asks("list", "--available")["available"]
@@ -122,7 +122,7 @@ def test_what_a_size_alone_means_is_said(person: Person) -> None:
     ]
 
 
-def test_the_licence_comes_with_its_address(person: Person) -> None:
+def test_the_license_comes_with_its_url(person: Person) -> None:
     address = "https://www.apache.org/licenses/LICENSE-2.0"
     assert person.types("show", "demo", "--license") == Ended(0, f"Apache-2.0\n{address}\n", "")
     assert person.asks("show", "demo", "--license") == {
@@ -141,7 +141,7 @@ def test_the_catalog_is_listed_by_size(person: Person, hub: FakeHub) -> None:
     assert hub.requests == ()
 
 
-def test_a_file_of_the_person_s_own_is_imported_in_place(person: Person) -> None:
+def test_a_local_file_is_imported_in_place(person: Person) -> None:
     path = person.home / "own.gguf"
     path.write_bytes(DEMO_PATH.read_bytes())
     ended = person.types("import", str(path), "--name", "own")
@@ -153,7 +153,7 @@ def test_a_file_of_the_person_s_own_is_imported_in_place(person: Person) -> None
     assert path.is_file()
 
 
-def test_what_other_programs_have_is_offered(person: Person) -> None:
+def test_models_of_other_programs_are_listed(person: Person) -> None:
     path = person.home / ".lmstudio" / "models" / "acme" / "demo" / "demo-F16.gguf"
     path.parent.mkdir(parents=True)
     path.write_bytes(DEMO_PATH.read_bytes())
@@ -163,7 +163,7 @@ def test_what_other_programs_have_is_offered(person: Person) -> None:
     assert found[0]["command"] == f"g4run import {path}"
 
 
-def test_space_and_prune_count_what_is_there(person: Person) -> None:
+def test_space_and_prune_report_sizes(person: Person) -> None:
     person.types("pull", NAME)
     person.types("cp", NAME, "mine")
     usage = person.asks("list", "--space")
@@ -191,7 +191,7 @@ def test_unfinished_downloads_can_be_removed(person: Person, hub: FakeHub) -> No
     assert person.types("prune") == Ended(0, "nothing to remove\n", "")
 
 
-def test_a_damaged_entry_is_named_and_stands_in_nobody_s_way(person: Person) -> None:
+def test_a_damaged_entry_is_named_and_ignored(person: Person) -> None:
     person.types("pull", NAME)
     person.types("cp", NAME, "mine")
     entry = person.home / "g4run" / "models" / "mine.json"
@@ -204,13 +204,13 @@ def test_a_damaged_entry_is_named_and_stands_in_nobody_s_way(person: Person) -> 
     assert person.types("list").stderr == ""
 
 
-def test_an_empty_store_says_what_to_type(person: Person) -> None:
+def test_an_empty_store_suggests_a_pull(person: Person) -> None:
     ended = person.types("list")
     assert ended.stderr == "no models yet: g4run pull gemma4, or g4run list --available\n"
     assert [line.split()[0] for line in ended.stdout.splitlines()] == ["NAME", "demo"]
 
 
-def test_the_catalog_is_refreshed_from_what_the_hub_has(person: Person, hub: FakeHub) -> None:
+def test_the_catalog_is_refreshed_from_the_hub(person: Person, hub: FakeHub) -> None:
     assert error_of(person.types("catalog", "refresh", "--json")) == (5, "network")
     known = "unsloth/gemma-4-E4B-it-GGUF"
     hub.add_repository(known, {"gemma-4-E4B-it-Q4_K_M.gguf": DEMO_PATH})
@@ -240,9 +240,7 @@ def test_the_catalog_is_refreshed_from_what_the_hub_has(person: Person, hub: Fak
         (("list", "--available", "mine"), "mine is neither a size nor a repository"),
     ],
 )
-def test_a_command_line_that_makes_no_sense_is_exit_code_2(
-    person: Person, arguments: tuple[str, ...], message: str
-) -> None:
+def test_a_usage_error_is_exit_code_2(person: Person, arguments: tuple[str, ...], message: str) -> None:
     ended = person.types(*arguments, "--json")
     error = json.loads(ended.stdout)["error"]
     assert (ended.code, error["code"], error["message"]) == (2, "usage", message)

@@ -35,15 +35,13 @@ def nowhere(tmp_path: Path) -> dict[str, str]:
         (["--machine", "none.json"], "cannot read none.json: no such file or directory"),
     ],
 )
-def test_what_is_typed_wrong_is_said_before_the_network_is_asked(
-    nowhere: dict[str, str], arguments: list[str], message: str
-) -> None:
+def test_usage_errors_come_before_network_requests(nowhere: dict[str, str], arguments: list[str], message: str) -> None:
     ended = run_g4run("plan", "hf.co/user/repository", *arguments, environment=nowhere)
     assert ended.code == 2
     assert ended.stderr.startswith(f"Error: {message}\nHint: ")
 
 
-def test_a_file_without_end_is_no_machine(nowhere: dict[str, str], tmp_path: Path) -> None:
+def test_an_endless_file_is_refused_as_machine(nowhere: dict[str, str], tmp_path: Path) -> None:
     machine = tmp_path / "machine.json"
     machine.write_bytes(b" " * ((1 << 20) + 1))
     ended = run_g4run("recommend", "--machine", str(machine), environment=nowhere)
@@ -51,7 +49,7 @@ def test_a_file_without_end_is_no_machine(nowhere: dict[str, str], tmp_path: Pat
     assert ended.stderr.startswith(f"Error: {machine} is too large for a saved machine\n")
 
 
-def test_a_machine_of_a_file_is_asked_about_without_network(nowhere: dict[str, str], tmp_path: Path) -> None:
+def test_a_saved_machine_needs_no_network(nowhere: dict[str, str], tmp_path: Path) -> None:
     machine = tmp_path / "machine.json"
     machine.write_text(run_g4run("hardware", "--json", environment=nowhere).stdout, "utf-8")
     plan = run_g4run("plan", "gemma4:e2b", "--machine", str(machine), "--json", environment=nowhere)
@@ -69,7 +67,7 @@ def test_a_machine_of_a_file_is_asked_about_without_network(nowhere: dict[str, s
     assert set(best["settings"]) == set(json.loads(plan.stdout)["settings"])
 
 
-def test_a_file_that_is_no_machine_is_named(nowhere: dict[str, str], tmp_path: Path) -> None:
+def test_a_file_without_a_machine_is_named(nowhere: dict[str, str], tmp_path: Path) -> None:
     machine = tmp_path / "machine.json"
     machine.write_text("{}", "utf-8")
     ended = run_g4run("recommend", "--machine", str(machine), "--json", environment=nowhere)
@@ -77,7 +75,7 @@ def test_a_file_that_is_no_machine_is_named(nowhere: dict[str, str], tmp_path: P
     assert json.loads(ended.stdout)["error"]["message"] == f"{machine}: the machine lacks platform"
 
 
-def test_what_the_hub_has_not_is_planned_from_the_catalog(person: Person) -> None:
+def test_a_model_missing_on_the_hub_is_planned_from_the_catalog(person: Person) -> None:
     ended = person.types("plan", "gemma4:e2b", "--json")
     assert ended.code == 0
     assert json.loads(ended.stdout)["is_exact"] is False
@@ -86,19 +84,19 @@ def test_what_the_hub_has_not_is_planned_from_the_catalog(person: Person) -> Non
     assert (unknown.code, unknown.stdout) == (3, "")
 
 
-def test_cores_are_those_that_were_typed(nowhere: dict[str, str]) -> None:
+def test_typed_cores_are_used(nowhere: dict[str, str]) -> None:
     ended = run_g4run("plan", "demo", "--cores", "3", "--json", environment=nowhere)
     assert json.loads(ended.stdout)["settings"]["threads"] == 3
     assert run_g4run("plan", "demo", "--cores", "0", environment=nowhere).code == 2
 
 
-def test_a_file_that_is_no_model_comes_with_a_hint(nowhere: dict[str, str]) -> None:
+def test_a_file_that_is_not_a_model_gets_a_hint(nowhere: dict[str, str]) -> None:
     ended = run_g4run("plan", "./README.md", environment=nowhere)
     assert ended.code == 1
     assert ended.stderr.endswith("\nHint: g4run list, or g4run list --available\n")
 
 
-def test_llama_cpp_confirms_the_plan_of_a_model_that_is_here(nowhere: dict[str, str], tmp_path: Path) -> None:
+def test_llama_cpp_confirms_the_plan_of_an_installed_model(nowhere: dict[str, str], tmp_path: Path) -> None:
     path = write_sparse("e2b", "Q4_K_M", tmp_path / "e2b.gguf")
     text = run_g4run("plan", str(path), "--gpu-layers", "0", environment=nowhere).stdout
     value = json.loads(run_g4run("plan", str(path), "--gpu-layers", "0", "--json", environment=nowhere).stdout)
@@ -109,7 +107,7 @@ def test_llama_cpp_confirms_the_plan_of_a_model_that_is_here(nowhere: dict[str, 
     assert value["not_confirmed_because"] is None
 
 
-def test_llama_cpp_is_not_asked_about_another_machine_nor_what_is_elsewhere(person: Person) -> None:
+def test_llama_cpp_is_not_asked_about_other_machines_or_remote_models(person: Person) -> None:
     def reason(*arguments: str) -> object:
         value = json.loads(person.types("plan", *arguments, "--json").stdout)
         assert value["confirmed"] is None
@@ -121,14 +119,14 @@ def test_llama_cpp_is_not_asked_about_another_machine_nor_what_is_elsewhere(pers
     assert json.loads(person.types("plan", NAME, "--json").stdout)["confirmed"]["by"] == "llama.cpp"
 
 
-def test_a_model_that_llama_cpp_does_not_load_is_planned_all_the_same(nowhere: dict[str, str], tmp_path: Path) -> None:
+def test_a_model_that_llama_cpp_cannot_load_is_still_planned(nowhere: dict[str, str], tmp_path: Path) -> None:
     broken = gemma4_file().having("gemma4.pooling_type", text_value("none")).write(tmp_path / "broken.gguf")
     ended = run_g4run("plan", str(broken), environment=nowhere)
     assert (ended.code, ended.stderr) == (0, "")
     assert ended.stdout.splitlines()[-1].startswith("could not get llama.cpp's own figures: ")
 
 
-def test_where_nothing_fits_a_program_sees_what_is_missing(nowhere: dict[str, str]) -> None:
+def test_if_nothing_fits_the_json_has_the_missing_memory(nowhere: dict[str, str]) -> None:
     ended = run_g4run("recommend", "--ram", "1GB", "--gpu", "none", "--json", environment=nowhere)
     value = json.loads(ended.stdout)
     assert (ended.code, set(value)) == (4, {"error", "alternatives", "after_freeing"})

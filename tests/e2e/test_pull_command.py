@@ -34,7 +34,7 @@ def test_a_pull_in_a_pipe_is_plain_lines(person: Person, hub: FakeHub) -> None:
     )
 
 
-def test_a_second_pull_fetches_nothing(person: Person, hub: FakeHub) -> None:
+def test_a_second_pull_downloads_nothing(person: Person, hub: FakeHub) -> None:
     person.types("pull", NAME)
     hub.reset()
     ended = person.types("pull", NAME)
@@ -43,7 +43,7 @@ def test_a_second_pull_fetches_nothing(person: Person, hub: FakeHub) -> None:
     assert person.types("pull", "--all").code == 0
 
 
-def test_json_of_a_pull_is_lines(person: Person, hub: FakeHub) -> None:
+def test_the_json_of_a_pull_is_lines(person: Person, hub: FakeHub) -> None:
     ended = person.types("pull", NAME, "--json")
     assert (ended.code, ended.stderr) == (0, "")
     plan, *steps, finished, done = events(ended.stdout)
@@ -55,12 +55,12 @@ def test_json_of_a_pull_is_lines(person: Person, hub: FakeHub) -> None:
     assert (done["event"], done["name"], done["id"]) == ("done", NAME, file.sha256[:12])
 
 
-def test_another_form_of_a_name_is_explained(person: Person) -> None:
+def test_an_alias_is_explained(person: Person) -> None:
     ended = person.types("pull", f"https://huggingface.co/{REPOSITORY}:f16", "--dry-run")
     assert f"\nnote: https://huggingface.co/{REPOSITORY}:f16 means {NAME}\n" in ended.stdout
 
 
-def test_a_dry_run_fetches_nothing(person: Person, hub: FakeHub) -> None:
+def test_a_dry_run_downloads_nothing(person: Person, hub: FakeHub) -> None:
     ended = person.types("pull", NAME, "--dry-run")
     assert (ended.code, ended.stderr) == (0, "")
     assert f"3.3 MB to download to {person.cache}\n" in ended.stdout
@@ -70,7 +70,7 @@ def test_a_dry_run_fetches_nothing(person: Person, hub: FakeHub) -> None:
 
 
 @POSIX
-def test_ctrl_c_keeps_what_came_and_the_same_command_goes_on(person: Person, hub: FakeHub) -> None:
+def test_ctrl_c_keeps_the_bytes_and_the_same_command_resumes(person: Person, hub: FakeHub) -> None:
     code, rest = stop_midway(person, hub)
     error = events(rest)[-1]["error"]
     assert code == 130
@@ -85,7 +85,7 @@ def test_ctrl_c_keeps_what_came_and_the_same_command_goes_on(person: Person, hub
 
 
 @POSIX
-def test_a_terminal_gets_bars_and_the_cursor_back(person: Person, hub: FakeHub) -> None:
+def test_a_terminal_gets_bars_and_its_cursor_is_restored(person: Person, hub: FakeHub) -> None:
     hub.set_rate(SLOW)
     terminal = Terminal("pull", NAME, environment=person.environment)
     try:
@@ -119,7 +119,7 @@ def test_no_network_is_exit_code_5(person: Person, hub: FakeHub, command: str) -
     assert person.models() == ["demo"]
 
 
-def test_a_gated_repository_wants_a_token(person: Person, hub: FakeHub) -> None:
+def test_a_gated_repository_needs_a_token(person: Person, hub: FakeHub) -> None:
     hub.add_repository("acme/gated-GGUF", {FILE: DEMO_PATH}, gated=True)
     assert error_of(person.types("pull", "hf.co/acme/gated-GGUF", "--json")) == (5, "access_denied")
     plain = person.types("pull", "hf.co/acme/gated-GGUF")
@@ -139,12 +139,12 @@ def test_a_gated_repository_wants_a_token(person: Person, hub: FakeHub) -> None:
         ("mine", "model_not_found"),
     ],
 )
-def test_a_name_that_means_nothing_is_exit_code_3(person: Person, name: str, code: str) -> None:
+def test_an_unknown_name_is_exit_code_3(person: Person, name: str, code: str) -> None:
     assert error_of(person.types("pull", name, "--json")) == (3, code)
     assert person.models() == ["demo"]
 
 
-def test_wrong_bytes_get_no_name(person: Person, hub: FakeHub) -> None:
+def test_a_file_with_a_wrong_hash_gets_no_name(person: Person, hub: FakeHub) -> None:
     hub.fault(FaultKind.FLIP, SIZE - 1, stage=Stage.CDN, times=None)
     assert error_of(person.types("pull", NAME, "--json")) == (1, "digest_mismatch")
     assert person.models() == ["demo"]
@@ -152,7 +152,7 @@ def test_wrong_bytes_get_no_name(person: Person, hub: FakeHub) -> None:
     assert person.types("pull", NAME).code == 0
 
 
-def test_one_name_that_fails_keeps_no_other_back(person: Person) -> None:
+def test_one_failed_name_does_not_stop_the_others(person: Person) -> None:
     ended = person.types("pull", "hf.co/acme/nothing-GGUF", NAME)
     assert (ended.code, person.models()) == (3, [NAME, "demo"])
     assert ended.stderr.endswith(
@@ -160,7 +160,7 @@ def test_one_name_that_fails_keeps_no_other_back(person: Person) -> None:
     )
 
 
-def test_an_empty_revision_is_not_taken_for_none(person: Person, hub: FakeHub) -> None:
+def test_an_empty_revision_is_refused(person: Person, hub: FakeHub) -> None:
     ended = person.types("pull", NAME, "--revision", "")
     assert (ended.code, ended.stdout, hub.requests) == (2, "", ())
     assert ended.stderr == "Error: --revision is empty\nHint: g4run pull NAME --revision main\n"
@@ -192,7 +192,7 @@ def test_the_name_of_a_size_means_what_recommend_chooses(person: Person, family:
     assert person.types("pull", "--all").code == 0
 
 
-def test_a_dry_run_says_what_a_size_means_to_programs_too(person: Person, family: FakeHub) -> None:
+def test_the_json_of_a_dry_run_names_the_choice(person: Person, family: FakeHub) -> None:
     (plan,) = events(person.types("pull", "gemma4:e2b", "--dry-run", "--json").stdout)
     notes = plan["notes"]
     assert isinstance(notes, list)

@@ -66,7 +66,7 @@ def listed(environment: Mapping[str, str]) -> list[str]:
     return [model["name"] for model in json.loads(ended.stdout)["models"]]
 
 
-def test_a_pull_that_is_killed_again_and_again_comes_to_its_end(
+def test_a_pull_survives_repeated_kills(
     hub: FakeHub, environment: dict[str, str], source: Path, tmp_path: Path
 ) -> None:
     chance = random.Random(3)
@@ -96,7 +96,7 @@ def test_a_pull_that_is_killed_again_and_again_comes_to_its_end(
     assert not [path for path in cache.rglob("*") if "g4run" in path.name]
 
 
-def test_two_processes_fetch_a_file_once(hub: FakeHub, environment: dict[str, str], source: Path) -> None:
+def test_two_processes_download_a_file_once(hub: FakeHub, environment: dict[str, str], source: Path) -> None:
     hub.set_rate(10_000_000)
     pulls = [start_pull(environment), start_pull(environment)]
     outputs = [pull.communicate(timeout=DEADLINE_SECONDS) for pull in pulls]
@@ -110,7 +110,7 @@ def test_two_processes_fetch_a_file_once(hub: FakeHub, environment: dict[str, st
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a directory's permissions do not bind there")
 @pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="permissions do not bind this user")
-def test_a_cache_that_cannot_be_written_is_said(environment: dict[str, str]) -> None:
+def test_a_read_only_cache_is_reported(environment: dict[str, str]) -> None:
     cache = Path(environment["HF_HOME"]) / "hub"
     cache.mkdir(parents=True)
     cache.chmod(0o500)
@@ -120,7 +120,7 @@ def test_a_cache_that_cannot_be_written_is_said(environment: dict[str, str]) -> 
     assert "Hint: " in ended.stderr
 
 
-def test_a_file_in_the_place_of_the_cache_is_said(environment: dict[str, str]) -> None:
+def test_a_file_in_place_of_the_cache_is_reported(environment: dict[str, str]) -> None:
     cache = Path(environment["HF_HOME"] + "-hub")
     cache.write_text("this is a file")
     ended = run_g4run("pull", NAME, environment={**environment, "HF_HUB_CACHE": str(cache)})

@@ -18,7 +18,7 @@ NO_PROMPT = 'g4run run demo "your prompt", or g4run chat demo'
 ENDLESS = ("Tell me about g4run.", "--temperature", "1000000", "--top-k", "0", "--top-p", "1", "--seed", "1")
 
 
-def test_an_answer_is_all_there_is() -> None:
+def test_stdout_has_only_the_answer() -> None:
     assert run_model(*HELLO) == Ended(0, ANSWER, "")
 
 
@@ -113,7 +113,7 @@ def test_an_answer_in_json_and_by_a_schema(tmp_path: Path) -> None:
     assert isinstance(answer["age"], int)
 
 
-def test_an_answer_by_a_grammar_or_by_none(tmp_path: Path) -> None:
+def test_an_answer_with_and_without_a_grammar(tmp_path: Path) -> None:
     grammar = tmp_path / "yes.gbnf"
     grammar.write_text('root ::= "yes" | "no"')
     assert run_model(*HELLO, "--grammar", str(grammar)).stdout in ("yes\n", "no\n")
@@ -176,7 +176,7 @@ MESSAGES = [
         ),
     ],
 )
-def test_the_prompt_is_shown_to_the_byte(options: list[str], prompt: str) -> None:
+def test_the_exact_prompt_is_shown(options: list[str], prompt: str) -> None:
     assert run_g4run("run", "demo", "Hi", "--show-prompt", *options) == Ended(0, prompt, "")
 
 
@@ -223,7 +223,7 @@ USAGE = "Hint: g4run run --help\n"
         ),
     ],
 )
-def test_a_mistake_is_one_sentence_and_a_hint(arguments: list[str], code: int, stderr: str) -> None:
+def test_an_error_is_one_sentence_and_a_hint(arguments: list[str], code: int, stderr: str) -> None:
     assert run_g4run(*arguments) == Ended(code, "", stderr)
 
 
@@ -237,21 +237,21 @@ def test_a_mistake_is_one_sentence_and_a_hint(arguments: list[str], code: int, s
         (["run", "demo", "word " * 9000, "--json"], 4, "does_not_fit"),
     ],
 )
-def test_with_json_a_mistake_is_json_too(arguments: list[str], code: int, name: str) -> None:
+def test_with_json_an_error_is_json(arguments: list[str], code: int, name: str) -> None:
     ended = run_g4run(*arguments)
     error = json.loads(ended.stdout)["error"]
     assert (ended.code, ended.stderr, error["code"]) == (code, "", name)
     assert error["message"] == error["message"].rstrip(".")
 
 
-def test_a_setting_of_the_environment_is_checked() -> None:
+def test_environment_settings_are_checked() -> None:
     ended = run_g4run(*HELLO, environment={"G4RUN_THREADS": "many"})
     assert ended == Ended(
         2, "", "Error: G4RUN_THREADS must be a positive whole number, not 'many'\nHint: unset G4RUN_THREADS\n"
     )
 
 
-def test_a_directory_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_a_read_only_directory_is_reported(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     reason = f"Error: cannot write the engine's log in {file / 'logs'}: not a directory\n"
@@ -259,7 +259,7 @@ def test_a_directory_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     assert run_model(*HELLO, environment={"G4RUN_HOME": str(file)}) == Ended(1, "", reason + hint)
 
 
-def test_a_reader_that_leaves_ends_the_program_quietly() -> None:
+def test_a_closed_pipe_ends_the_program_quietly() -> None:
     pipe = subprocess.PIPE
     with subprocess.Popen(
         [*COMMAND, "run", "demo", *ENDLESS], stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, cwd=ROOT
@@ -272,7 +272,7 @@ def test_a_reader_that_leaves_ends_the_program_quietly() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full disk at hand")
-def test_a_full_disk_is_said() -> None:
+def test_a_full_disk_is_reported() -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
             [*COMMAND, *HELLO], stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, check=False
@@ -282,6 +282,6 @@ def test_a_full_disk_is_said() -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="bytes that are not UTF-8 are POSIX's own")
-def test_bytes_that_are_not_text_are_no_traceback() -> None:
+def test_invalid_utf_8_is_not_a_traceback() -> None:
     done = subprocess.run([*COMMAND, "run", "demo", b"\xff", "--show-prompt"], capture_output=True, check=True)
     assert done.stdout.decode() == "<bos><|turn>user\n\ufffd<turn|>\n<|turn>model\n"

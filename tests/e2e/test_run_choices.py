@@ -15,7 +15,7 @@ QUESTION = {"messages": [{"role": "user", "content": "What is the weather in Kra
 TOOLS = json.dumps({**QUESTION, "tools": [tool("get_weather"), tool("get_time")]}).encode()
 
 
-def test_a_tool_is_called_or_not_as_asked() -> None:
+def test_tool_choice_controls_calls() -> None:
     run = ("run", "demo", "--messages", "-", "--temperature", "0", "--tool-choice")
     assert run_model(*run, "auto", stdin=TOOLS) == Ended(0, 'get_weather({"city": "Krakow"})\n', "")
     assert run_model(*run, "required", stdin=TOOLS) == Ended(0, 'get_weather({"city": "Krakow"})\n', "")
@@ -23,7 +23,7 @@ def test_a_tool_is_called_or_not_as_asked() -> None:
     assert run_model(*run, "none", stdin=TOOLS) == Ended(0, "I have no tool for the weather.\n", "")
 
 
-def test_a_choice_among_no_tools_is_a_mistake() -> None:
+def test_a_tool_choice_without_tools_is_an_error() -> None:
     reason = "Error: --tool-choice needs the tools in --messages\n"
     assert run_g4run("run", "demo", "x", "--tool-choice", "none") == Ended(2, "", f"{reason}Hint: --messages FILE\n")
     run = ("run", "demo", "--messages", "-", "--tool-choice", "get_tim")
@@ -31,6 +31,6 @@ def test_a_choice_among_no_tools_is_a_mistake() -> None:
     assert run_g4run(*run, stdin=TOOLS) == Ended(2, "", f"Error: the messages declare no tool 'get_tim'\n{hint}")
 
 
-def test_penalties_look_back_as_far_as_asked() -> None:
+def test_penalties_use_repeat_last_n() -> None:
     assert run_model(*HELLO, "--repeat-penalty", "1000").stdout != ANSWER
     assert run_model(*HELLO, "--repeat-penalty", "1000", "--repeat-last-n", "0") == Ended(0, ANSWER, "")

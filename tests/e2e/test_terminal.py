@@ -50,7 +50,7 @@ def test_without_a_prompt_the_hint_names_the_chat(terminal: Open) -> None:
     assert shown.text == 'Error: no prompt was given\nHint: g4run run demo "your prompt", or g4run chat demo\n'
 
 
-def test_ctrl_c_stops_the_answer_and_keeps_what_came(terminal: Open) -> None:
+def test_ctrl_c_stops_the_answer_and_keeps_the_text(terminal: Open) -> None:
     shown = terminal("run", "demo", *ENDLESS)
     shown.read_answer()
     shown.type(CTRL_C)

@@ -32,7 +32,7 @@ COMMANDS: tuple[Command, ...] = (
 )
 REPORTS: tuple[Report, ...] = (
     LoadProgress(0.25),
-    Loaded(4096, 4_647_450_147, "gemma4 E2B", 1.5),
+    Loaded(4096, 4_647_450_147),
     LoadRefused("wrong shape"),
     Step([Sampled(1, 0, 106), Sampled(2, 1, 5, -0.5, [Alternative(5, -0.5), Alternative(6, -1.0)])]),
     Finished(1, 0, "stop", 10, 5, 0.1, 0.4),

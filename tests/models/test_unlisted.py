@@ -6,7 +6,7 @@ import pytest
 
 from g4run.models.catalog.catalog import read_catalog
 from g4run.models.catalog.values import CatalogFile
-from g4run.models.names.parse import Size
+from g4run.models.names.types import Size
 from g4run.models.unlisted import describe_unlisted
 
 CATALOG = read_catalog(Path("no such directory"))

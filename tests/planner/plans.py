@@ -1,9 +1,16 @@
 """What the planner weighs on the way to its plan: every placement, and the ledger of any settings."""
 
 from g4run.hardware.machine import Machine
+from g4run.kv_types import KvType
 from g4run.planner.memory.ledger import ledger_of, shares_of
-from g4run.planner.placement import _Planner
+from g4run.planner.placement import Planner
 from g4run.planner.values import Ledger, ModelShape, Plan, PlanRequest, PlanSettings
+
+
+def settings_of(context: int, micro_batch: int = 512, sequences: int = 1, kv_type: KvType = KvType.F16) -> PlanSettings:
+    """Return settings for the CPU with these lengths."""
+    batch = micro_batch
+    return PlanSettings(0, 0, kv_type, context, batch, micro_batch, sequences, 8, lazy_table=False, repack=False)
 
 
 def estimate_ledger(shape: ModelShape, settings: PlanSettings, machine: Machine) -> Ledger:
@@ -13,6 +20,6 @@ def estimate_ledger(shape: ModelShape, settings: PlanSettings, machine: Machine)
 
 def plans_for(shape: ModelShape, machine: Machine, request: PlanRequest) -> tuple[Plan, ...]:
     """Return one plan for each sensible placement, the fastest first, whether it fits or not."""
-    planner = _Planner(shape, machine, request)
-    drafts = (planner.draft(placement) for placement in planner.placements())
-    return tuple(planner.finish(draft) for draft in drafts if draft is not None)
+    planner = Planner(shape, machine, request)
+    plans = (planner.plan(placement) for placement in planner.placements())
+    return tuple(plan for plan in plans if plan is not None)

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from g4run.hardware.machine import Machine
-from g4run.models.catalog.catalog import Catalog, CatalogFile, read_catalog
-from g4run.models.names.parse import FamilyName, Size, parse_name
+from g4run.models.catalog.catalog import Catalog, read_catalog
+from g4run.models.catalog.values import CatalogFile
+from g4run.models.names.parse import parse_name
+from g4run.models.names.types import FamilyName, Size
 from g4run.models.quantizations import FileRole
 from g4run.models.store.records import Origin, Record, StoredFile, Summary
 from g4run.planner.recommend.goals import RecommendRequest

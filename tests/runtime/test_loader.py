@@ -42,7 +42,7 @@ class ScriptedEngine(Engine):
         self.loads.append(parameters)
         if self._failures:
             raise self._failures.pop(0)
-        return Loaded(parameters.context_length, 0, "", 0.0)
+        return Loaded(parameters.context_length, 0)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from g4run.cli.views.tables import line_width
 from g4run.hardware.machine import Machine
 from g4run.models.hub.client import Hub
 from g4run.models.library import DEMO_PATH, Library
-from g4run.models.names.parse import Size
+from g4run.models.names.types import Size
 from g4run.models.quantizations import FileRole
 from g4run.models.store.records import Origin, Record, StoredFile, Summary, timestamp
 from g4run.planner.memory.catalog_weights import shape_of_catalog

@@ -9,10 +9,10 @@ import pytest
 
 from g4run.cli.commands.pull import fetch_planned
 from g4run.cli.terminal.progress import JsonProgress
-from g4run.models.catalog.catalog import CatalogFile
+from g4run.models.catalog.values import CatalogFile
 from g4run.models.hub.client import Hub
 from g4run.models.library import DEMO_PATH, Library
-from g4run.models.names.parse import Size
+from g4run.models.names.types import Size
 from g4run.models.pull.outdated import find_outdated
 from g4run.models.pull.plan import PullPlan
 from g4run.models.pull.target import PullRequest, update_request

@@ -13,7 +13,7 @@ from g4run.errors import DoesNotFit, UsageError
 from g4run.settings import read_settings
 
 if TYPE_CHECKING:
-    from g4run.models.names.parse import Size
+    from g4run.models.names.types import Size
     from g4run.planner.recommend.goals import RecommendRequest
     from g4run.planner.recommend.recommend import Recommendation
 
@@ -134,7 +134,8 @@ def make_request(
 
 def _parse_model_size(text: str) -> "Size":
     """Parse a model size: 26b, gemma4:26b."""
-    from g4run.models.names.parse import FamilyName, Size, parse_name
+    from g4run.models.names.parse import parse_name
+    from g4run.models.names.types import FamilyName, Size
 
     if text.lower() in tuple(Size):
         return Size(text.lower())

@@ -8,7 +8,8 @@ from g4run.units import render_bytes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from g4run.models.catalog.catalog import Catalog, CatalogFile
+    from g4run.models.catalog.catalog import Catalog
+    from g4run.models.catalog.values import CatalogFile
     from g4run.models.library import Library, ModelFile
     from g4run.models.pull.target import PullRequest
     from g4run.models.store.store import Record
@@ -69,7 +70,7 @@ class ModelChooser:
 
     def _demo(self, better: "CatalogFile | None") -> "ModelFile":
         from g4run.models.library import DEMO_PATH, open_file
-        from g4run.models.names.parse import DEMO
+        from g4run.models.names.types import DEMO
 
         self._notes.write(render_demo(better))
         return open_file(DEMO, DEMO_PATH)

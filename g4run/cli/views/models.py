@@ -8,7 +8,7 @@ from g4run.cli.views.tables import Column, render_paragraph, render_table
 from g4run.units import render_bytes, render_plural
 
 if TYPE_CHECKING:
-    from g4run.models.catalog.catalog import Quality
+    from g4run.models.catalog.values import Quality
     from g4run.models.store.store import DamagedEntry
     from g4run.runtime.available_models import AvailableModel
     from g4run.runtime.installed_models import InstalledModel

@@ -52,7 +52,7 @@ def plan_value(plan: Plan, advice: str, confirmation: "Confirmation", *, project
 
 def render_source(planned: "PlannedModel", width: int | None) -> str:
     """Name the file chosen for a size, and say if its header could not be read."""
-    from g4run.models.names.parse import FamilyName
+    from g4run.models.names.types import FamilyName
     from g4run.runtime.choose_file import render_choice
 
     choice, text = planned.choice, ""

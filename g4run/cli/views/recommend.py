@@ -93,10 +93,10 @@ def candidate_value(candidate: "Candidate") -> dict[str, object]:
         "placement": candidate.plan.placement.value,
         "fits": candidate.fits,
         "memory": {
-            "gpu_bytes": candidate.gpu_bytes,
-            "ram_bytes": candidate.ram_bytes,
-            "free_gpu_bytes": candidate.free_gpu_bytes,
-            "free_ram_bytes": candidate.free_ram_bytes,
+            "gpu_bytes": candidate.used_bytes("gpu"),
+            "ram_bytes": candidate.used_bytes("cpu"),
+            "free_gpu_bytes": candidate.free_bytes("gpu"),
+            "free_ram_bytes": candidate.free_bytes("cpu"),
         },
         "speed": {
             "generation_tokens_per_second": _range_value(speed.generation),
@@ -142,8 +142,8 @@ def _row(candidate: "Candidate") -> tuple[str, ...]:
         f"{candidate.file.quantization}{' QAT' if candidate.file.is_qat else ''}"
         f"{'' if candidate.file.path_is_confirmed else ' ?'}",
         _gigabytes(candidate.file.size_bytes),
-        _gigabytes(candidate.gpu_bytes) if candidate.gpu_bytes else "-",
-        _gigabytes(candidate.ram_bytes),
+        _gigabytes(candidate.used_bytes("gpu")) if candidate.used_bytes("gpu") else "-",
+        _gigabytes(candidate.used_bytes("cpu")),
         f"{longest // 1024}K" if longest else "-",
         _speeds(candidate.speed.generation),
         f"{candidate.quality.value:.2f}",

@@ -6,6 +6,7 @@ attention AUTO, a sliding-window cache, the number of outputs).
 
 import ctypes
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import llama_cpp
 import llama_cpp.llama_cpp as C  # noqa: N812 - the C API, as llama.cpp's documentation calls it
@@ -33,18 +34,24 @@ class LlamaError(Exception):
 
 
 def use_default_log() -> None:
-    """Let llama.cpp log to stderr from C, without a Python callback in the decode loop.
-
-    llama-cpp-python installs a Python callback on import; this removes it.
-    """
+    """Remove the Python callback that llama-cpp-python installs on import: llama.cpp logs to stderr from C."""
     C.llama_log_set(C.llama_log_callback(), ctypes.c_void_p(None))
 
 
 class Model:
-    """The weights and vocabulary of one GGUF file; calls `progress` with 0 to 1 while loading."""
+    """The weights and vocabulary of one GGUF file; calls `progress` with 0 to 1 while loading.
 
-    def __init__(self, parameters: LoadParameters, progress: Callable[[float], None]) -> None:
+    With `allocates` off, only the metadata is read. `window` is the length of the sliding window in tokens, the newest
+    included; `parameter_count` is llama.cpp's count of the weights, without encoders.
+    """
+
+    def __init__(
+        self, parameters: LoadParameters, progress: Callable[[float], None], *, allocates: bool = True
+    ) -> None:
         placed = ModelParameters(parameters)
+        if not allocates:
+            placed.raw.no_alloc = True
+            placed.raw.load_mode = C.LLAMA_LOAD_MODE_NONE  # it asserts that nothing is mapped (llama-model.cpp:2017)
         makes_copies = parameters.repack and parameters.gpu_layers == 0
 
         def on_progress(fraction: float, _user_data: object) -> bool:
@@ -59,33 +66,10 @@ class Model:
         if not self.handle:
             raise LlamaError("the model could not be loaded")
         self.vocabulary = C.llama_model_get_vocab(self.handle)
-
-    @property
-    def vocabulary_size(self) -> int:
-        """Number of tokens, the length of a row of logits."""
-        return int(C.llama_vocab_n_tokens(self.vocabulary))
-
-    @property
-    def parameter_count(self) -> int:
-        """Number of weights as llama.cpp counts them, without encoders."""
-        return int(C.llama_model_n_params(self.handle))
-
-    @property
-    def description(self) -> str:
-        """llama.cpp's description: architecture, size and quantization."""
-        buffer = ctypes.create_string_buffer(256)
-        C.llama_model_desc(self.handle, buffer, len(buffer))
-        return buffer.value.decode("utf-8", "replace")
-
-    @property
-    def layers(self) -> int:
-        """Number of blocks."""
-        return int(C.llama_model_n_layer(self.handle))
-
-    @property
-    def window(self) -> int:
-        """Length of the sliding window in tokens, the newest included."""
-        return int(C.llama_model_n_swa(self.handle))
+        self.vocabulary_size = int(C.llama_vocab_n_tokens(self.vocabulary))
+        self.parameter_count = int(C.llama_model_n_params(self.handle))
+        self.layers = int(C.llama_model_n_layer(self.handle))
+        self.window = int(C.llama_model_n_swa(self.handle))
 
     def is_end(self, token: int) -> bool:
         """Return whether a token ends generation: Gemma 4's `<eos>`, `<turn|>` or `<|tool_response>`."""
@@ -98,46 +82,43 @@ class Model:
         return tuple(int(tokens[index]) for index in range(count.value))
 
 
+def make_context_parameters(parameters: LoadParameters) -> Any:  # llama_cpp is not typed
+    """Return what the contexts of a model and of its drafter have in common."""
+    raw = C.llama_context_default_params()
+    raw.n_seq_max = parameters.sequences
+    raw.n_threads = raw.n_threads_batch = parameters.threads
+    raw.flash_attn_type = C.LLAMA_FLASH_ATTN_TYPE_AUTO
+    raw.swa_full = False  # sliding layers keep only their window
+    raw.kv_unified = True
+    raw.no_perf = True
+    return raw
+
+
 class Context:
-    """The KV cache and the compute buffers of one model."""
+    """The KV cache and the compute buffers of one model.
+
+    `context_length` is the number of the cache's cells, which llama.cpp rounds up to a multiple of 256; `micro_batch`
+    is the maximum number of tokens in a decode call.
+    """
 
     def __init__(self, model: Model, parameters: LoadParameters) -> None:
-        raw = C.llama_context_default_params()
+        raw = make_context_parameters(parameters)
         raw.n_ctx = parameters.context_length
         raw.n_batch = raw.n_ubatch = min(parameters.micro_batch, parameters.context_length)
-        raw.n_seq_max = parameters.sequences
         # 0 would mean n_batch: 512 MiB of logits at 262,144 tokens. A batch with more outputs aborts the process.
         raw.n_outputs_max = max_outputs(parameters.sequences, raw.n_batch)
-        raw.n_threads = raw.n_threads_batch = parameters.threads
-        raw.flash_attn_type = C.LLAMA_FLASH_ATTN_TYPE_AUTO
         raw.type_k = raw.type_v = KV_TYPES[parameters.kv_type]
-        raw.swa_full = False  # sliding layers keep only their window
-        raw.kv_unified = True
-        raw.no_perf = True
         self.handle = C.llama_init_from_model(model.handle, raw)
         if not self.handle:
             raise LlamaError("llama.cpp could not create the context")
         keep_hidden_states(self.handle, keeps=False)
         self._memory = C.llama_get_memory(self.handle)
         self._row = ctypes.c_float * model.vocabulary_size
-        self._sequences = parameters.sequences
         self.window = model.window
-
-    @property
-    def context_length(self) -> int:
-        """Cells of the cache in tokens; llama.cpp rounds up to a multiple of 256."""
-        return int(C.llama_n_ctx(self.handle))
-
-    @property
-    def micro_batch(self) -> int:
-        """Maximum number of tokens in a decode call."""
-        return int(C.llama_n_ubatch(self.handle))
-
-    @property
-    def sliding_cells(self) -> int:
-        """Cells of the sliding layers' cache (llama-kv-cache-iswa.cpp:71)."""
-        cells = min(self.context_length, self.window * self._sequences + self.micro_batch)
-        return -(-cells // _SLIDING_PADDING) * _SLIDING_PADDING
+        self.context_length = int(C.llama_n_ctx(self.handle))
+        self.micro_batch = int(C.llama_n_ubatch(self.handle))
+        cells = min(self.context_length, self.window * parameters.sequences + self.micro_batch)
+        self.sliding_cells = -(-cells // _SLIDING_PADDING) * _SLIDING_PADDING  # llama-kv-cache-iswa.cpp:71
 
     def decode(self, batch: "Batch") -> int:
         """Compute a batch and wait for it: 0 is success, 1 a full cache, else a failure (llama.h, llama_decode)."""

@@ -9,6 +9,7 @@ import os
 import re
 import weakref
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 
 import llama_cpp.llama_cpp as C  # noqa: N812 - the C API, as llama.cpp's documentation calls it
@@ -55,8 +56,8 @@ class Vocabulary:
         self._free = weakref.finalize(self, C.llama_model_free, model)
         self._free.atexit = False  # the end of the process frees it anyway
         self._handle = C.llama_model_get_vocab(model)
-        self._pieces: dict[int, bytes] = {}
-        self._control_tokens = self._find_control_tokens(control_texts)
+        found = {text: tokens_of(self._handle, text.encode(), parses_special=True) for text in control_texts}
+        self._control_tokens = {text: tokens[0] for text, tokens in found.items() if len(tokens) == 1}
         self._control_pattern = re.compile("|".join(re.escape(text) for text in sorted(control_texts, key=len)[::-1]))
 
     def close(self) -> None:
@@ -84,26 +85,13 @@ class Vocabulary:
         (llama-vocab.cpp, tokenizer_st_partition), so the text is split after the first character of each and the parts
         are tokenized separately. All other text is tokenized as it would be within the whole prompt.
         """
-        tokens: list[int] = []
-        start = 0
-        for match in self._control_pattern.finditer(text):
-            tokens += self._tokenize_run(text[start : match.start() + 1])
-            start = match.start() + 1
-        return tokens + self._tokenize_run(text[start:])
+        cuts = [0, *(match.start() + 1 for match in self._control_pattern.finditer(text)), len(text)]
+        runs = (text[start:end].encode("utf-8", "replace") for start, end in pairwise(cuts))
+        return [token for run in runs for token in tokens_of(self._handle, run)]
 
     def piece(self, token: int) -> bytes:
         """Return the bytes of a token; a special token gives its text."""
-        found = self._pieces.get(token)
-        if found is None:
-            found = self._pieces[token] = piece_of(self._handle, token)
-        return found
-
-    def _tokenize_run(self, text: str) -> list[int]:
-        return tokens_of(self._handle, text.encode("utf-8", "replace"))
-
-    def _find_control_tokens(self, texts: Iterable[str]) -> dict[str, int]:
-        found = {text: tokens_of(self._handle, text.encode(), parses_special=True) for text in texts}
-        return {text: tokens[0] for text, tokens in found.items() if len(tokens) == 1}
+        return piece_of(self._handle, token)
 
 
 class Detokenizer:

@@ -18,7 +18,6 @@ import msgspec
 from llama_cpp import _ggml
 
 from g4run.engine.llama import api as llama
-from g4run.engine.llama.model_params import ModelParameters
 from g4run.engine.log import failure_reason
 from g4run.engine.parameters import LoadParameters
 from g4run.engine.probe.probe import DeviceMemory, Probed, ProbedMemory, ProbeFailure
@@ -60,19 +59,6 @@ class _Node(ctypes.Structure):
     )
 
 
-class _DryModel(llama.Model):
-    """A model of which only the metadata was read."""
-
-    def __init__(self, parameters: LoadParameters) -> None:
-        placed = ModelParameters(parameters)
-        placed.raw.no_alloc = True
-        placed.raw.load_mode = C.LLAMA_LOAD_MODE_NONE  # it asserts that nothing is mapped (llama-model.cpp:2017)
-        self.handle = C.llama_model_load_from_file(parameters.model_path, placed.raw)
-        if not self.handle:
-            raise llama.LlamaError("the model could not be loaded")
-        self.vocabulary = C.llama_model_get_vocab(self.handle)
-
-
 class _Log:
     """llama.cpp's log since the last `take`; it also goes to stderr, where an assertion's reason is looked for."""
 
@@ -99,7 +85,7 @@ def _sizes(pattern: re.Pattern[str], log: str) -> dict[str, int]:
 
 
 def _probe(parameters: LoadParameters, log: _Log) -> ProbedMemory:
-    model = _DryModel(parameters)
+    model = llama.Model(parameters, lambda _fraction: None, allocates=False)
     log.take()
     context = llama.Context(model, parameters)
     return _figures(log.take(), _read_breakdown(context.handle))

@@ -12,7 +12,7 @@ from dataclasses import replace
 import llama_cpp.llama_cpp as C  # noqa: N812 - the C API, as llama.cpp's documentation calls it
 import numpy as np
 
-from g4run.engine.llama.api import Batch, Context, LlamaError, Model
+from g4run.engine.llama.api import Batch, Context, LlamaError, Model, make_context_parameters
 from g4run.engine.llama.hidden_states import ARE_AVAILABLE, copy_hidden_state, keep_hidden_states
 from g4run.engine.parameters import LoadParameters
 
@@ -52,10 +52,7 @@ class MtpDrafter:
         self._request_id = self._sequence_id = self._length = -1
 
     def follow(self, request_id: int, sequence_id: int, length: int, index: int) -> None:
-        """Copy the hidden state at `index` of the target's last batch, from which the newest of `length` tokens came.
-
-        The batch must have asked for logits there.
-        """
+        """Copy the hidden state at `index` of the target's last batch; the batch must have asked for logits there."""
         copy_hidden_state(self._target.handle, index, self._state)
         self._request_id, self._sequence_id, self._length = request_id, sequence_id, length
 
@@ -117,17 +114,11 @@ def _metadata(model: Model, key: str) -> str:
 
 
 def _make_context(model: Model, parameters: LoadParameters, target: Context) -> object:
-    raw = C.llama_context_default_params()
+    raw = make_context_parameters(parameters)  # sequence ids are the target's
     raw.ctx_type = C.LLAMA_CONTEXT_TYPE_MTP
     raw.ctx_other = target.handle
     raw.n_ctx = target.context_length
-    raw.n_seq_max = raw.n_outputs_max = parameters.sequences  # sequence ids are the target's
-    raw.n_batch = raw.n_ubatch = parameters.sequences
-    raw.n_threads = raw.n_threads_batch = parameters.threads
-    raw.flash_attn_type = C.LLAMA_FLASH_ATTN_TYPE_AUTO
-    raw.swa_full = False
-    raw.kv_unified = True
-    raw.no_perf = True
+    raw.n_batch = raw.n_ubatch = raw.n_outputs_max = parameters.sequences
     context = C.llama_init_from_model(model.handle, raw)
     if not context:
         raise LlamaError("llama.cpp could not create the drafter's context")

@@ -37,7 +37,6 @@ class Generator:
         self, parameters: LoadParameters, report: Callable[[Report], None], progress: Callable[[float], None]
     ) -> None:
         self._report = report
-        started = time.monotonic()
         self.model = llama.Model(parameters, progress)
         self._context = llama.Context(self.model, parameters)
         self._speculator = _make_speculator(parameters, self.model, self._context, self._forced_tokens)
@@ -58,8 +57,6 @@ class Generator:
         self.loaded = Loaded(
             context_length=self._context.context_length,
             parameter_count=self.model.parameter_count,
-            description=self.model.description,
-            seconds=time.monotonic() - started,
         )
 
     @property

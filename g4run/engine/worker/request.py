@@ -9,7 +9,7 @@ _PROMPT_END_TOKENS = 16  # no checkpoint at a prompt's end if a boundary lies th
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """One request. `tokens` is the prompt and the generated tokens; the deadline is on the caller's clock.
+    """One request: `tokens` is the prompt and what was generated, `deadline` is on the caller's clock.
 
     `boundaries` are prompt positions that deserve a checkpoint; `forks` are those where another request branches off.
     """

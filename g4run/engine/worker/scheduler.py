@@ -18,7 +18,10 @@ _HEADROOM = 32  # cells per running request that a new one must leave free, or i
 
 
 class Scheduler:
-    """The requests of one context. `prompt_limit` bounds prompt tokens per step while other requests generate."""
+    """The requests of one context, `waiting` in order of admission and `running`, oldest first.
+
+    `prompt_limit` bounds prompt tokens per step while other requests generate.
+    """
 
     def __init__(
         self, cache: PromptCache, sequences: int, context_length: int, micro_batch: int, queue_length: int
@@ -31,38 +34,26 @@ class Scheduler:
         self._context_length = context_length
         self._micro_batch = micro_batch
         self._queue_length = queue_length
-        self._waiting: deque[Request] = deque()
-        self._running: list[Request] = []  # oldest first
+        self.waiting: deque[Request] = deque()
+        self.running: list[Request] = []
         self._may_admit = False  # whether anything has changed since the last admission
 
     @property
     def is_idle(self) -> bool:
         """Whether no request runs or waits."""
-        return not self._running and not self._waiting
-
-    @property
-    def running(self) -> tuple[Request, ...]:
-        """Admitted requests, oldest first."""
-        return tuple(self._running)
-
-    @property
-    def waiting(self) -> tuple[Request, ...]:
-        """Waiting requests, in order of admission."""
-        return tuple(self._waiting)
+        return not self.running and not self.waiting
 
     @property
     def only_generating_request(self) -> Request | None:
         """The generating request if no other request runs or waits."""
-        is_alone = len(self._running) == 1 and not self._waiting
-        return self._running[0] if is_alone and self._running[0].is_generating else None
+        is_alone = len(self.running) == 1 and not self.waiting
+        return self.running[0] if is_alone and self.running[0].is_generating else None
 
     def submit(self, request: Request) -> bool:
-        """Queue a request; False if the queue is full. Raises ValueError if the prompt leaves no room for a token."""
-        if not 0 < len(request.tokens) < self._context_length:
-            raise ValueError(f"a prompt of {len(request.tokens)} tokens in a context of {self._context_length}")
-        if len(self._waiting) >= self._queue_length + self._sequences - len(self._running):
+        """Queue a request, whose prompt leaves room for a token; False if the queue is full."""
+        if len(self.waiting) >= self._queue_length + self._sequences - len(self.running):
             return False
-        self._waiting.append(request)
+        self.waiting.append(request)
         self._may_admit = True
         return True
 
@@ -73,10 +64,10 @@ class Scheduler:
         """
         admitted: list[Request] = []
         on_hold = 0
-        waiting = tuple(self._waiting) if self._may_admit or not self._running else ()
+        waiting = tuple(self.waiting) if self._may_admit or not self.running else ()
         self._may_admit = False
         for request in waiting:
-            if len(self._running) + on_hold >= self._sequences:
+            if len(self.running) + on_hold >= self._sequences:
                 break
             reuse = self._cache.find(request.tokens)
             if self._waits_for_prefix(request, reuse):
@@ -94,7 +85,7 @@ class Scheduler:
         """
         batch = self._place_generating(draft)
         batch += self._place_prompts(sum(len(part.tokens) for part in batch), has_streams=bool(batch))
-        if not batch and len(self._running) > 1:
+        if not batch and len(self.running) > 1:
             self.preempt()
             return self.next_batch()
         return batch
@@ -127,57 +118,57 @@ class Scheduler:
 
     def finish(self, request: Request) -> None:
         """End a running request and keep its sequence."""
-        self._running.remove(request)
+        self.running.remove(request)
         assert request.sequence is not None
         self._cache.release(request.sequence)
         self._may_admit = True
 
     def cancel(self, request_id: int) -> Request | None:
         """Drop a running or waiting request; None if there is no such request."""
-        found = [each for each in (*self._running, *self._waiting) if each.request_id == request_id]
+        found = [each for each in (*self.running, *self.waiting) if each.request_id == request_id]
         for request in found:
             self._remove(request)
         return found[0] if found else None
 
     def expire(self, now: float) -> list[Request]:
         """Drop and return the requests whose deadline has passed."""
-        late = [each for each in (*self._running, *self._waiting) if each.deadline is not None and each.deadline <= now]
+        late = [each for each in (*self.running, *self.waiting) if each.deadline is not None and each.deadline <= now]
         for request in late:
             self._remove(request)
         return late
 
     def preempt(self) -> Request | None:
         """Move the youngest running request to the front of the queue; None if only one runs."""
-        if len(self._running) < 2:
+        if len(self.running) < 2:
             return None
-        request = self._running.pop()
+        request = self.running.pop()
         assert request.sequence is not None
         self._cache.release(request.sequence)
         request.sequence = None
         request.forks.clear()
-        self._waiting.appendleft(request)
+        self.waiting.appendleft(request)
         return request
 
     def _remove(self, request: Request) -> None:
         if request.sequence is not None:
             self.finish(request)
         else:
-            self._waiting.remove(request)
+            self.waiting.remove(request)
             self._may_admit = True
 
     def _start(self, request: Request, reuse: Reuse) -> Request:
-        self._waiting.remove(request)
+        self.waiting.remove(request)
         request.sequence = self._cache.start(request.tokens, request.prompt_length, reuse)
         if not request.generated:
             request.reused = request.sequence.computed
-        self._running.append(request)
+        self.running.append(request)
         return request
 
     def _waits_for_prefix(self, request: Request, reuse: Reuse) -> bool:
         """Return whether to wait for a running request that will compute more of the prefix; marks the fork there."""
         longest = len(request.tokens) - 1
-        shared = {each: min(longest, common_prefix(each.tokens, request.tokens)) for each in self._running}
-        ahead = [each for each in self._running if shared[each] > each.computed]
+        shared = {each: min(longest, common_prefix(each.tokens, request.tokens)) for each in self.running}
+        ahead = [each for each in self.running if shared[each] > each.computed]
         leader = max(ahead, key=shared.__getitem__, default=None)
         if leader is None or shared[leader] < reuse.length + _MIN_SHARED_TOKENS:
             return False
@@ -185,29 +176,29 @@ class Scheduler:
         return True
 
     def _fits(self, request: Request, reuse: Reuse) -> bool:
-        if not self._running:
+        if not self.running:
             return True
-        needed = [(each.sequence, len(each.tokens)) for each in self._running if each.sequence is not None]
+        needed = [(each.sequence, len(each.tokens)) for each in self.running if each.sequence is not None]
         shared = [(reuse.live, reuse.length)] if reuse.live is not None else []
         taken_over = reuse.length if shared else 0
         cells = self._cache.occupied_cells((*needed, *shared)) + len(request.tokens) - taken_over
-        headroom = min(_HEADROOM * (len(self._running) + 1), self._context_length // 8)
+        headroom = min(_HEADROOM * (len(self.running) + 1), self._context_length // 8)
         return cells + max(1, headroom) <= self._context_length
 
     def _place_generating(self, draft: Sequence[int]) -> list[Slice]:
-        generating = [each for each in self._running if each.is_generating]
+        generating = [each for each in self.running if each.is_generating]
         draft = tuple(draft[: self._micro_batch - 1]) if len(generating) == 1 else ()
         if not self._make_room(len(generating) + len(draft)):
             draft = ()
             while not self._make_room(len(generating)) and self.preempt() is not None:
-                generating = [each for each in self._running if each.is_generating]
+                generating = [each for each in self.running if each.is_generating]
         return [next_slice(each, 1, draft) for each in generating]
 
     def _place_prompts(self, taken: int, *, has_streams: bool) -> list[Slice]:
         room = self._micro_batch - taken
         if has_streams:
             room = min(room, self.prompt_limit)
-        prompts = [each for each in self._running if not each.is_generating]
+        prompts = [each for each in self.running if not each.is_generating]
         if not prompts:
             return []
         wanted = min(room, sum(each.remaining for each in prompts))

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import msgspec
+
 from g4run.errors import ModelNotFound, Pointer
 from g4run.models.catalog.source import REFRESHED_NAME, ListedModel, Listing, SizeSource, read_source
-from g4run.models.catalog.values import CatalogFile, CompanionFile, Quality, Sampling, SizeFacts
-from g4run.models.names.parse import FAMILY, FamilyName, HubName, Size
+from g4run.models.catalog.values import CatalogFile, CompanionFile, Sampling, SizeFacts
+from g4run.models.names.types import FAMILY, FamilyName, HubName, Size
 from g4run.models.quantizations import bits_of, default_rank, drafter_rank, projector_rank
-
-__all__ = ["Catalog", "CatalogFile", "CompanionFile", "Quality", "Sampling", "SizeFacts", "read_catalog"]
 
 MAX_SUGGESTIONS = 5
 
@@ -104,9 +104,9 @@ def read_catalog(data_directory: Path) -> Catalog:
         overlay, problem = read_overlay(data_directory)
         if overlay is not None:
             listings, refreshed_at = apply_overlay(listings, overlay), overlay.refreshed_at
-    files = _assemble(listings, {size.size: size.parameters for size in source.sizes})
+    files = _assemble(listings, source.sizes)
     return Catalog(
-        sizes=tuple(_facts(size, files) for size in source.sizes),
+        sizes=tuple(_facts(size, facts, files) for size, facts in source.sizes.items()),
         files=files,
         repositories=tuple(listing.id for listing in listings),
         sampling=source.sampling,
@@ -117,24 +117,17 @@ def read_catalog(data_directory: Path) -> Catalog:
     )
 
 
-def _facts(size: SizeSource, files: Sequence[CatalogFile]) -> SizeFacts:
-    candidates = [file for file in files if file.size is size.size]
-    return SizeFacts(
-        size.size,
-        size.label,
-        size.parameters,
-        size.parameters_with_encoders,
-        size.context_length,
-        size.modalities,
-        default=min(candidates, key=lambda file: (not file.is_qat, _default_rank(file))),
-    )
+def _facts(size: Size, facts: SizeSource, files: Sequence[CatalogFile]) -> SizeFacts:
+    candidates = [file for file in files if file.size is size]
+    default = min(candidates, key=lambda file: (not file.is_qat, _default_rank(file)))
+    return SizeFacts(size, **msgspec.structs.asdict(facts), default=default)
 
 
 def _default_rank(file: CatalogFile) -> float:
     return default_rank(file.quantization, is_qat=file.is_qat)
 
 
-def _assemble(listings: Sequence[Listing], parameters: dict[Size, int]) -> tuple[CatalogFile, ...]:
+def _assemble(listings: Sequence[Listing], sizes: dict[Size, SizeSource]) -> tuple[CatalogFile, ...]:
     """Return every model with its name and companions; the first model to claim a name gets it."""
     by_id = {listing.id: listing for listing in listings}
     taken: set[str] = set()
@@ -145,7 +138,7 @@ def _assemble(listings: Sequence[Listing], parameters: dict[Size, int]) -> tuple
             paths=model.paths,
             quantization=model.quantization,
             size=listing.size,
-            parameters=parameters[listing.size],
+            parameters=sizes[listing.size].parameters,
             is_qat=listing.is_qat,
             size_bytes=model.size_bytes,
             size_is_exact=model.size_is_exact,

@@ -2,14 +2,7 @@
 
 from dataclasses import dataclass
 
-from g4run.models.quantizations import (
-    FileRole,
-    drafter_rank,
-    group_shards,
-    projector_rank,
-    quantization_of,
-    role_of,
-)
+from g4run.models.quantizations import FileRole, drafter_rank, group_shards, projector_rank, quantization_of, role_of
 from g4run.models.remote_files import RemoteFile, RemoteRepository
 
 

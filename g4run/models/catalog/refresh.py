@@ -7,13 +7,7 @@ from pathlib import Path
 
 from g4run.errors import G4RunError, NetworkError, Offline
 from g4run.files import write_atomically
-from g4run.models.catalog.overlay import (
-    Overlay,
-    has_models,
-    read_overlay,
-    render_overlay,
-    without_other_files,
-)
+from g4run.models.catalog.overlay import Overlay, has_models, read_overlay, render_overlay, without_other_files
 from g4run.models.catalog.source import REFRESHED_NAME, read_source
 from g4run.models.remote_files import RemoteRepository
 
@@ -48,7 +42,8 @@ def refresh_catalog(data_directory: Path, list_repository: Callable[[str], Remot
     names = tuple(listing.id for listing in read_source().listings)
     answers, errors = _ask(names, list_repository)
     if not answers:
-        raise _all_failed(errors)
+        first = next(iter(errors.values()))
+        raise NetworkError(f"cannot list any repository of the catalog: {first.message}", first.hint)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     kept = before | answers
     path = data_directory / REFRESHED_NAME
@@ -81,8 +76,3 @@ def _ask(
         else:
             errors[name] = NetworkError(f"{name} has no GGUF model files")
     return answers, errors
-
-
-def _all_failed(errors: dict[str, G4RunError]) -> G4RunError:
-    first = next(iter(errors.values()))
-    return NetworkError(f"cannot list any repository of the catalog: {first.message}", first.hint)

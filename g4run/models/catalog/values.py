@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from g4run.models.names.parse import Size
+from g4run.models.names.types import Size
 
 
 @dataclass(frozen=True, slots=True)

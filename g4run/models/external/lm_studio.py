@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from g4run.models.external.ollama import find_files
 from g4run.settings import Settings
 
 
@@ -18,11 +19,9 @@ def lm_studio_directories(settings: Settings) -> tuple[Path, ...]:
 def lm_studio_files(settings: Settings) -> Iterator[tuple[Path, str]]:
     """Yield every GGUF file, with USER/REPOSITORY/FILE; skip folders that cannot be read."""
     for directory in lm_studio_directories(settings):
-        for user in _folders(directory):
-            for repository in _folders(user):
-                for path in _entries(repository):
-                    if path.suffix.lower() == ".gguf":
-                        yield path, f"{user.name}/{repository.name}/{path.name}"
+        for path in find_files(directory, "[!.]*/[!.]*/*"):
+            if path.suffix.lower() == ".gguf":
+                yield path, path.relative_to(directory).as_posix()
 
 
 def _chosen_directory(path: Path) -> Path | None:
@@ -35,14 +34,3 @@ def _chosen_directory(path: Path) -> Path | None:
         return None
     directory = Path(folder)
     return directory if directory.is_absolute() else None
-
-
-def _folders(directory: Path) -> list[Path]:
-    return [entry for entry in _entries(directory) if not entry.name.startswith(".")]
-
-
-def _entries(directory: Path) -> list[Path]:
-    try:
-        return sorted(directory.iterdir())
-    except (OSError, ValueError):
-        return []

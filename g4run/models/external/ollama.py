@@ -42,7 +42,7 @@ def ollama_blob(directory: Path, sha256: str) -> Path:
 def ollama_models(settings: Settings) -> Iterator[OllamaModel]:
     """Yield every tag whose weights exist; skip what cannot be read."""
     for directory in ollama_directories(settings):
-        for path in _files_below(directory / "manifests", 4):
+        for path in find_files(directory / "manifests", "*/*/*/[!.]*"):
             digest = _model_digest(path)
             if digest is not None and file_size(ollama_blob(directory, digest)) is not None:
                 name = _name_of(path.relative_to(directory / "manifests").parts)
@@ -74,13 +74,9 @@ def _model_digest(path: Path) -> str | None:
     return None
 
 
-def _files_below(directory: Path, depth: int) -> Iterator[Path]:
+def find_files(directory: Path, pattern: str) -> list[Path]:
+    """Return the files that match a pattern, in order; none if the directory cannot be read."""
     try:
-        entries = sorted(directory.iterdir())
+        return sorted(directory.glob(pattern))
     except OSError:
-        return
-    for entry in entries:
-        if depth > 1:
-            yield from _files_below(entry, depth - 1)
-        elif not entry.name.startswith("."):
-            yield entry
+        return []

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -40,16 +40,6 @@ class ExternalModels:
 
     models: tuple[FoundModel, ...]
     other_count: int  # other families, and files that are not models
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    """A file that may be the first part of a model."""
-
-    origin: Place
-    name: str
-    path: Path
-    sha256: str | None
 
 
 def search_external(settings: Settings) -> ExternalModels:
@@ -110,16 +100,16 @@ def lm_studio_repository(settings: Settings, path: Path) -> str | None:
     return None
 
 
-def _candidates(settings: Settings) -> Iterator[_Candidate]:
+def _candidates(settings: Settings) -> Iterator[FoundModel]:
     for path, name in lm_studio_files(settings):
         if _is_first_part(path.name):
-            yield _Candidate("LM Studio", name, path, None)
+            yield FoundModel("LM Studio", name, path, 0, None, None)
     for model in ollama_models(settings):
-        yield _Candidate("Ollama", model.name, model.path, model.sha256)
+        yield FoundModel("Ollama", model.name, model.path, 0, model.sha256, None)
     for file in cached_gguf_files(settings.hub_cache):
         if _is_first_part(file.repository_path):
             name = f"hf.co/{file.repository}/{file.repository_path}"
-            yield _Candidate("Hugging Face cache", name, file.path, file.sha256)
+            yield FoundModel("Hugging Face cache", name, file.path, 0, file.sha256, None)
 
 
 def _likely_places(settings: Settings, file_name: str, size_bytes: int, sha256: str) -> Iterator[Path]:
@@ -146,8 +136,8 @@ def _is_first_part(file_name: str) -> bool:
     return role_of(file_name) is FileRole.MODEL and (shard is None or shard[1] == 1)
 
 
-def _inspect(candidate: _Candidate) -> FoundModel | None:
-    """Inspect a file; None if it is not a Gemma 4."""
+def _inspect(candidate: FoundModel) -> FoundModel | None:
+    """Return the model with its size and problem; None if it is not a Gemma 4."""
     try:
         header = read_header(candidate.path)
         if header.metadata.get("general.architecture") != ARCHITECTURE:
@@ -167,4 +157,4 @@ def _inspect(candidate: _Candidate) -> FoundModel | None:
     except OSError as error:
         problem = f"it cannot be read: {error.strerror or error}"
     size_bytes = sum(file_size(path) or 0 for path in paths)
-    return FoundModel(candidate.origin, candidate.name, candidate.path, size_bytes, candidate.sha256, problem)
+    return replace(candidate, size_bytes=size_bytes, problem=problem)

@@ -15,9 +15,7 @@ MAX_LAYERS = 512  # LLAMA_MAX_LAYERS
 MAX_EXPERTS = 1024  # LLAMA_MAX_EXPERTS
 MAX_LENGTH = 1 << 24  # of one dimension; the largest real one is 262,144
 MAX_CONTEXT = 1 << 30
-MAX_LABEL_LENGTH = (
-    40  # characters; publishers write "26B-A4B", and a hostile file 2 MB would end up in lists and records
-)
+MAX_LABEL_LENGTH = 40  # characters, because labels end up in lists and records; publishers write "26B-A4B"
 
 SIZE_LABELS = {
     (35, 1536): "E2B",
@@ -37,16 +35,14 @@ def inspect_architecture(header: GgufHeader) -> Gemma4:
     layers = integer(header, "gemma4.block_count", 1, MAX_LAYERS)
     width = integer(header, "gemma4.embedding_length", 1, MAX_LENGTH)
     experts = integer(header, "gemma4.expert_count", 0, MAX_EXPERTS, default=0)
-    heads = integers(header, "gemma4.attention.head_count", layers, MAX_LENGTH)
-    if len(set(heads)) > 1:
-        raise InvalidModelFile("gemma4.attention.head_count differs between layers, which no Gemma 4 does")
+    used_key = "gemma4.expert_used_count"
     return Gemma4(
         size_label=_size_label(header, layers, width),
         parameters=header.parameters,
         layers=layers,
         embedding_length=width,
         feed_forward_lengths=integers(header, "gemma4.feed_forward_length", layers, MAX_LENGTH),
-        head_count=heads[0],
+        head_count=_same_integer(header, "gemma4.attention.head_count", layers, MAX_LENGTH),
         kv_head_counts=integers(header, "gemma4.attention.head_count_kv", layers, MAX_LENGTH),
         key_length=integer(header, "gemma4.attention.key_length", 1, MAX_LENGTH),
         key_length_swa=integer(header, "gemma4.attention.key_length_swa", 1, MAX_LENGTH),
@@ -55,8 +51,12 @@ def inspect_architecture(header: GgufHeader) -> Gemma4:
         shared_kv_layers=integer(header, "gemma4.attention.shared_kv_layers", 0, layers - 1, default=0),
         per_layer_embedding_length=integer(header, "gemma4.embedding_length_per_layer_input", 0, MAX_LENGTH),
         expert_count=experts,
-        expert_used_count=_expert_used_count(header, layers, experts),
-        expert_feed_forward_length=_expert_feed_forward_length(header, layers, experts),
+        expert_used_count=(
+            _same_integer(header, used_key, layers, experts) if experts else integer(header, used_key, 0, 0, default=0)
+        ),
+        expert_feed_forward_length=(
+            integers(header, "gemma4.expert_feed_forward_length", layers, MAX_LENGTH)[0] if experts else 0
+        ),
         context_length=integer(header, "gemma4.context_length", 1, MAX_CONTEXT),
         vocabulary_size=array_length(header, "tokenizer.ggml.tokens"),
         has_thinking=_has_thinking(header),
@@ -144,18 +144,12 @@ def _sliding_pattern(header: GgufHeader, layers: int) -> tuple[bool, ...]:
     return tuple(bool(item) for item in value)
 
 
-def _expert_used_count(header: GgufHeader, layers: int, experts: int) -> int:
-    key = "gemma4.expert_used_count"
-    if not experts:
-        return integer(header, key, 0, 0, default=0)
-    used = integers(header, key, layers, experts)
-    if len(set(used)) > 1:
+def _same_integer(header: GgufHeader, key: str, layers: int, maximum: int) -> int:
+    """Return a positive number that is the same in all layers."""
+    numbers = integers(header, key, layers, maximum)
+    if len(set(numbers)) > 1:
         raise InvalidModelFile(f"{key} differs between layers, which no Gemma 4 does")
-    return used[0]
-
-
-def _expert_feed_forward_length(header: GgufHeader, layers: int, experts: int) -> int:
-    return integers(header, "gemma4.expert_feed_forward_length", layers, MAX_LENGTH)[0] if experts else 0
+    return numbers[0]
 
 
 def _has_thinking(header: GgufHeader) -> bool:

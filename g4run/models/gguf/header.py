@@ -65,9 +65,8 @@ class LongArray:
         return data
 
 
-Scalar: TypeAlias = bool | int | float | str
 ShortArray: TypeAlias = tuple[bool, ...] | tuple[int, ...] | tuple[float, ...] | tuple[str, ...]
-MetadataValue: TypeAlias = Scalar | ShortArray | LongArray
+MetadataValue: TypeAlias = bool | int | float | str | ShortArray | LongArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +90,6 @@ class TensorInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
-    """Which part of a split model this file is."""
-
-    index: int  # from 0
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
 class GgufHeader:
     """The contents of a GGUF header; for a split model, of all its parts together."""
 
@@ -110,14 +101,6 @@ class GgufHeader:
     data_offset: int  # start of the data section; for a split model, in the first part
     size_bytes: int | None  # of the whole file if known; for a split model, of all parts
     parts: tuple["GgufHeader", ...] = ()  # the header of each part of a split model
-
-    @property
-    def split(self) -> Split | None:
-        """Which part of a split model this file is; None if the model is not split."""
-        count, index = self.metadata.get("split.count"), self.metadata.get("split.no", 0)
-        if isinstance(count, int) and isinstance(index, int) and count > 1:
-            return Split(index, count)
-        return None
 
     @property
     def parameters(self) -> int:

@@ -9,13 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from g4run.errors import InvalidModelFile
-from g4run.models.gguf.architecture import (
-    MAX_LENGTH,
-    array_length,
-    inspect_architecture,
-    integer,
-    number,
-)
+from g4run.models.gguf.architecture import MAX_LENGTH, array_length, inspect_architecture, integer, number
 from g4run.models.gguf.dimensions import Gemma4
 from g4run.models.gguf.header import GgufHeader, LongArray, TensorInfo
 from g4run.models.gguf.key_types import check_key_types
@@ -42,11 +36,11 @@ def check_loadable(header: GgufHeader) -> None:
 
 def _check_split(header: GgufHeader) -> None:
     """Refuse a part without the others; shards.py checks parts that are together."""
-    split = header.split
-    if split and not header.parts:
+    count, index = header.metadata.get("split.count"), header.metadata.get("split.no", 0)
+    if isinstance(count, int) and isinstance(index, int) and count > 1 and not header.parts:
         raise InvalidModelFile(
-            f"this is part {split.index + 1} of a model in {split.count} files, and the others are missing",
-            f"put all parts in one directory, under names that end in -00001-of-{split.count:05d}.gguf and so on",
+            f"this is part {index + 1} of a model in {count} files, and the others are missing",
+            f"put all parts in one directory, under names that end in -00001-of-{count:05d}.gguf and so on",
         )
 
 

@@ -66,11 +66,10 @@ def suggest_names(text: str, known: Iterable[str]) -> tuple[str, ...]:
 
 def _check_tag(name: str, tag_start: int, wrong_end: int) -> None:
     """Raise ModelNotFound if the text from `tag_start` on is empty or a `gemma4` tag."""
-    tag = name[tag_start:]
-    meant = FAMILY if not tag else _find_family(tag)
-    if meant is None:
+    found = _find_family(name[tag_start:])
+    if found is None and tag_start < len(name):
         return
-    meant = meant if isinstance(meant, str) else meant.text
+    meant = found.text if found else FAMILY
     raise ModelNotFound(f"there is no model named {name}", _hint((meant,)), pointer=Pointer(name, 0, wrong_end))
 
 
@@ -106,16 +105,11 @@ def _parse_quantization(text: str, size: Size, match: re.Match[str]) -> str | No
     quantization = normalize_quantization(typed)
     if quantization is None:
         qat = match["qat"] is not None
-        near = [FamilyName(size, qat, tag).text for tag in similar_quantizations(typed)]
+        near = [FamilyName(size, qat, tag).text for tag in find_similar(typed, QUANTIZATIONS)]
         place = Pointer(text, match.start("quantization"), match.end("quantization"))
         hint = _hint(near or [FamilyName(size, qat).text])
         raise ModelNotFound(f"{typed} is not a quantization", hint, pointer=place)
     return quantization
-
-
-def similar_quantizations(typed: str) -> tuple[str, ...]:
-    """Return the canonical tags most similar to the typed one, the most similar first."""
-    return find_similar(typed, QUANTIZATIONS)
 
 
 def _check_gguf(text: str, start: int) -> None:

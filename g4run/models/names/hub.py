@@ -5,10 +5,9 @@ from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from g4run.errors import G4RunError, ModelNotFound, Pointer, UsageError
-from g4run.models.names.family import similar_quantizations
 from g4run.models.names.types import HUB_HOST, URL_FILE, HubName
-from g4run.models.quantizations import normalize_quantization
-from g4run.suggestions import did_you_mean
+from g4run.models.quantizations import QUANTIZATIONS, normalize_quantization
+from g4run.suggestions import did_you_mean, find_similar
 
 HOSTS = frozenset({HUB_HOST, "huggingface.co", "www.huggingface.co", "www.hf.co"})
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE | re.ASCII)
@@ -124,7 +123,7 @@ def _parse_quantization(text: str, span: _Span | None) -> str | None:
     quantization = normalize_quantization(span.text)
     if quantization is None:
         repository = text[: span.start - 1]
-        near = [f"{repository}:{tag}" for tag in similar_quantizations(span.text)]
+        near = [f"{repository}:{tag}" for tag in find_similar(span.text, QUANTIZATIONS)]
         hint = did_you_mean(near, f"name the file itself: {repository}/FILE.gguf")
         place = Pointer(text, span.start, span.end)
         raise ModelNotFound(f"{span.text!r} is not a quantization", hint, pointer=place)

@@ -12,38 +12,9 @@
 import re
 
 from g4run.errors import G4RunError, Pointer, UsageError
-from g4run.models.names.family import check_typo, parse_family, suggest_names
+from g4run.models.names.family import check_typo, parse_family
 from g4run.models.names.hub import HOSTS, is_hub_name, parse_hub_name
-from g4run.models.names.types import (
-    DEFAULT_SIZE,
-    DEMO,
-    FAMILY,
-    CustomName,
-    DemoName,
-    FamilyName,
-    HubName,
-    ModelName,
-    PathName,
-    Size,
-)
-
-__all__ = [
-    "DEFAULT_SIZE",
-    "DEMO",
-    "FAMILY",
-    "MAX_CUSTOM_NAME_LENGTH",
-    "CustomName",
-    "DemoName",
-    "FamilyName",
-    "HubName",
-    "ModelName",
-    "PathName",
-    "Size",
-    "is_path",
-    "parse_custom_name",
-    "parse_name",
-    "suggest_names",
-]
+from g4run.models.names.types import DEFAULT_SIZE, DEMO, FAMILY, CustomName, DemoName, ModelName, PathName
 
 MAX_CUSTOM_NAME_LENGTH = 80  # characters
 _CUSTOM_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*(?::[a-z0-9._-]+)?", re.IGNORECASE | re.ASCII)

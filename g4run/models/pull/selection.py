@@ -6,7 +6,7 @@ from functools import partial
 from typing import TypeAlias
 
 from g4run.errors import ModelNotFound, Pointer
-from g4run.models.catalog.catalog import CatalogFile, CompanionFile
+from g4run.models.catalog.values import CatalogFile, CompanionFile
 from g4run.models.pull.target import PullRequest, Target
 from g4run.models.quantizations import (
     FileRole,

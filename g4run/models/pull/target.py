@@ -3,9 +3,10 @@
 from dataclasses import dataclass, replace
 
 from g4run.errors import UsageError
-from g4run.models.catalog.catalog import CatalogFile, CompanionFile
+from g4run.models.catalog.values import CatalogFile, CompanionFile
 from g4run.models.library import Library
-from g4run.models.names.parse import CustomName, DemoName, FamilyName, HubName, PathName, Size, parse_name
+from g4run.models.names.parse import parse_name
+from g4run.models.names.types import CustomName, DemoName, FamilyName, HubName, PathName, Size
 from g4run.models.store.store import Record, StoredFile
 
 

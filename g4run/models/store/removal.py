@@ -11,7 +11,8 @@ from g4run.files import CACHE, DATA, remove_file, translate_write_errors
 from g4run.models.hub_cache.cache import file_size, locate_in_snapshot, repository_directory
 from g4run.models.hub_cache.removal import unlink_snapshot_file
 from g4run.models.hub_cache.unfinished import find_unfinished, remove_unfinished
-from g4run.models.names.parse import DEMO, DemoName, parse_name
+from g4run.models.names.parse import parse_name
+from g4run.models.names.types import DEMO, DemoName
 from g4run.models.store.records import Entry, Origin, StoredFile
 from g4run.models.store.store import Store
 

@@ -4,13 +4,13 @@ It reserves the worst graph: a full micro-batch over a full cache, with flash at
 On the CPU the result is exact to the byte for the five sizes; on a GPU it is an estimate, with its evidence beside it.
 """
 
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from g4run.engine.limits import max_outputs
 from g4run.kv_types import KvType
 from g4run.models.gguf.dimensions import Gemma4
 from g4run.planner.memory.kv_cache import cells_of
+from g4run.planner.values import PlanSettings
 
 MASK_BYTES = 2  # per cell and token: F16 with flash attention (src/llama-graph.cpp)
 FLOAT_BYTES = 4
@@ -38,30 +38,20 @@ class ComputeRole(Enum):
     INPUTS = auto()  # the CPU with a GPU, which also computes long batches of the CPU's layers (op_offload)
 
 
-@dataclass(frozen=True, slots=True)
-class ComputeLoad:
-    """The settings that decide the size of the buffers; lengths in tokens."""
-
-    context: int
-    micro_batch: int
-    sequences: int
-    kv_type: KvType
-
-
 def compute_bytes(
     architecture: Gemma4,
-    load: ComputeLoad,
+    settings: PlanSettings,
     role: ComputeRole = ComputeRole.ALL,
     *,
     input_copies: int = 1,
     staging_bytes: int = 0,
 ) -> int:
     """Return the size of one device's compute buffer; `staging_bytes` is the largest tensor that a GPU copies."""
-    tokens = _reserved_tokens(load)
-    cells = cells_of(architecture.sliding_window, load.context, load.micro_batch, load.sequences)
+    tokens = _reserved_tokens(settings)
+    cells = cells_of(architecture.sliding_window, settings)
     masks = MASK_BYTES * (cells.context + cells.sliding)
-    places = -(-FLOAT_BYTES * _outputs(load) // PADDING_BYTES) * PADDING_BYTES
-    rest = places + (0 if load.kv_type is KvType.F16 else rotation_bytes(architecture))
+    places = -(-FLOAT_BYTES * _outputs(settings) // PADDING_BYTES) * PADDING_BYTES
+    rest = places + (0 if settings.kv_type is KvType.F16 else rotation_bytes(architecture))
     match role:
         case ComputeRole.INPUTS:
             return tokens * (masks + host_input_bytes(architecture)) + rest
@@ -71,18 +61,18 @@ def compute_bytes(
             activations = max(activations, int(activations * STAGING_SHARE) + staging_bytes)
         case ComputeRole.ALL:
             activations = tokens * activation_bytes(architecture)
-    return tokens * masks + max(activations, _logits_bytes(architecture, load, tokens)) + rest
+    return tokens * masks + max(activations, _logits_bytes(architecture, settings, tokens)) + rest
 
 
-def _reserved_tokens(load: ComputeLoad) -> int:
+def _reserved_tokens(settings: PlanSettings) -> int:
     """Return the micro-batch, rounded up to an equal number per sequence (llama_context::graph_reserve)."""
-    tokens = min(load.micro_batch, load.context)
-    return -(-tokens // load.sequences) * load.sequences
+    tokens = min(settings.micro_batch, settings.context)
+    return -(-tokens // settings.sequences) * settings.sequences
 
 
-def _outputs(load: ComputeLoad) -> int:
+def _outputs(settings: PlanSettings) -> int:
     """Return the rows of logits that the graph is reserved for."""
-    return max_outputs(load.sequences, min(load.micro_batch, load.context))
+    return max_outputs(settings.sequences, min(settings.micro_batch, settings.context))
 
 
 def output_bytes(architecture: Gemma4, sequences: int) -> int:
@@ -146,7 +136,7 @@ def _activation_bound(architecture: Gemma4) -> int:
     return FLOAT_BYTES * widths + per_layer_input_bytes(architecture) + 44
 
 
-def _logits_bytes(architecture: Gemma4, load: ComputeLoad, tokens: int) -> int:
+def _logits_bytes(architecture: Gemma4, settings: PlanSettings, tokens: int) -> int:
     """Return the bytes of the logits of all outputs, which exceed the layers if the micro-batch is small."""
-    logits = min(tokens, _outputs(load)) * architecture.vocabulary_size * FLOAT_BYTES
+    logits = min(tokens, _outputs(settings)) * architecture.vocabulary_size * FLOAT_BYTES
     return logits + tokens * 2 * FLOAT_BYTES * architecture.embedding_length

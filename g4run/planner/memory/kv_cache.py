@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from g4run.kv_types import KvType
 from g4run.models.gguf.dimensions import Gemma4
+from g4run.planner.values import PlanSettings
 
 CELL_PADDING = 256
 
@@ -39,10 +40,12 @@ def padded_cells(cells: int) -> int:
     return -(-cells // CELL_PADDING) * CELL_PADDING
 
 
-def cells_of(window: int, context: int, micro_batch: int, sequences: int) -> Cells:
+def cells_of(window: int, settings: PlanSettings) -> Cells:
     """Return the cells of both kinds of layers; sliding ones keep each sequence's window and the current batch."""
-    cells = padded_cells(context)
-    return Cells(cells, padded_cells(min(cells, window * sequences + min(micro_batch, context))))
+    cells = padded_cells(settings.context)
+    return Cells(
+        cells, padded_cells(min(cells, window * settings.sequences + min(settings.micro_batch, settings.context)))
+    )
 
 
 def widths_of_layer(architecture: Gemma4, layer: int) -> CellWidths:

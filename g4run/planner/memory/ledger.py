@@ -8,7 +8,7 @@ releases the originals; only a tied head that is repacked is there twice. Not co
 from dataclasses import dataclass
 
 from g4run.hardware.machine import Gpu, GpuKind, Machine
-from g4run.planner.memory.compute_buffers import PIPELINE_COPIES, ComputeLoad, ComputeRole, compute_bytes, output_bytes
+from g4run.planner.memory.compute_buffers import PIPELINE_COPIES, ComputeRole, compute_bytes, output_bytes
 from g4run.planner.memory.kv_cache import CellWidths, cache_bytes, cells_of, sum_widths
 from g4run.planner.memory.layer_split import CPU, assign_layers, usable_gpus
 from g4run.planner.values import DeviceLedger, Ledger, ModelShape, PlanSettings
@@ -75,14 +75,14 @@ def shares_of(shape: ModelShape, settings: PlanSettings, machine: Machine) -> tu
 
 def _device(shape: ModelShape, share: DeviceShare, settings: PlanSettings, taken_bytes: int = 0) -> DeviceLedger:
     architecture = shape.architecture
-    load = ComputeLoad(settings.context, settings.micro_batch, settings.sequences, settings.kv_type)
+    cells = cells_of(architecture.sliding_window, settings)
     copies, staging = share.input_copies, share.staging_bytes
     return DeviceLedger(
         name=share.name,
         kind=share.kind,
         weights_bytes=share.weights_bytes,
-        kv_bytes=_kv_bytes(shape, share.widths, settings),
-        compute_bytes=compute_bytes(architecture, load, share.role, input_copies=copies, staging_bytes=staging),
+        kv_bytes=cache_bytes(share.widths, cells, settings.kv_type),
+        compute_bytes=compute_bytes(architecture, settings, share.role, input_copies=copies, staging_bytes=staging),
         output_bytes=output_bytes(architecture, settings.sequences) if share.kind == "cpu" else 0,
         projector_bytes=share.projector_bytes,
         drafter_bytes=share.drafter_bytes,
@@ -90,12 +90,6 @@ def _device(shape: ModelShape, share: DeviceShare, settings: PlanSettings, taken
         free_bytes=max(0, share.free_bytes - taken_bytes),
         gpu=share.gpu,
     )
-
-
-def _kv_bytes(shape: ModelShape, widths: CellWidths, settings: PlanSettings) -> int:
-    window = shape.architecture.sliding_window
-    cells = cells_of(window, settings.context, settings.micro_batch, settings.sequences)
-    return cache_bytes(widths, cells, settings.kv_type)
 
 
 def _is_pipeline(gpus: tuple[Gpu, ...], settings: PlanSettings, layers: int) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from g4run.models.gguf.dimensions import Gemma4
-from g4run.models.names.parse import Size
+from g4run.models.names.types import Size
 
 VOCABULARY_SIZE = 262_144
 KEY_LENGTH, KEY_LENGTH_SWA = 512, 256

@@ -21,7 +21,7 @@ from g4run.planner.recommend.quality import (
 )
 from g4run.planner.speed.measured import MeasuredSpeed
 from g4run.planner.speed.speed import estimate_speed
-from g4run.planner.values import DEFAULT_CONTEXT, ModelShape, Plan, PlanRequest, Speed
+from g4run.planner.values import DEFAULT_CONTEXT, Plan, PlanRequest, Speed
 
 
 class Verdict(StrEnum):
@@ -57,25 +57,13 @@ class Candidate:
         options = "" if context == DEFAULT_CONTEXT else f" --ctx {context}"
         return f"g4run chat {self.file.name}{options}" + ("" if kv_type is KvType.F16 else f" --kv {kv_type}")
 
-    @property
-    def gpu_bytes(self) -> int:
-        """The memory used on all GPUs."""
-        return sum(device.total_bytes for device in self.plan.ledger.devices if device.kind == "gpu")
+    def used_bytes(self, kind: str) -> int:
+        """Return the memory used on all devices of a kind, cpu or gpu."""
+        return sum(device.total_bytes for device in self.plan.ledger.devices if device.kind == kind)
 
-    @property
-    def ram_bytes(self) -> int:
-        """The main memory used."""
-        return sum(device.total_bytes for device in self.plan.ledger.devices if device.kind == "cpu")
-
-    @property
-    def free_gpu_bytes(self) -> int:
-        """The free memory of all GPUs that the plan uses, before loading."""
-        return sum(device.free_bytes for device in self.plan.ledger.devices if device.kind == "gpu")
-
-    @property
-    def free_ram_bytes(self) -> int:
-        """The free main memory, before loading."""
-        return sum(device.free_bytes for device in self.plan.ledger.devices if device.kind == "cpu")
+    def free_bytes(self, kind: str) -> int:
+        """Return the memory of all devices of a kind that was free before loading; unused GPUs do not count."""
+        return sum(device.free_bytes for device in self.plan.ledger.devices if device.kind == kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +89,7 @@ def find_candidates(catalog: Catalog, question: Question) -> tuple[Candidate, ..
         candidate
         for facts in _sizes(catalog, question)
         for file in choose_files(catalog.available(facts.size))
-        if _has_modality(file, question.request)
+        if question.request.modality is None or file.projector is not None
         for candidate in _plan(file, facts, question, references)
     )
 
@@ -124,10 +112,6 @@ def _sizes(catalog: Catalog, question: Question) -> Iterator[SizeFacts]:
             yield facts
 
 
-def _has_modality(file: CatalogFile, request: RecommendRequest) -> bool:
-    return request.modality is None or file.projector is not None
-
-
 def _plan(file: CatalogFile, facts: SizeFacts, question: Question, references: References) -> Iterator[Candidate]:
     """Yield a file with its plan, unless it cannot be useful enough."""
     attempt, request = question.attempt, question.request
@@ -135,19 +119,9 @@ def _plan(file: CatalogFile, facts: SizeFacts, question: Question, references: R
     if max_usefulness(quality.value, request) <= question.min_usefulness:
         return
     shape = shape_of_catalog(file, facts) if request.modality else loaded_shape(file, facts)
-    shape = _with_digest(shape, file, question)
-    plan = plan_model(shape, question.machine, PlanRequest(context=attempt.context, kv_type=attempt.kv_type))
-    yield _candidate(file, plan, quality, question)
-
-
-def _with_digest(shape: ModelShape, file: CatalogFile, question: Question) -> ModelShape:
-    digest = question.digests.get((file.repository.lower(), file.path.lower()))
-    return shape if digest is None else replace(shape, digest=digest)
-
-
-def _candidate(file: CatalogFile, plan: Plan, quality: QualityEstimate, question: Question) -> Candidate:
-    """Return the candidate with its speed at half the context, the average of a conversation."""
-    position = question.attempt.context // 2
+    digest = question.digests.get((file.repository.lower(), file.path.lower()), shape.digest)
+    wanted = PlanRequest(context=attempt.context, kv_type=attempt.kv_type)
+    plan = plan_model(replace(shape, digest=digest), question.machine, wanted)
+    position = attempt.context // 2  # the average of a conversation
     speed = estimate_speed(plan, question.machine, position=position, measured=question.measured)
-    useful = usefulness(quality.value, speed, question.request)
-    return Candidate(file, plan, speed, quality, useful, plan.ledger.fits)
+    yield Candidate(file, plan, speed, quality, usefulness(quality.value, speed, request), plan.ledger.fits)

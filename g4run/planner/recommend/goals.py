@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from g4run.kv_types import KvType
-from g4run.models.names.parse import Size
+from g4run.models.names.types import Size
 from g4run.planner.values import Speed
 
 

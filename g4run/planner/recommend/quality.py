@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 from g4run.kv_types import KvType
 from g4run.models.catalog.values import CatalogFile, Quality
-from g4run.models.names.parse import Size
+from g4run.models.names.types import Size
 from g4run.models.quantizations import bits_of
 
 METRIC = "size step, 1 (E2B) to 5 (31B), minus the quantization loss; higher is better"
@@ -48,7 +48,6 @@ _QAT_LOSSES = {"Q4_0": 0.15}  # 45 prompts on 26B: 43 right, as many as UD-Q5_K_
 _OTHER_QAT_LOSS = 0.2  # weights trained for Q4_0 but converted to another type
 
 # localbench, KV cache of 26B: q8_0 0.377, q4_0 1.088; on the same scale as the losses above.
-
 _CACHE_LOSSES = {KvType.F16: 0.0, KvType.Q8_0: 0.2, KvType.Q4_0: 0.6}
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from g4run.errors import DoesNotFit, UsageError
+from g4run.errors import UsageError
 from g4run.hardware.machine import Machine
 from g4run.models.catalog.catalog import Catalog
 from g4run.planner.hypothetical_machine import idle_machine
@@ -19,7 +19,6 @@ from g4run.planner.recommend.reasons import explain, explain_best, memory_to_fre
 from g4run.planner.speed.measured import MeasuredSpeed
 
 MAX_AFTER_FREEING = 3
-NO_DIGESTS: Mapping[tuple[str, str], str] = MappingProxyType({})
 _NEAR_FASTEST = 0.75  # share of the highest speed; the very fastest files are much worse for little more speed
 _MIN_GAIN = 0.1  # of usefulness, in quality steps; less is not worth closing other programs for
 
@@ -39,11 +38,8 @@ class Recommendation:
     def require_best(self) -> Candidate:
         """Return the choice. Raises DoesNotFit, which says what is missing."""
         if self.best is None:
-            raise self._failure()
+            raise no_recommendation(self.alternatives, self.after_freeing, self.request)
         return self.best
-
-    def _failure(self) -> DoesNotFit:
-        return no_recommendation(self.alternatives, self.after_freeing, self.request)
 
 
 def recommend(
@@ -52,7 +48,7 @@ def recommend(
     request: RecommendRequest,
     *,
     measured: Sequence[MeasuredSpeed] = (),
-    digests: Mapping[tuple[str, str], str] = NO_DIGESTS,
+    digests: Mapping[tuple[str, str], str] = MappingProxyType({}),
 ) -> Recommendation:
     """Recommend a file. Requested values stay; context and KV cache type change only if nothing fits.
 

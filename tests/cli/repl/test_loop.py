@@ -49,7 +49,7 @@ def turns(*texts: str, system: str | None = None) -> Conversation:
     return Conversation((*opening, *(Message.of(role, text) for role, text in zip(roles, texts, strict=False))))
 
 
-def test_each_question_sees_what_came_before() -> None:
+def test_each_message_includes_the_history() -> None:
     model = ScriptedModel(says("Hello!"), Script([ThinkingDelta("Hm."), TextDelta("Well.")]), says("Bye."))
     assert talk(model, ["Hi\n", '"""\nHow are\nyou?\n"""\n', "Bye"], system="Be brief.") == (
         "Hello!\nWell.\nBye.\n",
@@ -68,12 +68,12 @@ def test_clear_forgets_the_turns_but_not_the_system_message() -> None:
     assert model.asked == [turns("1", system="S"), turns("2", system="S")]
 
 
-def test_bye_leaves_at_once() -> None:
+def test_bye_ends_the_chat() -> None:
     assert talk(ScriptedModel(), ["/bye", "not asked"]) == ("", "")
     assert talk(ScriptedModel(), ["/exit", "not asked"]) == ("", "")
 
 
-def test_help_is_the_table() -> None:
+def test_help_lists_the_commands() -> None:
     assert talk(ScriptedModel(), ["/help"]) == ("", HELP)
     assert talk(ScriptedModel(), [" /? \n"]) == ("", HELP)
 
@@ -88,7 +88,7 @@ def test_help_is_the_table() -> None:
         ("/clear all", "Error: /clear takes no arguments\nHint: /clear\n"),
     ],
 )
-def test_an_unknown_command_is_told_its_nearest_neighbour(line: str, stderr: str) -> None:
+def test_an_unknown_command_gets_a_suggestion(line: str, stderr: str) -> None:
     assert talk(ScriptedModel(), [line]) == ("", stderr)
 
 
@@ -105,7 +105,7 @@ def test_a_block_is_never_a_command() -> None:
     assert model.asked == [turns("/bye")]
 
 
-def test_empty_lines_ask_nothing() -> None:
+def test_empty_lines_are_ignored() -> None:
     assert talk(ScriptedModel(), ["\n", "  \n", '""""""\n']) == ("", "")
 
 
@@ -116,7 +116,7 @@ def test_a_dead_engine_is_reported_and_the_chat_goes_on() -> None:
     assert model.asked[-1] == turns("1", "a", "3")
 
 
-def test_an_engine_that_has_to_start_again_is_announced() -> None:
+def test_an_engine_restart_is_announced() -> None:
     model = ScriptedModel(says("a"))
     model.is_alive = False
     assert talk(model, ["1"]) == ("a\n", "Restarting the engine...\n")

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from g4run.cli.terminal.choose_model import ModelChooser, render_demo, render_offer
-from g4run.models.catalog.catalog import CatalogFile, CompanionFile
+from g4run.models.catalog.values import CatalogFile, CompanionFile
 from g4run.models.library import DEMO_PATH, Library, ModelFile
-from g4run.models.names.parse import FamilyName, Size, parse_name
+from g4run.models.names.parse import parse_name
+from g4run.models.names.types import FamilyName, Size
 from g4run.models.pull.target import PullRequest
 from g4run.models.quantizations import FileRole
 from g4run.models.store.records import Origin, Record, StoredFile, Summary, timestamp

@@ -18,7 +18,7 @@ from g4run.errors import DoesNotFit, G4RunError, UsageError
 from g4run.hardware.machine_json import machine_value
 from g4run.kv_types import KvType
 from g4run.models.catalog.catalog import read_catalog
-from g4run.models.names.parse import Size
+from g4run.models.names.types import Size
 from g4run.planner.recommend.goals import Goal, Preference, RecommendRequest
 from g4run.planner.recommend.quality import METRIC
 from g4run.planner.recommend.recommend import Recommendation, recommend

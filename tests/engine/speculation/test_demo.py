@@ -55,9 +55,6 @@ class HalfWrongDrafter:
         right = self._answer[len(tokens) : len(tokens) + limit]
         return [token if self._random.random() < 0.8 else self._random.randrange(30, 1280) for token in right]
 
-    def close(self) -> None:
-        """Do nothing."""
-
 
 def test_rejected_drafts_leave_no_trace_beyond_the_window(
     model: Model, context: Context, prompts: list[list[int]]

@@ -164,9 +164,3 @@ def test_a_right_draft_is_accepted_and_a_wrong_one_rolled_back() -> None:
 def test_a_micro_batch_smaller_than_the_sequences_is_refused(sequences: int) -> None:
     with pytest.raises(ValueError, match=f"{sequences} sequences in micro-batches of 4 tokens"):
         Setup(sequences=sequences, micro_batch=4).build()
-
-
-@pytest.mark.parametrize("tokens", [[], [1] * 64], ids=["empty", "no room for an answer"])
-def test_a_prompt_that_never_fits_is_refused(tokens: list[int]) -> None:
-    with pytest.raises(ValueError, match="in a context of 64"):
-        Setup().build()[0].submit(request(1, tokens))

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from g4run.models.catalog.catalog import Catalog, CatalogFile, read_catalog
+from g4run.models.catalog.catalog import Catalog, read_catalog
 from g4run.models.catalog.source import read_source
+from g4run.models.catalog.values import CatalogFile
 from g4run.models.gguf.architecture import SIZE_LABELS
-from g4run.models.names.parse import FamilyName, HubName, Size, parse_name
+from g4run.models.names.parse import parse_name
+from g4run.models.names.types import FamilyName, HubName, Size
 from g4run.models.quantizations import (
     QUANTIZATIONS,
     FileRole,

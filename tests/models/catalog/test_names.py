@@ -7,7 +7,8 @@ import pytest
 from g4run.errors import ModelNotFound
 from g4run.models.catalog.catalog import read_catalog
 from g4run.models.catalog.source import read_source
-from g4run.models.names.parse import FamilyName, parse_name
+from g4run.models.names.parse import parse_name
+from g4run.models.names.types import FamilyName
 from tests.models.catalog.published_files import DIGESTS, EXACT, LISTED, ROUNDED
 from tests.models.catalog.test_catalog import resolve
 

@@ -10,7 +10,7 @@ from g4run.errors import AccessDenied, G4RunError, NetworkError, NotWritable, Of
 from g4run.models.catalog.catalog import Catalog, read_catalog
 from g4run.models.catalog.live import catalog_entries
 from g4run.models.catalog.refresh import refresh_catalog
-from g4run.models.names.parse import FamilyName, Size
+from g4run.models.names.types import FamilyName, Size
 from g4run.models.remote_files import RemoteFile, RemoteRepository
 from tests.models.catalog.test_catalog import resolve
 

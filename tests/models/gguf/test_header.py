@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from g4run.errors import InvalidModelFile
-from g4run.models.gguf.header import MAX_KEPT_ITEMS, GgufHeader, LongArray, Split, parse_header, read_header
+from g4run.models.gguf.header import MAX_KEPT_ITEMS, GgufHeader, LongArray, parse_header, read_header
 from g4run.models.gguf.types import TENSOR_TYPES, ValueType
 from scripts.shapes.metadata import int_value, string
 from tests.fakes.gguf_files import EXPERTS, SMALL, gemma4_file
@@ -93,12 +93,6 @@ def test_version_2_is_read_too() -> None:
     data = bytearray(SMALL_FILE)
     data[4] = 2
     assert parse(bytes(data)).version == 2
-
-
-def test_a_split_file_reports_its_part() -> None:
-    data = file_of({"split.count": struct.pack("<IH", 2, 3), "split.no": struct.pack("<IH", 2, 1)})
-    assert parse(data).split == Split(1, 3)
-    assert parse(SMALL_FILE).split is None
 
 
 def test_text_that_is_not_utf8_stays_readable() -> None:

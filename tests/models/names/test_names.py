@@ -3,18 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from g4run.errors import G4RunError, ModelNotFound, UsageError
-from g4run.models.names.parse import (
-    CustomName,
-    DemoName,
-    FamilyName,
-    HubName,
-    ModelName,
-    PathName,
-    Size,
-    parse_custom_name,
-    parse_name,
-    suggest_names,
-)
+from g4run.models.names.family import suggest_names
+from g4run.models.names.parse import parse_custom_name, parse_name
+from g4run.models.names.types import CustomName, DemoName, FamilyName, HubName, ModelName, PathName, Size
 
 
 @pytest.mark.parametrize(

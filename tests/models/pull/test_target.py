@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from g4run.models.catalog.catalog import CatalogFile
+from g4run.models.catalog.values import CatalogFile
 from g4run.models.library import Library
-from g4run.models.names.parse import Size
+from g4run.models.names.types import Size
 from g4run.models.pull.target import PullRequest, find_target, open_size
 from g4run.models.quantizations import FileRole
 from g4run.models.store.records import Origin, Record, StoredFile, Summary, timestamp

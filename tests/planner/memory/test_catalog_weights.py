@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from g4run.models.catalog.catalog import read_catalog
-from g4run.models.names.parse import Size
+from g4run.models.names.types import Size
 from g4run.planner.memory.catalog_weights import HEADER_BYTES, shape_of_catalog
 from g4run.planner.memory.size_dimensions import architecture_of
 from g4run.planner.values import ModelShape

@@ -1,29 +1,21 @@
 """The KV cache's size, compared with llama.cpp's own figures."""
 
-from dataclasses import dataclass
-
 import pytest
 
 from g4run.kv_types import KvType
 from g4run.models.gguf.dimensions import Gemma4
 from g4run.planner.memory.kv_cache import Cells, CellWidths, cache_bytes, cells_of, sum_widths
+from g4run.planner.values import PlanSettings
 from scripts.shapes.sizes import SHAPES
+from tests.planner.plans import settings_of
 from tests.planner.shapes import real_architecture
 
 MIB = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    context: int
-    micro_batch: int = 512
-    sequences: int = 1
-    kv_type: KvType = KvType.F16
-
-
-def kv_bytes(architecture: Gemma4, settings: Settings) -> int:
+def kv_bytes(architecture: Gemma4, settings: PlanSettings) -> int:
     """What the whole model's cache takes."""
-    cells = cells_of(architecture.sliding_window, settings.context, settings.micro_batch, settings.sequences)
+    cells = cells_of(architecture.sliding_window, settings)
     return cache_bytes(sum_widths(architecture, range(architecture.layers)), cells, settings.kv_type)
 
 
@@ -45,7 +37,7 @@ def kv_bytes(architecture: Gemma4, settings: Settings) -> int:
 )
 def test_the_cache_equals_llama_cpps(size: str, context: int, mib: int) -> None:
     architecture = real_architecture(size)
-    found = {kv_type: kv_bytes(architecture, Settings(context, kv_type=kv_type)) for kv_type in KvType}
+    found = {kv_type: kv_bytes(architecture, settings_of(context, kv_type=kv_type)) for kv_type in KvType}
     f16 = mib * MIB
     assert found == {KvType.F16: f16, KvType.Q8_0: f16 * 34 // 64, KvType.Q4_0: f16 * 18 // 64}
 
@@ -53,7 +45,7 @@ def test_the_cache_equals_llama_cpps(size: str, context: int, mib: int) -> None:
 @pytest.mark.parametrize(("size", "more_mib"), [("e2b", 6), ("e4b", 20), ("12b", 320), ("26b", 200), ("31b", 800)])
 def test_another_sequence_costs_a_window(size: str, more_mib: int) -> None:
     architecture = real_architecture(size)
-    one, two = (kv_bytes(architecture, Settings(8192, 512, count)) for count in (1, 2))
+    one, two = (kv_bytes(architecture, settings_of(8192, 512, count)) for count in (1, 2))
     assert two - one == more_mib * MIB
 
 
@@ -69,7 +61,7 @@ def test_another_sequence_costs_a_window(size: str, more_mib: int) -> None:
     ],
 )
 def test_cells(context: int, micro_batch: int, sequences: int, cells: Cells) -> None:
-    assert cells_of(1024, context, micro_batch, sequences) == cells
+    assert cells_of(1024, settings_of(context, micro_batch, sequences)) == cells
 
 
 def test_layers_that_share_a_cache_own_none() -> None:
@@ -81,6 +73,6 @@ def test_layers_that_share_a_cache_own_none() -> None:
 @pytest.mark.parametrize("size", SHAPES)
 def test_the_layers_add_up_to_the_whole_cache(size: str) -> None:
     architecture = real_architecture(size)
-    cells = cells_of(architecture.sliding_window, 8192, 512, 1)
+    cells = cells_of(architecture.sliding_window, settings_of(8192))
     parts = [cache_bytes(sum_widths(architecture, [layer]), cells, KvType.Q4_0) for layer in range(architecture.layers)]
-    assert sum(parts) == kv_bytes(architecture, Settings(8192, kv_type=KvType.Q4_0))
+    assert sum(parts) == kv_bytes(architecture, settings_of(8192, kv_type=KvType.Q4_0))

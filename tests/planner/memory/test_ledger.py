@@ -7,7 +7,7 @@ import pytest
 from g4run.hardware.machine import GpuKind, Platform
 from g4run.hardware.processors import Processors
 from g4run.kv_types import KvType
-from g4run.planner.memory.compute_buffers import ComputeLoad, ComputeRole, compute_bytes
+from g4run.planner.memory.compute_buffers import ComputeRole, compute_bytes
 from g4run.planner.memory.kv_cache import cache_bytes, cells_of, sum_widths
 from g4run.planner.memory.layer_split import CPU, assign_layers, usable_gpus
 from g4run.planner.memory.ledger import (
@@ -60,7 +60,6 @@ def test_the_layers_of_26b_match_a_log() -> None:
 
 def test_the_cpu_alone() -> None:
     shape = real_shape("e2b")
-    load = ComputeLoad(8192, 512, 1, KvType.F16)
     assert estimate_ledger(shape, SETTINGS, machine(16)).devices == (
         DeviceLedger(
             name="CPU",
@@ -70,7 +69,7 @@ def test_the_cpu_alone() -> None:
             + shape.table_bytes
             + shape.output_bytes,
             kv_bytes=60 * MIB,
-            compute_bytes=compute_bytes(shape.architecture, load),
+            compute_bytes=compute_bytes(shape.architecture, SETTINGS),
             output_bytes=MIB,
             projector_bytes=0,
             drafter_bytes=0,
@@ -82,7 +81,6 @@ def test_the_cpu_alone() -> None:
 
 def test_full_offload_leaves_the_inputs_on_the_cpu_and_copies_the_head() -> None:
     shape = replace(real_shape("e2b"), projector_bytes=1000, drafter_bytes=2000)
-    load = ComputeLoad(8192, 512, 1, KvType.F16)
     settings = replace(SETTINGS, gpu_layers=36)
     layers = sum(layer.dense_bytes for layer in shape.layers)
     device, host = estimate_ledger(shape, settings, machine(16, gpu(8))).devices
@@ -91,7 +89,7 @@ def test_full_offload_leaves_the_inputs_on_the_cpu_and_copies_the_head() -> None
         kind="gpu",
         weights_bytes=layers + shape.embedding_bytes + shape.output_bytes,
         kv_bytes=60 * MIB,
-        compute_bytes=compute_bytes(shape.architecture, load, ComputeRole.LAYERS),
+        compute_bytes=compute_bytes(shape.architecture, SETTINGS, ComputeRole.LAYERS),
         output_bytes=0,
         projector_bytes=1000 + PROJECTOR_COMPUTE_BYTES,
         drafter_bytes=2000 + DRAFTER_COMPUTE_BYTES,
@@ -100,7 +98,7 @@ def test_full_offload_leaves_the_inputs_on_the_cpu_and_copies_the_head() -> None
         gpu=0,
     )
     assert (host.weights_bytes, host.kv_bytes) == (shape.embedding_bytes + shape.table_bytes, 0)
-    assert host.compute_bytes == compute_bytes(shape.architecture, load, ComputeRole.INPUTS)
+    assert host.compute_bytes == compute_bytes(shape.architecture, SETTINGS, ComputeRole.INPUTS)
     assert (host.projector_bytes, host.drafter_bytes, host.output_bytes) == (0, 0, MIB)
 
 
@@ -108,7 +106,7 @@ def test_the_first_layers_stay_with_their_cache() -> None:
     shape = real_shape("31b")
     device, host = estimate_ledger(shape, replace(SETTINGS, gpu_layers=41), machine(64, gpu(24))).devices
     first, last = range(20), range(20, 60)
-    cells = cells_of(1024, 8192, 512, 1)
+    cells = cells_of(1024, SETTINGS)
     assert host.weights_bytes == shape.embedding_bytes + sum(shape.layers[layer].dense_bytes for layer in first)
     assert host.kv_bytes == cache_bytes(sum_widths(shape.architecture, first), cells, KvType.F16)
     assert device.kv_bytes == cache_bytes(sum_widths(shape.architecture, last), cells, KvType.F16)
@@ -199,15 +197,14 @@ def test_a_pipeline_of_gpus_keeps_four_copies_of_its_masks_without_overrides() -
     """src/llama-context.cpp:430-436; the projector goes to the first GPU, the drafter to the head's."""
     shape = replace(real_shape("26b"), projector_bytes=1000, drafter_bytes=2000)
     here = machine(64, gpu(12, name="A"), gpu(12, name="B"))
-    load = ComputeLoad(8192, 512, 1, KvType.F16)
     pipeline = estimate_ledger(shape, replace(SETTINGS, gpu_layers=31), here).devices[:2]
-    four = compute_bytes(shape.architecture, load, ComputeRole.LAYERS, input_copies=4)
+    four = compute_bytes(shape.architecture, SETTINGS, ComputeRole.LAYERS, input_copies=4)
     assert [device.compute_bytes for device in pipeline] == [four, four]
     assert [device.projector_bytes for device in pipeline] == [1000 + PROJECTOR_COMPUTE_BYTES, 0]
     assert [device.drafter_bytes for device in pipeline] == [0, 2000 + DRAFTER_COMPUTE_BYTES]
     moved = estimate_ledger(shape, replace(SETTINGS, gpu_layers=31, cpu_expert_layers=1), here).devices[:2]
     staging = shape.layers[0].largest_bytes
-    once = compute_bytes(shape.architecture, load, ComputeRole.LAYERS, staging_bytes=staging)
+    once = compute_bytes(shape.architecture, SETTINGS, ComputeRole.LAYERS, staging_bytes=staging)
     assert [device.compute_bytes for device in moved] == [once, once]
 
 

@@ -2,7 +2,8 @@ from dataclasses import replace
 
 from g4run.kv_types import KvType
 from g4run.models.catalog.catalog import read_catalog
-from g4run.models.names.parse import FamilyName, HubName, Size, parse_name
+from g4run.models.names.parse import parse_name
+from g4run.models.names.types import FamilyName, HubName, Size
 from g4run.planner.placement import missing_bytes, plan_model
 from g4run.planner.recommend.candidates import Candidate, Question, choose_files, find_candidates
 from g4run.planner.recommend.goals import Attempt, Goal, RecommendRequest
@@ -55,8 +56,8 @@ def test_a_candidate_is_planned_as_loaded_with_speed_at_half_its_context() -> No
     assert candidate.plan == plan
     assert candidate.speed == estimate_speed(plan, DESKTOP, position=16384)
     gpu, cpu = plan.ledger.devices
-    assert (candidate.gpu_bytes, candidate.free_gpu_bytes) == (gpu.total_bytes, gpu.free_bytes)
-    assert (candidate.ram_bytes, candidate.free_ram_bytes) == (cpu.total_bytes, cpu.free_bytes)
+    assert (candidate.used_bytes("gpu"), candidate.free_bytes("gpu")) == (gpu.total_bytes, gpu.free_bytes)
+    assert (candidate.used_bytes("cpu"), candidate.free_bytes("cpu")) == (cpu.total_bytes, cpu.free_bytes)
 
 
 def test_the_projector_counts_only_if_used() -> None:

@@ -5,7 +5,7 @@ import pytest
 from g4run.kv_types import KvType
 from g4run.models.catalog.catalog import read_catalog
 from g4run.models.catalog.values import CatalogFile, Quality
-from g4run.models.names.parse import Size
+from g4run.models.names.types import Size
 from g4run.models.quantizations import QUANTIZATIONS
 from g4run.planner.recommend.quality import METRIC, QualityEstimate, estimate_quality, find_references, is_acceptable
 from tests.planner.golden_table import NOWHERE

@@ -10,7 +10,7 @@ from g4run.hardware.machine_json import parse_machine
 from g4run.hardware.memory import Memory
 from g4run.kv_types import KvType
 from g4run.models.catalog.catalog import read_catalog
-from g4run.models.names.parse import Size
+from g4run.models.names.types import Size
 from g4run.models.quantizations import FileRole
 from g4run.models.store.records import Origin, Record, StoredFile
 from g4run.planner.recommend.candidates import Candidate, Verdict
@@ -151,10 +151,10 @@ def test_if_nothing_fits_the_error_names_the_smallest_file() -> None:
     assert (found.best, found.after_freeing) == (None, ())
     with pytest.raises(DoesNotFit) as caught:
         found.require_best()
-    smallest = min(found.alternatives, key=lambda other: other.ram_bytes)
+    smallest = min(found.alternatives, key=lambda other: other.used_bytes("cpu"))
     assert caught.value.message == (
         f"nothing fits: the smallest, {smallest.file.name} with a context of 4,096 tokens, needs "
-        f"{smallest.ram_bytes / 1e9:.1f} GB of main memory, 912.7 MB free"
+        f"{smallest.used_bytes('cpu') / 1e9:.1f} GB of main memory, 912.7 MB free"
     )
     assert caught.value.exit_code == 4
 
@@ -182,7 +182,7 @@ def test_files_that_fit_after_freeing_name_the_programs() -> None:
     found = ask(MACHINES["desktop, RTX 4090 busy (20 GB held), 32 GB"])
     first = found.after_freeing[0]
     assert (first.file.name, first.fits, first.verdict) == ("gemma4:31b-qat-q4_0", False, Verdict.AFTER_FREEING)
-    missing = first.gpu_bytes - (int(24 * GIB * 0.97) - 20 * 10**9)
+    missing = first.used_bytes("gpu") - (int(24 * GIB * 0.97) - 20 * 10**9)
     assert first.freeing == (
         f"{missing / 1e9:.1f} GB more on NVIDIA GeForce RTX 4090, in use by ollama (18.0 GB), steam (2.0 GB)"
     )
