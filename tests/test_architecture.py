@@ -1,8 +1,10 @@
 """Imports only point down and never in a circle, and heavy libraries have one owner each; inside functions too."""
 
+from collections import Counter
+
 import pytest
 
-from tests.architecture import RANKS, find_circles, find_violations, read_sources
+from tests.architecture import MOST_FILES, RANKS, find_circles, find_violations, read_sources
 
 
 def test_the_program_keeps_the_rules() -> None:
@@ -15,6 +17,15 @@ def test_the_program_keeps_the_rules() -> None:
 def test_every_place_in_the_program_has_a_layer() -> None:
     places = {path.split("/")[1].removesuffix(".py") for path in read_sources()} - {"__init__"}
     assert places <= set(RANKS)
+
+
+def test_no_package_imports_in_a_circle() -> None:
+    assert find_circles(read_sources()) == []
+
+
+def test_no_folder_is_crowded() -> None:
+    files = Counter(path.rpartition("/")[0] for path in read_sources())
+    assert {folder: count for folder, count in files.items() if count > MOST_FILES} == {}
 
 
 @pytest.mark.parametrize(

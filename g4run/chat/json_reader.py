@@ -81,10 +81,10 @@ def describe_type(value: JsonValue) -> str:
             return "a list"
 
 
-def fits_depth(value: JsonValue, most: int) -> bool:
-    """Return whether a value nests at most `most` levels; iterates, so that no input exhausts the stack."""
+def fits_depth(value: JsonValue, limit: int) -> bool:
+    """Return whether a value nests at most `limit` levels; iterates, so that no input exhausts the stack."""
     level = [value]
-    for _ in range(most):
+    for _ in range(limit):
         level = [child for parent in level for child in _children(parent)]
         if not level:
             return True

@@ -125,10 +125,10 @@ class GenerationParameters:
     """One request: how many tokens at most (None: until the context is full), sampling, and logprobs.
 
     `logprobs` is None for none, else how many alternatives to report beside each token (0 to 20). `grammar` is a Lark
-    grammar for llguidance whose start rule is `start`; it begins after the thought, or at once where `thought` is None
-    or nothing opens one.
-    `thinking_budget` is the maximum number of tokens in a thought after its opening token; then it is closed.
-    `deadline_seconds` counts from submission. `speculates` allows drafting; it changes the speed, not the output.
+    grammar for llguidance with the rule `start`; it begins after the thought, or at once where `thought` is None or
+    nothing opens one. `thinking_budget` is the maximum number of tokens in a thought after its opening token; then it
+    is closed. `deadline_seconds` counts from submission. `speculates` allows drafting; it changes the speed, not the
+    output.
     """
 
     max_tokens: int | None = None

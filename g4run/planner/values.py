@@ -39,6 +39,11 @@ class ModelShape:
     head_type: str = ""  # type of the head, which may be the embedding table
     has_tied_head: bool = True  # token_embd is also the head
 
+    @property
+    def head_bytes(self) -> int:
+        """What follows the last layer on its device; a tied head copies the embeddings to a GPU (gemma4.cpp:53-55)."""
+        return self.output_bytes + (self.embedding_bytes if self.has_tied_head else 0)
+
 
 class Placement(StrEnum):
     """Where the layers go."""

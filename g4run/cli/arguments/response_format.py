@@ -1,4 +1,4 @@
-"""What constrains an answer, from the command line: JSON, a schema, a grammar, a regular expression, a tool to call."""
+"""Read --format, --grammar, --regex, and --tool-choice."""
 
 import shlex
 from dataclasses import replace
@@ -19,7 +19,7 @@ _NO_TOOLS_HINT = 'add tools next to the messages: {"messages": [...], "tools": [
 
 
 def check_one_constraint(**given: object) -> None:
-    """Check that at most one option that constrains the whole answer is given. Raises UsageError."""
+    """Refuse two options that both constrain the answer. Raises UsageError."""
     names = [f"--{name}" for name, value in given.items() if value is not None]
     if len(names) > 1:
         raise UsageError(f"{names[0]} and {names[1]} cannot be used together", "omit one of them")
@@ -45,7 +45,7 @@ def read_format(given: str | None) -> "JsonFormat | None":
 
 
 def read_grammar(file: str | None, regex: str | None) -> "Grammar | None":
-    """Read the grammar file of --grammar, which is Lark if its suffix says so, or the expression of --regex.
+    """Read the grammar file of --grammar, in Lark if that is its suffix and else in GBNF, or the pattern of --regex.
 
     Raises UsageError that names file, line and column.
     """

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from llguidance import LLMatcher
 
 _CLOSE = 256  # tokens between the limit and the known ending; below, each drawn token is checked
-_MOST_SECONDS = 0.05  # of looking for one ending; most take 0.1 ms
+_MOST_SECONDS = 0.05  # of computing for one ending; most take 0.1 ms
 _MOST_WORDS, _LONGEST_WORD = 100, 200  # of a grammar that are tried as the end of a text
 _MOST_ATOMS = 20_000  # that are read to find them
 _TRIED_FIRST = b"@:./-"  # bytes that lead on in addresses, dates, and names of files

@@ -1,4 +1,4 @@
-"""A loaded model and the requests that it serves: each step is one decode call and what follows from it."""
+"""A loaded model and its requests: each step is one decode call and the draws after it."""
 
 import time
 from collections.abc import Callable
@@ -22,16 +22,16 @@ from g4run.engine.worker.active_request import ActiveRequest, make_request
 from g4run.engine.worker.request import Request, Slice
 from g4run.engine.worker.scheduler import Scheduler
 
-# What prompts may add to one step of the requests that generate, by the speed measured so far: a whole micro-batch
-# wherever 51 tokens take a second. Smaller parts cost more than they bring: with 1 s, 8 streams of 128-token prompts
-# were 12 % slower together than llama-server's on two cores, and the last first token came 40 % later.
+# How long prompts may delay one step of generating requests, at the measured speed: allows a whole micro-batch from
+# 51 tokens per second. Smaller parts cost more than they gain: with 1 s, 8 streams of 128-token prompts were 12 %
+# slower together than llama-server's on two cores, and the last first token came 40 % later.
 _STALL_SECONDS = 10.0
-_LEAST_PROMPT = 64  # tokens; with fewer a step is bound by reading the weights, and the prompt takes longer for nothing
-_WARM_UP_TOKENS = 2  # a batch of one token and one of several run different kernels
+_MIN_PROMPT_TOKENS = 64  # with fewer, reading the weights bounds the step, and the prompt takes longer for no gain
+_WARM_UP_TOKENS = 2  # one token and several tokens use different kernels
 
 
 class Generator:
-    """A loaded model and the requests that it serves. Raises LlamaError where llama.cpp does not load it."""
+    """A loaded model and its requests. Raises LlamaError if llama.cpp cannot load the model."""
 
     def __init__(
         self, parameters: LoadParameters, report: Callable[[Report], None], progress: Callable[[float], None]
@@ -72,8 +72,8 @@ class Generator:
             self._report(Failed(command.request_id, reason, "refused"))
             return
         try:
-            most = self._most_tokens(command)
-            sampler = Sampler(command.parameters, self._token_table, self._suppressed, command.tokens, most)
+            limit = self._token_limit(command)
+            sampler = Sampler(command.parameters, self._token_table, self._suppressed, command.tokens, limit)
         except ValueError as error:
             self._report(Failed(command.request_id, str(error), "refused"))
             return
@@ -86,13 +86,13 @@ class Generator:
         self._report(Failed(command.request_id, reason, "busy"))
 
     def cancel(self, request_id: int) -> None:
-        """End a request where it stands; one that has ended already is no error."""
+        """End a request; does nothing if it has already ended."""
         found = self._scheduler.cancel(request_id)
         if found is not None:
             self._end(found, "cancelled")
 
     def step(self) -> None:
-        """One decode call and what follows from it."""
+        """Run one decode call and draw tokens."""
         started = time.monotonic()
         for request in self._scheduler.expire(started):
             self._end(request, "deadline")
@@ -108,19 +108,19 @@ class Generator:
         if code == 0:
             self._follow_up(batch, firsts, started, speculated=drafts is not None)
         elif code != 1:
-            self.fail_all(f"llama.cpp could not compute the batch (llama_decode gave {code})")
+            self.fail_all(f"llama.cpp could not compute the batch (llama_decode returned {code})")
         elif not self.cache.evict_oldest() and self._scheduler.preempt() is None:
             self._fail(batch[0].request, "the cache has no room for the next tokens")
 
     def fail_all(self, reason: str) -> None:
-        """Report every request as failed and start over with empty cells."""
+        """Fail every request and clear the cache."""
         for active in tuple(self._active.values()):
             self._fail(active.request, reason)
         self.cache.clear()
         self._context.clear()
 
     def saved_settings(self, model_digest: str) -> SavedSettings:
-        """What a saved sequence must agree with to be of use here."""
+        """Return the settings that a state file must match."""
         return SavedSettings(
             model_digest=model_digest,
             kv_type=self._kv_type,
@@ -130,7 +130,7 @@ class Generator:
             library=llama.LIBRARY_VERSION,
         )
 
-    def _most_tokens(self, command: Submit) -> int:
+    def _token_limit(self, command: Submit) -> int:
         room = self._context.context_length + 1 - len(command.tokens)  # the last one needs no cell
         wanted = command.parameters.max_tokens
         return room if wanted is None else min(wanted, room)
@@ -141,12 +141,12 @@ class Generator:
         seconds = time.monotonic() - started
         if speculated:
             self._speculator.observe(accepted, seconds)
-        for sequence in due:  # after the drawn tokens went out: no one waits for it
+        for sequence in due:  # after the drawn tokens are sent, so that nobody waits for it
             self.cache.take_checkpoint(sequence)
         tokens = sum(len(part.tokens) for part in batch)
-        if tokens >= _LEAST_PROMPT:
+        if tokens >= _MIN_PROMPT_TOKENS:
             limit = int(_STALL_SECONDS * tokens / max(seconds, 1e-6))
-            self._scheduler.prompt_limit = min(max(limit, _LEAST_PROMPT), self._context.micro_batch)
+            self._scheduler.prompt_limit = min(max(limit, _MIN_PROMPT_TOKENS), self._context.micro_batch)
 
     def _fill(self, batch: list[Slice]) -> list[int]:
         self._batch.clear()
@@ -165,7 +165,7 @@ class Generator:
         return self._active[request_id].sampler.forced_tokens()
 
     def _draw_all(self, batch: list[Slice], firsts: list[int]) -> int:
-        """Draw for every slice that wants it, report the tokens, end what ends; how many drafted ones were right."""
+        """Draw for every slice with outputs, report the tokens and end finished requests; return the accepted count."""
         sampled: list[Sampled] = []
         ended: list[tuple[Request, str]] = []
         accepted = 0
@@ -182,7 +182,7 @@ class Generator:
         return accepted
 
     def _draw_slice(self, part: Slice, first: int, sampled: list[Sampled]) -> tuple[int, str]:
-        """Draw until a token is not the drafted one; how many were, and why the request has ended, if it has."""
+        """Draw until a token differs from the draft; return the accepted count and the finish reason, if any."""
         request, active = part.request, self._active[part.request.request_id]
         drafted = part.tokens[len(part.tokens) - part.drafted :]
         for right in range(part.outputs):
@@ -210,7 +210,7 @@ class Generator:
         return Sampled(request_id, sequence_id, token, row.of(token), row.likeliest(wanted))
 
     def _accept(self, active: ActiveRequest, token: int) -> str:
-        """Take a drawn token in; why nothing follows it, if so."""
+        """Record a drawn token; return the finish reason, if any."""
         may_go_on = self._scheduler.accept(active.request, token)
         if active.sampler.ended_by is not None:
             return active.sampler.ended_by
@@ -232,7 +232,7 @@ class Generator:
             self._report(active.finished_report(reason, max(self._speculator.gains)))
 
     def _warm_up(self) -> None:
-        """Run what a prompt and a token run, so that the first request does not pay for what happens once."""
+        """Decode once like a prompt and once like a token, so that the first request does not pay one-time costs."""
         for count in (min(_WARM_UP_TOKENS, self._context.micro_batch), 1):
             self._batch.clear()
             self._batch.append(0, 0, [0] * count, 1)
@@ -249,7 +249,7 @@ def _make_speculator(
     if parameters.drafter_path is not None:
         try:
             drafters.insert(0, MtpDrafter(parameters, model, context))
-        except llama.LlamaError as error:  # the model answers without it as well, only slower
+        except llama.LlamaError as error:  # the model works without it, only slower
             note(f"g4run: the drafter is not used: {error}\n")
     return Speculator(drafters, MAX_DRAFT_TOKENS)
 

@@ -108,7 +108,7 @@ def _gpu_share(
     gpu = gpus[number]
     own = tuple(layer for layer, place in enumerate(places[:-1]) if place == number)
     has_head = places[-1] == number
-    weights = sum(_on_gpu(shape, layer, settings) for layer in own) + (_head_bytes(shape) if has_head else 0)
+    weights = sum(_on_gpu(shape, layer, settings) for layer in own) + (shape.head_bytes if has_head else 0)
     return DeviceShare(
         name=_name_of(gpus, number),
         kind="gpu",
@@ -186,11 +186,6 @@ def _usual_sets(architecture: str) -> tuple[str, ...]:
 def _on_gpu(shape: ModelShape, layer: int, settings: PlanSettings) -> int:
     own = shape.layers[layer]
     return own.dense_bytes + (0 if layer < settings.cpu_expert_layers else own.expert_bytes)
-
-
-def _head_bytes(shape: ModelShape) -> int:
-    """Return the size of the head on a GPU, where a tied one copies the embeddings (src/models/gemma4.cpp:53-55)."""
-    return shape.output_bytes + (shape.embedding_bytes if shape.has_tied_head else 0)
 
 
 def _staging_bytes(shape: ModelShape, settings: PlanSettings, places: tuple[int, ...]) -> int:

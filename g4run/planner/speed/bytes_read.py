@@ -27,11 +27,6 @@ class SplitBytesRead:
     expert_layers: int  # number of GPU layers with their experts on the CPU
 
 
-def head_bytes(shape: ModelShape) -> int:
-    """Return the bytes read after the last layer; a tied head is the embedding table itself."""
-    return shape.output_bytes + (shape.embedding_bytes if shape.has_tied_head else 0)
-
-
 def layer_read_bytes(shape: ModelShape, layer: int) -> float:
     """Return the bytes of one layer's weights read for one token."""
     return shape.layers[layer].dense_bytes + expert_read_bytes(shape, layer)
@@ -60,7 +55,7 @@ def split_reads(shape: ModelShape, settings: PlanSettings, position: int) -> Spl
     """
     count = len(shape.layers)
     first = max(0, count + 1 - settings.gpu_layers)
-    head = head_bytes(shape)
+    head = shape.head_bytes
     on_gpu, on_cpu = range(min(first, count), count), range(min(first, count))
     moved = [layer for layer in on_gpu if layer < settings.cpu_expert_layers and shape.layers[layer].expert_bytes]
     expert_bytes = sum(expert_read_bytes(shape, layer) for layer in moved)

@@ -165,7 +165,7 @@ def test_a_request_keeps_its_tokens_when_its_deadline_ends_it(
     endless = replace(ENDLESS, logit_bias=tuple((token, -math.inf) for token in ends))
     engine = open_engine(65536, sequences=1)
     engine.load()
-    sampled, finished = generate(engine, prompt, GenerationParameters(sampling=endless, deadline_seconds=0.5))
+    sampled, finished = generate(engine, prompt, GenerationParameters(sampling=endless, deadline_seconds=0.2))
     assert (finished.reason, finished.generated_tokens) == ("deadline", len(sampled))
     assert sampled
 
