@@ -18,6 +18,7 @@ from g4run.cli.app import build_app
 from g4run.cli.command_list import COMMANDS as NAMES
 from g4run.errors import G4RunError
 from g4run.settings import ENVIRONMENT_VARIABLES
+from tests.architecture import LAYERS, read_sources
 from tests.e2e.processes import COMMAND, DEADLINE_SECONDS, run_g4run
 
 ROOT = Path(__file__).parents[1]
@@ -175,6 +176,13 @@ def test_the_architecture_names_every_package_and_only_files_that_exist() -> Non
     named = set(re.findall(r"`([a-z_/]+(?:/|\.py))`", page))
     assert packages <= named
     assert {name for name in named if not any((ROOT / place / name).exists() for place in ("g4run", "."))} == set()
+
+
+def test_the_picture_of_the_layers_is_the_one_that_is_checked() -> None:
+    modules = {path.split("/")[1].removesuffix(".py") for path in read_sources()} - {"__init__", "__main__", "data"}
+    picture = blocks(PAGES["ARCHITECTURE.md"])[0][1].splitlines()
+    drawn = [set(re.findall(r"\w+", line)) & modules for line in picture]
+    assert drawn[::-1] == [layer & modules for layer in LAYERS if layer & modules]
 
 
 def test_every_page_is_linked_from_the_readme() -> None:
