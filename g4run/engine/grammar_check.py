@@ -1,17 +1,11 @@
-"""Compile a grammar within bounds of time and memory, and check one before its request goes to the engine.
+"""Compile Lark grammars with llguidance in bounded time and memory, and check one before its request is sent."""
 
-llguidance compiles Lark text. Its own limits refuse most of what is too large; what they do not bound is refused here.
-"""
-
-import contextlib
-import json
 import math
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,20 +14,20 @@ if TYPE_CHECKING:
 MAX_GRAMMAR_BYTES = 1 << 20
 MAX_GRAMMAR_LINES = 10_000
 MAX_MULTIPLE = 50_000  # multipleOf becomes an automaton with a state for each remainder: 40 µs and 400 bytes each
-COMPILE_SECONDS = 10.0
+MAX_COMPILE_SECONDS = 10.0
 
-# Bytes of address space: llguidance follows rules recursively, and crashes where 2,000 of them refer to each other in
-# the main thread's 8 MB. Only what is touched takes memory.
+# Bytes of address space. llguidance follows rules recursively: a chain of 2,500 crashes in the usual 8 MB, and the
+# largest grammar fits into 256 MB.
 _STACK_BYTES = 256 << 20
-_TOKENS_OF_BYTES = 256
 _PLACE = re.compile(r"^(?:at )?(\d+)\((\d+)\): ")
-_REASON_BELOW = re.compile(r"^error: (.*)$", re.MULTILINE)  # of a regular expression
+_REGEX_ERROR = re.compile(r"^error: (.*)$", re.MULTILINE)
 _UNKNOWN_TOKEN = re.compile(r'unknown special token: "(.*?)"')
+_MULTIPLE = re.compile(r'"multipleOf"\s*:\s*(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?')
 
 
 @dataclass(frozen=True, slots=True)
 class TokenizerParts:
-    """A vocabulary in the shape that llguidance.TokenizerWrapper asks for; called, it tokenizes text."""
+    """A vocabulary with the attributes that llguidance.TokenizerWrapper reads; calling it tokenizes text."""
 
     tokens: Sequence[bytes]
     special_token_ids: Sequence[int]
@@ -42,38 +36,35 @@ class TokenizerParts:
     bos_token_id: int | None = None
 
     def __call__(self, text: bytes) -> list[int]:
-        """Tokens of UTF-8 text."""
+        """Tokenize UTF-8 text."""
         return self.tokenize(text)
 
 
 def check_grammar(lark: str) -> None:
-    """Check a Lark grammar without a vocabulary. Any token that it names counts as known.
-
-    Raises ValueError with the reason why llguidance cannot use it.
-    """
-    compiled(compile_apart(lambda: compile_grammar(_byte_tokenizer(lark), lark)))
+    """Check a Lark grammar without a model; any token that it names counts as known. Raises ValueError."""
+    await_grammar(compile_in_thread(lambda: compile_grammar(_byte_tokenizer(lark), lark)))
 
 
 def compile_grammar(tokenizer: "LLTokenizer", lark: str) -> "LLMatcher":
-    """Compile a Lark grammar, whose start rule is `start`. Raises ValueError with the reason if that is impossible."""
+    """Compile a Lark grammar whose start rule is `start`. Raises ValueError with the place and the reason."""
     from llguidance import LLMatcher, LLParserLimits  # noqa: PLC0415 - 60 ms that only constrained decoding needs
 
-    _refuse_excess(lark)
+    _check_size(lark)
     limits = LLParserLimits(
-        initial_lexer_fuel=200_000,  # bounds compiling a terminal to 0.5 s; the default to 3 s and 200 MB
-        max_grammar_size=30_000,  # compiling time grows with its square: 1.3 s
+        initial_lexer_fuel=200_000,  # 0.5 s and 50 MB for the worst terminal; the default is 3 s and 200 MB
+        max_grammar_size=30_000,  # symbols; time grows with the square, to 1.3 s
         max_lexer_states=50_000,  # up to 2 kB each
-        step_max_items=1_000_000,  # 0.1 s; a grammar written character by character passes the default
+        step_max_items=1_000_000,  # 0.1 s a token; grammars of single characters exceed the default
         verbose_errors=False,
     )
-    matcher = LLMatcher(tokenizer, LLMatcher.grammar_from_lark(lark), limits=limits, log_level=0)
+    matcher = LLMatcher(tokenizer, lark, limits=limits, log_level=0)
     if matcher.is_error():
-        raise ValueError(f"grammar{_readable(matcher.get_error())}")
+        raise ValueError(f"grammar{_describe(matcher.get_error())}")
     return matcher
 
 
-def compile_apart(compile: Callable[[], "LLMatcher"]) -> "Future[LLMatcher]":
-    """Run this in a thread with room for deep recursion. llguidance releases the interpreter lock while it compiles."""
+def compile_in_thread(compile: Callable[[], "LLMatcher"]) -> "Future[LLMatcher]":
+    """Compile in a thread with a deep stack. llguidance releases the interpreter lock meanwhile."""
     future: Future[LLMatcher] = Future()
 
     def run() -> None:
@@ -90,69 +81,53 @@ def compile_apart(compile: Callable[[], "LLMatcher"]) -> "Future[LLMatcher]":
     return future
 
 
-def compiled(future: "Future[LLMatcher]") -> "LLMatcher":
-    """The compiled grammar, waiting for it if need be. Raises ValueError if there is none, or it takes too long."""
+def await_grammar(future: "Future[LLMatcher]") -> "LLMatcher":
+    """Return the compiled grammar as soon as it is there. Raises ValueError as compile_grammar does, and on timeout."""
     try:
-        return future.result(COMPILE_SECONDS)
+        return future.result(MAX_COMPILE_SECONDS)
     except TimeoutError:
-        raise ValueError(f"grammar: it takes more than {COMPILE_SECONDS:.0f} seconds to compile") from None
+        raise ValueError(f"grammar: it takes more than {MAX_COMPILE_SECONDS:.0f} seconds to compile") from None
 
 
 def _byte_tokenizer(lark: str) -> "LLTokenizer":
-    """A vocabulary of the single bytes and of the tokens that a grammar names: <name>, or <[id]>."""
+    """Make a tokenizer of all single bytes and of the tokens that a grammar names, as <name> or <[id]>."""
     from llguidance import LLTokenizer, TokenizerWrapper  # noqa: PLC0415 - 60 ms that only constrained decoding needs
 
-    named = sorted({each.encode() for each in re.findall(r"<[^\s<>\[]+>", lark)})
+    names = sorted({name.encode() for name in re.findall(r"<[^\s<>\[]+>", lark)})
     ids = [int(each) for each in re.findall(r"\d{1,6}", "".join(re.findall(r"<\[[^\]]*\]>", lark)))]
-    tokens = [*(bytes([byte]) for byte in range(_TOKENS_OF_BYTES)), b"<eos>", *named]
-    special = range(_TOKENS_OF_BYTES, len(tokens))
+    tokens = [*(bytes([byte]) for byte in range(0x100)), b"<eos>", *names]
     unused = [b""] * (max(ids, default=0) + 1 - len(tokens))
-    parts = TokenizerParts([*tokens, *unused], special, _TOKENS_OF_BYTES, list)
+    parts = TokenizerParts([*tokens, *unused], range(0x100, len(tokens)), 0x100, list)
     return LLTokenizer(TokenizerWrapper(parts), slices=[])
 
 
-def _refuse_excess(lark: str) -> None:
-    """Refuse what llguidance would compile for minutes, or crash on."""
+def _check_size(lark: str) -> None:
+    """Refuse what no limit of llguidance covers: it would compile for minutes, or crash."""
     size, lines = len(lark.encode()), lark.count("\n") + 1
     if size > MAX_GRAMMAR_BYTES or lines > MAX_GRAMMAR_LINES:
-        most = f"{MAX_GRAMMAR_BYTES:,} bytes in {MAX_GRAMMAR_LINES:,} lines"
-        raise ValueError(f"grammar: it is too large, with {size:,} bytes in {lines:,} lines; the most is {most}")
+        limit = f"{MAX_GRAMMAR_BYTES:,} bytes and {MAX_GRAMMAR_LINES:,} lines"
+        raise ValueError(f"grammar: {size:,} bytes and {lines:,} lines are too large; the limit is {limit}")
     if lark.lstrip().startswith("{"):
-        raise ValueError("grammar, line 1, column 1: a Lark grammar is expected, not JSON")
+        raise ValueError("grammar, line 1, column 1: expected Lark, not JSON")
     if math.lcm(*_multiples(lark)) > MAX_MULTIPLE:
-        raise ValueError(f"grammar: its multipleOf is too large: up to {MAX_MULTIPLE:,}, together and without a point")
+        raise ValueError(f"grammar: multipleOf is too large; the limit is {MAX_MULTIPLE:,}, decimal places included")
 
 
-def _multiples(lark: str) -> list[int]:
-    """Digits of each multipleOf in the schemas of a grammar."""
-    found: list[object] = []
-
-    def note(members: list[tuple[str, object]]) -> None:
-        found.extend(value for name, value in members if name == "multipleOf")
-
-    decoder = json.JSONDecoder(object_pairs_hook=note, parse_int=Decimal, parse_float=Decimal)
-    for match in re.finditer(r"%json\s*", lark):
-        with contextlib.suppress(ValueError, RecursionError):  # llguidance will say so
-            decoder.raw_decode(lark, match.end())
-    return [_digits(value) for value in found if isinstance(value, Decimal) and value]
+def _multiples(lark: str) -> Iterator[int]:
+    """Yield the value of each multipleOf without its decimal point: 25 for 2.5."""
+    plain = re.sub(r"\\u00([0-7][0-9a-fA-F])", lambda found: chr(int(found[1], 16)), lark)
+    for whole, fraction, exponent in _MULTIPLE.findall(plain):
+        zeros = max(int(exponent or 0) - len(fraction), 0)
+        yield int(f"{whole}{fraction}"[:9]) * 10 ** min(zeros, 9)
 
 
-def _digits(value: Decimal) -> int:
-    """The number without its decimal point: 25 for 2.5, 1000 for 1E+3; capped where it is too large anyway."""
-    parts = value.as_tuple()
-    assert isinstance(parts.exponent, int)
-    digits = int("".join(map(str, parts.digits[:9])))
-    return digits * int(10 ** min(max(parts.exponent, 0), 9))
-
-
-def _readable(error: str) -> str:
-    """llguidance's message as the end of a sentence: the place and the reason, without the lines that it quotes."""
+def _describe(error: str) -> str:
+    """Return llguidance's error as the end of a sentence: place and reason, without the lines that it quotes."""
     if found := _UNKNOWN_TOKEN.search(error):
         return f": the model has no token {found[1]}"
     if error.startswith("NoExtension"):
         return ": no text satisfies it"
     first, _, rest = error.strip().partition("\n")
-    place = _PLACE.match(first)
+    place, regex_error = _PLACE.match(first), _REGEX_ERROR.search(rest)
     where = f", line {place[1]}, column {place[2]}" if place else ""
-    reason = _REASON_BELOW.search(rest)
-    return f"{where}: {first[place.end() if place else 0 :]}{f' {reason[1]}' if reason else ''}"
+    return f"{where}: {first[place.end() if place else 0 :]}{f' {regex_error[1]}' if regex_error else ''}"

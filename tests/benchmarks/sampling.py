@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from g4run.chat.structured_output.json_schema import compile_json_schema
-from g4run.engine.grammar_check import compiled
+from g4run.engine.grammar_check import await_grammar
 from g4run.engine.llama.api import Batch, Context, Model
 from g4run.engine.llama.vocabulary import piece_of
 from g4run.engine.parameters import GenerationParameters, LoadParameters, SamplingParameters
@@ -97,7 +97,7 @@ def _measure_grammar(vocabulary: LoadedVocabulary, rows: list[Row], draws: int) 
     grammar, piece = compile_json_schema(SCHEMA), partial(piece_of, vocabulary.pointer)
     for number in range(2):
         started = time.perf_counter()
-        compiled(vocabulary.table.compile(grammar))
+        await_grammar(vocabulary.table.compile(grammar))
         what = "a grammar and the token table" if number == 0 else "a grammar"
         sys.stdout.write(f"{what}: {1e3 * (time.perf_counter() - started):.1f} ms\n")
     chain = SamplerChain(GOOGLE)

@@ -38,7 +38,7 @@ def test_what_llguidance_can_use_passes(lark: str) -> None:
             'start: %json {"not": {}}',
             'grammar, line 1, column 8: failed to compile JSON schema: Unimplemented keys: ["not"]',
         ),
-        ('{"grammars": []}', "grammar, line 1, column 1: a Lark grammar is expected, not JSON"),
+        ('{"grammars": []}', "grammar, line 1, column 1: expected Lark, not JSON"),
         ("start: \ud800", "'utf-8' codec can't encode character '\\ud800' in position 7: surrogates not allowed"),
     ],
 )

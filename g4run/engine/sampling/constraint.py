@@ -1,4 +1,4 @@
-"""Constrained decoding: what may come next in an answer under a grammar, and how the answer ends."""
+"""Constrained decoding: which tokens an answer may continue with, and how it ends."""
 
 import sys
 import time
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from g4run.engine.grammar_check import compiled
+from g4run.engine.grammar_check import await_grammar
 from g4run.engine.log import note
 from g4run.engine.sampling.completion import Completion
 from g4run.engine.sampling.draw import SamplerChain
@@ -18,17 +18,16 @@ from g4run.engine.sampling.top_k import FloatArray
 if TYPE_CHECKING:
     from llguidance import LLMatcher
 
-
-_MOST_SECONDS = 1.0  # of computing for one token; an ambiguous grammar takes ever more
+_MAX_SECONDS = 1.0  # of computing for one token: the cost of an ambiguous grammar grows with the answer
 
 
 class Constraint:
-    """Holds one answer to its grammar, from its first token after the thought.
+    """Applies a grammar to one answer, from its first token after the thought.
 
-    The grammar is compiled beside the decode loop; the first draw waits for it. `ended_by` is None while the answer may
-    go on and where it ends by itself; 'refused' where the grammar cannot be used, for the reason in `refusal`; 'length'
-    where the answer was completed because its token limit came, 'loop' where it repeated itself, 'failed' where the
-    grammar became too complex to follow.
+    The grammar compiles next to the decode loop, and the first draw waits for it. `ended_by` is None while the answer
+    may go on or ends by itself. It is 'refused' if the grammar cannot be used, for the reason in `refusal`; 'length' or
+    'loop' if the answer was completed at its token limit or because it repeated itself; 'failed' if the grammar became
+    too complex.
     """
 
     def __init__(self, grammar: str, table: TokenTable, piece_of: Callable[[int], bytes]) -> None:
@@ -51,14 +50,14 @@ class Constraint:
         return self._matcher is not None and self._matcher.is_stopped()
 
     def forced_tokens(self) -> list[int]:
-        """The next tokens where the grammar leaves no choice of text."""
+        """Return the next tokens if the grammar allows only one text; else an empty list."""
         return [] if self._matcher is None else self._matcher.deep_copy().compute_ff_tokens()
 
     def draw(self, chain: SamplerChain, logits: FloatArray, drawn: int, left: int | None) -> int | None:
-        """The token to take where this one was drawn freely, None if there is none.
+        """Return the token to take instead of a freely drawn one; None if there is none.
 
-        That is the drawn one if it is permitted, else one drawn from those that are; unless the answer could then not
-        be completed within the `left` tokens that it may have.
+        The drawn token is kept if the grammar permits it, else another is drawn from those that it permits. Either
+        gives way to a completion if the answer could not be completed within its `left` tokens otherwise.
         """
         if self._matcher is None and not self._begin():
             return None
@@ -73,18 +72,17 @@ class Constraint:
         return self._completion.choose(self._matcher, token, left)
 
     def accept(self, token: int) -> None:
-        """Go on after a token that was taken."""
+        """Advance by a token that `draw` returned."""
         assert self._matcher is not None and self._completion is not None
         self._matcher.consume_token(token)
         seconds = time.thread_time() - self._started
-        if self._matcher.is_error() or seconds > _MOST_SECONDS:
+        if self._matcher.is_error() or seconds > _MAX_SECONDS:
             note(f"g4run: the grammar is too complex: {seconds:.1f} s for a token; {self._matcher.get_error()}\n")
             self.ended_by = "failed"
             return
         if not self._is_looping and self._bound.accept(token, self._piece_of(token)):
             self._is_looping = True
-            if not self._completion.plan_ending(self._matcher, self._left):
-                self.ended_by = "loop"
+            self._completion.plan_ending(self._matcher, self._left)
         if self._is_looping and not self._completion.plan:
             self.ended_by = "loop"
         elif self._completion.has_intervened and (self.is_finished or token in self._table.tokens.ends):
@@ -92,7 +90,7 @@ class Constraint:
 
     def _begin(self) -> bool:
         try:
-            self._matcher = compiled(self._compiling)
+            self._matcher = await_grammar(self._compiling)
         except ValueError as error:
             self.ended_by, self.refusal = "refused", str(error)
             return False
@@ -100,7 +98,6 @@ class Constraint:
         return True
 
     def _draw_permitted(self, chain: SamplerChain, logits: FloatArray) -> int | None:
-        """Draw from the tokens that the grammar permits."""
         assert self._matcher is not None
         bits = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
         if self._matcher.is_error():

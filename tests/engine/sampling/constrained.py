@@ -11,7 +11,7 @@ import pytest
 from llguidance import LLMatcher
 
 from g4run.chat.messages import JsonValue
-from g4run.engine.grammar_check import compiled
+from g4run.engine.grammar_check import await_grammar
 from g4run.engine.llama.vocabulary import piece_of, tokens_of
 from g4run.engine.parameters import SamplingParameters
 from g4run.engine.sampling.completion import Completion
@@ -39,7 +39,7 @@ def lark_of(schema: JsonValue) -> str:
 
 
 def matcher_of(loaded: LoadedVocabulary, lark: str) -> LLMatcher:
-    return compiled(loaded.table.compile(lark))
+    return await_grammar(loaded.table.compile(lark))
 
 
 def ending(loaded: LoadedVocabulary, matcher: LLMatcher, lark: str = "", most: int = 1000) -> list[int] | None:
