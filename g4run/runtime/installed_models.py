@@ -1,7 +1,8 @@
 """The models on this machine: those in the store, and the built-in one."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from g4run.hardware.inspection import inspect_without_gpus
 from g4run.hardware.machine import Machine
@@ -18,8 +19,7 @@ from g4run.planner.placement import estimate_fit
 from g4run.planner.values import Fit
 
 
-@dataclass(frozen=True, slots=True)
-class InstalledModel:
+class InstalledModel(msgspec.Struct, frozen=True):
     """A model on this machine; `modified_at` is RFC 3339, None for the built-in model."""
 
     name: str

@@ -1,10 +1,10 @@
 """One law of what fits: `list --available` and `plan` give the same answer for every file on every known machine."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from g4run.cli.commands.plan import PlanOptions, make_request
 from g4run.hardware.machine import Machine
