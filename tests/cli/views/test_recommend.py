@@ -165,6 +165,7 @@ def test_json_has_the_fields_that_programs_rely_on() -> None:
             "repack": False,
             "checkpoint_bytes": 512 << 20,
             "ram_cache_bytes": 1 << 30,
+            "token_table_bytes": 300 << 18,
         },
         "max_context": {str(kv_type): tokens for kv_type, tokens in best.plan.max_context.items()},
         "verdict": "best",
