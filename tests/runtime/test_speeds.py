@@ -22,7 +22,7 @@ PLAN = make_plan(structs.replace(model_shape("26B", 4.5), digest="d" * 64), gpu_
 WRITER = """
 import sys
 from pathlib import Path
-from dataclasses import replace
+from msgspec.structs import replace
 from tests.runtime.test_speeds import MACHINE, PLAN, run_of
 from tests.fakes.stores import settings_in
 print("ready", flush=True)
@@ -112,7 +112,7 @@ def test_settings_models_and_machines_are_separate(settings: Settings) -> None:
 
 def test_a_machine_stays_the_same_when_memory_is_used(settings: Settings) -> None:
     run_of(settings)
-    busy = replace(
+    busy = structs.replace(
         MACHINE,
         memory=structs.replace(MACHINE.memory, available_bytes=1),
         gpus=(structs.replace(make_gpu(), free_bytes=1),),

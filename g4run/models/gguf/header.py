@@ -21,7 +21,7 @@ from g4run.models.gguf.types import TENSOR_TYPES, VALUE_CODES, TensorType, Value
 
 MAX_ENTRIES = 1 << 16  # metadata entries; real files have about 50
 MAX_TENSORS = 1 << 16  # real files have up to 833
-MAX_KEPT_ITEMS = 1 << 12  # longer arrays stay in the file; llama.cpp allows 512 layers
+MAX_KEPT_ITEMS = 512  # longer arrays stay in the file; llama.cpp allows 512 layers
 MAX_READ_BYTES = 32 << 20  # per long array; the real merges take 9 MB
 MAX_READ_ITEMS = 1 << 20
 MAX_NAME_BYTES = 63  # GGML_MAX_NAME without the terminating zero
