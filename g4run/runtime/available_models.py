@@ -1,9 +1,9 @@
 """The models that can be pulled, from the catalog or from one repository as the Hub lists it now."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec.structs import replace
 
 from g4run.errors import UsageError
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from g4run.models.hub.client import Hub
 
 
-@dataclass(frozen=True, slots=True)
-class AvailableModel:
+class AvailableModel(msgspec.Struct, frozen=True):
     """A model that can be pulled; None if a value is unknown.
 
     `is_confirmed` says that its file was seen on the Hub; `short_names` are the size names that mean it.

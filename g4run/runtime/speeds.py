@@ -7,11 +7,11 @@ invalid file or entry is ignored; the file of a newer g4run is left alone.
 import contextlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from g4run.errors import DiskFull, NotWritable
 from g4run.files import read_shared, write_atomically

@@ -1,9 +1,8 @@
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from msgspec import structs
+from msgspec.structs import replace
 
 from g4run.cli.views.models import (
     available_value,
@@ -48,9 +47,7 @@ DEMO = InstalledModel(
     commit=None,
     paths=("/g4run/data/demo.gguf",),
 )
-LONG = structs.replace(
-    PULLED, name="hf.co/unsloth/gemma-4-26B-A4B-it-GGUF:UD-Q4_K_XL", quantization="UD-Q4_K_XL", fit=Fit.NO
-)
+LONG = replace(PULLED, name="hf.co/unsloth/gemma-4-26B-A4B-it-GGUF:UD-Q4_K_XL", quantization="UD-Q4_K_XL", fit=Fit.NO)
 DAMAGED = DamagedEntry(Path("/data/models/mine.json"), "mine", "it is not JSON")
 
 KNOWN = AvailableModel(

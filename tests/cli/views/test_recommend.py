@@ -63,7 +63,7 @@ def test_a_speed_from_a_different_source_is_named() -> None:
     measured = replace(best, speed=structs.replace(best.speed, source=SpeedSource.MEASURED))
     usual = CHOICE.alternatives[0].speed.source
     assert {other.speed.source for other in choose_rows(best, CHOICE.alternatives)} == {usual} != {SpeedSource.MEASURED}
-    text = render_recommendation(replace(CHOICE, best=measured), None, show_all=False, is_installed=False)
+    text = render_recommendation(structs.replace(CHOICE, best=measured), None, show_all=False, is_installed=False)
     legend = " ".join(text.split("\n\n")[3].split())
     assert legend.endswith(f"; measured here: 31B {best.file.quantization}.")
     assert f"Speeds are {usual.value}" in legend
