@@ -29,7 +29,7 @@ class InstalledModel:
     parameters: int
     quantization: str
     modified_at: str | None
-    fit: Fit
+    fits: Fit
     repository: str | None
     commit: str | None
     paths: tuple[str, ...]
@@ -53,7 +53,7 @@ def _stored(library: Library, record: Record, machine: Machine) -> InstalledMode
         parameters=summary.parameters,
         quantization=summary.quantization,
         modified_at=record.modified_at,
-        fit=estimate_fit(loaded_shape(file, library.catalog.facts(file.size)), machine),
+        fits=estimate_fit(loaded_shape(file, library.catalog.facts(file.size)), machine),
         repository=record.repository,
         commit=record.commit,
         paths=tuple(str(file.path) for file in record.files),
@@ -73,7 +73,7 @@ def _built_in() -> InstalledModel:
         parameters=model.parameters,
         quantization=max(header.tensors, key=lambda tensor: tensor.elements).type.name,
         modified_at=None,
-        fit=estimate_fit(shape, inspect_without_gpus()),
+        fits=estimate_fit(shape, inspect_without_gpus()),
         repository=None,
         commit=None,
         paths=(str(DEMO_PATH),),

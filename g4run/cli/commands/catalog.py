@@ -36,14 +36,15 @@ def refresh(
 
 def execute(as_json: bool, output: Output) -> int:
     """List every repository of the catalog; one that fails is reported and does not stop the others."""
-    from g4run.cli.views.verify import refresh_value, render_refresh
+    from g4run.cli.views.json_values import json_value
+    from g4run.cli.views.verify import render_refresh
     from g4run.models.catalog.refresh import refresh_catalog
     from g4run.models.hub.client import Hub
 
     settings = read_settings()
     report = refresh_catalog(settings.data_directory, Hub(settings).list_repository)
     if as_json:
-        output.write_json(refresh_value(report))
+        output.write_json(json_value(report))
     else:
         output.answer.write(render_refresh(report))
     return 0

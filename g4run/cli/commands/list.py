@@ -67,7 +67,8 @@ def show_models(prefix: str | None, as_json: bool, output: Output) -> int:
 
 def show_space(as_json: bool, output: Output) -> int:
     """Show the disk space that models use, each file counted once, and what is free."""
-    from g4run.cli.views.store import render_usage, usage_value
+    from g4run.cli.views.json_values import json_value
+    from g4run.cli.views.store import render_usage
     from g4run.cli.views.tables import line_width
     from g4run.models.store.store import Store
     from g4run.models.store.usage import measure_usage
@@ -75,7 +76,7 @@ def show_space(as_json: bool, output: Output) -> int:
     settings = read_settings()
     usage = measure_usage(settings, Store(settings))
     if as_json:
-        output.write_json(usage_value(usage))
+        output.write_json(json_value(usage))
     else:
         output.answer.write(render_usage(usage, line_width(output.answer)))
     return 0

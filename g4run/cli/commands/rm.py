@@ -29,13 +29,14 @@ def remove(
 
 def remove_names(names: Sequence[str], as_json: bool, output: Output) -> int:
     """Remove names and show how much that freed."""
-    from g4run.cli.views.store import removals_value, render_removal
+    from g4run.cli.views.json_values import json_value
+    from g4run.cli.views.store import render_removal
     from g4run.models.store.removal import remove as remove_from_store
     from g4run.models.store.store import Store
 
     removals = remove_from_store(Store(read_settings()), names)
     if as_json:
-        output.write_json(removals_value(removals))
+        output.write_json({"removed": json_value(removals)})
     else:
         output.answer.write("".join(render_removal(removal) for removal in removals))
     return 0

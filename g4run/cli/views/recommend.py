@@ -1,6 +1,7 @@
 """Render a recommendation as text for 80 columns and as JSON."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from g4run.cli.views.plan import settings_value
@@ -83,7 +84,7 @@ def others_value(recommendation: "Recommendation") -> dict[str, object]:
 
 def candidate_value(candidate: "Candidate") -> dict[str, object]:
     """Return one candidate as JSON."""
-    settings, speed, quality = candidate.plan.settings, candidate.speed, candidate.quality
+    settings, speed = candidate.plan.settings, candidate.speed
     return {
         "model": candidate.file.name,
         "quantization": candidate.file.quantization,
@@ -103,7 +104,7 @@ def candidate_value(candidate: "Candidate") -> dict[str, object]:
             "prompt_tokens_per_second": _range_value(speed.prompt),
             "source": speed.source.value,
         },
-        "quality": {"value": quality.value, "metric": quality.metric, "source": quality.source},
+        "quality": asdict(candidate.quality),
         "settings": settings_value(candidate.plan),
         "max_context": {kv_type.value: tokens for kv_type, tokens in candidate.plan.max_context.items()},
         "verdict": candidate.verdict.value,
@@ -114,7 +115,7 @@ def candidate_value(candidate: "Candidate") -> dict[str, object]:
 
 
 def _range_value(speed: "SpeedRange") -> dict[str, float]:
-    return {"low": round(speed.low, 2), "expected": round(speed.expected, 2), "high": round(speed.high, 2)}
+    return {name: round(value, 2) for name, value in asdict(speed).items()}
 
 
 def _sentence(best: "Candidate") -> str:

@@ -4,6 +4,7 @@ import struct
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from g4run.cli.views.json_values import json_value
 from g4run.cli.views.tables import Column, render_pairs, render_rows, render_table
 from g4run.errors import G4RunError
 from g4run.models.gguf.header import LongArray
@@ -47,7 +48,7 @@ def details_value(details: "ModelDetails", *, verbose: bool) -> dict[str, object
         "capabilities": list(details.capabilities),
         "sampling": sampling_value(details),
         **license_value(details),
-        "files": [_file_value(file) for file in details.files],
+        "files": json_value(details.files),
         "is_remote": details.is_remote,
         "wire_bytes": details.wire_bytes,
     }
@@ -59,13 +60,7 @@ def details_value(details: "ModelDetails", *, verbose: bool) -> dict[str, object
 
 def sampling_value(details: "ModelDetails") -> dict[str, object]:
     """Return the sampling defaults as JSON, named like options and Modelfile parameters."""
-    sampling = details.sampling
-    return {
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "top_k": sampling.top_k,
-        "min_p": sampling.min_p,
-    }
+    return {name: value for name, value in json_value(details.sampling).items() if name != "source"}
 
 
 def render_license(details: "ModelDetails") -> str:
@@ -151,16 +146,6 @@ def _render_file(file: "FileDetail") -> str:
 
 def _name_of(file: "FileDetail") -> str:
     return file.location.replace("\\", "/").rpartition("/")[2]
-
-
-def _file_value(file: "FileDetail") -> dict[str, object]:
-    return {
-        "role": file.role.value,
-        "location": file.location,
-        "size_bytes": file.size_bytes,
-        "sha256": file.sha256,
-        "origin": file.origin,
-    }
 
 
 def _render_items(first: Sequence[object], count: int) -> str:
