@@ -4,15 +4,15 @@ The kernel's file cache counts as available, also within a container's limit, be
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from g4run.hardware.control_groups import ControlGroup, control_groups, read_number, read_text
 from g4run.hardware.figures import Count, PositiveCount
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(msgspec.Struct, frozen=True):
     """Main memory in bytes; `limit_bytes` is the container's limit if it is below the total."""
 
     total_bytes: PositiveCount
@@ -25,8 +25,7 @@ class Memory:
         return self.total_bytes if self.limit_bytes is None else min(self.total_bytes, self.limit_bytes)
 
 
-@dataclass(frozen=True, slots=True)
-class _Limit:
+class _Limit(msgspec.Struct, frozen=True):
     """A control group's limit, and how much of it is left."""
 
     limit_bytes: int

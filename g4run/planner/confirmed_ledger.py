@@ -4,7 +4,9 @@ A dry load maps nothing, so this subtracts what the real load maps: a tied head,
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from g4run.engine.probe.probe import DeviceMemory, ProbedMemory
 from g4run.hardware.machine import Machine

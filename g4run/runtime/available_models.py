@@ -1,8 +1,10 @@
 """The models that can be pulled, from the catalog or from one repository as the Hub lists it now."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from g4run.errors import UsageError
 from g4run.hardware.machine import Machine

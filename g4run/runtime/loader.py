@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from msgspec import structs
+
 from g4run.engine.client import Engine
 from g4run.engine.parameters import LoadParameters
 from g4run.engine.probe.probe import Probed, ProbeFailure
@@ -68,12 +70,12 @@ class _Limits:
         """Return the machine with its free memory capped to the limits."""
         memory, free = machine.memory, sum(gpu.free_bytes for gpu in usable_gpus(machine))
         if self.ram_bytes is not None:
-            memory = replace(memory, available_bytes=min(memory.available_bytes, self.ram_bytes))
+            memory = structs.replace(memory, available_bytes=min(memory.available_bytes, self.ram_bytes))
         if self.gpu_bytes is None or self.gpu_bytes >= free:
-            return replace(machine, memory=memory)
+            return structs.replace(machine, memory=memory)
         share = self.gpu_bytes / free
-        gpus = tuple(replace(gpu, free_bytes=int(gpu.free_bytes * share)) for gpu in machine.gpus)
-        return replace(machine, memory=memory, gpus=gpus)
+        gpus = tuple(structs.replace(gpu, free_bytes=int(gpu.free_bytes * share)) for gpu in machine.gpus)
+        return structs.replace(machine, memory=memory, gpus=gpus)
 
 
 class Loader:
@@ -144,7 +146,7 @@ class Loader:
             return planned
         ledger = confirmed_ledger(planned.plan, planned.machine, probed)
         parameters = with_caches(planned.parameters, ledger)
-        return replace(planned, plan=replace(planned.plan, ledger=ledger), parameters=parameters)
+        return replace(planned, plan=structs.replace(planned.plan, ledger=ledger), parameters=parameters)
 
     def _refusal(self, plan: Plan) -> DoesNotFit:
         """Say which devices lack memory, and what would fit."""

@@ -76,6 +76,7 @@ def test_json_is_one_object() -> None:
             "threads": 1,
             "lazy_table": False,
             "repack": False,
+            "token_table_bytes": 384_000,
         },
     }
     assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]

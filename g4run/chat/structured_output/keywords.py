@@ -11,11 +11,10 @@ from g4run.chat.messages import JsonValue
 from g4run.chat.structured_output.formats import FORMATS
 from g4run.errors import UsageError
 
-_TYPES: Final = ("null", "boolean", "integer", "number", "string", "object", "array")
+TYPES: Final = ("null", "boolean", "integer", "number", "string", "object", "array")
 KEYWORDS_BY_TYPE: Final = {
-    "object": "properties required additionalProperties unevaluatedProperties patternProperties propertyNames"
-    " minProperties maxProperties",
-    "array": "items prefixItems additionalItems unevaluatedItems minItems maxItems uniqueItems",
+    "object": "properties required additionalProperties minProperties maxProperties",
+    "array": "items prefixItems minItems maxItems uniqueItems",
     "string": "minLength maxLength pattern format",
     "number": "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf",
 }
@@ -171,8 +170,8 @@ class Schema:
             return None
         value = self.members["type"]
         names = {value} if isinstance(value, str) else set(self.texts("type"))
-        if not names or not names <= set(_TYPES):
-            raise self.error("must be one or several of " + ", ".join(_TYPES), "type")
+        if not names or not names <= set(TYPES):
+            raise self.error("must be one or several of " + ", ".join(TYPES), "type")
         return frozenset(
             names | ({"integer"} if "number" in names else set()) | ({"null"} if self.flag("nullable") else set())
         )

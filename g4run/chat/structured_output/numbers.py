@@ -50,15 +50,14 @@ def read_numbers(schemas: Sequence[Schema]) -> NumberBounds:
 
 
 def _bound(schemas: Sequence[Schema], name: str, sign: int) -> _Bound | None:
-    """The narrowest bound on one side; draft 4's boolean turns the inclusive one."""
-    inclusive, exclusive = f"m{name}", f"exclusiveM{name}"
+    """The narrowest bound on one side."""
     found = []
     for schema in schemas:
-        excludes = schema.members.get(exclusive)
-        if schema.has(inclusive):
-            found.append((sign * schema.number(inclusive), excludes is True))
-        if excludes is not None and not isinstance(excludes, bool):
-            found.append((sign * schema.number(exclusive), True))
+        found += [
+            (sign * schema.number(keyword), keyword.startswith("exclusive"))
+            for keyword in (f"m{name}", f"exclusiveM{name}")
+            if schema.has(keyword)
+        ]
         if span := INTEGER_FORMATS.get(str(schema.members.get("format"))):
             found.append((Fraction(sign * span[sign < 0]), False))
     return max(found, default=None)
@@ -144,5 +143,6 @@ def _write_multiple(
     least, most = (max(limit, limit if each is None else each) for each in (low, high))
     if Fraction(number) / 10**places != unit or number > _LARGEST_MULTIPLE or least > -most:
         raise schema.error(f"multiples of {float(unit):g} cannot be enforced", "multipleOf")
-    bounds = {"minimum": float(least), "maximum": float(-most), "multipleOf": float(unit)}
-    return write_schema({"type": "integer" if is_integer else "number", **bounds})
+    bounds = {"minimum": least, "maximum": -most, "multipleOf": unit}
+    written = {name: int(each) if each.denominator == 1 else float(each) for name, each in bounds.items()}
+    return write_schema({"type": "integer" if is_integer else "number", **written})

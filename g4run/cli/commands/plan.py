@@ -110,7 +110,7 @@ def make_request(options: PlanOptions) -> "PlanRequest":
 
 def find_advice(library: "Library", found: "Plan", machine: "Machine", request: "PlanRequest") -> str:
     """Say in one sentence what would fit: a shorter context, other settings, a smaller file, or nothing."""
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from g4run.planner.placement import missing_bytes, plan_model
     from g4run.units import render_bytes, render_count

@@ -1,4 +1,4 @@
-"""Convert dataclasses to JSON."""
+"""Convert values to JSON."""
 
 import json
 from typing import Any
@@ -7,5 +7,5 @@ import msgspec
 
 
 def json_value(value: object) -> Any:
-    """Return a dataclass as a JSON object, or several as an array; paths become text, and tuples lists."""
+    """Return a dataclass or a struct as a JSON object, or several as an array; paths become text, and tuples lists."""
     return json.loads(json.dumps(msgspec.to_builtins(value, enc_hook=str)))

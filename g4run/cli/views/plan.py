@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from g4run.cli.views.json_values import json_value
 from g4run.cli.views.tables import Column, render_pairs, render_paragraph, render_table
-from g4run.planner.memory.engine_caches import CacheBounds, bound_caches
+from g4run.planner.memory.engine_caches import CacheBounds, bound_caches, token_table_bytes
 from g4run.planner.values import DeviceLedger, Placement, Plan, PlanSettings
 from g4run.units import render_bytes, render_count
 
@@ -66,7 +66,8 @@ def render_source(planned: "PlannedModel", width: int | None) -> str:
 
 def settings_value(plan: Plan) -> dict[str, object]:
     """Return a plan's settings and the limits of the engine's caches as JSON."""
-    return {**json_value(plan.settings), **json_value(bound_caches(plan.ledger))}
+    caches = json_value(bound_caches(plan.ledger))
+    return {**json_value(plan.settings), **caches, "token_table_bytes": token_table_bytes(plan.shape.architecture)}
 
 
 def _device_value(device: DeviceLedger) -> dict[str, object]:
@@ -121,6 +122,7 @@ def _render_settings(plan: Plan, projector_bytes: int) -> str:
             ("threads", str(settings.threads)),
             *_cpu_settings(settings),
             ("caches", _caches_text(bound_caches(plan.ledger))),
+            ("token table", _token_table_text(plan)),
             *_unloaded(projector_bytes),
             ("longest context", longest),
         ],
@@ -151,6 +153,10 @@ def _caches_text(bounds: CacheBounds) -> str:
         return "none: no main memory is left"
     host_cache = render_bytes(bounds.ram_cache_bytes)
     return f"up to {render_bytes(bounds.checkpoint_bytes)} of SWA checkpoints and {host_cache} of host cache"
+
+
+def _token_table_text(plan: Plan) -> str:
+    return f"{render_bytes(token_table_bytes(plan.shape.architecture))}, from the first constrained answer on"
 
 
 def _cpu_settings(settings: PlanSettings) -> list[tuple[str, str]]:

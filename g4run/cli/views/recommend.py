@@ -1,9 +1,9 @@
 """Render a recommendation as text for 80 columns and as JSON."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
+from g4run.cli.views.json_values import json_value
 from g4run.cli.views.plan import settings_value
 from g4run.cli.views.tables import Column, render_paragraph, render_table
 from g4run.units import render_count
@@ -104,7 +104,7 @@ def candidate_value(candidate: "Candidate") -> dict[str, object]:
             "prompt_tokens_per_second": _range_value(speed.prompt),
             "source": speed.source.value,
         },
-        "quality": asdict(candidate.quality),
+        "quality": json_value(candidate.quality),
         "settings": settings_value(candidate.plan),
         "max_context": {kv_type.value: tokens for kv_type, tokens in candidate.plan.max_context.items()},
         "verdict": candidate.verdict.value,
@@ -115,7 +115,7 @@ def candidate_value(candidate: "Candidate") -> dict[str, object]:
 
 
 def _range_value(speed: "SpeedRange") -> dict[str, float]:
-    return {name: round(value, 2) for name, value in asdict(speed).items()}
+    return {name: round(value, 2) for name, value in json_value(speed).items()}
 
 
 def _sentence(best: "Candidate") -> str:

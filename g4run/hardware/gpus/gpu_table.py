@@ -3,10 +3,12 @@
 import re
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Final
+
+import msgspec
+from msgspec.structs import replace
 
 from g4run.hardware.machine import GpuKind
 
@@ -24,8 +26,7 @@ _MIG: Final = re.compile(r"\bmig\s+(\d)g\.(\d+)gb\b")
 _MIG_EIGHTHS, _MIG_SEVENTHS = 8, 7  # NVIDIA MIG user guide: slices of memory, slices of computing
 
 
-@dataclass(frozen=True, slots=True)
-class KnownGpu:
+class KnownGpu(msgspec.Struct, frozen=True):
     """Nominal figures, none of them confirmed; `source` is where to check them.
 
     `total_bytes` is 0 if the GPU uses main memory, which comes in many sizes. `half_precision_flops` is dense, per
@@ -40,8 +41,7 @@ class KnownGpu:
     kind: GpuKind = GpuKind.DISCRETE
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(msgspec.Struct, frozen=True):
     """A row of the table, and the words of each of its names."""
 
     gpu: KnownGpu
@@ -52,8 +52,7 @@ class _Entry:
         return frozenset().union(*self.names)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(msgspec.Struct, frozen=True):
     """The words of a name, and the memory in it, in bytes."""
 
     words: frozenset[str]

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from g4run.hardware.control_groups import read_text
 from g4run.hardware.gpus.gpus import Card, Vendor
@@ -19,8 +20,7 @@ _PROCESSES: Final = "--query-compute-apps=gpu_uuid,pid,used_memory,process_name"
 _PROGRAMS: Final = ("nvidia-smi", "/usr/lib/wsl/lib/nvidia-smi")
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(msgspec.Struct, frozen=True):
     """A card in the query; sizes are None if it has no memory of its own (GB10, Jetson)."""
 
     uuid: str
@@ -112,8 +112,7 @@ def _process_name(path: str, pid: int) -> str:
     return f"process {pid}" if path.startswith("[") or not path else re.split(r"[/\\]", path)[-1]
 
 
-@dataclass(frozen=True, slots=True)
-class _Slice:
+class _Slice(msgspec.Struct, frozen=True):
     profile: str  # 3g.40gb
     total_bytes: int
     free_bytes: int

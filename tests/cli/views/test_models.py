@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from g4run.cli.views.models import (
     available_value,
@@ -47,7 +48,9 @@ DEMO = InstalledModel(
     commit=None,
     paths=("/g4run/data/demo.gguf",),
 )
-LONG = replace(PULLED, name="hf.co/unsloth/gemma-4-26B-A4B-it-GGUF:UD-Q4_K_XL", quantization="UD-Q4_K_XL", fits=Fit.NO)
+LONG = structs.replace(
+    PULLED, name="hf.co/unsloth/gemma-4-26B-A4B-it-GGUF:UD-Q4_K_XL", quantization="UD-Q4_K_XL", fits=Fit.NO
+)
 DAMAGED = DamagedEntry(Path("/data/models/mine.json"), "mine", "it is not JSON")
 
 KNOWN = AvailableModel(

@@ -36,6 +36,7 @@ context          8,192 tokens, KV cache in f16
 sequences        1, micro-batch 512 tokens
 threads          8
 caches           up to 536.9 MB of SWA checkpoints and 1.1 GB of host cache
+token table      78.6 MB, from the first constrained answer on
 longest context  f16 238,848, q8_0 262,144, q4_0 262,144
 
 It fits: 17.0 GB in total.
@@ -145,6 +146,7 @@ def test_a_plan_as_json() -> None:
             "repack": False,
             "checkpoint_bytes": 512 << 20,
             "ram_cache_bytes": 1 << 30,
+            "token_table_bytes": 300 << 18,
         },
         "advice": None,
         "confirmed": None,

@@ -3,6 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from g4run.cli.arguments.machine import MachineOptions, read_machine, resolve_machine
 from g4run.cli.commands.recommend import make_request
@@ -59,7 +60,7 @@ def test_the_choice_is_one_sentence_followed_by_commands() -> None:
 
 def test_a_speed_from_a_different_source_is_named() -> None:
     best = CHOICE.require_best()
-    measured = replace(best, speed=replace(best.speed, source=SpeedSource.MEASURED))
+    measured = replace(best, speed=structs.replace(best.speed, source=SpeedSource.MEASURED))
     usual = CHOICE.alternatives[0].speed.source
     assert {other.speed.source for other in choose_rows(best, CHOICE.alternatives)} == {usual} != {SpeedSource.MEASURED}
     text = render_recommendation(replace(CHOICE, best=measured), None, show_all=False, is_installed=False)
@@ -164,6 +165,7 @@ def test_json_has_the_fields_that_programs_rely_on() -> None:
             "repack": False,
             "checkpoint_bytes": 512 << 20,
             "ram_cache_bytes": 1 << 30,
+            "token_table_bytes": 300 << 18,
         },
         "max_context": {str(kv_type): tokens for kv_type, tokens in best.plan.max_context.items()},
         "verdict": "best",

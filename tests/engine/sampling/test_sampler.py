@@ -159,6 +159,20 @@ def test_an_answer_for_which_there_is_no_room_is_not_changed(loaded: LoadedVocab
     sampler.close()
 
 
+def test_asking_what_is_forced_changes_nothing(loaded: LoadedVocabulary) -> None:
+    """A draft that asks is verified by the same draws."""
+    grammar = 'start: ("red, " | "green, " | "blue, "){9}'
+    parameters = GenerationParameters(sampling=SamplingParameters(seed=5), grammar=grammar)
+    asked, plain = Sampler(parameters, loaded.table), Sampler(parameters, loaded.table)
+    forced = 0
+    for row in np.random.default_rng(3).normal(0, 3, (40, loaded.size)).astype(np.float32):
+        forced += len(asked.forced_tokens())
+        assert asked.draw_from(row) == plain.draw_from(row)
+    assert forced > 0
+    asked.close()
+    plain.close()
+
+
 def test_a_grammar_that_no_token_can_go_on_with_fails_this_request_alone(loaded: LoadedVocabulary) -> None:
     tab = loaded.token("\t")
     sampler = Sampler(GenerationParameters(grammar=r'start: "\t"'), loaded.table, suppressed=[tab])
