@@ -44,14 +44,15 @@ def render_recommendation(
     """Render the choice with its commands, then the others. Raises DoesNotFit if there is no choice."""
     best = recommendation.require_best()
     others = recommendation.alternatives if show_all else choose_rows(best, recommendation.alternatives)
+    hidden_count = len(recommendation.alternatives) - len(others)
     parts = (
         _wrap(_sentence(best), width),
-        "".join(f"  {line}\n" for line in _commands(best, is_installed=is_installed)),
+        ("" if is_installed else f"  g4run pull {best.file.name}\n") + f"  {best.command}\n",
         render_table(_COLUMNS, [_row(candidate) for candidate in (best, *others)], width),
         _wrap(f"{_LEGEND}. Speeds are {_sources((best, *others))}.", width),
         _reasons("Why not:", others, width),
         _reasons("After freeing memory:", recommendation.after_freeing, width),
-        _hidden_note(len(recommendation.alternatives) - len(others)),
+        f"{hidden_count} more with --all\n" if hidden_count > 0 else "",
     )
     return "\n".join(part for part in parts if part)
 
@@ -131,10 +132,6 @@ def _sentence(best: "Candidate") -> str:
     )
 
 
-def _commands(best: "Candidate", *, is_installed: bool) -> tuple[str, ...]:
-    return (best.command,) if is_installed else (f"g4run pull {best.file.name}", best.command)
-
-
 def _row(candidate: "Candidate") -> tuple[str, ...]:
     settings = candidate.plan.settings
     longest = candidate.plan.max_context[settings.kv_type]
@@ -173,10 +170,6 @@ def _reasons(title: str, candidates: "Sequence[Candidate]", width: int | None) -
     )
     text = "".join(lines)
     return f"{title}\n{text}" if text else ""
-
-
-def _hidden_note(count: int) -> str:
-    return f"{count} more with --all\n" if count > 0 else ""
 
 
 def _label(candidate: "Candidate") -> str:

@@ -58,7 +58,8 @@ def render_pruned(pruned: "Pruned", *, is_dry_run: bool) -> str:
         else f"{verb}: unfinished download of {partial.repository}, {render_bytes(partial.freed_bytes)}"
         for partial in pruned.partials
     ]
-    lines.append(_freed_line(pruned.freed_bytes, is_dry_run=is_dry_run))
+    freed = f"{render_bytes(pruned.freed_bytes)} {'would be ' if is_dry_run else ''}freed"
+    lines.append(freed if pruned.freed_bytes else "nothing to remove")
     lines += [f"{name} has a missing file: run g4run verify {name}" for name in pruned.vanished]
     return "".join(f"{line}\n" for line in lines)
 
@@ -103,12 +104,6 @@ def _render_totals(usage: "DiskUsage") -> str:
         ("free", free, str(usage.directory)),
     ]
     return "".join(f"{name:<11} {size:>9}  {note}".rstrip() + "\n" for name, size, note in lines)
-
-
-def _freed_line(freed_bytes: int, *, is_dry_run: bool) -> str:
-    if not freed_bytes:
-        return "nothing to remove"
-    return f"{render_bytes(freed_bytes)} {'would be ' if is_dry_run else ''}freed"
 
 
 def _render_one_found(model: "FoundModel") -> str:
