@@ -37,7 +37,7 @@ def experts(tmp_path_factory: pytest.TempPathFactory) -> ModelFile:
 
 
 def settings(**changes: int) -> Settings:
-    return replace(read_settings(), **changes)  # type: ignore[arg-type] # the fields that are numbers
+    return structs.replace(read_settings(), **changes)
 
 
 def parameters(model: ModelFile, options: LoadOptions = ANY, on: Machine = WITHOUT, **changes: int) -> LoadParameters:

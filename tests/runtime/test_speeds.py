@@ -1,11 +1,10 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from msgspec import structs
+from msgspec.structs import replace
 
 from g4run.planner.speed.measured import MeasuredSpeed, machine_id_of, settings_key_of
 from g4run.planner.speed.speed import estimate_speed
@@ -18,7 +17,7 @@ from tests.planner.speed.speed_machines import make_gpu, make_machine, make_plan
 from tests.planner.speed.speed_rows import model_shape
 
 MACHINE = make_machine(make_gpu())
-PLAN = make_plan(structs.replace(model_shape("26B", 4.5), digest="d" * 64), gpu_layers=31)
+PLAN = make_plan(replace(model_shape("26B", 4.5), digest="d" * 64), gpu_layers=31)
 WRITER = """
 import sys
 from pathlib import Path
@@ -102,9 +101,9 @@ def test_a_mostly_cached_prompt_is_not_timed(settings: Settings) -> None:
 
 def test_settings_models_and_machines_are_separate(settings: Settings) -> None:
     run_of(settings)
-    run_of(settings, plan=structs.replace(PLAN, settings=structs.replace(PLAN.settings, cpu_expert_layers=8)), now=2.0)
-    run_of(settings, plan=structs.replace(PLAN, shape=structs.replace(PLAN.shape, digest="e" * 64)), now=3.0)
-    run_of(settings, 200.0, plan=structs.replace(PLAN, settings=structs.replace(PLAN.settings, context=4096)), now=4.0)
+    run_of(settings, plan=replace(PLAN, settings=replace(PLAN.settings, cpu_expert_layers=8)), now=2.0)
+    run_of(settings, plan=replace(PLAN, shape=replace(PLAN.shape, digest="e" * 64)), now=3.0)
+    run_of(settings, 200.0, plan=replace(PLAN, settings=replace(PLAN.settings, context=4096)), now=4.0)
     speeds = [speed.generation_tokens_per_second for speed in measured_speeds(settings, MACHINE)]
     assert speeds == [100.0, 100.0, 170.0]
     assert measured_speeds(settings, make_machine(make_gpu(gibibytes=12))) == ()
@@ -112,10 +111,10 @@ def test_settings_models_and_machines_are_separate(settings: Settings) -> None:
 
 def test_a_machine_stays_the_same_when_memory_is_used(settings: Settings) -> None:
     run_of(settings)
-    busy = structs.replace(
+    busy = replace(
         MACHINE,
-        memory=structs.replace(MACHINE.memory, available_bytes=1),
-        gpus=(structs.replace(make_gpu(), free_bytes=1),),
+        memory=replace(MACHINE.memory, available_bytes=1),
+        gpus=(replace(make_gpu(), free_bytes=1),),
     )
     assert measured_speeds(settings, busy) == (speed_of(100.0, 1000.0),)
 

@@ -3,11 +3,12 @@
 import io
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from msgspec import structs
+from msgspec.structs import replace
 
 from g4run.cli.terminal.choose_model import ModelChooser, render_demo, render_offer
 from g4run.models.catalog.values import CatalogFile, CompanionFile
