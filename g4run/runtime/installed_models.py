@@ -31,7 +31,7 @@ class InstalledModel(msgspec.Struct, frozen=True):
     parameters: int
     quantization: str
     modified_at: str | None
-    fit: Fit
+    fits: Fit
     repository: str | None
     commit: str | None
     paths: tuple[str, ...]
@@ -66,7 +66,7 @@ def _stored(record: Record, fit: Fit) -> InstalledModel:
         parameters=summary.parameters,
         quantization=summary.quantization,
         modified_at=record.modified_at,
-        fit=fit,
+        fits=fit,
         repository=record.repository,
         commit=record.commit,
         paths=tuple(str(file.path) for file in record.files),
@@ -86,7 +86,7 @@ def _built_in() -> InstalledModel:
         parameters=model.parameters,
         quantization=max(header.tensors, key=lambda tensor: tensor.elements).type.name,
         modified_at=None,
-        fit=estimate_fit(shape, inspect_without_gpus()),
+        fits=estimate_fit(shape, inspect_without_gpus()),
         repository=None,
         commit=None,
         paths=(str(DEMO_PATH),),

@@ -107,7 +107,7 @@ class Loader:
         failure: DoesNotFit | None = None
         for _attempt in range(MAX_ATTEMPTS):
             planned = self._plan(limits)
-            if not self._can_try(planned.plan):
+            if not (planned.plan.ledger.fits or self._options.ignores_memory):
                 break
             self._on_step(LoadStep(planned.plan, failure))
             try:
@@ -119,14 +119,12 @@ class Loader:
                 return planned
         raise failure or self._refusal(planned.plan)
 
-    def _can_try(self, plan: Plan) -> bool:
-        return plan.ledger.fits or self._options.ignores_memory
-
     def _plan(self, limits: _Limits) -> LoadPlan:
         """Return the best plan that fits, by llama.cpp's own figures if available; else the closest one."""
         machine = self._inspect(self._model, self.settings)
         for _attempt in range(MAX_ATTEMPTS):
-            planned = self._plan_once(machine, limits)
+            limited = limits.apply(machine)
+            planned = plan_load(self._model, limited, self.settings, self._options, may_repack=limits.may_repack)
             if is_tiny(self._model) or not planned.plan.ledger.fits:
                 return planned
             confirmed = self._confirmed(planned)
@@ -134,10 +132,6 @@ class Loader:
                 return confirmed
             limits = limits.after(planned.plan)
         return confirmed
-
-    def _plan_once(self, machine: Machine, limits: _Limits) -> LoadPlan:
-        limited = limits.apply(machine)
-        return plan_load(self._model, limited, self.settings, self._options, may_repack=limits.may_repack)
 
     def _confirmed(self, planned: LoadPlan) -> LoadPlan:
         """Return the plan with llama.cpp's figures; if the probe fails, the load itself decides."""

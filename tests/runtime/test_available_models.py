@@ -50,7 +50,7 @@ def planned(library: Library, machines: Mapping[str, Machine]) -> Mapping[str, P
 
 def listed_fits(library: Library, machine: Machine) -> Answers:
     """What `list --available` answers."""
-    return {model.name: model.fit for model in find_available(library, None, lambda: machine, no_hub)}
+    return {model.name: model.fits for model in find_available(library, None, lambda: machine, no_hub)}
 
 
 def planned_fits(planned: Mapping[str, PlannedModel], machine: Machine) -> Mapping[str, bool]:
@@ -125,7 +125,7 @@ def test_a_stored_model_fits_as_the_same_file_does_that_can_be_pulled(
     library: Library, machines: Mapping[str, Machine]
 ) -> None:
     def installed(machine: Machine) -> Answers:
-        return {model.name: model.fit for model in list_installed(library, records, lambda: machine)[:-1]}
+        return {model.name: model.fits for model in list_installed(library, records, lambda: machine)[:-1]}
 
     records = tuple(record_of(library, name) for name in listed_fits(library, machines["no-gpu"]))
     some = dict(list(machines.items())[::8])

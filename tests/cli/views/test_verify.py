@@ -3,10 +3,10 @@ from pathlib import Path
 
 from msgspec import structs
 
+from g4run.cli.views.json_values import json_value
 from g4run.cli.views.verify import (
     checks_value,
     outdated_value,
-    refresh_value,
     render_check,
     render_outdated,
     render_refresh,
@@ -123,7 +123,7 @@ def test_a_refresh_names_the_repositories_that_failed() -> None:
     )
     one = replace(REPORT, refreshed=REPORT.refreshed[:1])
     assert render_refresh(one).startswith("1 repository listed, 1 changed\n")
-    assert refresh_value(REPORT) == {
+    assert json_value(REPORT) == {
         "path": str(REPORT.path),
         "refreshed_at": "2026-11-21T12:00:00+00:00",
         "refreshed": ["acme/x", "acme/y"],
