@@ -23,7 +23,7 @@ def start(context: typer.Context) -> None:
 
 @catalog.command("refresh")
 @command
-def refresh(as_json: Json = False, *, output: Output) -> int:
+def refresh(as_json: Json = False, *, output: Output) -> None:
     """Ask the Hub which files it has now.
 
     Stores the answer; the built-in list remains the fallback.
@@ -39,4 +39,3 @@ def refresh(as_json: Json = False, *, output: Output) -> int:
         output.write_json(json_value(report))
     else:
         output.answer.write(render_refresh(report))
-    return 0

@@ -35,7 +35,7 @@ def chat(
     *,
     shared: SharedOptions,
     output: Output,
-) -> int:
+) -> None:
     """Chat with a model.
 
     Without MODEL, picks the pulled or imported model that suits this machine best. If there is none, offers to pull
@@ -58,7 +58,6 @@ def chat(
             output.notes.write(render_greeting(file.name, loaded.context_length))
         session = ChatSession(loaded, options, None if system is None else repair_text(system), output, display)
         converse(session, _messages(settings, output, is_interactive), output, is_interactive=is_interactive)
-    return 0
 
 
 def _choose(library: "Library", loading: "LoadOptions", output: Output) -> "ModelFile":

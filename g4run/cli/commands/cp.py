@@ -16,7 +16,7 @@ def copy(
     as_json: Json = False,
     *,
     output: Output,
-) -> int:
+) -> None:
     """Give a model a second name for the same files."""
     from g4run.models.copy_name import copy_name
     from g4run.models.store.store import Store
@@ -26,4 +26,3 @@ def copy(
         output.write_json({"name": record.name, "id": record.id, "source": source})
     else:
         output.answer.write(f"{record.name} now names the same files as {source}\n")
-    return 0

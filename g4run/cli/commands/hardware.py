@@ -15,7 +15,7 @@ def hardware(
     as_json: Json = False,
     *,
     output: Output,
-) -> int:
+) -> None:
     """Show this machine's processors, memory, GPUs, and disks.
 
     Also shows which of them the installed llama.cpp can use, which programs use memory, and how to enable a GPU that
@@ -31,4 +31,3 @@ def hardware(
         output.write_json(machine_value(machine))
     else:
         output.answer.write(render_machine(machine, line_width(output.answer)))
-    return 0

@@ -15,7 +15,7 @@ def outdated(
     as_json: Json = False,
     *,
     output: Output,
-) -> int:
+) -> None:
     """Check the Hub for newer files of your models."""
     from g4run.cli.views.tables import line_width
     from g4run.cli.views.verify import outdated_value, render_outdated
@@ -31,4 +31,3 @@ def outdated(
         output.answer.write(render_outdated(found, line_width(output.answer)))
         if any(model.is_outdated for model in found):
             output.notes.write("g4run pull --all updates them\n")
-    return 0

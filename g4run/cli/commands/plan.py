@@ -58,7 +58,7 @@ def plan(
     as_json: Json = False,
     *,
     output: Output,
-) -> int:
+) -> None:
     """Show how much memory a model needs on each device.
 
     Also shows the settings that `run` and `chat` would use, and the longest context that fits. For a model that is
@@ -90,7 +90,6 @@ def plan(
     else:
         width, projector_bytes = line_width(output.answer), planned.projector_bytes
         output.answer.write(render_plan(found, advice, confirmation, width, projector_bytes=projector_bytes))
-    return 0
 
 
 def make_request(options: PlanOptions) -> "PlanRequest":

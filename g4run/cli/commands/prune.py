@@ -15,7 +15,7 @@ def prune(
     as_json: Json = False,
     *,
     output: Output,
-) -> int:
+) -> None:
     """Remove unfinished downloads and cached headers.
 
     Keeps downloads that are still running, and those of other programs. To remove models, use `g4run rm`.
@@ -30,4 +30,3 @@ def prune(
         output.write_json(pruned_value(pruned, is_dry_run=dry_run))
     else:
         output.answer.write(render_pruned(pruned, is_dry_run=dry_run))
-    return 0

@@ -18,7 +18,7 @@ def remove(
     as_json: Json = False,
     *,
     output: Output,
-) -> int:
+) -> None:
     """Remove models, and the files that nothing else needs.
 
     Keeps files that another model, program, or revision uses, and files that were there before.
@@ -35,4 +35,3 @@ def remove(
         output.write_json({"removed": json_value(removals)})
     else:
         output.answer.write("".join(render_removal(removal) for removal in removals))
-    return 0

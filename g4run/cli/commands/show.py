@@ -35,7 +35,7 @@ def show(
     as_json: Json = False,
     *,
     output: Output,
-) -> int:
+) -> None:
     """Show what a model is and what it can do.
 
     For a model that is not on this machine, reads only the header of its file from the Hub.
@@ -65,7 +65,6 @@ def show(
         output.write_json(details_value(details, verbose=verbose))
     else:
         _show_all(details, output, verbose=verbose)
-    return 0
 
 
 def _show_all(details: "ModelDetails", output: Output, *, verbose: bool) -> None:

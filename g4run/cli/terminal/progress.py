@@ -3,11 +3,12 @@
 import json
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from g4run.cli.output import Output, Stream
+from g4run.cli.terminal.status_line import Clock
 from g4run.cli.views.pull import file_label, plan_value, render_plan
 from g4run.models.pull.fetching import PullObserver
 from g4run.units import render_bytes, render_seconds
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 _LINE_SECONDS: Final = 30.0  # longest time between two plain lines
 _EVENT_SECONDS: Final = 0.5  # shortest time between two JSON progress lines
 _RATE_SECONDS: Final = 5.0  # window of the speed
-
-Clock: TypeAlias = Callable[[], float]
 
 
 class Phase:

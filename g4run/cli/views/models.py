@@ -97,7 +97,7 @@ def render_available(models: Sequence["AvailableModel"], width: int | None) -> s
         marks.append("≈ approximate: published rounded, or computed\n")
     if any(not model.is_confirmed for model in models):
         marks.append("? not confirmed: `g4run catalog refresh` updates the list from the Hub\n")
-    elif any(_is_doubtful(model) for model in models):
+    elif any(model.quality is not None and not model.quality.is_confirmed for model in models):
         marks.append("? not confirmed\n")
     return table + ("\n" if marks else "") + "".join(marks)
 
@@ -148,7 +148,3 @@ def _scales(models: Sequence["AvailableModel"]) -> tuple[str, ...]:
 
 def _scale(quality: "Quality") -> str:
     return f"{quality.metric}; {quality.source}"
-
-
-def _is_doubtful(model: "AvailableModel") -> bool:
-    return model.quality is not None and not model.quality.is_confirmed
