@@ -21,12 +21,10 @@
 The columns are the exit code and the HTTP status. Any other exception is a bug and is not caught.
 """
 
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Pointer:
+class Pointer(NamedTuple):
     """The part of the user's input, `text[start:end]`, that an error is about."""
 
     text: str

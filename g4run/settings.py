@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from string import Template
+
+import msgspec
 
 from g4run.errors import UsageError
 
@@ -30,8 +31,7 @@ _MOST_THREADS = 512  # ggml.h: GGML_MAX_N_THREADS
 _LONGEST_CONTEXT = 2**31 - 1  # llama.cpp counts in 32-bit signed integers
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """Directories that g4run uses, and overrides; with `None` the program chooses."""
 
     data_directory: Path

@@ -10,11 +10,11 @@ from pathlib import Path
 from g4run.errors import LoadFailed
 
 _KEPT_LOGS = 10
-_FUNCTION_NAME = re.compile(r"^\w+: (?=\w+ )")
+_FUNCTION_NAME = r"^\w+: (?=\w+ )"
 _REASONS = (  # the most informative first
-    re.compile(r"(GGML_ASSERT\(.*)"),
-    re.compile(r"error loading model(?: \w+)?: (.+)"),
-    re.compile(r"\w+: (?:error: )?((?:failed to|cannot|unable to|could not|invalid|unknown) .+)"),
+    r"(GGML_ASSERT\(.*)",
+    r"error loading model(?: \w+)?: (.+)",
+    r"\w+: (?:error: )?((?:failed to|cannot|unable to|could not|invalid|unknown) .+)",
 )
 
 
@@ -50,8 +50,8 @@ def read_from(path: str | Path, offset: int = 0) -> str:
 
 def failure_reason(log_text: str) -> str:
     """Return the most informative line of llama.cpp's log, without the C function's name; empty if there is none."""
-    found = next((found for pattern in _REASONS if (found := pattern.search(log_text))), None)
-    return _FUNCTION_NAME.sub("", found[1].strip()).rstrip(".") if found else ""
+    found = next((found for pattern in _REASONS if (found := re.search(pattern, log_text))), None)
+    return re.sub(_FUNCTION_NAME, "", found[1].strip()).rstrip(".") if found else ""
 
 
 def note(text: str) -> None:

@@ -55,26 +55,14 @@ class _Kept(msgspec.Struct, frozen=True):
     measurements: int
     was_busy: bool
 
-    def is_of(self, processors: Processors, memory: Memory) -> bool:
-        """Whether it was measured on a machine with these."""
-        return (self.processor, self.memory_bytes, self.threads) == (
-            processors.model,
-            memory.total_bytes,
-            processors.threads,
-        )
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether it need not be measured again."""
-        return not self.was_busy or self.measurements >= _MAX_MEASUREMENTS
-
 
 def find_bandwidth(path: Path, processors: Processors, memory: Memory, *, measure: bool) -> Bandwidth:
     """Return the saved bandwidth of this machine, or measure and save it; if neither works, assume one."""
+    here = (processors.model, memory.total_bytes, processors.threads)
     kept = None if measure else _read_kept(path)
-    if kept is not None and not kept.is_of(processors, memory):
+    if kept is not None and (kept.processor, kept.memory_bytes, kept.threads) != here:
         kept = None
-    if kept is not None and kept.is_settled:
+    if kept is not None and (not kept.was_busy or kept.measurements >= _MAX_MEASUREMENTS):
         return Bandwidth(kept.bytes_per_second, FigureSource.MEASURED)
     is_busy = _is_busy(processors.threads)
     measured = measure_bandwidth(processors.threads, memory.available_bytes)
@@ -83,7 +71,7 @@ def find_bandwidth(path: Path, processors: Processors, memory: Memory, *, measur
         return Bandwidth(nominal, FigureSource.NOMINAL) if nominal else Bandwidth(_ASSUMED, FigureSource.ASSUMED)
     count, before = (0, 0.0) if kept is None else (kept.measurements, kept.bytes_per_second)
     best = max(measured or 0.0, before)
-    _keep(path, _Kept(processors.model, memory.total_bytes, processors.threads, best, count + 1, is_busy))
+    _keep(path, _Kept(*here, best, count + 1, is_busy))
     return Bandwidth(best, FigureSource.MEASURED)
 
 

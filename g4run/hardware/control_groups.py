@@ -1,12 +1,12 @@
 """Find this process's Linux control groups, which hold a container's limits; and read the kernel's files."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class ControlGroup:
+
+class ControlGroup(msgspec.Struct, frozen=True):
     """The directory of a group, in version 1 or 2 of the interface; it may not exist."""
 
     directory: Path

@@ -8,7 +8,6 @@ from typing import Final, TypeAlias
 from g4run.engine.llama.devices import EngineReport, inspect_engine
 from g4run.engine.llama.library import is_built_for_cpu_alone
 from g4run.hardware.apple import find_mac_card, inspect_mac_memory, inspect_mac_processors, read_sysctl
-from g4run.hardware.bandwidth import find_bandwidth
 from g4run.hardware.build import describe_build
 from g4run.hardware.gpus.gpus import Card, backend_name, merge_gpus
 from g4run.hardware.gpus.nvidia import find_nvidia_cards
@@ -19,7 +18,6 @@ from g4run.hardware.memory import Memory, inspect_memory
 from g4run.hardware.memory_processes import find_memory_processes
 from g4run.hardware.processors import Processors, inspect_processors
 from g4run.hardware.system import System, local_system
-from g4run.hardware.windows import complete_windows_processors, find_windows_cards
 from g4run.settings import Settings
 
 AskEngine: TypeAlias = Callable[[Processors], EngineReport]
@@ -39,6 +37,8 @@ def inspect_machine(settings: Settings, *, measure: bool = False, asks_always: b
 
     `asks_always` queries the engine even if the answer is known, to show whether it starts.
     """
+    from g4run.hardware.bandwidth import find_bandwidth  # noqa: PLC0415 - takes 4 ms, and `g4run list` needs none
+
     find = partial(find_bandwidth, settings.data_directory / "hardware.json", measure=measure)
     directories = (settings.data_directory, settings.hub_cache)
     ask = _ask_engine if asks_always else _ask_if_needed
@@ -103,6 +103,8 @@ def _inspect_processors_and_memory(system: System) -> tuple[Processors, Memory]:
         return inspect_mac_processors(values), inspect_mac_memory(system, values)
     processors = inspect_processors(system.root, system.allowed_processors)
     if system.platform.system == "Windows":
+        from g4run.hardware.windows import complete_windows_processors  # noqa: PLC0415 - imports ctypes, which takes 3 ms
+
         processors = complete_windows_processors(system, processors)
     return processors, inspect_memory(system.root)
 
@@ -112,6 +114,8 @@ def _find_cards(system: System, memory: Memory) -> tuple[Card, ...]:
         return find_mac_card(system, read_sysctl(system), memory)
     nvidia = find_nvidia_cards(system, memory)
     if system.platform.system == "Windows":
+        from g4run.hardware.windows import find_windows_cards  # noqa: PLC0415 - imports ctypes, which takes 3 ms
+
         return (*nvidia, *find_windows_cards(system))
     return (*nvidia, *find_pci_cards(system.root, memory, has_nvidia_driver=bool(nvidia)))
 

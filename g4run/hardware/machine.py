@@ -1,7 +1,8 @@
 """A machine as one value, found by the detectors or read from a file."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from g4run.hardware.figures import Count, Rate
 from g4run.hardware.memory import Memory
@@ -24,16 +25,14 @@ class FigureSource(StrEnum):
     ASSUMED = "assumed"
 
 
-@dataclass(frozen=True, slots=True)
-class Bandwidth:
+class Bandwidth(msgspec.Struct, frozen=True):
     """How fast memory is read."""
 
     bytes_per_second: Rate
     source: FigureSource
 
 
-@dataclass(frozen=True, slots=True)
-class GpuProcess:
+class GpuProcess(msgspec.Struct, frozen=True):
     """Another program that uses memory of a GPU, or main memory."""
 
     pid: Count
@@ -41,8 +40,7 @@ class GpuProcess:
     used_bytes: Count
 
 
-@dataclass(frozen=True, slots=True)
-class Gpu:
+class Gpu(msgspec.Struct, frozen=True):
     """A GPU. `backend` is ggml's name (CUDA, ROCm, Metal, Vulkan, SYCL), None if the build cannot use it."""
 
     name: str
@@ -55,8 +53,7 @@ class Gpu:
     processes: tuple[GpuProcess, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Disk:
+class Disk(msgspec.Struct, frozen=True):
     """A file system that contains models, or could."""
 
     path: str
@@ -64,8 +61,7 @@ class Disk:
     free_bytes: Count
 
 
-@dataclass(frozen=True, slots=True)
-class Build:
+class Build(msgspec.Struct, frozen=True):
     """The backends of the installed llama.cpp; `advice` and `command` if it cannot use a GPU of this machine."""
 
     backends: tuple[str, ...]
@@ -73,8 +69,7 @@ class Build:
     command: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Platform:
+class Platform(msgspec.Struct, frozen=True):
     """The operating system and architecture."""
 
     system: str  # Linux, macOS, Windows
@@ -83,8 +78,7 @@ class Platform:
     is_container: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(msgspec.Struct, frozen=True):
     """Everything that the planner needs to know of a machine."""
 
     platform: Platform

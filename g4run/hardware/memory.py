@@ -4,15 +4,15 @@ The kernel's file cache counts as available, also within a container's limit, be
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from g4run.hardware.control_groups import ControlGroup, control_groups, read_number, read_text
 from g4run.hardware.figures import Count, PositiveCount
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(msgspec.Struct, frozen=True):
     """Main memory in bytes; `limit_bytes` is the container's limit if it is below the total."""
 
     total_bytes: PositiveCount
@@ -25,22 +25,14 @@ class Memory:
         return self.total_bytes if self.limit_bytes is None else min(self.total_bytes, self.limit_bytes)
 
 
-@dataclass(frozen=True, slots=True)
-class _Limit:
-    """A control group's limit, and how much of it is left."""
-
-    limit_bytes: int
-    available_bytes: int
-
-
 def inspect_memory(root: Path = Path("/")) -> Memory:
     """Inspect memory; `root` is the directory that contains /proc and /sys."""
     total, available = _memory_of_proc(root) or _memory_of_psutil()
     limits = tuple(_limits(root))
-    tightest = min((limit.limit_bytes for limit in limits), default=total)
+    tightest = min((limit for limit, _ in limits), default=total)
     return Memory(
         total_bytes=total,
-        available_bytes=max(0, min([available, *(limit.available_bytes for limit in limits)])),
+        available_bytes=max(0, min([available, *(left for _, left in limits)])),
         limit_bytes=tightest if tightest < total else None,
     )
 
@@ -61,23 +53,18 @@ def _memory_of_psutil() -> tuple[int, int]:
     return int(memory.total), int(memory.available)
 
 
-def _limits(root: Path) -> Iterator[_Limit]:
+def _limits(root: Path) -> Iterator[tuple[int, int]]:
+    """Yield each control group's limit, and how much of it is left.
+
+    In version 2, memory.high counts too, because the kernel throttles a group above it.
+    """
     for group in control_groups(root, "memory"):
-        limit = _limit_v2(group) if group.version == 2 else _limit_v1(group)
-        if limit:
-            yield limit
-
-
-def _limit_v2(group: ControlGroup) -> _Limit | None:
-    """Return the limit; memory.high counts too, because the kernel throttles a group above it."""
-    numbers = (read_number(group.directory / name) for name in ("memory.max", "memory.high"))
-    limit = min((number for number in numbers if number is not None), default=None)
-    return None if limit is None else _Limit(limit, limit - _used(group, "memory.current", ""))
-
-
-def _limit_v1(group: ControlGroup) -> _Limit | None:
-    limit = read_number(group.directory / "memory.limit_in_bytes")  # near 2^63 without a limit
-    return None if limit is None else _Limit(limit, limit - _used(group, "memory.usage_in_bytes", "total_"))
+        is_new = group.version == 2
+        names = ("memory.max", "memory.high") if is_new else ("memory.limit_in_bytes",)  # near 2^63 without a limit
+        numbers = [number for name in names if (number := read_number(group.directory / name)) is not None]
+        if numbers:
+            used = _used(group, "memory.current", "") if is_new else _used(group, "memory.usage_in_bytes", "total_")
+            yield min(numbers), min(numbers) - used
 
 
 def _used(group: ControlGroup, usage: str, prefix: str) -> int:

@@ -6,9 +6,11 @@ many times slower.
 
 import os
 import re
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
+
+import msgspec
+from msgspec.structs import replace
 
 from g4run.hardware.control_groups import control_groups, read_text
 from g4run.hardware.figures import Count, PositiveCount, Rate
@@ -21,8 +23,7 @@ _AMX = "amx_int8"  # what llama.cpp asks of a processor to use AMX (ggml-cpu/amx
 _Core: TypeAlias = tuple[str, str]  # package and core
 
 
-@dataclass(frozen=True, slots=True)
-class Processors:
+class Processors(msgspec.Struct, frozen=True):
     """`physical_cores` and `logical_processors` are those within affinity; `quota` is the container's, in processors.
 
     `installed_cores` are all physical cores, 0 if unknown. `performance_cores` are the fast ones within affinity, None

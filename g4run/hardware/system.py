@@ -8,9 +8,10 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from g4run.hardware.control_groups import read_text
 from g4run.hardware.machine import Disk, Platform
@@ -24,8 +25,7 @@ _CONTAINER_FILES: Final = (".dockerenv", "run/.containerenv", "run/systemd/conta
 _CONTAINER_GROUPS: Final = ("docker", "kubepods", "lxc", "containerd", "libpod")
 
 
-@dataclass(frozen=True, slots=True)
-class System:
+class System(msgspec.Struct, frozen=True):
     """A machine to inspect. `root` contains /proc and /sys; `run` returns None if a program fails or is missing.
 
     `allowed_processors` is the affinity, None if the system has none. `engine_version` is llama-cpp-python's.

@@ -7,8 +7,9 @@ import ctypes
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from g4run.hardware.gpus.gpus import Card, Vendor
 from g4run.hardware.instruction_sets import WINDOWS_FEATURES

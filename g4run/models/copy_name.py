@@ -1,8 +1,9 @@
 """Give a model a second name for the same files."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from g4run.errors import UsageError
 from g4run.models.library import Library

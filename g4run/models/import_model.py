@@ -3,10 +3,12 @@
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
+
+from msgspec.structs import replace
 
 from g4run.errors import InvalidModelFile, ModelNotFound, UsageError
 from g4run.files import make_read_error

@@ -1,9 +1,10 @@
 """Resolve the name of a model to its files, and check that the engine can load them."""
 
 import stat
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+import msgspec
 
 from g4run.errors import InvalidModelFile, ModelNotFound, Pointer
 from g4run.files import make_read_error
@@ -25,8 +26,7 @@ from g4run.units import render_bytes
 DEMO_PATH = Path(__file__).parent.parent / "data" / "demo.gguf"
 
 
-@dataclass(frozen=True, slots=True)
-class ModelFile:
+class ModelFile(msgspec.Struct, frozen=True):
     """A loadable model on disk; `path` is its first file if it is split."""
 
     name: str  # as you typed it, or the store's

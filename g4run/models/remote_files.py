@@ -1,16 +1,15 @@
 """Repositories, files, and links as the Hub describes them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta
 
 from g4run.models.digest import Sha256
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteFile:
+class RemoteFile(msgspec.Struct, frozen=True):
     """A file of a repository; `sha256` is known for large files, which are in Git LFS."""
 
     path: Annotated[str, Meta(min_length=1)]
@@ -18,8 +17,7 @@ class RemoteFile:
     sha256: Sha256 | None
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteRepository:
+class RemoteRepository(msgspec.Struct, frozen=True):
     """The files of one commit; `id` is in the Hub's spelling."""
 
     id: str
@@ -31,8 +29,7 @@ class RemoteRepository:
         return next((file for file in self.files if file.path == path), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(msgspec.Struct, frozen=True):
     """A download link that expires, with headers that must not be sent anywhere else.
 
     `etag` is the name of the file's blob in the cache: the sha256 of a large file, Git's own digest of a small one.

@@ -1,7 +1,8 @@
 """Model files described as the catalog would list them, whether it does or not."""
 
 import math
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from g4run.models.catalog.catalog import Catalog
 from g4run.models.catalog.values import CatalogFile, SizeFacts

@@ -4,7 +4,9 @@ A dry load maps nothing, so this subtracts what the real load maps: a tied head,
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from g4run.engine.probe.probe import DeviceMemory, ProbedMemory
 from g4run.hardware.machine import Machine
@@ -16,8 +18,7 @@ _MAIN_MEMORY_NAMES = ("CPU", "AMX")
 _HOST_SUFFIX = "_Host"
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceDifference:
+class DeviceDifference(msgspec.Struct, frozen=True):
     """By how much llama.cpp's total for a device exceeds the estimate; negative if it is less."""
 
     device: str

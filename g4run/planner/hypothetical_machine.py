@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from g4run.errors import UsageError
 from g4run.hardware.apple import working_set_bytes

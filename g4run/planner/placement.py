@@ -5,9 +5,10 @@ fit, the CPU alone. Requested settings stay; the others are chosen to fit the me
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from itertools import product
+
+from msgspec.structs import replace
 
 from g4run.hardware.machine import GpuKind, Machine
 from g4run.kv_types import KvType

@@ -1,6 +1,6 @@
 """Find how many conversations fit at the same time without slowing a model down."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from g4run.hardware.machine import Machine
 from g4run.planner.longest_context import first_accepted

@@ -1,8 +1,9 @@
 """The planner's values: model weights, load settings, memory ledgers, and speeds."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from g4run.kv_types import KvType
 from g4run.models.gguf.dimensions import Gemma4
@@ -11,8 +12,7 @@ DEFAULT_CONTEXT = 8192  # tokens; 60 MiB of KV cache for E2B, 1.8 GiB for 31B
 MICRO_BATCH = 512  # tokens computed at once
 
 
-@dataclass(frozen=True, slots=True)
-class LayerWeights:
+class LayerWeights(msgspec.Struct, frozen=True):
     """The size of one layer's tensors; `expert_bytes` is of all experts together, 0 in a dense model."""
 
     dense_bytes: int
@@ -20,8 +20,7 @@ class LayerWeights:
     largest_bytes: int = 0  # largest tensor; if it is on the CPU, a GPU copies it for long batches
 
 
-@dataclass(frozen=True, slots=True)
-class ModelShape:
+class ModelShape(msgspec.Struct, frozen=True):
     """A model's weights by where llama.cpp puts them; `is_exact` if they come from a header."""
 
     name: str
@@ -54,8 +53,7 @@ class Placement(StrEnum):
     CPU = "cpu"
 
 
-@dataclass(frozen=True, slots=True)
-class PlanSettings:
+class PlanSettings(msgspec.Struct, frozen=True):
     """The settings to load a model with; lengths in tokens."""
 
     gpu_layers: int  # counted from the last, including the head: layers + 1 is all
@@ -70,8 +68,7 @@ class PlanSettings:
     repack: bool  # repack CPU weights into a layout that multiplies faster
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceLedger:
+class DeviceLedger(msgspec.Struct, frozen=True):
     """The memory on one device, item by item."""
 
     name: str
@@ -105,8 +102,7 @@ class DeviceLedger:
         return self.total_bytes <= self.free_bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Ledger:
+class Ledger(msgspec.Struct, frozen=True):
     """The memory on all devices."""
 
     devices: tuple[DeviceLedger, ...]
@@ -122,8 +118,7 @@ class Ledger:
         return all(device.fits for device in self.devices)
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """One way to load one model on one machine; `max_context` is the longest that fits this placement, by KV type.
 
     `max_context` is computed on first use (`planner.longest_context`).
@@ -136,8 +131,7 @@ class Plan:
     max_context: Mapping[KvType, int]
 
 
-@dataclass(frozen=True, slots=True)
-class PlanRequest:
+class PlanRequest(msgspec.Struct, frozen=True):
     """The requested settings; None leaves one to the planner. `may_repack` is false without memory for copies."""
 
     context: int | None = None
@@ -165,8 +159,7 @@ class SpeedSource(StrEnum):
     ESTIMATED = "estimated"
 
 
-@dataclass(frozen=True, slots=True)
-class SpeedRange:
+class SpeedRange(msgspec.Struct, frozen=True):
     """The expected tokens per second, and their likely range."""
 
     low: float
@@ -174,8 +167,7 @@ class SpeedRange:
     high: float
 
 
-@dataclass(frozen=True, slots=True)
-class Speed:
+class Speed(msgspec.Struct, frozen=True):
     """The speed at which a plan generates tokens and processes a prompt."""
 
     generation: SpeedRange

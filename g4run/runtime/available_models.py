@@ -1,8 +1,10 @@
 """The models that can be pulled, from the catalog or from one repository as the Hub lists it now."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from g4run.errors import UsageError
 from g4run.hardware.machine import Machine
@@ -20,8 +22,7 @@ if TYPE_CHECKING:
     from g4run.models.hub.client import Hub
 
 
-@dataclass(frozen=True, slots=True)
-class AvailableModel:
+class AvailableModel(msgspec.Struct, frozen=True):
     """A model that can be pulled; None if a value is unknown.
 
     `is_confirmed` says that its file was seen on the Hub; `short_names` are the size names that mean it.
@@ -35,7 +36,7 @@ class AvailableModel:
     size_is_exact: bool
     bits_per_weight: float | None
     quality: Quality | None
-    fit: Fit | None
+    fits: Fit | None
     is_confirmed: bool
     is_installed: bool
     short_names: tuple[str, ...] = ()
@@ -94,7 +95,7 @@ class _Listing:
                 size_is_exact=file.size_is_exact,
                 bits_per_weight=file.bits_per_weight,
                 quality=file.quality,
-                fit=self._fit(file),
+                fits=self._fit(file),
                 is_confirmed=file.path_is_confirmed,
                 is_installed=self._is_installed(file.repository, file.path),
                 short_names=short_names.get(file.name, ()),
@@ -122,7 +123,7 @@ class _Listing:
             size_is_exact=True,
             bits_per_weight=size_bytes * 8 / known.parameters if known and size_bytes is not None else None,
             quality=known.quality if known else None,
-            fit=None if size_bytes is None else self._fit(self._listed(file, known, size_bytes)),
+            fits=None if size_bytes is None else self._fit(self._listed(file, known, size_bytes)),
             is_confirmed=True,
             is_installed=self._is_installed(file.repository, file.path),
         )

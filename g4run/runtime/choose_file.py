@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from g4run.errors import G4RunError
 from g4run.hardware.inspection import inspect_machine
 from g4run.hardware.machine import Machine
@@ -152,7 +154,7 @@ def _choose_listed(
     They are compared as if they were all that the catalog has.
     """
     files = tuple(describe_record(catalog, record) for record in records if _is_comparable(catalog, record))
-    best = recommend_file(replace(catalog, files=files), known, request).best
+    best = recommend_file(structs.replace(catalog, files=files), known, request).best
     if best is None:
         return None
     return next(record for record in records if record.name == best.file.name), best.usefulness

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from msgspec import structs
+
 from g4run.engine.client import Engine
 from g4run.engine.parameters import LoadParameters
 from g4run.engine.probe.probe import Probed, ProbeFailure
@@ -68,12 +70,12 @@ class _Limits:
         """Return the machine with its free memory capped to the limits."""
         memory, free = machine.memory, sum(gpu.free_bytes for gpu in usable_gpus(machine))
         if self.ram_bytes is not None:
-            memory = replace(memory, available_bytes=min(memory.available_bytes, self.ram_bytes))
+            memory = structs.replace(memory, available_bytes=min(memory.available_bytes, self.ram_bytes))
         if self.gpu_bytes is None or self.gpu_bytes >= free:
-            return replace(machine, memory=memory)
+            return structs.replace(machine, memory=memory)
         share = self.gpu_bytes / free
-        gpus = tuple(replace(gpu, free_bytes=int(gpu.free_bytes * share)) for gpu in machine.gpus)
-        return replace(machine, memory=memory, gpus=gpus)
+        gpus = tuple(structs.replace(gpu, free_bytes=int(gpu.free_bytes * share)) for gpu in machine.gpus)
+        return structs.replace(machine, memory=memory, gpus=gpus)
 
 
 class Loader:
@@ -105,7 +107,7 @@ class Loader:
         failure: DoesNotFit | None = None
         for _attempt in range(MAX_ATTEMPTS):
             planned = self._plan(limits)
-            if not self._can_try(planned.plan):
+            if not (planned.plan.ledger.fits or self._options.ignores_memory):
                 break
             self._on_step(LoadStep(planned.plan, failure))
             try:
@@ -117,14 +119,12 @@ class Loader:
                 return planned
         raise failure or self._refusal(planned.plan)
 
-    def _can_try(self, plan: Plan) -> bool:
-        return plan.ledger.fits or self._options.ignores_memory
-
     def _plan(self, limits: _Limits) -> LoadPlan:
         """Return the best plan that fits, by llama.cpp's own figures if available; else the closest one."""
         machine = self._inspect(self._model, self.settings)
         for _attempt in range(MAX_ATTEMPTS):
-            planned = self._plan_once(machine, limits)
+            limited = limits.apply(machine)
+            planned = plan_load(self._model, limited, self.settings, self._options, may_repack=limits.may_repack)
             if is_tiny(self._model) or not planned.plan.ledger.fits:
                 return planned
             confirmed = self._confirmed(planned)
@@ -133,10 +133,6 @@ class Loader:
             limits = limits.after(planned.plan)
         return confirmed
 
-    def _plan_once(self, machine: Machine, limits: _Limits) -> LoadPlan:
-        limited = limits.apply(machine)
-        return plan_load(self._model, limited, self.settings, self._options, may_repack=limits.may_repack)
-
     def _confirmed(self, planned: LoadPlan) -> LoadPlan:
         """Return the plan with llama.cpp's figures; if the probe fails, the load itself decides."""
         probed = self._confirm(planned.parameters, planned.machine, self.settings)
@@ -144,7 +140,7 @@ class Loader:
             return planned
         ledger = confirmed_ledger(planned.plan, planned.machine, probed)
         parameters = with_caches(planned.parameters, ledger)
-        return replace(planned, plan=replace(planned.plan, ledger=ledger), parameters=parameters)
+        return replace(planned, plan=structs.replace(planned.plan, ledger=ledger), parameters=parameters)
 
     def _refusal(self, plan: Plan) -> DoesNotFit:
         """Say which devices lack memory, and what would fit."""

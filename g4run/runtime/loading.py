@@ -3,6 +3,8 @@
 import os
 from dataclasses import dataclass, replace
 
+from msgspec import structs
+
 from g4run.engine.parameters import LoadParameters
 from g4run.errors import UsageError
 from g4run.hardware.inspection import inspect_machine, inspect_without_gpus
@@ -71,7 +73,7 @@ def plan_load(
     check_request(request, shape, machine)
     plan = plan_with_drafter(shape, drafter.size_bytes if drafter else 0, machine, request)
     threads = settings.threads or (1 if is_tiny(model) else plan.settings.threads)
-    plan = replace(plan, settings=replace(plan.settings, threads=threads))
+    plan = structs.replace(plan, settings=structs.replace(plan.settings, threads=threads))
     parameters = load_parameters(os.fsencode(model.path), plan.settings, machine)
     drafter_path = os.fsencode(drafter.path) if drafter and plan.shape.drafter_bytes else None
     return LoadPlan(plan, machine, with_caches(replace(parameters, drafter_path=drafter_path), plan.ledger))
@@ -113,7 +115,7 @@ def shape_of_file(model: ModelFile) -> ModelShape:
     record = model.record
     file_bytes = sum(file.size_bytes for file in record.model_files) if record else model.header.weights_bytes
     digest = (record.digest if record else None) or ""
-    return replace(shape_of(model.name, model.header, model.architecture, file_bytes=file_bytes), digest=digest)
+    return structs.replace(shape_of(model.name, model.header, model.architecture, file_bytes=file_bytes), digest=digest)
 
 
 def is_tiny(model: ModelFile) -> bool:

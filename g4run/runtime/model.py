@@ -19,7 +19,7 @@ from g4run.engine.parameters import GenerationParameters
 from g4run.models.library import ModelFile
 from g4run.planner.values import Plan
 from g4run.runtime.answers.answer import Answer, AnswerOptions
-from g4run.runtime.answers.answer_parser import AnswerParser, ConstrainedParser, FreeParser
+from g4run.runtime.answers.answer_parser import AnswerParser
 from g4run.runtime.answers.answer_reader import AnswerEvent, AnswerReader
 from g4run.runtime.answers.answer_stream import AnswerStream
 from g4run.runtime.answers.generation_request import make_parameters
@@ -117,8 +117,8 @@ class ChatModel:
     def _parser(self, prompt: Prompt, parameters: GenerationParameters) -> AnswerParser:
         parser = ResponseParser(opens_thought=prompt.opens_thought)
         if parameters.grammar is None:
-            return FreeParser(parser)
-        return ConstrainedParser(parser, self._vocabulary.control_tokens, parameters.thought)
+            return AnswerParser(parser)
+        return AnswerParser(parser, self._vocabulary.control_tokens, parameters.thought, is_constrained=True)
 
     def _restart_if_dead(self) -> None:
         if not self._engine.is_alive:

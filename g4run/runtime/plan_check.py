@@ -1,9 +1,10 @@
 """Compare a plan with llama.cpp's own figures."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from g4run.engine.probe.probe import ProbeFailure
 from g4run.hardware.machine import Machine
@@ -20,8 +21,7 @@ _ROUNDING_BYTES: Final = 10_486  # llama.cpp's log has two decimals of a MiB
 _FIGURES: Final = 3  # of a device: cache, compute, output
 
 
-@dataclass(frozen=True, slots=True)
-class Confirmation:
+class Confirmation(msgspec.Struct, frozen=True):
     """How llama.cpp's figures differ from the planner's, by device.
 
     `not_asked` says why llama.cpp was not asked, `problem` why it failed. `rounding_bytes` is the possible error of

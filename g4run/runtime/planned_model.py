@@ -1,9 +1,11 @@
 """The model to plan for: on this machine, on the Hub, or only in the catalog."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from g4run.errors import InvalidModelFile, ModelNotFound, NetworkError
 from g4run.hardware.machine import Machine
@@ -25,8 +27,7 @@ if TYPE_CHECKING:
 _HINT = "g4run list, or g4run list --available"
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedModel:
+class PlannedModel(msgspec.Struct, frozen=True):
     """A model as it would be loaded, and its first file if it is on this machine.
 
     The shape excludes the projector, because `run` and `chat` do not load it. Sizes are in bytes, 0 if absent.

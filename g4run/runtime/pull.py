@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeAlias
 
+from msgspec import structs
+
 from g4run.errors import ModelNotFound
 from g4run.hardware.inspection import inspect_unmeasured
 from g4run.hardware.machine import Machine
@@ -84,7 +86,7 @@ class PullPlanner:
         size_bytes = sum(file.size_bytes for file in files)
         known = self._library.catalog.find_file(files[0].repository, files[0].path)
         if known is not None:
-            return replace(known, size_bytes=size_bytes)
+            return structs.replace(known, size_bytes=size_bytes)
         return describe_unlisted(
             self._library.catalog,
             name=plan.name,

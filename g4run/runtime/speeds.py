@@ -7,11 +7,11 @@ invalid file or entry is ignored; the file of a newer g4run is left alone.
 import contextlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from g4run.errors import DiskFull, NotWritable
 from g4run.files import read_shared, write_atomically
@@ -56,7 +56,8 @@ def record_run(
     with contextlib.suppress(DiskFull, NotWritable), Store(settings).locked():
         known = _read(path)
         if known is not None:
-            write_atomically(path, _render(_with_run(known, run)))
+            content = msgspec.json.encode({"version": VERSION, "speeds": _with_run(known, run)})
+            write_atomically(path, msgspec.json.format(content, indent=1) + b"\n")
 
 
 def _path(settings: Settings) -> Path:
@@ -115,10 +116,6 @@ def _average(before: float, latest: float, weight: float) -> float:
     if not before or not latest:
         return before or latest
     return before + weight * (latest - before)
-
-
-def _render(speeds: Sequence[MeasuredSpeed]) -> bytes:
-    return msgspec.json.format(msgspec.json.encode({"version": VERSION, "speeds": speeds}), indent=1) + b"\n"
 
 
 def _read(path: Path) -> tuple[MeasuredSpeed, ...] | None:

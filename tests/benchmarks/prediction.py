@@ -13,10 +13,10 @@ import os
 import random
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
+from msgspec.structs import replace
 
 from g4run.engine.client import Engine
 from g4run.engine.parameters import GenerationParameters, SamplingParameters

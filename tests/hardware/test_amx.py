@@ -4,6 +4,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from msgspec import structs
+
 from g4run.engine.llama.devices import inspect_engine
 from g4run.hardware.inspection import inspect_machine
 from g4run.hardware.machine import Machine
@@ -19,12 +21,12 @@ from tests.planner.shapes import real_shape
 
 def with_sets(*names: str) -> Machine:
     here = machine(32)
-    return replace(here, processors=replace(here.processors, instruction_sets=names))
+    return structs.replace(here, processors=structs.replace(here.processors, instruction_sets=names))
 
 
 def test_a_head_that_only_amx_would_copy_is_mapped_where_llama_cpp_leaves_amx_alone() -> None:
     listed = with_sets("avx2", "avx512f", "amx_int8", "amx_bf16")
-    used = replace(listed, processors=listed.processors.without_amx())
+    used = structs.replace(listed, processors=listed.processors.without_amx())
     assert used == with_sets("avx2", "avx512f", "amx_bf16")
     shape = real_shape("12b")
     plans = [plan_model(shape, here, PlanRequest()) for here in (listed, used)]
@@ -47,7 +49,7 @@ def test_amx_is_left_out_where_the_engine_crashes_with_it(tmp_path: Path) -> Non
     cpuinfo = tmp_path / "proc/cpuinfo"
     cpuinfo.write_text(re.sub(r"^flags.*", r"\g<0> amx_int8", cpuinfo.read_text("utf-8"), flags=re.MULTILINE), "utf-8")
     assert "amx_int8" in recorded.inspect().processors.instruction_sets
-    crashing = replace(recorded, engine=replace(recorded.engine, has_amx=False))
+    crashing = replace(recorded, engine=structs.replace(recorded.engine, has_amx=False))
     assert "amx_int8" not in crashing.inspect().processors.instruction_sets
 
 

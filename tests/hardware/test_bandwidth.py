@@ -1,10 +1,10 @@
 """The memory's bandwidth: measured once, kept for this machine only."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from g4run.hardware.bandwidth import find_bandwidth, measure_bandwidth
 from g4run.hardware.machine import Bandwidth, FigureSource

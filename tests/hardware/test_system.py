@@ -1,10 +1,10 @@
 """The seam itself, on the machine that runs the tests, and the parts of Windows that can be written down."""
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from g4run.hardware.build import rebuild_command
 from g4run.hardware.gpus.gpus import Card, Vendor

@@ -1,7 +1,7 @@
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from g4run.errors import ModelNotFound, UsageError
 from g4run.models.copy_name import copy_name

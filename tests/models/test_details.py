@@ -1,10 +1,10 @@
 """The details that `show` prints, for local models and for those on the Hub."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from g4run.errors import InvalidModelFile, ModelNotFound
 from g4run.models.details import FileDetail, License, describe, inspect_details

@@ -5,7 +5,9 @@ system, unless the machine's name says that it is busy.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from g4run.hardware.gpus.gpu_table import find_gpu
 from g4run.hardware.machine import Bandwidth, Build, FigureSource, Gpu, GpuKind, GpuProcess, Machine, Platform

@@ -1,8 +1,9 @@
 """Real model shapes for the planner's tests, from the sparse files of scripts.shapes."""
 
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from g4run.models.gguf.architecture import inspect_architecture
 from g4run.models.gguf.dimensions import Gemma4

@@ -1,10 +1,10 @@
 """llama.cpp's figures replace the estimates."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from g4run.engine.probe.probe import DeviceMemory, ProbedMemory, ProbeFailure, probe
 from g4run.hardware.machine import Machine

@@ -1,6 +1,5 @@
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from g4run.errors import UsageError
 from g4run.hardware.gpus.gpu_table import find_gpu

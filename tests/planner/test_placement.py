@@ -1,9 +1,9 @@
 """Placements and settings on many kinds of machines."""
 
-from dataclasses import replace
 from itertools import product
 
 import pytest
+from msgspec.structs import replace
 
 from g4run.hardware.machine import GpuKind, Machine
 from g4run.kv_types import KvType

@@ -1,23 +1,24 @@
 """One law of what fits: `list --available` and `plan` give the same answer for every file on every known machine."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from g4run.cli.commands.plan import PlanOptions, make_request
 from g4run.hardware.machine import Machine
+from g4run.models.digest import sha256_of
 from g4run.models.hub.client import Hub
-from g4run.models.library import Library
+from g4run.models.library import DEMO_PATH, Library
 from g4run.models.quantizations import FileRole
-from g4run.models.store.records import Origin, Record, StoredFile, Summary, timestamp
+from g4run.models.store.records import ID_LENGTH, Origin, Record, StoredFile, Summary, timestamp
 from g4run.planner.hypothetical_machine import idle_machine
 from g4run.planner.placement import plan_with_drafter
 from g4run.planner.request_validation import check_request
 from g4run.planner.values import Fit
 from g4run.runtime.available_models import find_available
-from g4run.runtime.installed_models import list_installed
+from g4run.runtime.installed_models import DEMO_ID, list_installed
 from g4run.runtime.planned_model import PlannedModel, find_planned_model
 from g4run.settings import Settings
 from tests.hardware.recorded import NAMES, load_recorded
@@ -49,7 +50,7 @@ def planned(library: Library, machines: Mapping[str, Machine]) -> Mapping[str, P
 
 def listed_fits(library: Library, machine: Machine) -> Answers:
     """What `list --available` answers."""
-    return {model.name: model.fit for model in find_available(library, None, lambda: machine, no_hub)}
+    return {model.name: model.fits for model in find_available(library, None, lambda: machine, no_hub)}
 
 
 def planned_fits(planned: Mapping[str, PlannedModel], machine: Machine) -> Mapping[str, bool]:
@@ -124,7 +125,7 @@ def test_a_stored_model_fits_as_the_same_file_does_that_can_be_pulled(
     library: Library, machines: Mapping[str, Machine]
 ) -> None:
     def installed(machine: Machine) -> Answers:
-        return {model.name: model.fit for model in list_installed(library, records, lambda: machine)[:-1]}
+        return {model.name: model.fits for model in list_installed(library, records, lambda: machine)[:-1]}
 
     records = tuple(record_of(library, name) for name in listed_fits(library, machines["no-gpu"]))
     some = dict(list(machines.items())[::8])
@@ -148,3 +149,8 @@ def test_a_machine_that_cannot_hold_a_model_in_main_memory_may_hold_it_with_its_
     machine = machines["desktop, RX 6600 8 GB, 16 GB"]
     assert listed_fits(library, machine)["gemma4:26b-q4_k_m"] is Fit.YES
     assert listed_fits(library, replace(machine, gpus=()))["gemma4:26b-q4_k_m"] is Fit.NO
+
+
+def test_the_id_of_the_built_in_model_is_that_of_its_file() -> None:
+    assert sha256_of(DEMO_PATH).startswith(DEMO_ID)
+    assert len(DEMO_ID) == ID_LENGTH

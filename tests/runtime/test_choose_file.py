@@ -1,9 +1,9 @@
 """The file for a name that leaves it open, on the detectors' test machines."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from g4run.hardware.machine import Machine
 from g4run.models.catalog.catalog import Catalog, read_catalog

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from g4run.engine.client import Engine
 from g4run.engine.parameters import LoadParameters
@@ -162,7 +163,7 @@ def replace_message(number: int) -> DoesNotFit:
 def test_every_load_inspects_the_machine(experts: ModelFile) -> None:
     case = Case(experts, machine(64, gpu(24)))
     case.loader.load(ScriptedEngine())
-    busy = machine(64, replace(gpu(24), free_bytes=9 * GB))
+    busy = machine(64, structs.replace(gpu(24), free_bytes=9 * GB))
     again = Loader(
         experts, read_settings(), LoadOptions(), case.steps.append, inspect=lambda _m, _s: busy, confirm=case._confirm
     )

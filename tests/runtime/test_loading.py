@@ -3,6 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from g4run.engine.parameters import LoadParameters
 from g4run.errors import UsageError
@@ -36,7 +37,7 @@ def experts(tmp_path_factory: pytest.TempPathFactory) -> ModelFile:
 
 
 def settings(**changes: int) -> Settings:
-    return replace(read_settings(), **changes)  # type: ignore[arg-type] # the fields that are numbers
+    return structs.replace(read_settings(), **changes)
 
 
 def parameters(model: ModelFile, options: LoadOptions = ANY, on: Machine = WITHOUT, **changes: int) -> LoadParameters:
@@ -45,7 +46,7 @@ def parameters(model: ModelFile, options: LoadOptions = ANY, on: Machine = WITHO
 
 def test_the_context_is_the_smaller_of_trained_and_default(model: ModelFile) -> None:
     assert parameters(model).context_length == 4096
-    long = replace(model, architecture=replace(model.architecture, context_length=131072))
+    long = structs.replace(model, architecture=structs.replace(model.architecture, context_length=131072))
     assert parameters(long).context_length == 8192
 
 
@@ -147,7 +148,7 @@ def with_drafter(model: ModelFile, path: Path, size_bytes: int) -> ModelFile:
         StoredFile(FileRole.DRAFTER, path, size_bytes, None, Origin.LINKED),
     )
     record = Record("mine", files, Summary("26B A4B", 1, 262144, "Q4_0", True), None, None, None, "", "")
-    return replace(model, record=record)
+    return structs.replace(model, record=record)
 
 
 def test_a_drafter_is_loaded_if_it_fits(experts: ModelFile, tmp_path: Path) -> None:
@@ -158,7 +159,9 @@ def test_a_drafter_is_loaded_if_it_fits(experts: ModelFile, tmp_path: Path) -> N
     assert planned.parameters.drafter_path == os.fsencode(path)
     assert planned.plan.ledger.devices[-1].drafter_bytes > 400_000_000
     without = plan_load(experts, on, settings(), ANY).plan
-    room = replace(on, memory=replace(on.memory, available_bytes=without.ledger.devices[-1].total_bytes + 10**8))
+    room = structs.replace(
+        on, memory=structs.replace(on.memory, available_bytes=without.ledger.devices[-1].total_bytes + 10**8)
+    )
     full = plan_load(drafted, room, settings(), ANY)
     assert (full.parameters.drafter_path, full.plan.ledger.devices[-1].drafter_bytes) == (None, 0)
     assert full.plan.ledger.fits and full.plan.settings == without.settings

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from g4run.chat.messages import Conversation, Message, Role
 from g4run.chat.openai_shape import parse_conversation
@@ -163,7 +164,7 @@ def test_a_tool_call_that_the_limit_cuts_is_text_and_no_call(model: ChatModel) -
 
 def test_the_format_follows_the_architecture(model: ChatModel) -> None:
     large = resolve("demo")
-    large = replace(large, architecture=replace(large.architecture, per_layer_embedding_length=0))
+    large = structs.replace(large, architecture=structs.replace(large.architecture, per_layer_embedding_length=0))
     with ChatModel.open(large, read_settings(), LoadOptions(512)) as other:
         added = answer(other, GREEDY).usage.prompt_tokens - answer(model, GREEDY).usage.prompt_tokens
     assert added > 0  # the empty thought
@@ -178,7 +179,7 @@ def test_a_model_that_does_not_load_leaves_no_process(monkeypatch: pytest.Monkey
         closed.append(engine)
 
     monkeypatch.setattr(Engine, "close", close_and_note)
-    missing = replace(resolve("demo"), path=Path("/nowhere.gguf"))
+    missing = structs.replace(resolve("demo"), path=Path("/nowhere.gguf"))
     with pytest.raises(LoadFailed):
         ChatModel.open(missing, read_settings(), LoadOptions(512))
     assert [engine.is_alive for engine in closed] == [False]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from g4run.cli.commands.pull import fetch_planned
 from g4run.cli.terminal.progress import JsonProgress
@@ -116,7 +117,7 @@ def test_a_second_pull_keeps_the_quantization_on_whatever_machine(
     assert paths(place.pulling_by_name().plan(update_request(record))) == [chosen.path]
     assert [model.is_outdated for model in find_outdated(place.library, Hub(place.settings))] == [False]
     with hub.refusing():
-        offline = replace(place, settings=replace(place.settings, is_offline=True))
+        offline = replace(place, settings=structs.replace(place.settings, is_offline=True))
         plan = offline.pulling_by_name().plan(PullRequest(NAME))
         assert offline.fetch(plan).files == record.files
 
@@ -125,7 +126,7 @@ def test_offline_a_size_means_what_it_means_everywhere(place: Place, hub: FakeHu
     default = place.library.catalog.facts(Size.E2B).default
     hub.add_repository(default.repository, {default.path: DEMO_PATH})
     place.fetch(place.pulling_by_name().plan(PullRequest(default.name, revision="main")))
-    offline = replace(place, settings=replace(place.settings, is_offline=True))
+    offline = replace(place, settings=structs.replace(place.settings, is_offline=True))
     assert paths(offline.pulling_by_name().plan(PullRequest("gemma4:e2b"))) == [default.path]
 
 

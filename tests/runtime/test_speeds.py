@@ -1,10 +1,10 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from g4run.planner.speed.measured import MeasuredSpeed, machine_id_of, settings_key_of
 from g4run.planner.speed.speed import estimate_speed
@@ -21,7 +21,7 @@ PLAN = make_plan(replace(model_shape("26B", 4.5), digest="d" * 64), gpu_layers=3
 WRITER = """
 import sys
 from pathlib import Path
-from dataclasses import replace
+from msgspec.structs import replace
 from tests.runtime.test_speeds import MACHINE, PLAN, run_of
 from tests.fakes.stores import settings_in
 print("ready", flush=True)
@@ -112,7 +112,9 @@ def test_settings_models_and_machines_are_separate(settings: Settings) -> None:
 def test_a_machine_stays_the_same_when_memory_is_used(settings: Settings) -> None:
     run_of(settings)
     busy = replace(
-        MACHINE, memory=replace(MACHINE.memory, available_bytes=1), gpus=(replace(make_gpu(), free_bytes=1),)
+        MACHINE,
+        memory=replace(MACHINE.memory, available_bytes=1),
+        gpus=(replace(make_gpu(), free_bytes=1),),
     )
     assert measured_speeds(settings, busy) == (speed_of(100.0, 1000.0),)
 

@@ -10,7 +10,7 @@ from g4run.chat.structured_output.keywords import Contradiction, Schema
 from g4run.chat.structured_output.nodes import Expanded, Node, expand
 from g4run.chat.structured_output.notations import Notation
 from g4run.chat.structured_output.numbers import NumberBounds, read_numbers, write_number
-from g4run.chat.structured_output.objects import declared_members, declared_names, further_members
+from g4run.chat.structured_output.objects import declared_names, further_members, member_node
 from g4run.chat.structured_output.rules import Parts, Reference, Rules, write_text
 from g4run.chat.structured_output.scalars import StringBounds, read_constants, read_counts, read_strings
 from g4run.errors import UsageError
@@ -124,12 +124,16 @@ class SchemaCompiler:
 
     def _members(self, expanded: Expanded, names: Mapping[str, bool]) -> Iterator[tuple[Parts, bool]]:
         """The declared members as they are written, and whether each is required."""
-        for name, node in declared_members(expanded):
-            key = self._notation.key(name) if _is_text(name) else None
-            if key is not None:
-                yield (*key, self._notation.colon, self._refer_to(node)), names[name]
-            elif names[name]:
-                raise expanded.schemas[0].error(f'the required property "{name}" cannot be written')
+        where = next(expanded.having("properties"), expanded.schemas[0])
+        for name, is_required in names.items():
+            node = member_node(expanded, name)
+            if any(schema.value is False for schema in node.schemas):
+                if is_required:
+                    raise where.contradiction(f'the required property "{name}" is not allowed')
+            elif _is_text(name) and (key := self._notation.key(name)) is not None:
+                yield (*key, self._notation.colon, self._refer_to(node)), is_required
+            elif is_required:
+                raise where.error(f'the required property "{name}" cannot be written')
 
     def _write_object(self, members: Sequence[tuple[Parts, bool]], further: Reference | None) -> Reference:
         """Write the members in their order, then any number of further ones.

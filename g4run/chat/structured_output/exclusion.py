@@ -7,7 +7,7 @@ from g4run.chat.messages import JsonValue
 from g4run.chat.structured_output.keywords import TYPES, Schema
 from g4run.chat.structured_output.nodes import Expanded, Group, Node, expand
 from g4run.chat.structured_output.objects import declared_names, member_node
-from g4run.chat.structured_output.scalars import canonical, scalar_listings, types_of
+from g4run.chat.structured_output.scalars import canonical, listings_of, types_of
 
 _MAX_BRANCHES: Final = 60  # every pair is looked at
 
@@ -42,10 +42,10 @@ def _are_apart(one: Expanded, other: Expanded) -> bool:
 
 def _types(expanded: Expanded) -> frozenset[str]:
     types = expanded.explicit_types()
-    listed = [frozenset[str]().union(*map(types_of, values)) for _, _, values in scalar_listings(expanded)]
+    listed = [frozenset[str]().union(*map(types_of, values)) for _, _, values in listings_of(expanded)]
     return frozenset(TYPES if types is None else types).intersection(*listed)
 
 
 def _values(expanded: Expanded) -> frozenset[JsonValue] | None:
-    listed = [frozenset(map(canonical, values)) for _, _, values in scalar_listings(expanded)]
+    listed = [frozenset(map(canonical, values)) for _, _, values in listings_of(expanded)]
     return frozenset.intersection(*listed) if listed else None

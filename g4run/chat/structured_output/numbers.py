@@ -139,7 +139,8 @@ def _write_multiple(
     number, places = float(unit), 0
     while number % 1 and places < _DIGITS:  # as llguidance takes it apart
         number, places = number * 10, places + 1
-    limit = -math.floor(2**53 / unit) * unit
+    largest = Fraction(10) ** (14 - places) if places else Fraction(2**53)  # llguidance rounds what is longer
+    limit = -math.floor(largest / unit) * unit
     least, most = (max(limit, limit if each is None else each) for each in (low, high))
     if Fraction(number) / 10**places != unit or number > _LARGEST_MULTIPLE or least > -most:
         raise schema.error(f"multiples of {float(unit):g} cannot be enforced", "multipleOf")

@@ -1,7 +1,5 @@
 """What the schemas of one object allow: its declared members, and the values of further ones."""
 
-from collections.abc import Iterator
-
 from g4run.chat.structured_output.keywords import Schema
 from g4run.chat.structured_output.nodes import Expanded, Node
 
@@ -10,17 +8,6 @@ def declared_names(expanded: Expanded) -> dict[str, bool]:
     """The declared names, with whether each is required."""
     names = {name: False for schema in expanded.schemas for name in schema.named("properties")}
     return names | {name: True for schema in expanded.schemas for name in schema.texts("required")}
-
-
-def declared_members(expanded: Expanded) -> Iterator[tuple[str, Node]]:
-    """The declared members that can be written; raises Contradiction for a required one that cannot."""
-    for name, is_required in declared_names(expanded).items():
-        node = member_node(expanded, name)
-        if not any(schema.value is False for schema in node.schemas):
-            yield name, node
-        elif is_required:
-            where = next(expanded.having("properties"), expanded.schemas[0])
-            raise where.contradiction(f'the required property "{name}" is not allowed')
 
 
 def further_members(expanded: Expanded) -> Node | None:

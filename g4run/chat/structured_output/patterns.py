@@ -72,9 +72,9 @@ def _split(tokens: Sequence[_Token]) -> list[list[_Token]]:
         if token["group"]:
             counts.append(1)
         elif token["mark"] == ")":
-            if len(counts) == 1:
-                raise NotSupported("has a surplus )")
             product = counts.pop()
+            if not counts:
+                raise NotSupported("has a surplus )")
         elif token["count"]:
             if before in ("(", "|", "^"):
                 raise NotSupported("has a quantifier with nothing before it")

@@ -8,7 +8,7 @@ from typing import Final
 from g4run.chat.messages import JsonValue
 from g4run.chat.structured_output.formats import STRING_FORMATS
 from g4run.chat.structured_output.keywords import Contradiction, Schema, exact_number
-from g4run.chat.structured_output.nodes import Expanded, is_scalar
+from g4run.chat.structured_output.nodes import Expanded
 from g4run.chat.structured_output.numbers import read_numbers
 from g4run.chat.structured_output.patterns import NotSupported, translate_pattern
 from g4run.chat.structured_output.rules import write_counts
@@ -58,19 +58,19 @@ def _read_pattern(schema: Schema) -> str:
         raise schema.error(f"the pattern {text[:80]} {error}", "pattern") from None
 
 
-def scalar_listings(expanded: Expanded) -> list[tuple[Schema, str, Sequence[JsonValue]]]:
-    """Each enum and const that lists neither lists nor objects: its schema, the keyword, and the values."""
+def listings_of(expanded: Expanded) -> list[tuple[Schema, str, Sequence[JsonValue]]]:
+    """Each enum and const: its schema, the keyword, and the values."""
     return [
-        (schema, keyword, values)
+        (schema, keyword, schema.listed(keyword))
         for schema in expanded.schemas
         for keyword in ("enum", "const")
-        if schema.has(keyword) and all(map(is_scalar, values := schema.listed(keyword)))
+        if schema.has(keyword)
     ]
 
 
 def read_constants(expanded: Expanded) -> list[JsonValue] | None:
-    """The listed values, none of them a list or an object, that satisfy all else; None where none are listed."""
-    listings = scalar_listings(expanded)
+    """The listed values that satisfy all else; None where none are listed."""
+    listings = listings_of(expanded)
     if not listings:
         return None
     first, keyword, values = listings[0]

@@ -1,11 +1,9 @@
 """`g4run catalog`: update the list of models you can pull."""
 
-from functools import partial
-
 import typer
 
-from g4run.cli.arguments.json_output import Json
-from g4run.cli.output import Output, Task
+from g4run.cli.command import Json, command
+from g4run.cli.output import Output
 from g4run.settings import read_settings
 
 catalog = typer.Typer(
@@ -24,26 +22,20 @@ def start(context: typer.Context) -> None:
 
 
 @catalog.command("refresh")
-def refresh(
-    as_json: Json = False,
-) -> Task:
+@command
+def refresh(as_json: Json = False, *, output: Output) -> None:
     """Ask the Hub which files it has now.
 
     Stores the answer; the built-in list remains the fallback.
     """
-    return partial(execute, as_json)
-
-
-def execute(as_json: bool, output: Output) -> int:
-    """List every repository of the catalog; one that fails is reported and does not stop the others."""
-    from g4run.cli.views.verify import refresh_value, render_refresh
+    from g4run.cli.views.json_values import json_value
+    from g4run.cli.views.verify import render_refresh
     from g4run.models.catalog.refresh import refresh_catalog
     from g4run.models.hub.client import Hub
 
     settings = read_settings()
     report = refresh_catalog(settings.data_directory, Hub(settings).list_repository)
     if as_json:
-        output.write_json(refresh_value(report))
+        output.write_json(json_value(report))
     else:
         output.answer.write(render_refresh(report))
-    return 0

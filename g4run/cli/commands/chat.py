@@ -2,8 +2,6 @@
 
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import partial
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,8 +10,9 @@ import typer
 from g4run.cli.arguments.checked_options import make_answer_options, make_load_options
 from g4run.cli.arguments.options import SharedOptions, System, expand_options
 from g4run.cli.arguments.prompt import repair_text
+from g4run.cli.command import command
 from g4run.cli.open_hub import open_hub
-from g4run.cli.output import Output, Task
+from g4run.cli.output import Output
 from g4run.cli.terminal.loading import open_model
 from g4run.cli.terminal.streaming import Display
 from g4run.cli.views.answer import render_greeting
@@ -23,23 +22,11 @@ if TYPE_CHECKING:
     from g4run.models.library import Library, ModelFile
     from g4run.models.pull.target import PullRequest
     from g4run.models.store.store import Record
-    from g4run.runtime.answers.answer import AnswerOptions
     from g4run.runtime.loading import LoadOptions
 
 
-@dataclass(frozen=True, slots=True)
-class ChatRequest:
-    """A checked command line of `g4run chat`."""
-
-    model: str | None  # None: choose one for this machine
-    system: str | None
-    options: "AnswerOptions"
-    loading: "LoadOptions"
-    hides_thinking: bool
-    is_verbose: bool
-
-
 @expand_options
+@command
 def chat(
     model: Annotated[
         str | None, typer.Argument(metavar="[MODEL]", help="Model name, path of a GGUF file, or 'demo'.")
@@ -47,7 +34,8 @@ def chat(
     system: System = None,
     *,
     shared: SharedOptions,
-) -> Task:
+    output: Output,
+) -> None:
     """Chat with a model.
 
     Without MODEL, picks the pulled or imported model that suits this machine best. If there is none, offers to pull
@@ -55,37 +43,24 @@ def chat(
 
     In a pipe, each line of stdin is one message. Lines between two lines of \"\"\" are one message, too.
     """
-    request = ChatRequest(
-        model=model,
-        system=None if system is None else repair_text(system),
-        options=make_answer_options(shared),
-        loading=make_load_options(shared),
-        hides_thinking=shared.hide_thinking,
-        is_verbose=shared.verbose,
-    )
-    return partial(execute, request)
-
-
-def execute(request: ChatRequest, output: Output) -> int:
-    """Chat until the user leaves or the pipe ends."""
     from g4run.cli.repl.loop import converse
     from g4run.cli.repl.session import ChatSession
     from g4run.models.library import Library
 
+    options, loading = make_answer_options(shared), make_load_options(shared)
     settings = read_settings()
     library = Library(settings)
-    file = _choose(library, request, output) if request.model is None else library.resolve(request.model)
-    display = Display(request.hides_thinking, faint=settings.colour, verbose=request.is_verbose)
+    file = _choose(library, loading, output) if model is None else library.resolve(model)
+    display = Display(shared.hide_thinking, faint=settings.colour, verbose=shared.verbose)
     is_interactive = _is_interactive(output)
-    with open_model(file, settings, request.loading, output.notes) as model:
+    with open_model(file, settings, loading, output.notes) as loaded:
         if is_interactive:
-            output.notes.write(render_greeting(file.name, model.context_length))
-        session = ChatSession(model, request.options, request.system, output, display)
+            output.notes.write(render_greeting(file.name, loaded.context_length))
+        session = ChatSession(loaded, options, None if system is None else repair_text(system), output, display)
         converse(session, _messages(settings, output, is_interactive), output, is_interactive=is_interactive)
-    return 0
 
 
-def _choose(library: "Library", request: ChatRequest, output: Output) -> "ModelFile":
+def _choose(library: "Library", loading: "LoadOptions", output: Output) -> "ModelFile":
     """Choose a model if none was named."""
     from g4run.cli.terminal.choose_model import ModelChooser
     from g4run.planner.recommend.goals import RecommendRequest
@@ -102,7 +77,7 @@ def _choose(library: "Library", request: ChatRequest, output: Output) -> "ModelF
         return fetch_planned(library, hub, plan, output)
 
     can_ask = sys.stdin is not None and sys.stdin.isatty() and output.notes.is_terminal
-    wanted = RecommendRequest(context=request.loading.context_length, kv_type=request.loading.kv_type)
+    wanted = RecommendRequest(context=loading.context_length, kv_type=loading.kv_type)
     return ModelChooser(library, known, output.notes, sys.stdin if can_ask else None, fetch).run(wanted)
 
 

@@ -1,17 +1,17 @@
 """`g4run import`: use a GGUF file that is already on this machine."""
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from g4run.cli.arguments.json_output import Json
-from g4run.cli.output import Output, Task
+from g4run.cli.command import Json, command
+from g4run.cli.output import Output
 from g4run.errors import ModelNotFound, UsageError
 from g4run.settings import read_settings
 
 
+@command
 def import_model(
     path: Annotated[
         str | None, typer.Argument(metavar="[PATH]", help="GGUF file, or the first part of a split one.")
@@ -20,7 +20,9 @@ def import_model(
         str | None, typer.Option(metavar="NAME", help="Name for the model. [default: from the file]")
     ] = None,
     as_json: Json = False,
-) -> Task:
+    *,
+    output: Output,
+) -> int:
     """Use a GGUF file that is already on this machine.
 
     Gives the file a name, without copying it. Without PATH, lists the files of LM Studio, Ollama, and the Hugging Face
@@ -29,12 +31,11 @@ def import_model(
     if path is None:
         if name is not None:
             raise UsageError("--name needs a path", f"g4run import PATH --name {name}")
-        return partial(list_found, as_json)
-    return partial(import_path, path, name, as_json)
+        return _list_found(as_json, output)
+    return import_path(path, name, as_json, output)
 
 
-def list_found(as_json: bool, output: Output) -> int:
-    """List the models of other programs."""
+def _list_found(as_json: bool, output: Output) -> int:
     from g4run.cli.views.store import found_value, render_found
     from g4run.models.external.search import search_external
 

@@ -5,13 +5,14 @@ from typing import Annotated
 
 import typer
 
-from g4run.cli.arguments.json_output import Json
+from g4run.cli.command import Json, command
 from g4run.cli.open_hub import open_hub
-from g4run.cli.output import Output, Task
+from g4run.cli.output import Output
 from g4run.errors import UsageError
 from g4run.settings import read_settings
 
 
+@command
 def list_models(
     prefix: Annotated[
         str | None,
@@ -24,7 +25,9 @@ def list_models(
         bool, typer.Option("--space", help="Show the disk space that models use, and what is free.")
     ] = False,
     as_json: Json = False,
-) -> Task:
+    *,
+    output: Output,
+) -> int:
     """List the models on this machine, or those you can pull.
 
     The newest come first.
@@ -33,12 +36,11 @@ def list_models(
         if available or prefix is not None:
             problem = f"--space and {'--available' if available else 'a prefix'} cannot be used together"
             raise UsageError(problem, "g4run list --space")
-        return partial(show_space, as_json)
-    execute = show_available if available else show_models
-    return partial(execute, prefix, as_json)
+        return _show_space(as_json, output)
+    return (_show_available if available else _show_models)(prefix, as_json, output)
 
 
-def show_models(prefix: str | None, as_json: bool, output: Output) -> int:
+def _show_models(prefix: str | None, as_json: bool, output: Output) -> int:
     """List the installed models; entries that cannot be read are reported on stderr."""
     from datetime import UTC, datetime
 
@@ -65,9 +67,10 @@ def show_models(prefix: str | None, as_json: bool, output: Output) -> int:
     return 0
 
 
-def show_space(as_json: bool, output: Output) -> int:
+def _show_space(as_json: bool, output: Output) -> int:
     """Show the disk space that models use, each file counted once, and what is free."""
-    from g4run.cli.views.store import render_usage, usage_value
+    from g4run.cli.views.json_values import json_value
+    from g4run.cli.views.store import render_usage
     from g4run.cli.views.tables import line_width
     from g4run.models.store.store import Store
     from g4run.models.store.usage import measure_usage
@@ -75,13 +78,13 @@ def show_space(as_json: bool, output: Output) -> int:
     settings = read_settings()
     usage = measure_usage(settings, Store(settings))
     if as_json:
-        output.write_json(usage_value(usage))
+        output.write_json(json_value(usage))
     else:
         output.answer.write(render_usage(usage, line_width(output.answer)))
     return 0
 
 
-def show_available(typed: str | None, as_json: bool, output: Output) -> int:
+def _show_available(typed: str | None, as_json: bool, output: Output) -> int:
     """List the models you can pull, from the catalog or from one repository."""
     from g4run.cli.views.models import available_value, render_available
     from g4run.cli.views.tables import line_width

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from g4run.cli.arguments.checks import check_within, parse_kv_type
-from g4run.cli.arguments.json_output import Json
 from g4run.cli.arguments.machine import Cores, GpuName, MachineFile, MachineOptions, Ram, Vram, resolve_machine
+from g4run.cli.command import Json, command
 from g4run.cli.open_hub import open_hub
-from g4run.cli.output import Output, Task
+from g4run.cli.output import Output
 from g4run.settings import read_settings
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class PlanOptions:
     cpu_experts: int | None = None
 
 
+@command
 def plan(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Model name, path of a GGUF file, or 'demo'.")],
     ctx: Annotated[int | None, typer.Option("--ctx", metavar="COUNT", help="Context length in tokens.")] = None,
@@ -55,18 +56,15 @@ def plan(
     cores: Cores = None,
     machine: MachineFile = None,
     as_json: Json = False,
-) -> Task:
+    *,
+    output: Output,
+) -> None:
     """Show how much memory a model needs on each device.
 
     Also shows the settings that `run` and `chat` would use, and the longest context that fits. For a model that is
     not on this machine, reads its header from the Hub, or uses the catalog if there is no network. For one that is,
     compares the plan with llama.cpp's own figures.
     """
-    options = PlanOptions(ctx, kv, parallel, ubatch, gpu_layers, cpu_experts)
-    return partial(_execute, model, options, MachineOptions(machine, gpu, vram, ram, cores), as_json)
-
-
-def _execute(model: str, options: PlanOptions, machine_options: MachineOptions, as_json: bool, output: Output) -> int:
     from g4run.cli.views.plan import plan_value, render_plan, render_source
     from g4run.cli.views.tables import line_width
     from g4run.models.library import Library
@@ -77,21 +75,21 @@ def _execute(model: str, options: PlanOptions, machine_options: MachineOptions, 
 
     settings = read_settings()
     library = Library(settings)
-    request = make_request(options)
-    machine = resolve_machine(machine_options, settings)  # first, so that usage errors do not wait for the network
-    planned = find_planned_model(library, model, machine, partial(open_hub, settings))
+    request = make_request(PlanOptions(ctx, kv, parallel, ubatch, gpu_layers, cpu_experts))
+    machine_options = MachineOptions(machine, gpu, vram, ram, cores)
+    place = resolve_machine(machine_options, settings)  # first, so that usage errors do not wait for the network
+    planned = find_planned_model(library, model, place, partial(open_hub, settings))
     output.notes.write(render_source(planned, line_width(output.notes)))
-    check_request(request, planned.shape, machine)
-    found = plan_with_drafter(planned.shape, planned.drafter_bytes, machine, request)
-    advice = "" if found.ledger.fits else find_advice(library, found, machine, request)
+    check_request(request, planned.shape, place)
+    found = plan_with_drafter(planned.shape, planned.drafter_bytes, place, request)
+    advice = "" if found.ledger.fits else find_advice(library, found, place, request)
     is_hypothetical = machine_options != MachineOptions()
-    confirmation = confirm_plan(found, planned.path, machine, settings, is_hypothetical=is_hypothetical)
+    confirmation = confirm_plan(found, planned.path, place, settings, is_hypothetical=is_hypothetical)
     if as_json:
         output.write_json(plan_value(found, advice, confirmation, projector_bytes=planned.projector_bytes))
     else:
         width, projector_bytes = line_width(output.answer), planned.projector_bytes
         output.answer.write(render_plan(found, advice, confirmation, width, projector_bytes=projector_bytes))
-    return 0
 
 
 def make_request(options: PlanOptions) -> "PlanRequest":
@@ -111,7 +109,7 @@ def make_request(options: PlanOptions) -> "PlanRequest":
 
 def find_advice(library: "Library", found: "Plan", machine: "Machine", request: "PlanRequest") -> str:
     """Say in one sentence what would fit: a shorter context, other settings, a smaller file, or nothing."""
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from g4run.planner.placement import missing_bytes, plan_model
     from g4run.units import render_bytes, render_count

@@ -1,14 +1,15 @@
 """`g4run pull`: download a model, or show what would be downloaded."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from g4run.cli.command import command
 from g4run.cli.open_hub import open_hub
-from g4run.cli.output import Output, Task
+from g4run.cli.output import Output
 from g4run.cli.views.errors import error_value, render_error
 from g4run.errors import G4RunError, Interrupted, UsageError
 from g4run.settings import Settings, read_settings
@@ -22,18 +23,7 @@ if TYPE_CHECKING:
     from g4run.models.store.store import Record
 
 
-@dataclass(frozen=True, slots=True)
-class PullCommand:
-    """A checked command line of `g4run pull`."""
-
-    names: tuple[str, ...]
-    revision: str | None
-    with_projector: bool
-    with_drafter: bool
-    is_dry_run: bool
-    as_json: bool
-
-
+@command
 def pull(
     names: Annotated[
         list[str] | None,
@@ -51,7 +41,9 @@ def pull(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be downloaded, and exit.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one object per line, errors included.")] = False,
-) -> Task:
+    *,
+    output: Output,
+) -> int:
     """Download models from the Hugging Face Hub.
 
     The files go to the Hugging Face cache, which other tools use, too.
@@ -60,6 +52,9 @@ def pull(
 
     To resume an interrupted download, run the same command again.
     """
+    from g4run.models.library import Library
+    from g4run.models.pull.target import PullRequest
+
     if bool(names) == takes_all:
         problem = "--all and a name cannot be used together" if names else "no name was given"
         raise UsageError(problem, "g4run pull gemma4, or g4run pull --all")
@@ -67,72 +62,65 @@ def pull(
         raise UsageError("--revision and --all cannot be used together", "g4run pull NAME --revision REVISION")
     if revision is not None and not revision.strip():
         raise UsageError("--revision is empty", "g4run pull NAME --revision main")
-    command = PullCommand(
-        names=tuple(names or ()),
-        revision=revision,
-        with_projector=not no_projector,
-        with_drafter=drafter,
-        is_dry_run=dry_run,
-        as_json=as_json,
-    )
-    return partial(execute, command)
+    library = Library(read_settings())
+    if names:
+        requests = tuple(PullRequest(name, revision, not no_projector, drafter) for name in names)
+    else:
+        requests = tuple(_updates(library, with_projector=not no_projector, with_drafter=drafter))
+    return _pull_each(library, requests, output, is_dry_run=dry_run, as_json=as_json)
 
 
-def execute(command: PullCommand, output: Output) -> int:
+def _pull_each(
+    library: "Library", requests: Sequence["PullRequest"], output: Output, *, is_dry_run: bool, as_json: bool
+) -> int:
     """Pull each name; one that fails does not stop the others."""
     from g4run.hardware.inspection import inspect_unmeasured
-    from g4run.models.library import Library
     from g4run.runtime.choose_file import inspect_measured_machine
     from g4run.runtime.pull import PullPlanner
 
-    settings = read_settings()
-    library, hub = Library(settings), open_hub(settings)
-    find_machine = cache(partial(inspect_measured_machine, settings))
+    hub = open_hub(library.settings)
+    find_machine = cache(partial(inspect_measured_machine, library.settings))
     planner = PullPlanner(library, hub, find_machine, cache(inspect_unmeasured))
-    requests = tuple(_requests(command, library))
     if not requests:
         output.notes.write("no models from the Hub yet: g4run pull gemma4\n")
     failures = []
     for request in requests:
         try:
             plan = planner.plan(request)
-            if command.is_dry_run:
-                _show_plan(plan, command, output)
+            if is_dry_run:
+                _show_plan(plan, output, as_json=as_json)
             else:
-                _fetch(library, hub, plan, command, output)
+                _fetch(library, hub, plan, output, as_json=as_json)
         except G4RunError as error:
             if len(requests) == 1 or isinstance(error, Interrupted):
                 raise
             failures.append((request.name, error))
-            _report(request.name, error, command, output)
+            _report(request.name, error, output, as_json=as_json)
     if failures:
         raise _summary(failures, len(requests))
     return 0
 
 
-def _requests(command: PullCommand, library: "Library") -> Iterator["PullRequest"]:
-    """Yield a request for each name, or for each stored model from the Hub."""
-    from g4run.models.pull.target import PullRequest, update_request
+def _updates(library: "Library", *, with_projector: bool, with_drafter: bool) -> Iterator["PullRequest"]:
+    """Yield a request for each stored model from the Hub."""
+    from g4run.models.pull.target import update_request
 
-    for name in command.names:
-        yield PullRequest(name, command.revision, command.with_projector, command.with_drafter)
-    if not command.names:
-        for record in library.store.records():
-            if record.repository is not None:
-                request = update_request(record)
-                yield replace(
-                    request,
-                    with_projector=request.with_projector and command.with_projector,
-                    with_drafter=request.with_drafter or command.with_drafter,
-                )
+    for record in library.store.records():
+        if record.repository is not None:
+            request = update_request(record)
+            yield replace(
+                request,
+                with_projector=request.with_projector and with_projector,
+                with_drafter=request.with_drafter or with_drafter,
+            )
 
 
-def _fetch(library: "Library", hub: "Hub", plan: "PullPlan", command: PullCommand, output: Output) -> None:
+def _fetch(library: "Library", hub: "Hub", plan: "PullPlan", output: Output, *, as_json: bool) -> None:
     from g4run.cli.terminal.progress import write_event
     from g4run.cli.views.pull import record_value, render_ready
 
-    record = fetch_planned(library, hub, plan, output, as_json=command.as_json)
-    if command.as_json:
+    record = fetch_planned(library, hub, plan, output, as_json=as_json)
+    if as_json:
         write_event(output, "done", record_value(record))
     else:
         output.notes.write(render_ready(record.name))
@@ -184,21 +172,21 @@ def _stopped(plan: "PullPlan", output: Output, *, as_json: bool) -> Interrupted:
     return Interrupted(message)
 
 
-def _show_plan(plan: "PullPlan", command: PullCommand, output: Output) -> None:
+def _show_plan(plan: "PullPlan", output: Output, *, as_json: bool) -> None:
     from g4run.cli.terminal.progress import write_event
     from g4run.cli.views.pull import plan_value, render_plan, render_refusal
     from g4run.cli.views.tables import line_width
 
-    if command.as_json:
+    if as_json:
         write_event(output, "plan", plan_value(plan))
     else:
         output.answer.write(render_plan(plan, line_width(output.answer)) + render_refusal(plan))
 
 
-def _report(name: str, error: G4RunError, command: PullCommand, output: Output) -> None:
+def _report(name: str, error: G4RunError, output: Output, *, as_json: bool) -> None:
     from g4run.cli.terminal.progress import write_event
 
-    if command.as_json:
+    if as_json:
         write_event(output, "failed", {"name": name, **error_value(error)})
     else:
         output.notes.write(render_error(error))

@@ -1,14 +1,13 @@
 """`g4run recommend`: the model, quantization, and settings that suit this machine, and why."""
 
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from g4run.cli.arguments.checks import check_within, parse_choice, parse_kv_type
-from g4run.cli.arguments.json_output import Json
 from g4run.cli.arguments.machine import Cores, GpuName, MachineFile, MachineOptions, Ram, Vram, resolve_machine
-from g4run.cli.output import Output, Task
+from g4run.cli.command import Json, command
+from g4run.cli.output import Output
 from g4run.errors import DoesNotFit, UsageError
 from g4run.settings import read_settings
 
@@ -21,6 +20,7 @@ _GOALS = "chat, code, vision, audio, or long-context"
 _PREFERENCES = "quality, balanced, or speed"
 
 
+@command
 def recommend(
     model: Annotated[
         str | None,
@@ -51,27 +51,13 @@ def recommend(
         bool, typer.Option("--all", help="List all candidates, not only the eight most relevant.")
     ] = False,
     as_json: Json = False,
-) -> Task:
+    *,
+    output: Output,
+) -> int:
     """Recommend the model that suits this machine best.
 
     Never recommends a model that does not fit in the memory that is free now.
     """
-    options = MachineOptions(machine, gpu, vram, ram, cores)
-    return partial(_execute, model, ctx, min_speed, prefer, goal, kv, options, show_all, as_json)
-
-
-def _execute(
-    model: str | None,
-    context: int | None,
-    minimum_speed: float | None,
-    preference: str,
-    goal: str,
-    kv_type: str | None,
-    machine_options: MachineOptions,
-    show_all: bool,
-    as_json: bool,
-    output: Output,
-) -> int:
     from g4run.cli.views.hardware import render_advice
     from g4run.cli.views.recommend import render_recommendation
     from g4run.cli.views.tables import line_width
@@ -79,18 +65,18 @@ def _execute(
     from g4run.models.store.store import Store
     from g4run.runtime.choose_file import recommend_file, with_measurements
 
-    request = make_request(model, context, minimum_speed, preference, goal, kv_type)
+    request = make_request(model, ctx, min_speed, prefer, goal, kv)
     settings = read_settings()
-    machine = resolve_machine(machine_options, settings)
+    place = resolve_machine(MachineOptions(machine, gpu, vram, ram, cores), settings)
     catalog = read_catalog(settings.data_directory)
-    recommendation = recommend_file(catalog, with_measurements(machine, settings), request)
+    recommendation = recommend_file(catalog, with_measurements(place, settings), request)
     if as_json:
         return _write_json(recommendation, output)
     best = recommendation.require_best()
     is_installed = Store(settings).find(best.file.name) is not None
     width = line_width(output.answer)
     output.answer.write(render_recommendation(recommendation, width, show_all=show_all, is_installed=is_installed))
-    output.notes.write(render_advice(machine, line_width(output.notes)))
+    output.notes.write(render_advice(place, line_width(output.notes)))
     return 0
 
 

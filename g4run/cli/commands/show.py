@@ -1,14 +1,13 @@
 """`g4run show`: a model's details from its header, without loading it."""
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 
 import typer
 
-from g4run.cli.arguments.json_output import Json
+from g4run.cli.command import Json, command
 from g4run.cli.open_hub import open_hub
-from g4run.cli.output import Output, Task
+from g4run.cli.output import Output
 from g4run.errors import UsageError
 from g4run.settings import read_settings
 from g4run.units import render_bytes
@@ -24,16 +23,7 @@ _MISSING_NOTES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ShowRequest:
-    """A command line of `g4run show`; `part` is the only part to print, None for all."""
-
-    name: str
-    part: Part | None
-    is_verbose: bool
-    as_json: bool
-
-
+@command
 def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Model name, path of a GGUF file, or 'demo'.")],
     modelfile: Annotated[bool, typer.Option("--modelfile", help="Print only a Modelfile for this model.")] = False,
@@ -43,11 +33,17 @@ def show(
     show_license: Annotated[bool, typer.Option("--license", help="Print only the license.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also print all metadata and tensors.")] = False,
     as_json: Json = False,
-) -> Task:
+    *,
+    output: Output,
+) -> None:
     """Show what a model is and what it can do.
 
     For a model that is not on this machine, reads only the header of its file from the Hub.
     """
+    from g4run.cli.views.show import details_value
+    from g4run.models.details import inspect_details
+    from g4run.models.library import Library
+
     given: dict[Part, bool] = {
         "modelfile": modelfile,
         "parameters": parameters,
@@ -58,43 +54,33 @@ def show(
     parts = [part for part, is_wanted in given.items() if is_wanted]
     if len(parts) > 1:
         raise UsageError(f"--{parts[0]} and --{parts[1]} cannot be used together", f"g4run show {name} --{parts[0]}")
-    return partial(execute, ShowRequest(name, parts[0] if parts else None, verbose, as_json))
-
-
-def execute(request: ShowRequest, output: Output) -> int:
-    """Print the requested details."""
-    from g4run.cli.views.show import details_value
-    from g4run.models.details import inspect_details
-    from g4run.models.library import Library
-
     settings = read_settings()
-    details = inspect_details(Library(settings), request.name, partial(open_hub, settings))
+    details = inspect_details(Library(settings), name, partial(open_hub, settings))
     if details.wire_bytes is not None:
         source = f"from the Hub ({render_bytes(details.wire_bytes)})" if details.wire_bytes else "from the local cache"
         output.notes.write(f"read the header {source}\n")
-    if request.part is not None:
-        _show_part(request, request.part, details, output)
-    elif request.as_json:
-        output.write_json(details_value(details, verbose=request.is_verbose))
+    if parts:
+        _show_part(parts[0], details, output, as_json=as_json)
+    elif as_json:
+        output.write_json(details_value(details, verbose=verbose))
     else:
-        _show_all(request, details, output)
-    return 0
+        _show_all(details, output, verbose=verbose)
 
 
-def _show_all(request: ShowRequest, details: "ModelDetails", output: Output) -> None:
+def _show_all(details: "ModelDetails", output: Output, *, verbose: bool) -> None:
     from g4run.cli.views.show import render_details, render_metadata, render_tensors
     from g4run.cli.views.tables import line_width
 
     width = line_width(output.answer)
     output.answer.write(render_details(details))
-    if request.is_verbose:
+    if verbose:
         output.answer.write(render_metadata(details.header, width))
         output.answer.write(render_tensors(details.header, width))
 
 
-def _show_part(request: ShowRequest, part: Part, details: "ModelDetails", output: Output) -> None:
+def _show_part(part: Part, details: "ModelDetails", output: Output, *, as_json: bool) -> None:
     text = _part_text(part, details)
-    if request.as_json:
+    if as_json:
         output.write_json({"name": details.name, **_part_value(part, details, text)})
     elif text:
         output.answer.write(text.removesuffix("\n") + "\n")

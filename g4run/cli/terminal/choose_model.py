@@ -47,7 +47,8 @@ class ModelChooser:
 
         choice = choose_for_chat(self._library, self._known, request)
         if choice.installed is not None:
-            self._notes.write(render_better(choice.better))
+            if choice.better is not None:
+                self._notes.write(f"clearly better on this machine: g4run pull {choice.better.name}\n")
             return open_record(choice.installed)
         if choice.nothing_fits:
             self._notes.write("no installed model fits in the memory that is free now\n")
@@ -96,11 +97,6 @@ def render_offer(file: "CatalogFile", catalog: "Catalog") -> str:
         f"Gemma 4 {catalog.facts(file.size).label} in {file.quantization} suits this machine best "
         f"({about}{render_bytes(size_bytes)} download).\n"
     )
-
-
-def render_better(better: "CatalogFile | None") -> str:
-    """Name a model that is clearly better than the installed ones; empty if there is none."""
-    return "" if better is None else f"clearly better on this machine: g4run pull {better.name}\n"
 
 
 def render_demo(better: "CatalogFile | None") -> str:

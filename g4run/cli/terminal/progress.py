@@ -2,13 +2,15 @@
 
 import json
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from abc import abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from g4run.cli.output import Output, Stream
+from g4run.cli.terminal.status_line import Clock
 from g4run.cli.views.pull import file_label, plan_value, render_plan
+from g4run.models.pull.fetching import PullObserver
 from g4run.units import render_bytes, render_seconds
 
 if TYPE_CHECKING:
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
 _LINE_SECONDS: Final = 30.0  # longest time between two plain lines
 _EVENT_SECONDS: Final = 0.5  # shortest time between two JSON progress lines
 _RATE_SECONDS: Final = 5.0  # window of the speed
-
-Clock: TypeAlias = Callable[[], float]
 
 
 class Phase:
@@ -52,16 +52,12 @@ class Phase:
         return (self.file.size_bytes - self.done_bytes) / rate if rate > 0 else None
 
 
-class PullProgress(ABC):
+class PullProgress(PullObserver):
     """Follows a pull file by file; subclasses show it. Not thread-safe."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
         self._phase: Phase | None = None
-
-    def planned(self, plan: "PullPlan") -> None:
-        """Show the plan. Comes first."""
-        self._show_plan(plan)
 
     def started(self, file: "PlannedFile") -> None:
         """Start the next file."""
@@ -77,40 +73,19 @@ class PullProgress(ABC):
         phase.advance(done_bytes)
         self._show_progress(phase)
 
-    def waiting(self, file: "PlannedFile") -> None:
-        """Show that another process is downloading this file."""
-        self._show_waiting(file)
-
     def verifying(self, file: "PlannedFile") -> None:
         """Start hashing a file that was already here; `progressed` counts from 0."""
         self._phase = Phase(file, 0, self._clock, is_hashing=True)
-        self._show_verifying(self._phase)
+        self._show_start(self._phase)
 
-    def finished(self, file: "PlannedFile", path: Path) -> None:
-        """Finish a file whose digest is verified."""
-        self._phase = None
-        self._show_end(file, path)
-
-    def close(self) -> None:  # noqa: B027 - only bars have something to restore
+    def close(self) -> None:
         """Restore the terminal, also after an error."""
-
-    @abstractmethod
-    def _show_plan(self, plan: "PullPlan") -> None: ...
 
     @abstractmethod
     def _show_start(self, phase: Phase) -> None: ...
 
     @abstractmethod
     def _show_progress(self, phase: Phase) -> None: ...
-
-    @abstractmethod
-    def _show_waiting(self, file: "PlannedFile") -> None: ...
-
-    @abstractmethod
-    def _show_verifying(self, phase: Phase) -> None: ...
-
-    @abstractmethod
-    def _show_end(self, file: "PlannedFile", path: Path) -> None: ...
 
 
 class PlainProgress(PullProgress):
@@ -122,12 +97,23 @@ class PlainProgress(PullProgress):
         self._due_bytes = 0
         self._due_time = 0.0
 
-    def _show_plan(self, plan: "PullPlan") -> None:
+    def planned(self, plan: "PullPlan") -> None:
+        """Write the plan."""
         self._notes.write(render_plan(plan, None))
+
+    def waiting(self, file: "PlannedFile") -> None:
+        """Write that another process is downloading this file."""
+        self._say(f"waiting: another process is downloading {file_label(file)}")
+
+    def finished(self, file: "PlannedFile", path: Path) -> None:
+        """Write the last line of a file."""
+        self._say(render_end(file))
 
     def _show_start(self, phase: Phase) -> None:
         self._set_due(phase)
-        if phase.file.source == "download":
+        if phase.is_hashing:
+            self._say(f"verifying {file_label(phase.file)}: {render_bytes(phase.file.size_bytes)}")
+        elif phase.file.source == "download":
             here = f", {render_bytes(phase.done_bytes)} already downloaded" if phase.done_bytes else ""
             self._say(f"downloading {file_label(phase.file)}: {render_bytes(phase.file.size_bytes)}{here}")
 
@@ -138,16 +124,6 @@ class PlainProgress(PullProgress):
             return
         self._set_due(phase)
         self._say(f"{'verifying ' if phase.is_hashing else ''}{file_label(phase.file)}: {_progress_text(phase)}")
-
-    def _show_waiting(self, file: "PlannedFile") -> None:
-        self._say(f"waiting: another process is downloading {file_label(file)}")
-
-    def _show_verifying(self, phase: Phase) -> None:
-        self._set_due(phase)
-        self._say(f"verifying {file_label(phase.file)}: {render_bytes(phase.file.size_bytes)}")
-
-    def _show_end(self, file: "PlannedFile", path: Path) -> None:
-        self._say(render_end(file))
 
     def _set_due(self, phase: Phase) -> None:
         tenth = max(1, phase.file.size_bytes // 10)
@@ -166,12 +142,21 @@ class JsonProgress(PullProgress):
         self._output = output
         self._due = 0.0
 
-    def _show_plan(self, plan: "PullPlan") -> None:
+    def planned(self, plan: "PullPlan") -> None:
+        """Write the plan."""
         write_event(self._output, "plan", plan_value(plan))
+
+    def waiting(self, file: "PlannedFile") -> None:
+        """Write that another process is downloading this file."""
+        write_event(self._output, "waiting", {"file": file.path})
+
+    def finished(self, file: "PlannedFile", path: Path) -> None:
+        """Write where the file is."""
+        write_event(self._output, "finished", {"file": file.path, "path": str(path), "sha256": file.sha256})
 
     def _show_start(self, phase: Phase) -> None:
         self._due = 0.0
-        if phase.file.source == "download":
+        if phase.is_hashing or phase.file.source == "download":
             self._show_progress(phase)
 
     def _show_progress(self, phase: Phase) -> None:
@@ -188,16 +173,6 @@ class JsonProgress(PullProgress):
                 "bytes_per_second": round(phase.bytes_per_second),
             },
         )
-
-    def _show_waiting(self, file: "PlannedFile") -> None:
-        write_event(self._output, "waiting", {"file": file.path})
-
-    def _show_verifying(self, phase: Phase) -> None:
-        self._due = 0.0
-        self._show_progress(phase)
-
-    def _show_end(self, file: "PlannedFile", path: Path) -> None:
-        write_event(self._output, "finished", {"file": file.path, "path": str(path), "sha256": file.sha256})
 
 
 def write_event(output: Output, event: str, values: Mapping[str, object]) -> None:

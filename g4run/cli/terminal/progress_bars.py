@@ -47,43 +47,33 @@ class BarProgress(PullProgress):
         """Stop the bars in their last state and restore the cursor."""
         self._bars.stop()
 
-    def _show_plan(self, plan: "PullPlan") -> None:
+    def planned(self, plan: "PullPlan") -> None:
+        """Write the plan."""
         self._notes.write(render_plan(plan, line_width(self._notes)))
 
+    def waiting(self, file: "PlannedFile") -> None:
+        """Label the bar, if there is one, with what it waits for."""
+        self._update(file, f"waiting for {file_label(file)}")
+
+    def finished(self, file: "PlannedFile", path: Path) -> None:
+        """Fill the bar, if there is one."""
+        self._update(file, file_label(file), file.size_bytes)
+
     def _show_start(self, phase: Phase) -> None:
-        if phase.file.source == "download":
+        if phase.is_hashing or phase.file.source == "download":
             self._bars.start()
-            self._draw(phase, file_label(phase.file))
+            self._show_progress(phase)
 
     def _show_progress(self, phase: Phase) -> None:
-        self._draw(phase, f"verifying {file_label(phase.file)}" if phase.is_hashing else file_label(phase.file))
-
-    def _show_waiting(self, file: "PlannedFile") -> None:
-        self._describe(file, f"waiting for {file_label(file)}")
-
-    def _show_verifying(self, phase: Phase) -> None:
-        self._bars.start()
-        self._draw(phase, f"verifying {file_label(phase.file)}")
-
-    def _show_end(self, file: "PlannedFile", path: Path) -> None:
-        task = self._tasks.get(file.path)
-        if task is not None:
-            self._bars.update(task, completed=file.size_bytes, description=self._label(file_label(file)))
-
-    def _draw(self, phase: Phase, label: str) -> None:
         file = phase.file
-        task = self._tasks.get(file.path)
-        if task is None:
-            self._tasks[file.path] = self._bars.add_task(
-                self._label(label), total=file.size_bytes, completed=phase.done_bytes
-            )
-        else:
-            self._bars.update(task, completed=phase.done_bytes, description=self._label(label))
+        if file.path not in self._tasks:
+            self._tasks[file.path] = self._bars.add_task("", total=file.size_bytes)
+        self._update(file, f"{'verifying ' if phase.is_hashing else ''}{file_label(file)}", phase.done_bytes)
 
-    def _describe(self, file: "PlannedFile", label: str) -> None:
+    def _update(self, file: "PlannedFile", label: str, done_bytes: int | None = None) -> None:
         task = self._tasks.get(file.path)
         if task is not None:
-            self._bars.update(task, description=self._label(label))
+            self._bars.update(task, completed=done_bytes, description=self._label(label))
 
     def _label(self, text: str) -> str:
         """Return a name that fits beside its bar, without control characters."""

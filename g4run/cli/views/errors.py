@@ -1,7 +1,5 @@
 """Render errors as text, with a mark below the input at fault, and as JSON."""
 
-from dataclasses import asdict
-
 from g4run.cli.views.tables import display_width
 from g4run.errors import G4RunError, Pointer
 
@@ -21,7 +19,7 @@ def error_value(error: G4RunError) -> dict[str, object]:
     """Return an error as the JSON printed in place of the answer."""
     value: dict[str, object] = {"code": error.code, "message": error.message, "hint": error.hint}
     if error.pointer is not None:
-        value["pointer"] = asdict(error.pointer)
+        value["pointer"] = error.pointer._asdict()
     return {"error": value}
 
 

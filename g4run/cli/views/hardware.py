@@ -8,8 +8,7 @@ from g4run.cli.views.tables import capitalize, render_pairs, render_paragraph
 from g4run.units import render_bytes, render_plural
 
 if TYPE_CHECKING:
-    from g4run.hardware.machine import Bandwidth, Disk, Gpu, GpuProcess, Machine, Platform
-    from g4run.hardware.memory import Memory
+    from g4run.hardware.machine import Bandwidth, Gpu, GpuProcess, Machine, Platform
     from g4run.hardware.processors import Processors
 
 _USUAL_WIDTH: Final = 80
@@ -25,7 +24,11 @@ def render_machine(machine: "Machine", width: int | None) -> str:
     sections += [_section(f"GPU {gpu.name}", _gpu_pairs(gpu), width) for gpu in machine.gpus]
     if not machine.gpus:
         sections.append("GPU\n  none found\n")
-    sections.append(_section("Disks", [_disk_pair(disk) for disk in machine.disks], width))
+    disks = [
+        (f"{render_bytes(disk.free_bytes)} free", f"of {render_bytes(disk.total_bytes)}: {disk.path}")
+        for disk in machine.disks
+    ]
+    sections.append(_section("Disks", disks, width))
     return "\n".join(sections) + render_advice(machine, width)
 
 
@@ -70,13 +73,9 @@ def _memory_pairs(machine: "Machine") -> Sequence[tuple[str, str]]:
     pairs = [("total", render_bytes(machine.memory.total_bytes))]
     if machine.memory.limit_bytes is not None:
         pairs.append(("limit", f"{render_bytes(machine.memory.limit_bytes)} (container limit)"))
-    pairs.append(("available", _render_available(machine.memory)))
+    pairs.append(("available", f"{render_bytes(machine.memory.available_bytes)} (includes reclaimable file cache)"))
     pairs.append(("bandwidth", _render_bandwidth(machine.memory_bandwidth)))
     return [*pairs, *_process_pairs(machine.memory_processes)]
-
-
-def _render_available(memory: "Memory") -> str:
-    return f"{render_bytes(memory.available_bytes)} (includes reclaimable file cache)"
 
 
 def _render_bandwidth(bandwidth: "Bandwidth") -> str:
@@ -105,10 +104,6 @@ def _process_pairs(processes: "Sequence[GpuProcess]") -> Sequence[tuple[str, str
         (name, f"{process.name} {render_bytes(process.used_bytes)} (process {process.pid})")
         for name, process in zip(names, processes, strict=False)
     ]
-
-
-def _disk_pair(disk: "Disk") -> tuple[str, str]:
-    return (f"{render_bytes(disk.free_bytes)} free", f"of {render_bytes(disk.total_bytes)}: {disk.path}")
 
 
 def render_advice(machine: "Machine", width: int | None) -> str:

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
+from g4run.cli.views.json_values import json_value
 from g4run.cli.views.tables import Column, render_paragraph, render_table
 from g4run.units import render_bytes, render_plural
 
@@ -62,7 +65,7 @@ def render_models(models: Sequence["InstalledModel"], now: datetime, width: int 
             render_bytes(model.size_bytes),
             model.quantization,
             BUILT_IN if model.modified_at is None else render_age(model.modified_at, now),
-            model.fit,
+            model.fits,
         )
         for model in models
     ]
@@ -72,7 +75,7 @@ def render_models(models: Sequence["InstalledModel"], now: datetime, width: int 
 def models_value(models: Sequence["InstalledModel"], damaged: Sequence["DamagedEntry"]) -> dict[str, object]:
     """Return the installed models as JSON."""
     return {
-        "models": [_model_value(model) for model in models],
+        "models": json_value(models),
         "damaged": [{"name": entry.name, "path": str(entry.path), "problem": entry.problem} for entry in damaged],
     }
 
@@ -94,7 +97,7 @@ def render_available(models: Sequence["AvailableModel"], width: int | None) -> s
         marks.append("≈ approximate: published rounded, or computed\n")
     if any(not model.is_confirmed for model in models):
         marks.append("? not confirmed: `g4run catalog refresh` updates the list from the Hub\n")
-    elif any(_is_doubtful(model) for model in models):
+    elif any(model.quality is not None and not model.quality.is_confirmed for model in models):
         marks.append("? not confirmed\n")
     return table + ("\n" if marks else "") + "".join(marks)
 
@@ -105,29 +108,17 @@ def render_cut_note(table: str) -> str:
 
 
 def available_value(models: Sequence["AvailableModel"]) -> dict[str, object]:
-    """Return the available models as JSON."""
-    return {"available": [_available_model_value(model) for model in models]}
+    """Return the available models as JSON, with the bits per weight rounded."""
+    rounded = (
+        model if model.bits_per_weight is None else replace(model, bits_per_weight=round(model.bits_per_weight, 2))
+        for model in models
+    )
+    return {"available": json_value(tuple(rounded))}
 
 
 def _render_default(model: "AvailableModel") -> str:
     verb = "means" if len(model.short_names) == 1 else "mean"
     return f"{' and '.join(model.short_names)} {verb} {model.name}"
-
-
-def _model_value(model: "InstalledModel") -> dict[str, object]:
-    return {
-        "name": model.name,
-        "id": model.id,
-        "size_bytes": model.size_bytes,
-        "size_label": model.size_label,
-        "parameters": model.parameters,
-        "quantization": model.quantization,
-        "modified_at": model.modified_at,
-        "fits": model.fit,
-        "repository": model.repository,
-        "commit": model.commit,
-        "paths": list(model.paths),
-    }
 
 
 def _available_row(model: "AvailableModel", scales: Sequence[str]) -> tuple[str, ...]:
@@ -138,7 +129,7 @@ def _available_row(model: "AvailableModel", scales: Sequence[str]) -> tuple[str,
         f"{'' if model.size_is_exact or model.size_bytes is None else '≈'}{size}",
         "" if model.bits_per_weight is None else f"{model.bits_per_weight:.1f}",
         _quality(model, scales),
-        model.fit or "?",
+        model.fits or "?",
         "yes" if model.is_installed else "",
     )
 
@@ -157,32 +148,3 @@ def _scales(models: Sequence["AvailableModel"]) -> tuple[str, ...]:
 
 def _scale(quality: "Quality") -> str:
     return f"{quality.metric}; {quality.source}"
-
-
-def _is_doubtful(model: "AvailableModel") -> bool:
-    return model.quality is not None and not model.quality.is_confirmed
-
-
-def _available_model_value(model: "AvailableModel") -> dict[str, object]:
-    quality = model.quality
-    return {
-        "name": model.name,
-        "repository": model.repository,
-        "paths": list(model.paths),
-        "quantization": model.quantization,
-        "size_bytes": model.size_bytes,
-        "size_is_exact": model.size_is_exact,
-        "bits_per_weight": None if model.bits_per_weight is None else round(model.bits_per_weight, 2),
-        "quality": None
-        if quality is None
-        else {
-            "metric": quality.metric,
-            "value": quality.value,
-            "source": quality.source,
-            "is_confirmed": quality.is_confirmed,
-        },
-        "fits": model.fit,
-        "is_confirmed": model.is_confirmed,
-        "is_installed": model.is_installed,
-        "short_names": list(model.short_names),
-    }

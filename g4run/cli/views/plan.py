@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from g4run.cli.views.json_values import json_value
 from g4run.cli.views.tables import Column, render_pairs, render_paragraph, render_table
 from g4run.planner.memory.engine_caches import CacheBounds, bound_caches, token_table_bytes
 from g4run.planner.values import DeviceLedger, Placement, Plan, PlanSettings
@@ -65,38 +66,14 @@ def render_source(planned: "PlannedModel", width: int | None) -> str:
 
 def settings_value(plan: Plan) -> dict[str, object]:
     """Return a plan's settings and the limits of the engine's caches as JSON."""
-    settings, bounds = plan.settings, bound_caches(plan.ledger)
-    return {
-        "gpu_layers": settings.gpu_layers,
-        "cpu_expert_layers": settings.cpu_expert_layers,
-        "kv_type": settings.kv_type.value,
-        "context": settings.context,
-        "batch": settings.batch,
-        "micro_batch": settings.micro_batch,
-        "sequences": settings.sequences,
-        "threads": settings.threads,
-        "lazy_table": settings.lazy_table,
-        "repack": settings.repack,
-        "checkpoint_bytes": bounds.checkpoint_bytes,
-        "ram_cache_bytes": bounds.ram_cache_bytes,
-        "token_table_bytes": token_table_bytes(plan.shape.architecture),
-    }
+    caches = json_value(bound_caches(plan.ledger))
+    return {**json_value(plan.settings), **caches, "token_table_bytes": token_table_bytes(plan.shape.architecture)}
 
 
 def _device_value(device: DeviceLedger) -> dict[str, object]:
-    return {
-        "name": device.name,
-        "kind": device.kind,
-        "weights_bytes": device.weights_bytes,
-        "kv_bytes": device.kv_bytes,
-        "compute_bytes": device.compute_bytes,
-        "output_bytes": device.output_bytes,
-        "projector_bytes": device.projector_bytes,
-        "drafter_bytes": device.drafter_bytes,
-        "overhead_bytes": device.overhead_bytes,
-        "total_bytes": device.total_bytes,
-        "free_bytes": device.free_bytes,
-    }
+    """Return a device's memory as JSON, with the total before the free memory."""
+    value = {name: item for name, item in json_value(device).items() if name not in ("free_bytes", "gpu")}
+    return {**value, "total_bytes": device.total_bytes, "free_bytes": device.free_bytes}
 
 
 def render_plan(

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from g4run.cli.views.errors import error_value
+from g4run.cli.views.json_values import json_value
 from g4run.cli.views.tables import Column, render_paragraph, render_rows, short_commit
 from g4run.units import render_bytes
 
@@ -103,14 +104,4 @@ def _render_space(plan: "PullPlan") -> str:
 
 
 def _file_value(file: "PlannedFile") -> dict[str, object]:
-    return {
-        "role": file.role.value,
-        "repository": file.repository,
-        "commit": file.commit,
-        "path": file.path,
-        "size_bytes": file.size_bytes,
-        "sha256": file.sha256,
-        "present_bytes": file.present_bytes,
-        "source": file.source,
-        "where": None if file.where is None else str(file.where),
-    }
+    return {name: value for name, value in json_value(file).items() if name != "reference"}

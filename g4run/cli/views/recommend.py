@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from g4run.cli.views.json_values import json_value
 from g4run.cli.views.plan import settings_value
 from g4run.cli.views.tables import Column, render_paragraph, render_table
 from g4run.units import render_count
@@ -43,14 +44,15 @@ def render_recommendation(
     """Render the choice with its commands, then the others. Raises DoesNotFit if there is no choice."""
     best = recommendation.require_best()
     others = recommendation.alternatives if show_all else choose_rows(best, recommendation.alternatives)
+    hidden_count = len(recommendation.alternatives) - len(others)
     parts = (
         _wrap(_sentence(best), width),
-        "".join(f"  {line}\n" for line in _commands(best, is_installed=is_installed)),
+        ("" if is_installed else f"  g4run pull {best.file.name}\n") + f"  {best.command}\n",
         render_table(_COLUMNS, [_row(candidate) for candidate in (best, *others)], width),
         _wrap(f"{_LEGEND}. Speeds are {_sources((best, *others))}.", width),
         _reasons("Why not:", others, width),
         _reasons("After freeing memory:", recommendation.after_freeing, width),
-        _hidden_note(len(recommendation.alternatives) - len(others)),
+        f"{hidden_count} more with --all\n" if hidden_count > 0 else "",
     )
     return "\n".join(part for part in parts if part)
 
@@ -83,7 +85,7 @@ def others_value(recommendation: "Recommendation") -> dict[str, object]:
 
 def candidate_value(candidate: "Candidate") -> dict[str, object]:
     """Return one candidate as JSON."""
-    settings, speed, quality = candidate.plan.settings, candidate.speed, candidate.quality
+    settings, speed = candidate.plan.settings, candidate.speed
     return {
         "model": candidate.file.name,
         "quantization": candidate.file.quantization,
@@ -103,7 +105,7 @@ def candidate_value(candidate: "Candidate") -> dict[str, object]:
             "prompt_tokens_per_second": _range_value(speed.prompt),
             "source": speed.source.value,
         },
-        "quality": {"value": quality.value, "metric": quality.metric, "source": quality.source},
+        "quality": json_value(candidate.quality),
         "settings": settings_value(candidate.plan),
         "max_context": {kv_type.value: tokens for kv_type, tokens in candidate.plan.max_context.items()},
         "verdict": candidate.verdict.value,
@@ -114,7 +116,7 @@ def candidate_value(candidate: "Candidate") -> dict[str, object]:
 
 
 def _range_value(speed: "SpeedRange") -> dict[str, float]:
-    return {"low": round(speed.low, 2), "expected": round(speed.expected, 2), "high": round(speed.high, 2)}
+    return {name: round(value, 2) for name, value in json_value(speed).items()}
 
 
 def _sentence(best: "Candidate") -> str:
@@ -128,10 +130,6 @@ def _sentence(best: "Candidate") -> str:
         f"about {render_speed(best.speed.generation.expected)} tokens/s, a context of "
         f"{render_count(settings.context)} tokens ({best.reason})."
     )
-
-
-def _commands(best: "Candidate", *, is_installed: bool) -> tuple[str, ...]:
-    return (best.command,) if is_installed else (f"g4run pull {best.file.name}", best.command)
 
 
 def _row(candidate: "Candidate") -> tuple[str, ...]:
@@ -172,10 +170,6 @@ def _reasons(title: str, candidates: "Sequence[Candidate]", width: int | None) -
     )
     text = "".join(lines)
     return f"{title}\n{text}" if text else ""
-
-
-def _hidden_note(count: int) -> str:
-    return f"{count} more with --all\n" if count > 0 else ""
 
 
 def _label(candidate: "Candidate") -> str:

@@ -1,9 +1,11 @@
 """Render a model's details as text and as JSON."""
 
 import struct
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from g4run.cli.views.json_values import json_value
 from g4run.cli.views.tables import Column, render_pairs, render_rows, render_table
 from g4run.errors import G4RunError
 from g4run.models.gguf.header import LongArray
@@ -12,7 +14,7 @@ from g4run.units import render_bytes, render_count
 
 if TYPE_CHECKING:
     from g4run.models.details import FileDetail, ModelDetails
-    from g4run.models.gguf.header import GgufHeader, MetadataValue, TensorInfo
+    from g4run.models.gguf.header import GgufHeader, MetadataValue
 
 _SHOWN_ITEMS: Final = 4  # of an array, which can be a whole vocabulary
 _MAX_TEXT_LENGTH: Final = 60  # characters of a text, which can be a whole template
@@ -28,7 +30,7 @@ def render_details(details: "ModelDetails") -> str:
         ("Capabilities", render_pairs([(name, "") for name in details.capabilities])),
         ("Projector", render_pairs(_projector_pairs(details))),
         ("Sampling", render_pairs(_sampling_pairs(details))),
-        ("License", _indented(render_license(details))),
+        ("License", textwrap.indent(render_license(details), "  ")),
         ("Files", "".join(_render_file(file) for file in details.files)),
     ]
     return "\n".join(f"{title}\n{body}" for title, body in sections if body)
@@ -47,25 +49,27 @@ def details_value(details: "ModelDetails", *, verbose: bool) -> dict[str, object
         "capabilities": list(details.capabilities),
         "sampling": sampling_value(details),
         **license_value(details),
-        "files": [_file_value(file) for file in details.files],
+        "files": json_value(details.files),
         "is_remote": details.is_remote,
         "wire_bytes": details.wire_bytes,
     }
     if verbose:
         value["metadata"] = {key: _plain_value(item) for key, item in details.header.metadata.items()}
-        value["tensors"] = [_tensor_value(tensor) for tensor in details.header.tensors]
+        value["tensors"] = [
+            {
+                "name": tensor.name,
+                "type": tensor.type.name,
+                "shape": list(tensor.shape),
+                "size_bytes": tensor.size_bytes,
+            }
+            for tensor in details.header.tensors
+        ]
     return value
 
 
 def sampling_value(details: "ModelDetails") -> dict[str, object]:
     """Return the sampling defaults as JSON, named like options and Modelfile parameters."""
-    sampling = details.sampling
-    return {
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "top_k": sampling.top_k,
-        "min_p": sampling.min_p,
-    }
+    return {name: value for name, value in json_value(details.sampling).items() if name != "source"}
 
 
 def render_license(details: "ModelDetails") -> str:
@@ -104,14 +108,10 @@ def render_tensors(header: "GgufHeader", width: int | None) -> str:
     """Render all tensors with their types, shapes, and sizes."""
     columns = (Column("  NAME", shrinks=True), Column("TYPE"), Column("SHAPE"), Column("SIZE", is_number=True))
     rows = [
-        (f"  {tensor.name}", tensor.type.name, _render_shape(tensor), render_bytes(tensor.size_bytes))
+        (f"  {tensor.name}", tensor.type.name, " x ".join(map(str, tensor.shape)), render_bytes(tensor.size_bytes))
         for tensor in header.tensors
     ]
     return f"\nTensors\n{render_table(columns, rows, width)}"
-
-
-def _indented(text: str) -> str:
-    return "".join(f"  {line}\n" for line in text.splitlines())
 
 
 def _model_pairs(details: "ModelDetails") -> Sequence[tuple[str, str]]:
@@ -151,16 +151,6 @@ def _render_file(file: "FileDetail") -> str:
 
 def _name_of(file: "FileDetail") -> str:
     return file.location.replace("\\", "/").rpartition("/")[2]
-
-
-def _file_value(file: "FileDetail") -> dict[str, object]:
-    return {
-        "role": file.role.value,
-        "location": file.location,
-        "size_bytes": file.size_bytes,
-        "sha256": file.sha256,
-        "origin": file.origin,
-    }
 
 
 def _render_items(first: Sequence[object], count: int) -> str:
@@ -215,16 +205,3 @@ def _first_strings(data: bytes) -> Sequence[str]:
         strings.append(data[position + 8 : end].decode(errors="replace"))
         position = end
     return strings
-
-
-def _render_shape(tensor: "TensorInfo") -> str:
-    return " x ".join(str(length) for length in tensor.shape)
-
-
-def _tensor_value(tensor: "TensorInfo") -> dict[str, object]:
-    return {
-        "name": tensor.name,
-        "type": tensor.type.name,
-        "shape": list(tensor.shape),
-        "size_bytes": tensor.size_bytes,
-    }

@@ -3,16 +3,16 @@
 import os
 import re
 import shlex
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from g4run.cli.views.json_values import json_value
 from g4run.cli.views.tables import Column, render_table
 from g4run.units import render_bytes
 
 if TYPE_CHECKING:
     from g4run.models.external.search import ExternalModels, FoundModel
-    from g4run.models.store.removal import KeptFile, Removal
-    from g4run.models.store.usage import DiskUsage, Pruned, RemovedPartial
+    from g4run.models.store.removal import Removal
+    from g4run.models.store.usage import DiskUsage, Pruned
 
 _MAX_NAME_OPTION: Final = len(" --name ") + 80  # a name has 80 characters at most
 _USAGE_COLUMNS: Final = (
@@ -27,20 +27,6 @@ def render_removal(removal: "Removal") -> str:
     """Say how much a removal freed, and which files it kept and why."""
     freed = f"removed {removal.name}, {render_bytes(removal.freed_bytes)} freed\n"
     return freed + "".join(f"  kept {kept.path}\n    {kept.reason}\n" for kept in removal.kept)
-
-
-def removals_value(removals: Sequence["Removal"]) -> dict[str, object]:
-    """Return the same as JSON."""
-    return {
-        "removed": [
-            {
-                "name": removal.name,
-                "freed_bytes": removal.freed_bytes,
-                "kept": [_kept_value(kept) for kept in removal.kept],
-            }
-            for removal in removals
-        ]
-    }
 
 
 def render_usage(usage: "DiskUsage", width: int | None) -> str:
@@ -58,28 +44,6 @@ def render_usage(usage: "DiskUsage", width: int | None) -> str:
     return table + _render_totals(usage)
 
 
-def usage_value(usage: "DiskUsage") -> dict[str, object]:
-    """Return the same as JSON."""
-    return {
-        "models": [
-            {
-                "name": model.name,
-                "size_bytes": model.size_bytes,
-                "own_bytes": model.own_bytes,
-                "missing": [str(path) for path in model.missing],
-            }
-            for model in usage.models
-        ],
-        "total_bytes": usage.total_bytes,
-        "partial_bytes": usage.partial_bytes,
-        "foreign_partial_bytes": usage.foreign_partial_bytes,
-        "header_cache_bytes": usage.header_cache_bytes,
-        "free_bytes": usage.free_bytes,
-        "directory": str(usage.directory),
-        "data_directory": str(usage.data_directory),
-    }
-
-
 def render_pruned(pruned: "Pruned", *, is_dry_run: bool) -> str:
     """Say what was removed, or would be, and what needs your attention."""
     verb = "would be removed" if is_dry_run else "removed"
@@ -94,7 +58,8 @@ def render_pruned(pruned: "Pruned", *, is_dry_run: bool) -> str:
         else f"{verb}: unfinished download of {partial.repository}, {render_bytes(partial.freed_bytes)}"
         for partial in pruned.partials
     ]
-    lines.append(_freed_line(pruned.freed_bytes, is_dry_run=is_dry_run))
+    freed = f"{render_bytes(pruned.freed_bytes)} {'would be ' if is_dry_run else ''}freed"
+    lines.append(freed if pruned.freed_bytes else "nothing to remove")
     lines += [f"{name} has a missing file: run g4run verify {name}" for name in pruned.vanished]
     return "".join(f"{line}\n" for line in lines)
 
@@ -103,7 +68,7 @@ def pruned_value(pruned: "Pruned", *, is_dry_run: bool) -> dict[str, object]:
     """Return the same as JSON."""
     return {
         "is_dry_run": is_dry_run,
-        "partials": [_partial_value(partial) for partial in pruned.partials],
+        "partials": json_value(pruned.partials),
         "header_bytes": pruned.header_bytes,
         "temporary_bytes": pruned.temporary_bytes,
         "freed_bytes": pruned.freed_bytes,
@@ -122,21 +87,10 @@ def render_found(found: "ExternalModels") -> str:
 
 def found_value(found: "ExternalModels") -> dict[str, object]:
     """Return the same as JSON."""
-    return {"found": [_found_model_value(model) for model in found.models], "other_count": found.other_count}
-
-
-def _partial_value(partial: "RemovedPartial") -> dict[str, object]:
-    return {
-        "path": str(partial.path),
-        "repository": partial.repository,
-        "freed_bytes": partial.freed_bytes,
-        "is_ours": partial.is_ours,
-        "kept": partial.kept,
-    }
-
-
-def _kept_value(kept: "KeptFile") -> dict[str, object]:
-    return {"path": str(kept.path), "reason": kept.reason}
+    models = [
+        {**json_value(model), "command": None if model.problem else _import_command(model)} for model in found.models
+    ]
+    return {"found": models, "other_count": found.other_count}
 
 
 def _render_totals(usage: "DiskUsage") -> str:
@@ -152,27 +106,9 @@ def _render_totals(usage: "DiskUsage") -> str:
     return "".join(f"{name:<11} {size:>9}  {note}".rstrip() + "\n" for name, size, note in lines)
 
 
-def _freed_line(freed_bytes: int, *, is_dry_run: bool) -> str:
-    if not freed_bytes:
-        return "nothing to remove"
-    return f"{render_bytes(freed_bytes)} {'would be ' if is_dry_run else ''}freed"
-
-
 def _render_one_found(model: "FoundModel") -> str:
     heading = f"{model.name}, {render_bytes(model.size_bytes)}, {model.origin}\n  {model.path}\n"
     return heading + (f"  not usable: {model.problem}\n" if model.problem else f"  {_import_command(model)}\n")
-
-
-def _found_model_value(model: "FoundModel") -> dict[str, object]:
-    return {
-        "origin": model.origin,
-        "name": model.name,
-        "path": str(model.path),
-        "size_bytes": model.size_bytes,
-        "sha256": model.sha256,
-        "problem": model.problem,
-        "command": None if model.problem else _import_command(model),
-    }
 
 
 def _import_command(model: "FoundModel") -> str:

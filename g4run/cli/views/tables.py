@@ -4,8 +4,7 @@ import shutil
 import textwrap
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from g4run.cli.output import Stream
 
@@ -15,8 +14,7 @@ _MIN_COLUMN_WIDTH: Final = 12  # of a column that shrinks
 _USUAL_WIDTH: Final = 80
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """A column's heading, alignment, and whether it shrinks when the line is too long."""
 
     title: str

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from g4run.cli.views.json_values import json_value
 from g4run.cli.views.tables import Column, render_table, short_commit
 from g4run.units import render_plural
 
@@ -51,22 +52,7 @@ def repair_hint(record: "Record") -> str:
 
 def checks_value(checks: Sequence["FileCheck"]) -> dict[str, object]:
     """Return the same as JSON."""
-    return {
-        "is_good": all(check.is_good for check in checks),
-        "files": [
-            {
-                "name": check.name,
-                "role": check.role.value,
-                "path": str(check.path),
-                "size_bytes": check.size_bytes,
-                "status": check.status.value,
-                "expected": check.expected,
-                "actual": check.actual,
-                "problem": check.problem,
-            }
-            for check in checks
-        ],
-    }
+    return {"is_good": all(check.is_good for check in checks), "files": json_value(checks)}
 
 
 def render_outdated(models: Sequence["OutdatedModel"], width: int | None) -> str:
@@ -83,19 +69,7 @@ def render_outdated(models: Sequence["OutdatedModel"], width: int | None) -> str
 
 def outdated_value(models: Sequence["OutdatedModel"]) -> dict[str, object]:
     """Return the same as JSON."""
-    return {
-        "models": [
-            {
-                "name": model.name,
-                "repository": model.repository,
-                "current_commit": model.current_commit,
-                "newest_commit": model.newest_commit,
-                "changed": list(model.changed),
-                "is_outdated": model.is_outdated,
-            }
-            for model in models
-        ]
-    }
+    return {"models": [{**json_value(model), "is_outdated": model.is_outdated} for model in models]}
 
 
 def render_refresh(report: "RefreshReport") -> str:
@@ -105,17 +79,6 @@ def render_refresh(report: "RefreshReport") -> str:
     answered = f"{repositories} listed, {len(report.changed)} changed\n"
     failures = "".join(f"not updated: {_failure(failure)}\n" for failure in report.failures)
     return f"{answered}{failures}catalog saved to {report.path}\n"
-
-
-def refresh_value(report: "RefreshReport") -> dict[str, object]:
-    """Return the same as JSON."""
-    return {
-        "path": str(report.path),
-        "refreshed_at": report.refreshed_at,
-        "refreshed": list(report.refreshed),
-        "changed": list(report.changed),
-        "failures": [{"repository": failure.repository, "message": failure.message} for failure in report.failures],
-    }
 
 
 def _failure(failure: "RefreshFailure") -> str:

@@ -1,15 +1,15 @@
 """The GPUs that llama.cpp's backends see, queried in a child process: a driver may crash, hang, or keep memory."""
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from g4run.engine.spawn import ProcessFailed, ask
 
 TIMEOUT_SECONDS: Final = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceReport:
+class DeviceReport(msgspec.Struct, frozen=True):
     """One GPU as ggml lists it; `backend` is its registry's name, `kind` is gpu or igpu (ggml-backend.h).
 
     `pci_address` is in the kernel's notation (0000:01:00.0); empty if the backend does not report it.
@@ -24,8 +24,7 @@ class DeviceReport:
     pci_address: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class EngineReport:
+class EngineReport(msgspec.Struct, frozen=True):
     """The installed llama.cpp's backends and the devices that it finds; empty if the query failed.
 
     `has_amx` is true if it uses AMX on this processor without crashing.

@@ -3,10 +3,12 @@
 import re
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Final
+
+import msgspec
+from msgspec.structs import replace
 
 from g4run.hardware.machine import GpuKind
 
@@ -24,8 +26,7 @@ _MIG: Final = re.compile(r"\bmig\s+(\d)g\.(\d+)gb\b")
 _MIG_EIGHTHS, _MIG_SEVENTHS = 8, 7  # NVIDIA MIG user guide: slices of memory, slices of computing
 
 
-@dataclass(frozen=True, slots=True)
-class KnownGpu:
+class KnownGpu(msgspec.Struct, frozen=True):
     """Nominal figures, none of them confirmed; `source` is where to check them.
 
     `total_bytes` is 0 if the GPU uses main memory, which comes in many sizes. `half_precision_flops` is dense, per
@@ -40,8 +41,7 @@ class KnownGpu:
     kind: GpuKind = GpuKind.DISCRETE
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(msgspec.Struct, frozen=True):
     """A row of the table, and the words of each of its names."""
 
     gpu: KnownGpu
@@ -50,14 +50,6 @@ class _Entry:
     @property
     def all_words(self) -> frozenset[str]:
         return frozenset().union(*self.names)
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """The words of a name, and the memory in it, in bytes."""
-
-    words: frozenset[str]
-    memory_bytes: int | None
 
 
 def find_gpu(name: str, total_bytes: int | None = None) -> KnownGpu | None:
@@ -70,10 +62,13 @@ def find_gpu(name: str, total_bytes: int | None = None) -> KnownGpu | None:
     if slice_of is not None:
         whole = find_gpu(name[: slice_of.start()])
         return None if whole is None else _share(whole, int(slice_of[1]), int(slice_of[2]))
-    asked = _read_name(name, total_bytes)
-    if not asked.words:
+    words = words_of(name)
+    sizes = {word for word in words if re.fullmatch(r"\d+gb", word)}
+    asked = words - sizes
+    if not asked:
         return None
-    return _nearest(_most_specific(asked) or _completions(asked), asked.memory_bytes)
+    told = next((int(word[:-2]) * _GIB for word in sorted(sizes)), None)
+    return _nearest(_most_specific(asked) or _completions(asked), total_bytes or told)
 
 
 def find_memory_bandwidth(processor: str) -> float | None:
@@ -92,28 +87,21 @@ def words_of(name: str) -> frozenset[str]:
     return frozenset(re.findall(r"[a-z0-9+]+", text)) - _NOISE
 
 
-def _read_name(name: str, total_bytes: int | None) -> _Asked:
-    words = words_of(name)
-    sizes = {word for word in words if re.fullmatch(r"\d+gb", word)}
-    told = next((int(word[:-2]) * _GIB for word in sorted(sizes)), None)
-    return _Asked(words - sizes, total_bytes or told)
-
-
-def _most_specific(asked: _Asked) -> Sequence[_Entry]:
+def _most_specific(asked: frozenset[str]) -> Sequence[_Entry]:
     """Return the entries with the longest name in the words, unless a distinguishing word is left over."""
     fitting: dict[int, list[_Entry]] = {}
     for entry in _table():
-        lengths = [len(words) for words in entry.names if words <= asked.words]
-        if lengths and not (asked.words - entry.all_words) & _distinguishing_words():
+        lengths = [len(words) for words in entry.names if words <= asked]
+        if lengths and not (asked - entry.all_words) & _distinguishing_words():
             fitting.setdefault(max(lengths), []).append(entry)
     return fitting[max(fitting)] if fitting else ()
 
 
-def _completions(asked: _Asked) -> Sequence[_Entry]:
+def _completions(asked: frozenset[str]) -> Sequence[_Entry]:
     """Return the entries that complete a partial name such as "4090" or "h100" with the fewest words."""
     fitting: dict[int, list[_Entry]] = {}
     for entry in _table():
-        missing = [len(words - asked.words) for words in entry.names if asked.words <= words]
+        missing = [len(words - asked) for words in entry.names if asked <= words]
         if missing:
             fitting.setdefault(min(missing), []).append(entry)
     return fitting[min(fitting)] if fitting else ()

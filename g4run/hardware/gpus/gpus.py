@@ -5,9 +5,11 @@ A card that several backends of a build list counts once, for the best of them. 
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
+
+import msgspec
+from msgspec.structs import replace
 
 from g4run.engine.llama.devices import DeviceReport
 from g4run.hardware.gpus.gpu_table import KnownGpu, find_gpu, words_of
@@ -32,8 +34,7 @@ class Vendor(StrEnum):
 _VENDORS: Final = {"CUDA": Vendor.NVIDIA, "ROCm": Vendor.AMD, "Metal": Vendor.APPLE}  # of backends for a single vendor
 
 
-@dataclass(frozen=True, slots=True)
-class Card:
+class Card(msgspec.Struct, frozen=True):
     """A GPU as the system reports it, whether or not the engine can use it.
 
     `nominal_name` is the name in the table, if `name` is ambiguous there. Without a driver (`has_driver`), nothing can
@@ -57,8 +58,7 @@ class Card:
         return " MIG " in self.name
 
 
-@dataclass(frozen=True, slots=True)
-class FoundGpu:
+class FoundGpu(msgspec.Struct, frozen=True):
     """A GPU, and its card if the system reports one."""
 
     gpu: Gpu

@@ -1,9 +1,10 @@
 """Find NVIDIA's cards with nvidia-smi: their memory, the programs that use it, and MIG slices."""
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Final
+
+import msgspec
 
 from g4run.hardware.control_groups import read_text
 from g4run.hardware.gpus.gpus import Card, Vendor
@@ -19,8 +20,7 @@ _PROCESSES: Final = "--query-compute-apps=gpu_uuid,pid,used_memory,process_name"
 _PROGRAMS: Final = ("nvidia-smi", "/usr/lib/wsl/lib/nvidia-smi")
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(msgspec.Struct, frozen=True):
     """A card in the query; sizes are None if it has no memory of its own (GB10, Jetson)."""
 
     uuid: str
@@ -38,10 +38,10 @@ def find_nvidia_cards(system: System, memory: Memory) -> tuple[Card, ...]:
     if not rows:
         return _find_board(system, memory)
     processes = _find_processes(system, program)
-    slices = _find_slices(system, program) if any(row.is_sliced for row in rows) else {}
+    slices = _find_slices(system, program, rows) if any(row.is_sliced for row in rows) else {}
     cards: list[Card] = []
     for row in rows:
-        cards += _sliced(row, slices.get(row.uuid, ())) if row.is_sliced else [_card(row, processes, memory)]
+        cards += slices.get(row.uuid, []) if row.is_sliced else [_card(row, processes, memory)]
     return tuple(cards)
 
 
@@ -112,27 +112,17 @@ def _process_name(path: str, pid: int) -> str:
     return f"process {pid}" if path.startswith("[") or not path else re.split(r"[/\\]", path)[-1]
 
 
-@dataclass(frozen=True, slots=True)
-class _Slice:
-    profile: str  # 3g.40gb
-    total_bytes: int
-    free_bytes: int
-
-
-def _sliced(row: _Row, slices: Sequence[_Slice]) -> Iterator[Card]:
-    for part in slices:
-        name = f"{row.name} MIG {part.profile}"
-        yield Card(Vendor.NVIDIA, name, GpuKind.DISCRETE, part.total_bytes, part.free_bytes, row.pci_address)
-
-
-def _find_slices(system: System, program: str) -> dict[str, tuple[_Slice, ...]]:
+def _find_slices(system: System, program: str, rows: Iterable[_Row]) -> dict[str, list[Card]]:
     """Return slices by the card's UUID: profiles are in the list, memory is in the XML report, in the same order."""
     sizes = _slice_sizes(system.run((program, "-q", "-x")) or "")
-    found: dict[str, tuple[_Slice, ...]] = {}
-    for uuid, profiles in _slice_profiles(system.run((program, "-L")) or "").items():
-        known = sizes.get(uuid, ())
-        parts = [known[i] if i < len(known) else _nominal(profile) for i, profile in enumerate(profiles)]
-        found[uuid] = tuple(_Slice(name, *size) for name, size in zip(profiles, parts, strict=True))
+    profiles = _slice_profiles(system.run((program, "-L")) or "")
+    found: dict[str, list[Card]] = {}
+    for row in rows:
+        known = sizes.get(row.uuid, ())
+        for number, profile in enumerate(profiles.get(row.uuid, ())):  # such as 3g.40gb
+            size = known[number] if number < len(known) else _nominal(profile)
+            card = Card(Vendor.NVIDIA, f"{row.name} MIG {profile}", GpuKind.DISCRETE, *size, row.pci_address)
+            found.setdefault(row.uuid, []).append(card)
     return found
 
 

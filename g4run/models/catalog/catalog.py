@@ -6,10 +6,10 @@ replace the built-in list of each repository that answered.
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from g4run.errors import ModelNotFound, Pointer
 from g4run.models.catalog.source import REFRESHED_NAME, ListedModel, Listing, SizeSource, read_source
@@ -20,8 +20,7 @@ from g4run.models.quantizations import bits_of, default_rank, drafter_rank, proj
 MAX_SUGGESTIONS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Catalog:
+class Catalog(msgspec.Struct, frozen=True):
     """Everything known without network access; files are in the order in which quantizations are looked up."""
 
     sizes: tuple[SizeFacts, ...]

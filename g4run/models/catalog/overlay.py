@@ -5,11 +5,12 @@
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
+from msgspec.structs import replace
 
 from g4run.files import read_shared
 from g4run.models.catalog.live import catalog_entries

@@ -1,6 +1,5 @@
 """Read catalog.toml into values."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -81,8 +80,7 @@ class _Document(msgspec.Struct, frozen=True):
     repositories: tuple[_Repository, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ListedModel:
+class ListedModel(msgspec.Struct, frozen=True):
     """A model as its repository lists it."""
 
     paths: tuple[str, ...]
@@ -95,8 +93,7 @@ class ListedModel:
     quality: Quality | None
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(msgspec.Struct, frozen=True):
     """A repository and its files; `projectors_of` and `drafters_of` name repositories with the companions it lacks."""
 
     id: str
@@ -109,8 +106,7 @@ class Listing:
     drafters_of: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """The contents of catalog.toml."""
 
     sizes: dict[Size, SizeSource]

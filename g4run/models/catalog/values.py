@@ -1,12 +1,11 @@
 """The catalog's values: sizes, files, and their companions."""
 
-from dataclasses import dataclass
+import msgspec
 
 from g4run.models.names.types import Size
 
 
-@dataclass(frozen=True, slots=True)
-class Quality:
+class Quality(msgspec.Struct, frozen=True):
     """A published quality measurement of a file; values of different metrics are not comparable."""
 
     value: float
@@ -15,8 +14,7 @@ class Quality:
     is_confirmed: bool  # False: seen once, or possibly measured on another file
 
 
-@dataclass(frozen=True, slots=True)
-class CompanionFile:
+class CompanionFile(msgspec.Struct, frozen=True):
     """A projector or drafter; it may be in another repository than the model."""
 
     repository: str
@@ -27,8 +25,7 @@ class CompanionFile:
     path_is_confirmed: bool  # False: inferred from the publisher's naming scheme
 
 
-@dataclass(frozen=True, slots=True)
-class CatalogFile:
+class CatalogFile(msgspec.Struct, frozen=True):
     """A model: one file, or the parts of a split model in order."""
 
     name: str  # resolves to this file: "gemma4:26b-qat-q4_0", or "hf.co/…"
@@ -58,8 +55,7 @@ class CatalogFile:
         return self.size_bytes * 8 / self.parameters
 
 
-@dataclass(frozen=True, slots=True)
-class SizeFacts:
+class SizeFacts(msgspec.Struct, frozen=True):
     """The facts of one Gemma 4 size."""
 
     size: Size
@@ -71,8 +67,7 @@ class SizeFacts:
     default: CatalogFile  # the file for a name without a quantization
 
 
-@dataclass(frozen=True, slots=True)
-class Sampling:
+class Sampling(msgspec.Struct, frozen=True):
     """The sampling settings that the publisher recommends."""
 
     temperature: float

@@ -1,10 +1,9 @@
 """The dimensions of one Gemma 4, which memory and speed follow from."""
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Gemma4:
+class Gemma4(msgspec.Struct, frozen=True):
     """The dimensions of one Gemma 4 model; tuples have one item per layer."""
 
     size_label: str  # E2B, E4B, 12B, 26B A4B, 31B; otherwise the file's own label, or "other"

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+import msgspec
+
 from g4run.errors import InvalidModelFile
 from g4run.models.gguf.cursor import DOWNLOAD_AGAIN, Cursor, Read, read_at_least
 from g4run.models.gguf.other_formats import START_BYTES, explain_other_format
@@ -19,7 +21,7 @@ from g4run.models.gguf.types import TENSOR_TYPES, VALUE_CODES, TensorType, Value
 
 MAX_ENTRIES = 1 << 16  # metadata entries; real files have about 50
 MAX_TENSORS = 1 << 16  # real files have up to 833
-MAX_KEPT_ITEMS = 1 << 12  # longer arrays stay in the file; llama.cpp allows 512 layers
+MAX_KEPT_ITEMS = 512  # longer arrays stay in the file; llama.cpp allows 512 layers
 MAX_READ_BYTES = 32 << 20  # per long array; the real merges take 9 MB
 MAX_READ_ITEMS = 1 << 20
 MAX_NAME_BYTES = 63  # GGML_MAX_NAME without the terminating zero
@@ -69,8 +71,7 @@ ShortArray: TypeAlias = tuple[bool, ...] | tuple[int, ...] | tuple[float, ...] |
 MetadataValue: TypeAlias = bool | int | float | str | ShortArray | LongArray
 
 
-@dataclass(frozen=True, slots=True)
-class TensorInfo:
+class TensorInfo(msgspec.Struct, frozen=True):
     """One entry of the tensor table; `shape` starts with the row length, `offset` counts from the data section."""
 
     name: str
@@ -89,8 +90,7 @@ class TensorInfo:
         return self.elements // self.type.block_size * self.type.block_bytes
 
 
-@dataclass(frozen=True, slots=True)
-class GgufHeader:
+class GgufHeader(msgspec.Struct, frozen=True):
     """The contents of a GGUF header; for a split model, of all its parts together."""
 
     version: int

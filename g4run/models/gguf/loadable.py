@@ -6,7 +6,8 @@ check cites the line in llama.cpp (commit 0c1e57098).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from g4run.errors import InvalidModelFile
 from g4run.models.gguf.architecture import MAX_LENGTH, array_length, inspect_architecture, integer, number
@@ -105,8 +106,7 @@ def _check_experts(header: GgufHeader, model: Gemma4) -> None:
         raise InvalidModelFile(f"gemma4.expert_group_count is {groups}, with {model.expert_count} experts")
 
 
-@dataclass(frozen=True, slots=True)
-class _Expected:
+class _Expected(msgspec.Struct, frozen=True):
     """A tensor that llama.cpp looks up; one-dimensional ones must be F32 (norms, scales: ggml-cpu/binary-ops.cpp)."""
 
     name: str

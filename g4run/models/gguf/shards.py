@@ -6,8 +6,9 @@ on. Source: llama_model_loader's constructor in src/llama-model-loader.cpp (line
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from g4run.errors import InvalidModelFile, ModelNotFound
 from g4run.models.gguf.header import MAX_TENSORS, GgufHeader, TensorInfo, read_header

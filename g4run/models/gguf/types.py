@@ -3,8 +3,9 @@
 Numbers and sizes: ggml/include/gguf.h, ggml/include/ggml.h and ggml/src/ggml-common.h of llama.cpp.
 """
 
-from dataclasses import dataclass
 from enum import IntEnum
+
+import msgspec
 
 
 class ValueType(IntEnum):
@@ -41,8 +42,7 @@ VALUE_CODES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class TensorType:
+class TensorType(msgspec.Struct, frozen=True):
     """How a tensor packs its values: `block_bytes` bytes hold `block_size` values of one row."""
 
     name: str

@@ -13,8 +13,9 @@ Layout: huggingface_hub 2.4, file_download.py and utils/_cache_manager.py. What 
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+import msgspec
 
 from g4run.errors import Offline
 from g4run.models.digest import is_sha256
@@ -26,8 +27,7 @@ STRAY_PREFIX = ".g4run-"  # temporary files of a killed process
 _COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotPlace:
+class SnapshotPlace(msgspec.Struct, frozen=True):
     """The place of a snapshot's file in the cache."""
 
     directory: Path  # of the repository
@@ -40,8 +40,7 @@ class SnapshotPlace:
         return repository_of(self.directory)
 
 
-@dataclass(frozen=True, slots=True)
-class CachedFile:
+class CachedFile(msgspec.Struct, frozen=True):
     """A GGUF file in a snapshot, the newest one if several have the same bytes."""
 
     path: Path

@@ -1,8 +1,10 @@
 """Parse Hub names, hf.co/USER/REPO[@REVISION][:QUANTIZATION or /FILE.gguf], and addresses of Hub pages."""
 
 import re
-from dataclasses import dataclass, replace
 from urllib.parse import unquote
+
+import msgspec
+from msgspec.structs import replace
 
 from g4run.errors import G4RunError, ModelNotFound, Pointer, UsageError
 from g4run.models.names.types import HUB_HOST, URL_FILE, HubName
@@ -19,8 +21,7 @@ _DEFAULT_REVISION = "main"
 _EXAMPLE = f"write {HUB_HOST}/USER/REPOSITORY, {HUB_HOST}/USER/REPOSITORY:Q8_0 or {HUB_HOST}/USER/REPOSITORY/FILE.gguf"
 
 
-@dataclass(frozen=True, slots=True)
-class _Span:
+class _Span(msgspec.Struct, frozen=True):
     """A part of the typed text, and its position."""
 
     text: str

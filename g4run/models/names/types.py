@@ -1,8 +1,9 @@
 """The kinds of model names; parse.py tells them apart."""
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 DEMO = "demo"
 FAMILY = "gemma4"
@@ -22,22 +23,19 @@ class Size(StrEnum):
 DEFAULT_SIZE = Size.E4B  # what `latest` is in Ollama's library (docs/context-length.mdx)
 
 
-@dataclass(frozen=True, slots=True)
-class DemoName:
+class DemoName(msgspec.Struct, frozen=True):
     """The built-in model."""
 
     text: str = DEMO
 
 
-@dataclass(frozen=True, slots=True)
-class PathName:
+class PathName(msgspec.Struct, frozen=True):
     """A file on disk, as typed."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class FamilyName:
+class FamilyName(msgspec.Struct, frozen=True):
     """A size with an optional quantization; the catalog resolves it to a file."""
 
     size: Size
@@ -57,8 +55,7 @@ class FamilyName:
         return f"{FAMILY}:{self.size}{qat}{quantization}"
 
 
-@dataclass(frozen=True, slots=True)
-class HubName:
+class HubName(msgspec.Struct, frozen=True):
     """A repository on the Hub, and optionally one of its files by quantization or path."""
 
     repository: str
@@ -80,8 +77,7 @@ class HubName:
 URL_FILE = re.compile(r"(?P<verb>blob|resolve|raw)/(?P<revision>[^/]+)/(?P<file>.+)", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class CustomName:
+class CustomName(msgspec.Struct, frozen=True):
     """A custom name of letters, digits and . _ -, with an optional :tag; in lower case."""
 
     text: str

@@ -10,13 +10,13 @@ are ignored.
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from g4run.errors import DamagedRecord
 from g4run.models.store.records import Entry, Record, StoredFile

@@ -1,12 +1,11 @@
 """What the store knows about a model: its name, its files, and a summary for lists."""
 
-import hashlib
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta
 
 from g4run.models.digest import Sha256
@@ -29,8 +28,7 @@ class Origin(StrEnum):
         return self in (Origin.DOWNLOADED, Origin.COPIED)
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFile:
+class StoredFile(msgspec.Struct, frozen=True):
     """One file of a model; in the Hugging Face cache, `path` is in the snapshot.
 
     A pull records `modified_ns` when it has downloaded the file; it differs if another program downloads the same file
@@ -62,8 +60,7 @@ class StoredFile:
         return self.repository, self.repository_path
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(msgspec.Struct, frozen=True):
     """What lists show about a model without reading its header."""
 
     size_label: str
@@ -73,8 +70,7 @@ class Summary:
     has_thinking: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """A name and its model; times are ISO 8601 in UTC."""
 
     name: str
@@ -127,12 +123,14 @@ class Record:
     @property
     def id(self) -> str:
         """Twelve digits that identify the weights; names of the same weights share them."""
-        digest = self.digest or hashlib.sha256(self.name.encode()).hexdigest()
-        return digest[:ID_LENGTH]
+        if self.digest is not None:
+            return self.digest[:ID_LENGTH]
+        import hashlib  # noqa: PLC0415 - takes 4 ms, and most records have a digest
+
+        return hashlib.sha256(self.name.encode()).hexdigest()[:ID_LENGTH]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """What the store knows about a name: a complete model, the files of a pull that has not ended, or both."""
 
     name: str
@@ -140,8 +138,7 @@ class Entry:
     pulling: tuple[StoredFile, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class DamagedEntry:
+class DamagedEntry(msgspec.Struct, frozen=True):
     """A file of the store that this version cannot read."""
 
     path: Path

@@ -4,7 +4,6 @@ Files: `<data>/models/<quoted name>.json`. Readers take no lock and never see ha
 `<data>/models/.lock`. A file that cannot be read is reported, and does not affect the others.
 """
 
-import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -181,6 +180,8 @@ def file_name_of(name: str) -> str:
     if quoted.partition(".")[0] in _DEVICES:
         quoted = f"%{ord(quoted[0]):02X}{quoted[1:]}"
     if len(quoted) > LONGEST_FILE_NAME:
+        import hashlib  # noqa: PLC0415 - takes 4 ms, and few names are long
+
         digest = hashlib.sha256(quoted.encode("ascii")).hexdigest()
         quoted = f"{quoted[: LONGEST_FILE_NAME - 17]}-{digest[:16]}"
     return quoted + SUFFIX

@@ -6,8 +6,10 @@ tests/planner/memory/test_catalog_weights.py.
 """
 
 import re
-from dataclasses import dataclass, replace
 from functools import lru_cache
+
+import msgspec
+from msgspec.structs import replace
 
 from g4run.models.catalog.values import CatalogFile, SizeFacts
 from g4run.models.gguf.dimensions import Gemma4
@@ -24,8 +26,7 @@ _MIX = re.compile(r"(?:UD-)?(Q\d_K|MXFP4)_[A-Z]+")
 _MAX_PLAIN_BITS = 4.56  # Q4_0 and below in the table of tags: blocks of 32, which divide every row
 
 
-@dataclass(frozen=True, slots=True)
-class _Bits:
+class _Bits(msgspec.Struct, frozen=True):
     """Bits per weight, by class."""
 
     embedding: float

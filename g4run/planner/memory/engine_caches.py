@@ -3,7 +3,7 @@
 A plan must fit without them. The first two are bounded by the main memory that it leaves free.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from g4run.models.gguf.dimensions import Gemma4
 from g4run.planner.values import Ledger
@@ -14,8 +14,7 @@ MAX_RAM_CACHE_BYTES = 1 << 30
 _TOKEN_BYTES = 300  # measured with llguidance 1.9.1: 78 MB of resident memory for 262,144 tokens
 
 
-@dataclass(frozen=True, slots=True)
-class CacheBounds:
+class CacheBounds(msgspec.Struct, frozen=True):
     """The maximum size of each cache in main memory."""
 
     checkpoint_bytes: int  # SWA checkpoints, to continue from where a conversation changed

@@ -5,8 +5,9 @@ Formulas: src/llama-kv-cache-iswa.cpp:71-82 and src/llama-kv-cache.cpp:207-250, 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
+
+import msgspec
 
 from g4run.kv_types import KvType
 from g4run.models.gguf.dimensions import Gemma4
@@ -19,16 +20,14 @@ _BLOCKS = {KvType.F16: (1, 2), KvType.Q8_0: (32, 34), KvType.Q4_0: (32, 18)}
 VALUE_BYTES = {kv_type: size / values for kv_type, (values, size) in _BLOCKS.items()}  # including the block's scale
 
 
-@dataclass(frozen=True, slots=True)
-class Cells:
+class Cells(msgspec.Struct, frozen=True):
     """The number of cells in a global layer and in a sliding one."""
 
     context: int
     sliding: int
 
 
-@dataclass(frozen=True, slots=True)
-class CellWidths:
+class CellWidths(msgspec.Struct, frozen=True):
     """The number of keys and values per cell, summed over global layers and over sliding ones."""
 
     context: int = 0

@@ -5,7 +5,7 @@ releases the originals; only a tied head that is repacked is there twice. Not co
 (CUDA pads a tensor's last row to 512 values), a few kilobytes in total.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from g4run.hardware.machine import Gpu, GpuKind, Machine
 from g4run.planner.memory.compute_buffers import PIPELINE_COPIES, ComputeRole, compute_bytes, output_bytes
@@ -36,8 +36,7 @@ _TYPES = {"avx2": _AVX2_TYPES, "avx512f": _AVX512_TYPES, "amx_int8": _AMX_TYPES,
 _X86 = ("x86_64", "amd64")
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceShare:
+class DeviceShare(msgspec.Struct, frozen=True):
     """The part of a model on one device that does not depend on the context."""
 
     name: str

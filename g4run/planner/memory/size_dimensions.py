@@ -1,7 +1,8 @@
 """The dimensions of each Gemma 4 size, as in the metadata of its files."""
 
-from dataclasses import dataclass
 from functools import cache
+
+import msgspec
 
 from g4run.models.gguf.dimensions import Gemma4
 from g4run.models.names.types import Size
@@ -10,8 +11,7 @@ VOCABULARY_SIZE = 262_144
 KEY_LENGTH, KEY_LENGTH_SWA = 512, 256
 
 
-@dataclass(frozen=True, slots=True)
-class _Dimensions:
+class _Dimensions(msgspec.Struct, frozen=True):
     """The dimensions that differ between sizes; the last of each `group` layers sees the whole context."""
 
     label: str

@@ -1,8 +1,9 @@
 """Goals and preferences of a recommendation: context, minimum speed, and how much speed is worth against quality."""
 
 import math
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from g4run.kv_types import KvType
 from g4run.models.names.types import Size
@@ -27,8 +28,7 @@ class Preference(StrEnum):
     SPEED = "speed"
 
 
-@dataclass(frozen=True, slots=True)
-class RecommendRequest:
+class RecommendRequest(msgspec.Struct, frozen=True):
     """What you asked for; None leaves it to the goal. `size` fixes the size but not the quantization."""
 
     goal: Goal = Goal.CHAT
@@ -56,16 +56,14 @@ class RecommendRequest:
         return {Goal.VISION: "image", Goal.AUDIO: "audio"}.get(self.goal)
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True):
     """One combination of the settings that may change to fit: context in tokens, and KV cache type."""
 
     context: int
     kv_type: KvType
 
 
-@dataclass(frozen=True, slots=True)
-class _Need:
+class _Need(msgspec.Struct, frozen=True):
     """A goal's context in tokens, minimum speed in tokens per second, and typical turn in tokens.
 
     5 tokens/s is a little above reading speed; code is read faster and comes in longer answers. Assumed.
@@ -77,8 +75,7 @@ class _Need:
     answer_tokens: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Weight:
+class _Weight(msgspec.Struct, frozen=True):
     """How many quality steps doubling the speed is worth, below and above the speed that is enough."""
 
     below: float

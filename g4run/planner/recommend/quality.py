@@ -11,9 +11,10 @@ same size; figures of different studies are never compared.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
+
+import msgspec
 
 from g4run.kv_types import KvType
 from g4run.models.catalog.values import CatalogFile, Quality
@@ -51,8 +52,7 @@ _OTHER_QAT_LOSS = 0.2  # weights trained for Q4_0 but converted to another type
 _CACHE_LOSSES = {KvType.F16: 0.0, KvType.Q8_0: 0.2, KvType.Q4_0: 0.6}
 
 
-@dataclass(frozen=True, slots=True)
-class QualityEstimate:
+class QualityEstimate(msgspec.Struct, frozen=True):
     """A quality estimate, and its source."""
 
     value: float

@@ -6,8 +6,10 @@ wins (`goals.usefulness`), then the smaller file, then the name. The result is d
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
+
+import msgspec
 
 from g4run.errors import UsageError
 from g4run.hardware.machine import Machine
@@ -23,8 +25,7 @@ _NEAR_FASTEST = 0.75  # share of the highest speed; the very fastest files are m
 _MIN_GAIN = 0.1  # of usefulness, in quality steps; less is not worth closing other programs for
 
 
-@dataclass(frozen=True, slots=True)
-class Recommendation:
+class Recommendation(msgspec.Struct, frozen=True):
     """The choice, or None if nothing is suitable; the alternatives by usefulness, those that fit first.
 
     `after_freeing` has better files that would fit if other programs freed memory, at most one per size.

@@ -1,7 +1,8 @@
 """Compute the cost of one token: the bytes read to generate it, and the operations for a prompt token."""
 
-from dataclasses import dataclass
 from functools import lru_cache
+
+import msgspec
 
 from g4run.kv_types import KvType
 from g4run.models.gguf.dimensions import Gemma4
@@ -9,8 +10,7 @@ from g4run.planner.memory.kv_cache import VALUE_BYTES
 from g4run.planner.values import ModelShape, PlanSettings
 
 
-@dataclass(frozen=True, slots=True)
-class BytesRead:
+class BytesRead(msgspec.Struct, frozen=True):
     """What one part of a machine reads for one token; `layers` counts the head as one."""
 
     weight_bytes: float
@@ -18,8 +18,7 @@ class BytesRead:
     layers: int
 
 
-@dataclass(frozen=True, slots=True)
-class SplitBytesRead:
+class SplitBytesRead(msgspec.Struct, frozen=True):
     """What the GPUs and the CPU read for one token."""
 
     gpu: BytesRead

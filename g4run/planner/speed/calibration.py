@@ -7,21 +7,19 @@ repeats the fit and compares. Bandwidths are nominal. Ranges are the 5th and 95t
 without their device.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from g4run.planner.speed.device_classes import DeviceClass
 
 
-@dataclass(frozen=True, slots=True)
-class Spread:
+class Spread(msgspec.Struct, frozen=True):
     """The range of real speeds, as factors of the expected speed."""
 
     low: float
     high: float
 
 
-@dataclass(frozen=True, slots=True)
-class Constants:
+class Constants(msgspec.Struct, frozen=True):
     """How one device class turns bandwidth and arithmetic into tokens."""
 
     efficiency: float  # share of the nominal bandwidth

@@ -1,7 +1,8 @@
 """The devices that run a plan: its GPUs, each with its share of the layers, and the processors."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from g4run.hardware.machine import Bandwidth, FigureSource, Gpu, GpuKind, Machine
 from g4run.planner.memory.layer_split import usable_gpus
@@ -19,8 +20,7 @@ from g4run.planner.speed.device_classes import class_of_gpu, class_of_processors
 from g4run.planner.values import Plan
 
 
-@dataclass(frozen=True, slots=True)
-class SpeedDevice:
+class SpeedDevice(msgspec.Struct, frozen=True):
     """A device in the speed formula: nominal bandwidth, operations per second, and its share of the layers."""
 
     constants: Constants
@@ -30,8 +30,7 @@ class SpeedDevice:
     is_known: bool  # False if its class or its bandwidth is a guess
 
 
-@dataclass(frozen=True, slots=True)
-class SpeedDevices:
+class SpeedDevices(msgspec.Struct, frozen=True):
     """All devices of a plan."""
 
     processors: SpeedDevice

@@ -3,9 +3,9 @@
 import hashlib
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
+import msgspec
 from msgspec import Meta
 
 from g4run.hardware.figures import Count
@@ -16,8 +16,7 @@ from g4run.planner.values import ModelShape, Plan, PlanSettings
 _Figure: TypeAlias = Annotated[float, Meta(ge=0, le=1e15)]
 
 
-@dataclass(frozen=True, slots=True)
-class MeasuredSpeed:
+class MeasuredSpeed(msgspec.Struct, frozen=True):
     """The average speed of one machine with one model and settings; a speed of 0 was not measured.
 
     `position` is the mean position of the generated tokens.

@@ -1,7 +1,8 @@
 """Estimate the generation and prompt speed of a plan, from what each device must read and compute."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from g4run.hardware.machine import Machine
 from g4run.planner.speed.bytes_read import BytesRead, SplitBytesRead, split_reads

@@ -5,53 +5,35 @@ string can spell one.
 """
 
 from collections.abc import Iterable
-from typing import Protocol
 
 from g4run.chat.parse import Event, ResponseParser, TextDelta, ThinkingDelta
 from g4run.engine.parameters import ThoughtTokens
 
 
-class AnswerParser(Protocol):
-    """Parses tokens with the text that each completes, which can be empty."""
+class AnswerParser:
+    """Parses tokens with the text that each completes, which can be empty.
 
-    def feed(self, token: int, text: str) -> list[Event]:
-        """Return the events that are now complete."""
-
-    def finish(self, text: str, *, is_truncated: bool) -> list[Event]:
-        """Return the remaining events; `is_truncated` says that the model did not end by itself."""
-
-
-class FreeParser:
-    """Parses an answer without constraints."""
-
-    def __init__(self, parser: ResponseParser) -> None:
-        self._parser = parser
-
-    def feed(self, token: int, text: str) -> list[Event]:
-        """Parse the text and ignore the token."""
-        return self._parser.feed(text) if text else []
-
-    def finish(self, text: str, *, is_truncated: bool) -> list[Event]:
-        """Parse the rest."""
-        return [*self._parser.feed(text), *self._parser.finish(is_truncated=is_truncated)]
-
-
-class ConstrainedParser:
-    """Parses a constrained answer: optional thinking, then literal text up to the first control token.
-
-    From there on (a tool call, the end of the turn), the response parser takes over.
+    A constrained answer is optional thinking, then literal text up to the first control token. From there on (a tool
+    call, the end of the turn), the response parser takes over; in a free answer, from the start.
     """
 
-    def __init__(self, parser: ResponseParser, controls: frozenset[int], thought: ThoughtTokens | None) -> None:
+    def __init__(
+        self,
+        parser: ResponseParser,
+        controls: frozenset[int] = frozenset(),
+        thought: ThoughtTokens | None = None,
+        *,
+        is_constrained: bool = False,
+    ) -> None:
         self._parser = parser
         self._controls = controls
         self._thought = thought
         self._in_thought = thought is not None and thought.opens_in_prompt
         self._may_open = thought is not None and not self._in_thought
-        self._is_text = True
+        self._is_text = is_constrained
 
     def feed(self, token: int, text: str) -> list[Event]:
-        """Parse the text by its token."""
+        """Return the events that are now complete."""
         if self._may_open and self._thought is not None:
             self._in_thought = token == self._thought.opening
         self._may_open = False
@@ -61,7 +43,7 @@ class ConstrainedParser:
         return self._feed_answer(text)
 
     def finish(self, text: str, *, is_truncated: bool) -> list[Event]:
-        """Parse the rest."""
+        """Return the remaining events; `is_truncated` says that the model did not end by itself."""
         if self._in_thought:
             return _as_thinking([*self._parser.feed(text), *self._parser.finish(is_truncated=is_truncated)])
         return [*self._feed_answer(text), *self._parser.finish(is_truncated=is_truncated)]

@@ -37,7 +37,9 @@ class AnswerStream:
             for sampled in self._generation:
                 if not self._ended_by_text:
                     yield from self._reader.feed(sampled)
-                    self._end_if_complete()
+                    if self._reader.is_complete:
+                        self._ended_by_text = True
+                        self._generation.cancel()
             is_truncated = self._generation.finished is not None and self._generation.finished.reason != "stop"
             yield from self._reader.finish(is_truncated=is_truncated)
         finally:
@@ -47,11 +49,6 @@ class AnswerStream:
     def cancel(self) -> None:
         """Stop soon with finish_reason 'cancelled'. Can be called from any thread and from a signal handler."""
         self._generation.cancel()
-
-    def _end_if_complete(self) -> None:
-        if self._reader.is_complete:
-            self._ended_by_text = True
-            self._generation.cancel()
 
     @property
     def result(self) -> Answer:

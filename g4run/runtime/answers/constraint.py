@@ -46,25 +46,18 @@ def compile_format(format: JsonFormat, tools: Sequence[Tool] = ()) -> str:
 
 def compile_written(grammar: Grammar) -> str:
     """A grammar that somebody wrote, in Lark. Raises UsageError that names line and column where it can."""
-    lark = grammar.write_lark()
-    if grammar.notation is GrammarNotation.GBNF:
-        return _checked(lark)
+    return _checked(grammar.write_lark(), grammar.notation)
+
+
+def _checked(lark: str, notation: GrammarNotation = GrammarNotation.GBNF) -> str:
+    """The same grammar. Raises UsageError where llguidance refuses it; each of our own lines ends with its place."""
     try:
         check_grammar(lark)
     except ValueError as error:
         reason = str(error)
-        if grammar.notation is GrammarNotation.REGEX:
+        if notation is GrammarNotation.REGEX:
             reason = "grammar: " + reason.rpartition("error: ")[2].rpartition("(in regex): ")[2]
-        raise UsageError(reason, _HINTS[grammar.notation]) from None
-    return lark
-
-
-def _checked(lark: str) -> str:
-    """The same grammar. Raises UsageError where llguidance refuses it, with the place that ends the line."""
-    try:
-        check_grammar(lark)
-    except ValueError as error:
-        found = _AT_LINE.match(str(error))
-        place = lark.splitlines()[int(found[1]) - 1].rpartition(" // ")[2] if found else "the grammar"
-        raise UsageError(f"{place}: {str(error)[found.end() if found else len('grammar: ') :]}") from None
+        elif notation is GrammarNotation.GBNF and (found := _AT_LINE.match(reason)):
+            reason = f"{lark.splitlines()[int(found[1]) - 1].rpartition(' // ')[2]}: {reason[found.end() :]}"
+        raise UsageError(reason, _HINTS.get(notation, "")) from None
     return lark

@@ -115,13 +115,13 @@ CASES = (
     Case("int32", {"type": "integer", "format": "int32"}, (2**31 - 1, -(2**31)), (2**31, -(2**31) - 1)),
     Case(
         "enum",
-        {"enum": ["a", "ab", 'b"', "é", 1, 1.5, None, True, {"x": [1, "y"]}, []]},
-        ("a", "ab", "é", 1, 1.5, None, True, {"x": [1, "y"]}, []),
+        {"enum": ["a", "ab", 'b"', "é", 1, 1.5, None, True]},
+        ("a", "ab", "é", 1, 1.5, None, True),
         ("b", 2, False, {}, "aba"),
         has_escapes=False,
     ),
     Case("enum of a type", {"type": ["string", "null"], "enum": ["a", "b", 1, None]}, ("a", None), (1, "c")),
-    Case("const", {"const": {"a": "b", "n": 1}}, ({"a": "b", "n": 1},), ({"a": "b"}, {"n": 1, "a": "c"})),
+    Case("const", {"const": "a"}, ("a",), ("b", ["a"], {"a": "a"})),
     Case(
         "object",
         {

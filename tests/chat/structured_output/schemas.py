@@ -71,11 +71,8 @@ def _decimals(parts: tuple[int, int, bool]) -> Keywords:
 
 def constants() -> st.SearchStrategy[Keywords]:
     scalars = st.none() | st.booleans() | st.integers(-99, 99) | st.text(max_size=4) | st.sampled_from([0.5, 1e-7, 1.0])
-    values = st.recursive(
-        scalars, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(NAMES, inner, max_size=2), max_leaves=4
-    )
-    listed = st.lists(values, min_size=1, max_size=5).map(lambda each: _keywords(enum=each))
-    return listed | values.map(lambda each: _keywords(const=each))
+    listed = st.lists(scalars, min_size=1, max_size=5).map(lambda each: _keywords(enum=each))
+    return listed | scalars.map(lambda each: _keywords(const=each))
 
 
 def _objects(inner: st.SearchStrategy[JsonValue]) -> st.SearchStrategy[Keywords]:

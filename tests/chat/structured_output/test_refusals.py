@@ -51,6 +51,10 @@ REFUSED: list[tuple[JsonValue, str]] = [
         {"type": "number", "multipleOf": 0.07},
         "the JSON schema at #/multipleOf: multiples of 0.07 cannot be enforced",
     ),
+    (
+        {"type": "number", "multipleOf": 0.25, "exclusiveMinimum": 2333007492142792},
+        "the JSON schema at #/multipleOf: multiples of 0.25 cannot be enforced",
+    ),
     ({"type": "string", "format": "regex"}, 'the JSON schema at #/format: the format "regex" is not supported'),
     (
         {"type": "text"},
@@ -121,6 +125,8 @@ REFUSED: list[tuple[JsonValue, str]] = [
         {"type": "integer", "minimum": 1, "exclusiveMinimum": True},
         "the JSON schema at #/exclusiveMinimum: must be a number, not a boolean",
     ),
+    ({"const": {"a": 1}}, "the JSON schema at #/const: lists and objects among the listed values are not supported"),
+    ({"enum": [1, []]}, "the JSON schema at #/enum: lists and objects among the listed values are not supported"),
     ({"const": "\ud800"}, "the JSON schema at #/const: lists a value that JSON cannot write"),
     (
         {"enum": ["a" * 40 + "b"], "pattern": "^(a*)*$"},

@@ -3,10 +3,12 @@
 import io
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from msgspec import structs
+from msgspec.structs import replace
 
 from g4run.cli.terminal.choose_model import ModelChooser, render_demo, render_offer
 from g4run.models.catalog.values import CatalogFile, CompanionFile
@@ -158,16 +160,16 @@ def projector(size_bytes: int | None, *, is_exact: bool) -> CompanionFile:
 @pytest.mark.parametrize(
     ("change", "amount"),
     [
-        (lambda file: replace(file, projector=None), "2.0 GB"),
-        (lambda file: replace(file, projector=projector(10**9, is_exact=True)), "3.0 GB"),
-        (lambda file: replace(file, projector=projector(10**9, is_exact=False)), "about 3.0 GB"),
-        (lambda file: replace(file, projector=None, size_is_exact=False), "about 2.0 GB"),
+        (lambda file: structs.replace(file, projector=None), "2.0 GB"),
+        (lambda file: structs.replace(file, projector=projector(10**9, is_exact=True)), "3.0 GB"),
+        (lambda file: structs.replace(file, projector=projector(10**9, is_exact=False)), "about 3.0 GB"),
+        (lambda file: structs.replace(file, projector=None, size_is_exact=False), "about 2.0 GB"),
     ],
 )
 def test_an_offer_says_what_is_to_be_fetched(
     person: Person, change: Callable[[CatalogFile], CatalogFile], amount: str
 ) -> None:
-    file = replace(person.library.catalog.facts(Size.E4B).default, size_bytes=2 * 10**9, size_is_exact=True)
+    file = structs.replace(person.library.catalog.facts(Size.E4B).default, size_bytes=2 * 10**9, size_is_exact=True)
     assert render_offer(change(file), person.library.catalog) == (
         f"Gemma 4 E4B in Q4_0 suits this machine best ({amount} download).\n"
     )

@@ -1,6 +1,6 @@
 """The line printed before a load."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from g4run.cli.terminal.loading import describe_plan, render_step
 from g4run.errors import DoesNotFit

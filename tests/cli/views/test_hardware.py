@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from g4run.cli.commands.hardware import execute
+from g4run.cli.commands.hardware import hardware
 from g4run.cli.output import Output, Stream
 from g4run.cli.views.hardware import render_machine
 from g4run.hardware.machine_json import parse_machine
@@ -79,7 +79,7 @@ def test_an_engine_that_does_not_respond_is_reported(tmp_path: Path, monkeypatch
     monkeypatch.setenv("G4RUN_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("LLAMA_CPP_LIB_PATH", str(tmp_path))
     answer = io.StringIO()
-    assert execute(False, False, Output(Stream(answer, required=True), Stream(None, required=False))) == 0
+    assert hardware(False, False)(Output(Stream(answer, required=True), Stream(None, required=False))) == 0
     assert "  llama.cpp        does not respond\n" in answer.getvalue()
     assert answer.getvalue().endswith("  python -m g4run.engine.probe.device_query\n")
 
@@ -87,7 +87,7 @@ def test_an_engine_that_does_not_respond_is_reported(tmp_path: Path, monkeypatch
 def test_the_json_of_this_machine_can_be_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("G4RUN_HOME", str(tmp_path))
     answer = io.StringIO()
-    assert execute(False, True, Output(Stream(answer, required=True), Stream(None, required=False))) == 0
+    assert hardware(False, True)(Output(Stream(answer, required=True), Stream(None, required=False))) == 0
     machine = parse_machine(json.loads(answer.getvalue()))
     assert machine.processors.physical_cores >= 1
     assert machine.build.backends[0] == "CPU"

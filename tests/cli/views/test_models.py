@@ -1,8 +1,8 @@
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from g4run.cli.views.models import (
     available_value,
@@ -29,7 +29,7 @@ PULLED = InstalledModel(
     parameters=25_233_142_046,
     quantization="Q4_0",
     modified_at="2026-11-18T11:00:00+00:00",
-    fit=Fit.TIGHT,
+    fits=Fit.TIGHT,
     repository="google/gemma-4-26B-A4B-it-qat-q4_0-gguf",
     commit="0" * 40,
     paths=("/cache/gemma-4-26B_q4_0-it.gguf", "/cache/mmproj.gguf"),
@@ -42,12 +42,12 @@ DEMO = InstalledModel(
     parameters=1_618_342,
     quantization="F16",
     modified_at=None,
-    fit=Fit.YES,
+    fits=Fit.YES,
     repository=None,
     commit=None,
     paths=("/g4run/data/demo.gguf",),
 )
-LONG = replace(PULLED, name="hf.co/unsloth/gemma-4-26B-A4B-it-GGUF:UD-Q4_K_XL", quantization="UD-Q4_K_XL", fit=Fit.NO)
+LONG = replace(PULLED, name="hf.co/unsloth/gemma-4-26B-A4B-it-GGUF:UD-Q4_K_XL", quantization="UD-Q4_K_XL", fits=Fit.NO)
 DAMAGED = DamagedEntry(Path("/data/models/mine.json"), "mine", "it is not JSON")
 
 KNOWN = AvailableModel(
@@ -59,7 +59,7 @@ KNOWN = AvailableModel(
     size_is_exact=True,
     bits_per_weight=4.7748,
     quality=Quality(0.61, "KLD", "localbench", is_confirmed=True),
-    fit=Fit.NO,
+    fits=Fit.NO,
     is_confirmed=True,
     is_installed=True,
 )
@@ -70,7 +70,7 @@ DOUBTFUL = replace(
     size_bytes=13_000_000_000,
     size_is_exact=False,
     quality=Quality(84.76, "NL2Bash", "a forum", is_confirmed=False),
-    fit=Fit.TIGHT,
+    fits=Fit.TIGHT,
     is_confirmed=False,
     is_installed=False,
 )
@@ -82,7 +82,7 @@ UNKNOWN = replace(
     size_is_exact=True,
     bits_per_weight=None,
     quality=None,
-    fit=None,
+    fits=None,
     is_confirmed=True,
 )
 

@@ -3,6 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from g4run.cli.arguments.machine import MachineOptions, read_machine, resolve_machine
 from g4run.cli.commands.recommend import make_request
@@ -59,10 +60,10 @@ def test_the_choice_is_one_sentence_followed_by_commands() -> None:
 
 def test_a_speed_from_a_different_source_is_named() -> None:
     best = CHOICE.require_best()
-    measured = replace(best, speed=replace(best.speed, source=SpeedSource.MEASURED))
+    measured = replace(best, speed=structs.replace(best.speed, source=SpeedSource.MEASURED))
     usual = CHOICE.alternatives[0].speed.source
     assert {other.speed.source for other in choose_rows(best, CHOICE.alternatives)} == {usual} != {SpeedSource.MEASURED}
-    text = render_recommendation(replace(CHOICE, best=measured), None, show_all=False, is_installed=False)
+    text = render_recommendation(structs.replace(CHOICE, best=measured), None, show_all=False, is_installed=False)
     legend = " ".join(text.split("\n\n")[3].split())
     assert legend.endswith(f"; measured here: 31B {best.file.quantization}.")
     assert f"Speeds are {usual.value}" in legend

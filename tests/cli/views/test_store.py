@@ -2,15 +2,14 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from g4run.cli.views.json_values import json_value
 from g4run.cli.views.store import (
     found_value,
     pruned_value,
-    removals_value,
     render_found,
     render_pruned,
     render_removal,
     render_usage,
-    usage_value,
 )
 from g4run.models.external.search import ExternalModels, FoundModel
 from g4run.models.store.removal import KeptFile, Removal
@@ -43,7 +42,7 @@ FOUND = ExternalModels(
 
 def test_a_removal_shows_freed_space_and_kept_files() -> None:
     assert render_removal(REMOVAL) == (f"removed gemma4:26b, 1.5 GB freed\n  kept {BLOB}\n    mine also uses it\n")
-    assert removals_value([REMOVAL]) == {
+    assert {"removed": json_value([REMOVAL])} == {
         "removed": [
             {
                 "name": "gemma4:26b",
@@ -79,7 +78,7 @@ def test_usage_of_an_empty_store_has_no_table() -> None:
 
 
 def test_usage_as_json() -> None:
-    assert usage_value(USAGE) == {
+    assert json_value(USAGE) == {
         "models": [
             {"name": "gemma4:26b", "size_bytes": 15_600_000_000, "own_bytes": 600_000_000, "missing": []},
             {"name": "mine", "size_bytes": 15_000_000_000, "own_bytes": 0, "missing": [str(BLOB)]},

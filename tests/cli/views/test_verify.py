@@ -1,10 +1,12 @@
 from dataclasses import replace
 from pathlib import Path
 
+from msgspec import structs
+
+from g4run.cli.views.json_values import json_value
 from g4run.cli.views.verify import (
     checks_value,
     outdated_value,
-    refresh_value,
     render_check,
     render_outdated,
     render_refresh,
@@ -32,7 +34,7 @@ PULLED = Record(
     created_at="2026-11-21T12:00:00+00:00",
     modified_at="2026-11-21T12:00:00+00:00",
 )
-IMPORTED = replace(PULLED, name="mine", files=(StoredFile(FileRole.MODEL, PATH, 1000, "ab", Origin.LINKED),))
+IMPORTED = structs.replace(PULLED, name="mine", files=(StoredFile(FileRole.MODEL, PATH, 1000, "ab", Origin.LINKED),))
 
 OLD = OutdatedModel("gemma4:26b", "acme/x", "1a2b3c4d" + "0" * 32, "5e6f7a8b" + "0" * 32, ("x.gguf", "mmproj.gguf"))
 CURRENT = replace(OLD, name="gemma4:e4b", changed=())
@@ -66,8 +68,8 @@ def test_the_verdict_names_the_repair_commands() -> None:
 
 
 def test_the_repair_depends_on_the_source() -> None:
-    assert repair_hint(replace(PULLED, name="work")) == "g4run rm work, then g4run pull hf.co/acme/x/dir/x.gguf"
-    assert repair_hint(replace(PULLED, name="gemma4-mine")).endswith("g4run pull hf.co/acme/x/dir/x.gguf")
+    assert repair_hint(structs.replace(PULLED, name="work")) == "g4run rm work, then g4run pull hf.co/acme/x/dir/x.gguf"
+    assert repair_hint(structs.replace(PULLED, name="gemma4-mine")).endswith("g4run pull hf.co/acme/x/dir/x.gguf")
     assert repair_hint(IMPORTED) == "g4run rm mine, then import the file again"
 
 
@@ -121,7 +123,7 @@ def test_a_refresh_names_the_repositories_that_failed() -> None:
     )
     one = replace(REPORT, refreshed=REPORT.refreshed[:1])
     assert render_refresh(one).startswith("1 repository listed, 1 changed\n")
-    assert refresh_value(REPORT) == {
+    assert json_value(REPORT) == {
         "path": str(REPORT.path),
         "refreshed_at": "2026-11-21T12:00:00+00:00",
         "refreshed": ["acme/x", "acme/y"],

@@ -1,8 +1,7 @@
 """Devices of several backends and cards of the system, put together."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from g4run.engine.llama.devices import DeviceReport
 from g4run.hardware.gpus.gpus import Card, Vendor, merge_gpus, without_duplicates

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from g4run.hardware.gpus.gpus import Card, Vendor
 from g4run.hardware.gpus.visibility import select_cards
@@ -54,6 +55,6 @@ def test_a_hidden_card_is_not_listed(name: str, environment: dict[str, str], see
 
 def test_a_card_that_cuda_was_told_to_hide_is_not_taken_for_one_it_cannot_use(tmp_path: Path) -> None:
     recorded = load_recorded("two-gpus", tmp_path, {"CUDA_VISIBLE_DEVICES": "0"})
-    machine = replace(recorded, engine=replace(recorded.engine, devices=recorded.engine.devices[:1])).inspect()
+    machine = replace(recorded, engine=structs.replace(recorded.engine, devices=recorded.engine.devices[:1])).inspect()
     assert [(gpu.name, gpu.backend) for gpu in machine.gpus] == [("NVIDIA GeForce RTX 3090", "CUDA")]
     assert machine.build.advice == ""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from msgspec import structs
 
 from g4run.errors import AccessDenied, DigestMismatch, NetworkError
 from g4run.models.download.partial_file import present_bytes
@@ -209,7 +210,7 @@ def test_a_file_that_changes_on_the_hub_is_an_error(pull: Pull) -> None:
 
 def test_a_size_that_the_hub_did_not_announce_names_both(pull: Pull) -> None:
     def resolve() -> Link:
-        return replace(pull.resolve(), size_bytes=SIZE + 5)
+        return structs.replace(pull.resolve(), size_bytes=SIZE + 5)
 
     with pytest.raises(NetworkError) as caught:
         pull.run(resolve)

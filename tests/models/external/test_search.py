@@ -1,8 +1,8 @@
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from g4run.models.external.search import FoundModel, find_same_file, search_external
 from g4run.settings import Settings

@@ -96,7 +96,7 @@ def test_a_duplicate_key_is_refused() -> None:
 
 def test_kept_memory_is_bounded() -> None:
     item = struct.pack("<IIQ", 9, ValueType.INT8, MAX_KEPT_ITEMS) + b"\x80" * MAX_KEPT_ITEMS
-    data = file_of({f"key{index}": item for index in range(1100)})
+    data = file_of({f"key{index}": item for index in range(8800)})
     with pytest.raises(InvalidModelFile, match=r"at byte 2[0-9]{6} is too large for a header"):
         parse(data)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from g4run.errors import InvalidModelFile, ModelNotFound
 from g4run.models.gguf.architecture import inspect_architecture
@@ -163,8 +164,10 @@ def test_a_damaged_part_is_named(tmp_path: Path) -> None:
 
 def test_a_hole_in_a_later_part_is_found() -> None:
     headers = [header_of(FIRST), header_of(SECOND)]
-    moved = replace(headers[1].tensors[0], offset=32)
-    merged = merge_headers(["one", "two"], [headers[0], replace(headers[1], tensors=(moved, *headers[1].tensors[1:]))])
+    moved = structs.replace(headers[1].tensors[0], offset=32)
+    merged = merge_headers(
+        ["one", "two"], [headers[0], structs.replace(headers[1], tensors=(moved, *headers[1].tensors[1:]))]
+    )
     with pytest.raises(InvalidModelFile, match=f"tensor {moved.name} starts at byte 32 of the data"):
         check_loadable(merged)
 

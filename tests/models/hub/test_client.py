@@ -3,10 +3,10 @@
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from g4run.errors import AccessDenied, ModelNotFound, Offline, UsageError
 from g4run.models.hub.client import Hub

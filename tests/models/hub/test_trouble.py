@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from msgspec import structs
 
 from g4run.errors import AccessDenied, NetworkError, UsageError
 from g4run.models.hub.client import Hub
@@ -124,13 +125,13 @@ def test_refused_connections(server: FakeHub, hub: Hub) -> None:
 
 
 def test_an_unknown_address(settings: Settings) -> None:
-    hub = Hub(replace(settings, hub_endpoint="http://no-such-host.invalid"), LITTLE)
+    hub = Hub(structs.replace(settings, hub_endpoint="http://no-such-host.invalid"), LITTLE)
     error = failure(lambda: hub.list_repository(REPOSITORY))
     assert (type(error), error.message) == (NetworkError, "cannot resolve the address of no-such-host.invalid")
 
 
 def test_no_secure_connection(server: FakeHub, settings: Settings) -> None:
-    hub = Hub(replace(settings, hub_endpoint=server.endpoint.replace("http:", "https:")), ENOUGH)
+    hub = Hub(structs.replace(settings, hub_endpoint=server.endpoint.replace("http:", "https:")), ENOUGH)
     assert failure(lambda: hub.list_repository(REPOSITORY)).message.startswith(
         "cannot make a secure connection to 127.0.0.1"
     )
@@ -138,7 +139,7 @@ def test_no_secure_connection(server: FakeHub, settings: Settings) -> None:
 
 @pytest.mark.parametrize("endpoint", ["hf.co", "ftp://hf.co", "http://[::1"])
 def test_an_endpoint_that_is_no_address(settings: Settings, endpoint: str) -> None:
-    hub = Hub(replace(settings, hub_endpoint=endpoint), LITTLE)
+    hub = Hub(structs.replace(settings, hub_endpoint=endpoint), LITTLE)
     for ask in (lambda: hub.list_repository(REPOSITORY), lambda: hub.locate(REPOSITORY, "0" * 40, "a")):
         assert type(failure(ask)) is UsageError
 
@@ -167,7 +168,7 @@ def test_an_environment_in_which_nothing_can_be_tried(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, name: str, value: str, hint: str
 ) -> None:
     monkeypatch.setenv(name, value)
-    hub = Hub(replace(settings, hub_endpoint="https://127.0.0.1:1"), LITTLE)
+    hub = Hub(structs.replace(settings, hub_endpoint="https://127.0.0.1:1"), LITTLE)
     for ask in (lambda: hub.list_repository(REPOSITORY), lambda: hub.session):
         error = failure(ask)
         assert (type(error), error.hint) == (UsageError, hint)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import hf_hub_download, scan_cache_dir
+from msgspec import structs
 
 from g4run.errors import DigestMismatch, DiskFull, InvalidModelFile, ModelNotFound, Offline, UsageError
 from g4run.models.catalog.refresh import refresh_catalog
@@ -101,14 +102,14 @@ def test_a_file_without_a_digest_is_asked_for_once_to_plan_it(fake: FakeHub, set
 def test_offline_what_is_in_the_cache_gets_its_name(fake: FakeHub, settings: Settings, demo: str) -> None:
     hf_hub_download(REPOSITORY, "demo-Q8_0.gguf", cache_dir=settings.hub_cache, endpoint=fake.endpoint)
     fake.reset()
-    record = pull(replace(settings, is_offline=True), PullRequest(NAME))
+    record = pull(structs.replace(settings, is_offline=True), PullRequest(NAME))
     assert (record.name, record.commit, record.files[0].origin) == (NAME, demo, Origin.FOUND)
     assert fake.requests == ()
 
 
 def test_offline_nothing_is_fetched(fake: FakeHub, settings: Settings, demo: str) -> None:
     with pytest.raises(Offline, match="acme/demo-GGUF is not in the cache"):
-        pull(replace(settings, is_offline=True), PullRequest(NAME))
+        pull(structs.replace(settings, is_offline=True), PullRequest(NAME))
     assert fake.requests == ()
 
 

@@ -1,11 +1,11 @@
 """Pulls of other commits than the newest, of files from two repositories, and what the cache then says of branches."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from huggingface_hub import hf_hub_download
+from msgspec.structs import replace
 
 from g4run.errors import InvalidModelFile, ModelNotFound
 from g4run.models.catalog.refresh import refresh_catalog

@@ -1,8 +1,7 @@
 """What the name of a size means to a pull: what the store has, what was chosen, or the catalog's default."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from g4run.models.catalog.values import CatalogFile
 from g4run.models.library import Library

@@ -3,10 +3,10 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from g4run.models.store.store import Store
 from tests.fakes.stores import SUMMARY
@@ -24,7 +24,7 @@ for number in range(int(sys.argv[3])):
 """
 COUNTER = """
 import sys
-from dataclasses import replace
+from msgspec.structs import replace
 from pathlib import Path
 from g4run.models.store.store import Store
 from tests.fakes.stores import settings_in

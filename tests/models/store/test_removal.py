@@ -2,11 +2,11 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from huggingface_hub import scan_cache_dir
+from msgspec.structs import replace
 
 from g4run.errors import ModelNotFound, NotWritable
 from g4run.models.copy_name import copy_name

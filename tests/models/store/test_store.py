@@ -1,9 +1,9 @@
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from g4run.errors import DamagedRecord, ModelNotFound, NotWritable
 from g4run.models.quantizations import FileRole

@@ -1,10 +1,10 @@
 """Estimated weights of catalog files, compared with the true headers of the same sizes."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from g4run.models.catalog.catalog import read_catalog
 from g4run.models.names.types import Size

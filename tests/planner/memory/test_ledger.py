@@ -1,8 +1,7 @@
 """The memory on each device: placements by llama.cpp's rules, compared with published logs."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from g4run.hardware.machine import GpuKind, Platform
 from g4run.hardware.processors import Processors

@@ -1,8 +1,7 @@
 """The tensors of a header, sorted by where llama.cpp puts them."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from g4run.models.gguf.architecture import inspect_architecture
 from g4run.models.gguf.header import GgufHeader, TensorInfo, parse_header

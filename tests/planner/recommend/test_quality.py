@@ -1,6 +1,5 @@
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from g4run.kv_types import KvType
 from g4run.models.catalog.catalog import read_catalog

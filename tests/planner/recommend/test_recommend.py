@@ -1,8 +1,8 @@
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from g4run.errors import DoesNotFit, UsageError
 from g4run.hardware.machine import GpuProcess, Machine

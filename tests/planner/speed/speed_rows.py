@@ -9,8 +9,10 @@ programs that compute like llama.cpp.
 """
 
 import csv
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from g4run.kv_types import KvType
 from g4run.models.gguf.dimensions import Gemma4

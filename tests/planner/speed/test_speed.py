@@ -1,8 +1,7 @@
 """Speeds of whole plans."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from g4run.hardware.machine import FigureSource, Gpu, GpuKind, Machine
 from g4run.kv_types import KvType

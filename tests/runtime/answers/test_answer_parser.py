@@ -5,7 +5,7 @@ import pytest
 from g4run.chat.events import EndReason
 from g4run.chat.parse import Ended, Event, ResponseParser, TextDelta, ThinkingDelta, ToolCallEvent
 from g4run.engine.parameters import ThoughtTokens
-from g4run.runtime.answers.answer_parser import ConstrainedParser, FreeParser
+from g4run.runtime.answers.answer_parser import AnswerParser
 
 OPEN, CLOSE, TURN, CALL, CALL_END = range(5)
 TEXTS = {OPEN: "<|channel>", CLOSE: "<channel|>", TURN: "<turn|>", CALL: "<|tool_call>", CALL_END: "<tool_call|>"}
@@ -15,7 +15,7 @@ THOUGHT = ThoughtTokens(OPEN, (9, CLOSE))
 def read(*parts: int | str, thought: ThoughtTokens | None = None, is_truncated: bool = False) -> list[Event]:
     """Return the events of an answer of control tokens, given as numbers, and plain tokens, given as text."""
     opens = thought is not None and thought.opens_in_prompt
-    parser = ConstrainedParser(ResponseParser(opens_thought=opens), frozenset(TEXTS), thought)
+    parser = AnswerParser(ResponseParser(opens_thought=opens), frozenset(TEXTS), thought, is_constrained=True)
     events: list[Event] = []
     for part in parts:
         events += parser.feed(part, TEXTS[part]) if isinstance(part, int) else parser.feed(9, part)
@@ -38,7 +38,7 @@ def test_a_tag_spelled_as_text_is_text(tag: str) -> None:
 
 
 def test_without_a_grammar_the_text_alone_decides() -> None:
-    free = FreeParser(ResponseParser())
+    free = AnswerParser(ResponseParser())
     events = [*free.feed(9, "a<turn"), *free.feed(9, ""), *free.feed(9, "|>b"), *free.finish("c", is_truncated=False)]
     assert events == [TextDelta("a"), Ended(EndReason.TURN)]
 
@@ -78,6 +78,6 @@ def test_calls_are_parsed_from_their_token_on() -> None:
 
 
 def test_bytes_that_complete_no_character_change_nothing() -> None:
-    parser = ConstrainedParser(ResponseParser(), frozenset(TEXTS), None)
+    parser = AnswerParser(ResponseParser(), frozenset(TEXTS), is_constrained=True)
     assert parser.feed(9, "") == []
     assert parser.finish("\ufffd", is_truncated=True) == [TextDelta("\ufffd"), Ended(EndReason.INPUT)]
