@@ -1,16 +1,16 @@
 """JSON schemas to rules, one rule for each set of schemas that some value must satisfy."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
 from g4run.chat.structured_output.exclusion import check_exclusive
 from g4run.chat.structured_output.keywords import Contradiction, Schema
 from g4run.chat.structured_output.nodes import Expanded, Node, expand
-from g4run.chat.structured_output.notations import Notation
+from g4run.chat.structured_output.notations import FreeNames, Notation
 from g4run.chat.structured_output.numbers import NumberBounds, read_numbers, write_number
-from g4run.chat.structured_output.objects import declared_names, further_members, member_node
+from g4run.chat.structured_output.objects import ObjectReader
 from g4run.chat.structured_output.rules import Parts, Reference, Rules, write_text
 from g4run.chat.structured_output.scalars import StringBounds, read_constants, read_counts, read_strings
 from g4run.errors import UsageError
@@ -19,6 +19,7 @@ _MAX_NODES: Final = 5_000
 _MAX_STEPS: Final = 40_000  # sets of schemas, and the schemas in all of them
 _MAX_ITEMS: Final = 1_000
 _MAX_MEMBERS: Final = 1_000
+_MAX_COUNTED_MEMBERS: Final = 100  # where minProperties or maxProperties need a rule for each number of members
 _MAX_FREE_DEPTH: Final = 16  # objects and lists within one another, where the schema says nothing of them
 
 
@@ -104,51 +105,58 @@ class SchemaCompiler:
         return written if written.startswith("%") else self._rules.terminal(written)
 
     def _object(self, expanded: Expanded) -> Reference:
-        names = declared_names(expanded)
-        members = list(self._members(expanded, names))
-        if len(members) > _MAX_MEMBERS:
-            raise expanded.schemas[0].error("an object has too many properties")
-        node = further_members(expanded)
+        first = expanded.schemas[0]
+        reader = ObjectReader(self._root, expanded)
         least, most = read_counts(expanded.schemas, "minProperties", "maxProperties")
-        if least > sum(is_required for _, is_required in members):
-            what = "a number of properties beyond those that are required cannot be enforced"
-            raise next(expanded.having("minProperties")).error(what, "minProperties")
-        if most is not None and (node is not None or most < len(members)):
-            what = "a number of properties below those that are allowed cannot be enforced"
-            raise next(expanded.having("maxProperties")).error(what, "maxProperties")
-        further = None
-        if node is not None:
-            key = self._notation.keys(names)
-            further = self._rules.define("member", [(*key, self._notation.colon, self._refer_to(node))])
-        return self._write_object(members, further)
+        members = list(self._members(first, reader))
+        if len(members) > (_MAX_COUNTED_MEMBERS if least or most is not None else _MAX_MEMBERS):
+            raise first.error("an object has too many properties")
+        pairs: list[Parts] = [
+            (*self._notation.keys(names), self._notation.colon, self._refer_to(node))
+            for names, node in reader.further()
+        ]
+        required = sum(is_required for _, is_required in members)
+        if most is not None and most < required:
+            raise first.contradiction(f"{required} properties are required, and at most {most} allowed")
+        if pairs and least > len(members) + 1:
+            raise first.error(f"minProperties {least} cannot be held where names are free, as one may come twice")
+        if not pairs and least > len(members):
+            raise first.contradiction(f"minProperties {least} is more than there are properties")
+        most = None if most is not None and not pairs and most >= len(members) else most
+        further = self._rules.define("member", pairs) if pairs else None
+        return self._write_object(members, further, 0 if least <= required else least, most)
 
-    def _members(self, expanded: Expanded, names: Mapping[str, bool]) -> Iterator[tuple[Parts, bool]]:
+    def _members(self, where: Schema, reader: ObjectReader) -> Iterator[tuple[Parts, bool]]:
         """The declared members as they are written, and whether each is required."""
-        where = next(expanded.having("properties"), expanded.schemas[0])
-        for name, is_required in names.items():
-            node = member_node(expanded, name)
-            if any(schema.value is False for schema in node.schemas):
-                if is_required:
-                    raise where.contradiction(f'the required property "{name}" is not allowed')
-            elif _is_text(name) and (key := self._notation.key(name)) is not None:
-                yield (*key, self._notation.colon, self._refer_to(node)), is_required
-            elif is_required:
+        for name, node in reader.members():
+            key = self._notation.key(name) if _is_text(name) else None
+            if key is not None:
+                yield (*key, self._notation.colon, self._refer_to(node)), reader.names[name]
+            elif reader.names[name]:
                 raise where.error(f'the required property "{name}" cannot be written')
 
-    def _write_object(self, members: Sequence[tuple[Parts, bool]], further: Reference | None) -> Reference:
+    def _write_object(
+        self, members: Sequence[tuple[Parts, bool]], further: Reference | None, least: int, most: int | None
+    ) -> Reference:
         """Write the members in their order, then any number of further ones.
 
-        The rules are made from the last member to the first: one for where it is the first that is written, and one
-        for where others stand before it.
+        Further members may repeat a key, and count once then: so at least two distinct ones cannot be asked for, and
+        what `least` asks for is met by declared members, or by all but one of them and a further one. The rules are
+        made from the last member to the first, one for each number of members before it that makes a difference: none
+        or some, and where members are counted, each number.
         """
-        following = [self._rules.define("members", self._list("}", further, count, 0, None)) for count in (0, 1)]
+        enough = max(1, least if most is None else most)
+        following = {}
+        for count in range(min(len(members), enough) + 1):
+            endings = self._list("}", further if least - count <= 1 else None, count, least, most)
+            following[count] = self._rules.define("members", endings)
         for index in range(len(members) - 1, -1, -1):
             written, is_required = members[index]
-            rest, following = following, []
-            for count in range(min(index, 1) + 1):
+            rest, following = following, {}
+            for count in range(min(index, enough) + 1):
                 comma = (self._notation.comma,) if count else ()
-                taken: Parts = (*comma, *written, rest[1])
-                following.append(self._rules.define("members", [taken, *([] if is_required else [(rest[count],)])]))
+                taken = [(*comma, *written, rest[min(count + 1, enough)])] if most is None or count < most else []
+                following[count] = self._rules.define("members", [*taken, *([] if is_required else [(rest[count],)])])
         return self._rules.define("object", [(self._notation.opening("{"), following[0])])
 
     def _list(self, bracket: str, each: Reference | None, count: int, least: int, most: int | None) -> list[Parts]:
@@ -195,10 +203,10 @@ class SchemaCompiler:
             notation.string(StringBounds()),
         ]
         value = rules.define("any", scalars)
-        key = notation.keys(())
+        key = notation.keys(FreeNames())
         for _ in range(_MAX_FREE_DEPTH):
             member = rules.define("member", [(*key, notation.colon, value)])
-            free_object = self._write_object([], member)
+            free_object = self._write_object([], member, 0, None)
             array = rules.define(
                 "array", [(notation.opening("["), *part) for part in self._list("]", value, 0, 0, None)]
             )
@@ -207,8 +215,12 @@ class SchemaCompiler:
 
 
 def _read_items(schema: Schema) -> tuple[list[Schema], list[Schema]]:
-    """The schemas of the first items and of those behind them."""
-    return schema.schemas("prefixItems"), [schema.schema("items")] if schema.has("items") else []
+    """The schemas of the first items and of those behind them; before 2020 "items" itself could list the first."""
+    items = schema.members.get("items")
+    is_old = not schema.has("prefixItems") and isinstance(items, Sequence) and not isinstance(items, str)
+    keywords = ("additionalItems" if is_old else "items", "unevaluatedItems")
+    prefix = schema.schemas("items" if is_old else "prefixItems")
+    return prefix, [schema.schema(keyword) for keyword in keywords if schema.has(keyword)]
 
 
 def _is_text(name: str) -> bool:

@@ -1,51 +1,75 @@
 """Whether the branches of a oneOf exclude one another: only then is any of them exactly one of them."""
 
-from itertools import combinations
 from typing import Final
 
 from g4run.chat.messages import JsonValue
-from g4run.chat.structured_output.keywords import TYPES, Schema
+from g4run.chat.structured_output.keywords import Contradiction, Schema
 from g4run.chat.structured_output.nodes import Expanded, Group, Node, expand
-from g4run.chat.structured_output.objects import declared_names, member_node
-from g4run.chat.structured_output.scalars import canonical, listings_of, types_of
+from g4run.chat.structured_output.numbers import read_numbers, write_number
+from g4run.chat.structured_output.objects import ObjectReader
+from g4run.chat.structured_output.scalars import read_constants
 
+_MAX_DEPTH: Final = 8  # properties within properties, and branches within branches
+_MAX_STEPS: Final = 20_000  # 3 s
 _MAX_BRANCHES: Final = 60  # every pair is looked at
 
 
 def check_exclusive(root: Schema, group: Group) -> None:
-    """Raise UsageError unless the type, or the type or values of a required property, tell all branches apart.
+    """Raise UsageError where a value that is written for one branch might satisfy another as well.
 
-    A discriminator, OpenAPI's word for a property that tells the branches apart, says that they are.
+    A discriminator, OpenAPI's word for a property that tells the branches apart, says that none does.
     """
     if group.schema.has("discriminator"):
         return
     if len(group.branches) > _MAX_BRANCHES:
         raise group.schema.error(f"more than {_MAX_BRANCHES} branches cannot be compared; use anyOf", "oneOf")
-    branches = [expand(root, Node.of([branch])) for branch in group.branches]
-    for one, other in combinations(branches, 2):
-        names = declared_names(one) | {name: True for name, required in declared_names(other).items() if required}
-        members = (
-            [expand(root, member_node(branch, name)) for branch in (one, other)] for name in names if names[name]
-        )
-        if not _are_apart(one, other) and not any(_are_apart(*pair) for pair in members):
-            what = "a value may satisfy several branches, which cannot be ruled out; use anyOf"
-            raise group.schema.error(what, "oneOf")
+    comparison = _Comparison(root)
+    for written in group.branches:
+        as_written = comparison.close(written)
+        for other in group.branches:
+            if other is not written and comparison.may_hold(Node.of([written, as_written, other])):
+                what = "a value may satisfy several branches, which cannot be ruled out; use anyOf"
+                raise group.schema.error(what, "oneOf")
 
 
-def _are_apart(one: Expanded, other: Expanded) -> bool:
-    """Whether no value satisfies both, to judge by types and listed values."""
-    if one.is_never or other.is_never or _types(one).isdisjoint(_types(other)):
+class _Comparison:
+    """Compares schemas of one document, for a limited number of steps."""
+
+    def __init__(self, root: Schema) -> None:
+        self._root = root
+        self._steps = 0
+
+    def close(self, schema: Schema) -> Schema:
+        """What a grammar adds to a schema: the types that it implies, and no undeclared members."""
+        expanded = expand(self._root, Node.of([schema]))
+        types = expanded.types()
+        added: dict[str, JsonValue] = {}
+        if expanded.group is None and types is not None:
+            added["type"] = sorted(types)
+            reader = ObjectReader(self._root, expanded)
+            if types == frozenset(["object"]) and not any(reader.further()):
+                added |= {"properties": dict.fromkeys(reader.names, True), "additionalProperties": False}
+        return schema.below(" ", value=added)
+
+    def may_hold(self, node: Node, depth: int = 0) -> bool:
+        """Whether some value may satisfy all schemas of a node, undeclared members allowed; if in doubt, it may."""
+        expanded = expand(self._root, node)
+        self._steps += 1
+        if expanded.is_never or depth > _MAX_DEPTH or self._steps > _MAX_STEPS:
+            return not expanded.is_never
+        if expanded.group is not None:
+            return any(self.may_hold(each, depth + 1) for each in node.choose(expanded.group))
+        try:
+            return read_constants(expanded) is not None or self._may_hold_types(expanded, depth)
+        except Contradiction:
+            return False
+
+    def _may_hold_types(self, expanded: Expanded, depth: int) -> bool:
+        types = expanded.explicit_types()
+        if types == frozenset(["object"]):
+            reader = ObjectReader(self._root, expanded, is_open=True)
+            return all(self.may_hold(each, depth + 1) for name, each in reader.members() if reader.names[name])
+        if types is not None and types <= {"integer", "number"}:
+            bounds = read_numbers(expanded.schemas)
+            return bool(types and write_number(expanded.schemas[0], bounds, is_integer="number" not in types))
         return True
-    values, others = _values(one), _values(other)
-    return values is not None and others is not None and values.isdisjoint(others)
-
-
-def _types(expanded: Expanded) -> frozenset[str]:
-    types = expanded.explicit_types()
-    listed = [frozenset[str]().union(*map(types_of, values)) for _, _, values in listings_of(expanded)]
-    return frozenset(TYPES if types is None else types).intersection(*listed)
-
-
-def _values(expanded: Expanded) -> frozenset[JsonValue] | None:
-    listed = [frozenset(map(canonical, values)) for _, _, values in listings_of(expanded)]
-    return frozenset.intersection(*listed) if listed else None

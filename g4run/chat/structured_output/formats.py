@@ -68,8 +68,14 @@ Narrower than the standards: no leap seconds, capitals T and Z, ASCII in names, 
 """
 
 INTEGER_FORMATS: Final[Mapping[str, tuple[int, int]]] = {
-    **{f"int{bits}": (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32, 64)},
-    **{f"uint{bits}": (0, 2**bits - 1) for bits in (8, 16, 32, 64)},
+    "int8": (-(2**7), 2**7 - 1),
+    "int16": (-(2**15), 2**15 - 1),
+    "int32": (-(2**31), 2**31 - 1),
+    "int64": (-(2**63), 2**63 - 1),
+    "uint8": (0, 2**8 - 1),
+    "uint16": (0, 2**16 - 1),
+    "uint32": (0, 2**32 - 1),
+    "uint64": (0, 2**64 - 1),
 }
 FORMATS: Final = frozenset({"float", "double", "binary", "password", *INTEGER_FORMATS, *STRING_FORMATS})
 """All that are known; those that say nothing of strings, nor of integers, only annotate."""

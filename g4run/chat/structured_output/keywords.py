@@ -11,10 +11,11 @@ from g4run.chat.messages import JsonValue
 from g4run.chat.structured_output.formats import FORMATS
 from g4run.errors import UsageError
 
-TYPES: Final = ("null", "boolean", "integer", "number", "string", "object", "array")
+_TYPES: Final = ("null", "boolean", "integer", "number", "string", "object", "array")
 KEYWORDS_BY_TYPE: Final = {
-    "object": "properties required additionalProperties minProperties maxProperties",
-    "array": "items prefixItems minItems maxItems uniqueItems",
+    "object": "properties required additionalProperties unevaluatedProperties patternProperties propertyNames"
+    " minProperties maxProperties",
+    "array": "items prefixItems additionalItems unevaluatedItems minItems maxItems uniqueItems",
     "string": "minLength maxLength pattern format",
     "number": "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf",
 }
@@ -28,6 +29,7 @@ _ANNOTATIONS: Final = (
 _GENERAL: Final = "type enum const anyOf oneOf allOf $ref nullable"
 _KNOWN: Final = frozenset(" ".join([_GENERAL, _ANNOTATIONS, *KEYWORDS_BY_TYPE.values()]).split())
 _MAX_COUNT: Final = 10**18
+_MAX_VALUES: Final = 20_000
 _MAX_DIGITS: Final = 400
 _MAX_DEPTH: Final = 128  # as JSON; references may be recursive
 
@@ -117,8 +119,8 @@ class Schema:
     def listed(self, keyword: str) -> Sequence[JsonValue]:
         """The values that "enum" or "const" lists."""
         values = [self.members[keyword]] if keyword == "const" else self.items(keyword)
-        if any(isinstance(value, Mapping | list | tuple) for value in values):
-            raise self.error("lists and objects among the listed values are not supported", keyword)
+        if len(values) > _MAX_VALUES:
+            raise self.error("more values than a grammar can hold", keyword)
         return values
 
     def text(self, keyword: str) -> str:
@@ -169,8 +171,8 @@ class Schema:
             return None
         value = self.members["type"]
         names = {value} if isinstance(value, str) else set(self.texts("type"))
-        if not names or not names <= set(TYPES):
-            raise self.error("must be one or several of " + ", ".join(TYPES), "type")
+        if not names or not names <= set(_TYPES):
+            raise self.error("must be one or several of " + ", ".join(_TYPES), "type")
         return frozenset(
             names | ({"integer"} if "number" in names else set()) | ({"null"} if self.flag("nullable") else set())
         )

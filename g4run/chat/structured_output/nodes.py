@@ -5,15 +5,16 @@ is why recursion ends.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
+from g4run.chat.messages import JsonValue
 from g4run.chat.structured_output.keywords import KEYWORDS_BY_TYPE, Schema
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """An anyOf or a oneOf: a value must satisfy one of the branches."""
+    """An anyOf, a oneOf, or an enum or const of lists and objects: a value must satisfy one of the branches."""
 
     schema: Schema
     keyword: str
@@ -81,12 +82,10 @@ def expand(root: Schema, node: Node) -> Expanded:
         pending += new
     schemas = tuple(schema for schema in found if schema.members or schema.value is False)
     for schema in schemas:
-        for keyword in ("anyOf", "oneOf"):
-            if schema.has(keyword) and Group(schema, keyword) not in node.decided:
-                branches = tuple(schema.schemas(keyword))
-                if not branches:
-                    raise schema.error("must not be empty", keyword)
-                return Expanded(schemas, Group(schema, keyword, branches))
+        for keyword in ("anyOf", "oneOf", "enum", "const"):
+            group = Group(schema, keyword)
+            if schema.has(keyword) and group not in node.decided and (branches := _branches(schema, keyword)):
+                return Expanded(schemas, replace(group, branches=branches))
     return Expanded(schemas, None)
 
 
@@ -105,3 +104,33 @@ def _resolve(root: Schema, schema: Schema) -> Schema:
         else:
             raise schema.error(f'there is nothing at "{reference}"', "$ref")
     return root.below(*path, value=value)
+
+
+def _branches(schema: Schema, keyword: str) -> tuple[Schema, ...]:
+    """The branches of a group; none of values that are neither lists nor objects, which are no group."""
+    if keyword in ("anyOf", "oneOf"):
+        if not schema.items(keyword):
+            raise schema.error("must not be empty", keyword)
+        return tuple(schema.schemas(keyword))
+    values = schema.listed(keyword)
+    composite = [value for value in values if not is_scalar(value)]
+    if not composite:
+        return ()
+    scalars = schema.below(keyword, value={"enum": [value for value in values if is_scalar(value)]})
+    others = (schema.below(keyword, str(index), value=_only(value)) for index, value in enumerate(composite))
+    return (scalars, *others)
+
+
+def is_scalar(value: JsonValue) -> bool:
+    """Whether a value is neither a list nor an object."""
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def _only(value: JsonValue) -> JsonValue:
+    """The schema that a list or an object alone satisfies."""
+    if isinstance(value, Mapping):
+        properties = {name: {"const": item} for name, item in value.items()}
+        return {"type": "object", "properties": properties, "required": list(value), "additionalProperties": False}
+    assert isinstance(value, Sequence)
+    items = [{"const": item} for item in value]
+    return {"type": "array", "prefixItems": items, "items": False, "minItems": len(items), "maxItems": len(items)}

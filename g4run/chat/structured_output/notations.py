@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeAlias
 
@@ -23,6 +24,23 @@ _ALL_ESCAPED: Final = r'\\(?:["\\bfnrt]|u00(?:0[0-7bef]|1[0-9a-f]))'
 _ATOM: Final = re.compile(r"\[(?:\\.|[^\]\\])*\]|\(\?s:\.\)|\\U[0-9a-f]{8}|\\.|[^()|*+?{}]", re.DOTALL)
 _BARE_KEY: Final = r"""[^\s:{}\[\],<>"'\x00-\x1f|]{1,64}"""
 _WRITTEN_BARE: Final = re.compile(r"""(?!["'\s])(?:(?!<\|"\|>)[^:{}\[\],\x00-\x1f])+(?<!\s)""")
+
+
+@dataclass(frozen=True, slots=True)
+class FreeNames:
+    """The names that undeclared members may have: within all bounds, neither taken nor matched by what is excluded."""
+
+    bounds: tuple[StringBounds, ...] = ()
+    taken: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+
+    def write(self, shape: str, quote: Callable[[str], str], taken: Iterable[str]) -> str:
+        """The terminal of these keys: all of a shape, with what is taken as it is written."""
+        within = (each for bounds in self.bounds for each in bounds.all_expressions())
+        parts = [write_expression(shape), *(write_expression(quote(each)) for each in within)]
+        parts += ["~" + write_expression(quote(each)) for each in self.excluded]
+        written = " | ".join(map(write_text, taken))
+        return " & ".join([*parts, f"~({written})"] if written else parts)
 
 
 class JsonNotation:
@@ -54,12 +72,12 @@ class JsonNotation:
 
     key = literal
 
-    def keys(self, taken: Iterable[str]) -> Parts:
-        """Any other name, with only the escapes that it needs, unless all names are free."""
-        written = [json.dumps(name, ensure_ascii=False) for name in taken]
-        if not written:
+    def keys(self, names: FreeNames) -> Parts:
+        """A name with only the escapes that it needs: one way to write it, unless all names are free."""
+        if names == FreeNames():
             return self.string(StringBounds())
-        return (self._rules.terminal(_write_except(_quote(ANY_TEXT), written)),)
+        taken = (json.dumps(name, ensure_ascii=False) for name in names.taken)
+        return (self._rules.terminal(names.write(_quote(ANY_TEXT), _quote, taken)),)
 
 
 class CallNotation:
@@ -97,18 +115,12 @@ class CallNotation:
         """A key: bare, as in the reference, or quoted where it would not read back; None where it cannot be written."""
         return (write_text(name),) if _WRITTEN_BARE.fullmatch(name) else self.literal(name)
 
-    def keys(self, taken: Iterable[str]) -> Parts:
-        """Any other name of at most 64 characters that need no quotes."""
-        return (self._rules.terminal(_write_except(_BARE_KEY, list(taken))),)
+    def keys(self, names: FreeNames) -> Parts:
+        """A free name, of at most 64 characters that need no quotes."""
+        return (self._rules.terminal(names.write(_BARE_KEY, str, names.taken)),)
 
 
 Notation: TypeAlias = JsonNotation | CallNotation
-
-
-def _write_except(shape: str, taken: Sequence[str]) -> str:
-    """The terminal of all texts of a shape but some."""
-    excluded = f" & ~({' | '.join(map(write_text, taken))})" if taken else ""
-    return write_expression(shape) + excluded
 
 
 def _quote(expression: str) -> str:

@@ -50,14 +50,15 @@ def read_numbers(schemas: Sequence[Schema]) -> NumberBounds:
 
 
 def _bound(schemas: Sequence[Schema], name: str, sign: int) -> _Bound | None:
-    """The narrowest bound on one side."""
+    """The narrowest bound on one side; draft 4's boolean turns the inclusive one."""
+    inclusive, exclusive = f"m{name}", f"exclusiveM{name}"
     found = []
     for schema in schemas:
-        found += [
-            (sign * schema.number(keyword), keyword.startswith("exclusive"))
-            for keyword in (f"m{name}", f"exclusiveM{name}")
-            if schema.has(keyword)
-        ]
+        excludes = schema.members.get(exclusive)
+        if schema.has(inclusive):
+            found.append((sign * schema.number(inclusive), excludes is True))
+        if excludes is not None and not isinstance(excludes, bool):
+            found.append((sign * schema.number(exclusive), True))
         if span := INTEGER_FORMATS.get(str(schema.members.get("format"))):
             found.append((Fraction(sign * span[sign < 0]), False))
     return max(found, default=None)

@@ -38,6 +38,9 @@ _TOKEN: Final = re.compile(
     re.DOTALL,
 )
 
+_SET: Final = re.compile(r"\[(?:\\.|[^\]\\])*\]")
+_MAX_WAYS: Final = 2_000_000
+
 _Token: TypeAlias = re.Match[str]
 
 
@@ -72,9 +75,9 @@ def _split(tokens: Sequence[_Token]) -> list[list[_Token]]:
         if token["group"]:
             counts.append(1)
         elif token["mark"] == ")":
-            product = counts.pop()
-            if not counts:
+            if len(counts) == 1:
                 raise NotSupported("has a surplus )")
+            product = counts.pop()
         elif token["count"]:
             if before in ("(", "|", "^"):
                 raise NotSupported("has a quantifier with nothing before it")
@@ -148,11 +151,11 @@ def _read_character(token: _Token, *, in_set: bool = False) -> str:
     """One character, or a class of them, as it is written between brackets."""
     escape = token["escape"]
     if code := token["x"] or token["u"] or token["braces"]:
-        return _write_character(int(code, 16))
+        return write_character(int(code, 16))
     if token["control"]:
-        return _write_character(ord(token["control"]) % 32)
+        return write_character(ord(token["control"]) % 32)
     if token["plain"]:
-        return _write_character(ord(token["plain"]))
+        return write_character(ord(token["plain"]))
     if escape in _CLASSES:
         return _CLASSES[escape]
     if escape == "b" and in_set:
@@ -162,11 +165,24 @@ def _read_character(token: _Token, *, in_set: bool = False) -> str:
     if escape not in _CONTROLS and escape[0].isalnum():
         is_back_reference = escape[0].isdigit() or escape == "k"
         raise NotSupported("uses a back reference" if is_back_reference else f"uses \\{escape}, which is not supported")
-    return _write_character(ord(_CONTROLS.get(escape, escape)))
+    return write_character(ord(_CONTROLS.get(escape, escape)))
 
 
-def _write_character(code: int) -> str:
+def write_character(code: int) -> str:
     """A character as both engines read it, inside brackets and outside."""
     if code > 0x10FFFF or 0xD800 <= code < 0xE000:
         raise NotSupported("names a code point that no text can hold")
     return chr(code) if chr(code).isascii() and chr(code).isalnum() else f"\\U{code:08x}"
+
+
+def matches(expression: str, text: str) -> bool:
+    """Whether a translated expression matches a whole text.
+
+    Raises NotSupported where Python's engine might take long, as it tries one way after the other.
+    """
+    own = _SET.sub("C", expression).replace(ANY_TEXT, "*")
+    repeats = len(re.findall(r"[*+?}](?!:)", own))
+    ways = 4 ** len(text) if re.search(r"\)[*+{]", own) else (len(text) + 1) ** repeats
+    if ways > _MAX_WAYS:
+        raise NotSupported("is too complex to be compared with what is listed beside it")
+    return re.fullmatch(expression, text) is not None

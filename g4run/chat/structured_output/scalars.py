@@ -1,19 +1,21 @@
 """What several schemas together say about strings and about listed values."""
 
 import json
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from g4run.chat.messages import JsonValue
 from g4run.chat.structured_output.formats import STRING_FORMATS
 from g4run.chat.structured_output.keywords import Contradiction, Schema, exact_number
-from g4run.chat.structured_output.nodes import Expanded
+from g4run.chat.structured_output.nodes import Expanded, is_scalar
 from g4run.chat.structured_output.numbers import read_numbers
-from g4run.chat.structured_output.patterns import NotSupported, translate_pattern
+from g4run.chat.structured_output.patterns import NotSupported, matches, translate_pattern
 from g4run.chat.structured_output.rules import write_counts
 
 _MAX_CHARACTERS: Final = 150_000
+_FORMATS: Final = frozenset(each for expressions in STRING_FORMATS.values() for each in expressions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,41 +46,36 @@ def read_counts(schemas: Iterable[Schema], least_keyword: str, most_keyword: str
 
 def read_strings(expanded: Expanded) -> StringBounds:
     """The bounds of a string; raises UsageError for patterns that are not supported."""
-    patterns = [_read_pattern(schema) for schema in expanded.having("pattern")]
+    patterns = [read_pattern(schema, schema.text("pattern"), "pattern") for schema in expanded.having("pattern")]
     formats = [each for schema in expanded.having("format") for each in STRING_FORMATS.get(schema.text("format"), ())]
     counts = read_counts(expanded.schemas, "minLength", "maxLength")
     return StringBounds(*counts, tuple(dict.fromkeys([*patterns, *formats])))
 
 
-def _read_pattern(schema: Schema) -> str:
-    text = schema.text("pattern")
+def read_pattern(schema: Schema, text: str, *path: str) -> str:
+    """A pattern as an expression for whole strings; raises UsageError."""
     try:
         return translate_pattern(text)
     except NotSupported as error:
-        raise schema.error(f"the pattern {text[:80]} {error}", "pattern") from None
-
-
-def listings_of(expanded: Expanded) -> list[tuple[Schema, str, Sequence[JsonValue]]]:
-    """Each enum and const: its schema, the keyword, and the values."""
-    return [
-        (schema, keyword, schema.listed(keyword))
-        for schema in expanded.schemas
-        for keyword in ("enum", "const")
-        if schema.has(keyword)
-    ]
+        raise schema.error(f"the pattern {text[:80]} {error}", *path) from None
 
 
 def read_constants(expanded: Expanded) -> list[JsonValue] | None:
-    """The listed values that satisfy all else; None where none are listed."""
-    listings = listings_of(expanded)
+    """The listed values, none of them a list or an object, that satisfy all else; None where none are listed."""
+    listings = [
+        (schema, keyword, values)
+        for schema in expanded.schemas
+        for keyword in ("enum", "const")
+        if schema.has(keyword) and all(map(is_scalar, values := schema.listed(keyword)))
+    ]
     if not listings:
         return None
     first, keyword, values = listings[0]
     if sum(len(value) if isinstance(value, str) else 1 for value in values) > _MAX_CHARACTERS:
         raise first.error("more values than a grammar can hold", keyword)
-    commons = [set(map(canonical, others)) for _, _, others in listings[1:]]
+    commons = [set(map(_canonical, others)) for _, _, others in listings[1:]]
     kept = [
-        value for value in values if all(canonical(value) in common for common in commons) and _allows(expanded, value)
+        value for value in values if all(_canonical(value) in common for common in commons) and allows(expanded, value)
     ]
     if not kept:
         raise first.contradiction("none of the listed values satisfies the schema", keyword)
@@ -89,15 +86,15 @@ def read_constants(expanded: Expanded) -> list[JsonValue] | None:
     return kept
 
 
-def canonical(value: JsonValue) -> JsonValue:
+def _canonical(value: JsonValue) -> JsonValue:
     """What is equal for values that JSON schema calls equal: 1 and 1.0, but not 1 and true."""
     return json.dumps(value) if value is None or isinstance(value, bool | str) else value
 
 
-def _allows(expanded: Expanded, value: JsonValue) -> bool:
+def allows(expanded: Expanded, value: JsonValue) -> bool:
     """Whether a value that is neither list nor object satisfies some schemas, apart from what they list."""
     types = expanded.explicit_types()
-    if types is not None and not types & types_of(value):
+    if types is not None and not types & _types_of(value):
         return False
     try:
         if isinstance(value, str):
@@ -112,14 +109,15 @@ def _allows(expanded: Expanded, value: JsonValue) -> bool:
 
 def _allows_text(expanded: Expanded, text: str) -> bool:
     bounds = read_strings(expanded)
-    if bounds.expressions:
-        first = next(schema for schema in expanded.schemas if schema.has("pattern") or schema.has("format"))
-        raise first.error("a pattern or a format beside listed strings is not supported")
-    return bounds.least <= len(text) and (bounds.most is None or len(text) <= bounds.most)
+    if len(text) < bounds.least or (bounds.most is not None and len(text) > bounds.most):
+        return False
+    try:
+        return all(re.fullmatch(each, text) if each in _FORMATS else matches(each, text) for each in bounds.expressions)
+    except NotSupported as error:
+        raise next(expanded.having("pattern")).error(f"the pattern {error}", "pattern") from None
 
 
-def types_of(value: JsonValue) -> frozenset[str]:
-    """The types of a value that is neither list nor object."""
+def _types_of(value: JsonValue) -> frozenset[str]:
     match value:
         case bool() | None:
             return frozenset({"null" if value is None else "boolean"})

@@ -40,10 +40,7 @@ def numbers() -> st.SearchStrategy[Keywords]:
     )
     keywords = st.sampled_from(["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"])
     sides = st.tuples(keywords, bounds).map(lambda pair: _keywords(**{pair[0]: pair[1]}))
-    near = st.tuples(keywords, st.integers(-2000, 2000) | st.integers(-(2**52), 2**52))
-    units = st.tuples(near.map(lambda pair: _keywords(**{pair[0]: pair[1]})), st.integers(1, 12)).map(
-        lambda pair: pair[0] | _keywords(multipleOf=pair[1])
-    )
+    units = st.tuples(sides, st.integers(1, 12)).map(lambda pair: pair[0] | _keywords(multipleOf=pair[1]))
     decimals = st.tuples(st.integers(-(10**5), 10**5), st.integers(1, 10**4), st.booleans()).map(_decimals)
     free: st.SearchStrategy[Keywords] = st.just({})
     return _of_type("integer", free | spans | sides | units) | _of_type("number", free | sides | decimals)
@@ -71,8 +68,11 @@ def _decimals(parts: tuple[int, int, bool]) -> Keywords:
 
 def constants() -> st.SearchStrategy[Keywords]:
     scalars = st.none() | st.booleans() | st.integers(-99, 99) | st.text(max_size=4) | st.sampled_from([0.5, 1e-7, 1.0])
-    listed = st.lists(scalars, min_size=1, max_size=5).map(lambda each: _keywords(enum=each))
-    return listed | scalars.map(lambda each: _keywords(const=each))
+    values = st.recursive(
+        scalars, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(NAMES, inner, max_size=2), max_leaves=4
+    )
+    listed = st.lists(values, min_size=1, max_size=5).map(lambda each: _keywords(enum=each))
+    return listed | values.map(lambda each: _keywords(const=each))
 
 
 def _objects(inner: st.SearchStrategy[JsonValue]) -> st.SearchStrategy[Keywords]:
@@ -84,6 +84,12 @@ def _objects(inner: st.SearchStrategy[JsonValue]) -> st.SearchStrategy[Keywords]
             schema["required"] = draw(st.lists(st.sampled_from(list(properties)), unique=True))
         if draw(st.booleans()):
             schema["additionalProperties"] = draw(st.booleans() | inner)
+        if draw(st.integers(0, 4)) == 0:
+            schema["maxProperties"] = draw(st.integers(len(schema.get("required", [])), 5))  # type: ignore[arg-type]
+        if draw(st.integers(0, 4)) == 0:
+            schema["patternProperties"] = (
+                {"^x_": draw(inner), "_n$": draw(inner)} if draw(st.booleans()) else {"^[k-m]+$": draw(inner)}
+            )
         return schema
 
     return build()

@@ -87,6 +87,14 @@ def test_great_counts_become_small_grammars(schema: JsonValue, most_characters: 
             {"type": "object", "properties": {str(number): {} for number in range(1_001)}},
             "the JSON schema at #: an object has too many properties",
         ),
+        (
+            {"type": "object", "properties": {str(number): {} for number in range(101)}, "minProperties": 50},
+            "the JSON schema at #: an object has too many properties",
+        ),
+        (
+            {"type": "object", "patternProperties": {f"^{number}x": {} for number in range(31)}},
+            "the JSON schema at #/patternProperties: more than 30 are not supported",
+        ),
     ],
 )
 def test_what_would_become_too_large_is_refused(schema: JsonValue, message: str) -> None:

@@ -148,10 +148,11 @@ def test_free_names_are_apart_from_declared_ones() -> None:
     schema: JsonValue = {
         "type": "object",
         "properties": {"a": {"type": "integer"}, 'q"\x01': {"type": "integer"}},
+        "patternProperties": {"^x": {"type": "null"}},
         "additionalProperties": {"type": "string"},
     }
     grammar = compile_json_schema(schema)
-    permitted = ['{"a": 1}', '{"b": "c"}', '{"q\\"\\u0001": 1}', '{"q\\"": "c"}', '{"b\\n": ""}']
-    refused = ['{"a": "b"}', '{"\\u0061": "b"}', '{"q\\"\\u0001": ""}']
+    permitted = ['{"a": 1}', '{"b": "c"}', '{"q\\"\\u0001": 1}', '{"q\\"": "c"}', '{"xa": null}', '{"b\\n": ""}']
+    refused = ['{"a": "b"}', '{"\\u0061": "b"}', '{"q\\"\\u0001": ""}', '{"x": "b"}', '{"\\u0078": "b"}']
     assert [text for text in permitted if not accepts(grammar, text)] == []
     assert [text for text in refused if accepts(grammar, text)] == []
