@@ -119,7 +119,7 @@ class SchemaCompiler:
         if most is not None and most < required:
             raise first.contradiction(f"{required} properties are required, and at most {most} allowed")
         if pairs and least > len(members) + 1:
-            raise first.error(f"minProperties {least} cannot be held where names are free, as one may come twice")
+            raise first.error(f"minProperties {least} cannot be enforced where names are free, as a name may repeat")
         if not pairs and least > len(members):
             raise first.contradiction(f"minProperties {least} is more than there are properties")
         most = None if most is not None and not pairs and most >= len(members) else most
@@ -175,7 +175,7 @@ class SchemaCompiler:
         first = expanded.schemas[0]
         least, most = read_counts(expanded.schemas, "minItems", "maxItems")
         if (most is None or most > 1) and any(schema.flag("uniqueItems") for schema in expanded.schemas):
-            raise first.error("items that differ from one another cannot be held by a grammar", "uniqueItems")
+            raise first.error("unique items cannot be enforced", "uniqueItems")
         parts = [_read_items(schema) for schema in expanded.schemas]
         length = max(len(prefix) for prefix, _ in parts)
         if length > _MAX_ITEMS:
