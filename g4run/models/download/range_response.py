@@ -1,4 +1,4 @@
-"""Request a range of a file, and judge the answer before its body is read."""
+"""Judge the answer to the request for a range of a file, before its body is read."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from enum import Enum, auto
 
 import httpx2
 
-from g4run.models.remote_files import Link
+from g4run.units import render_count
 
 NETWORK_FAILURES = (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, OSError)
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d{1,18})-(\d{1,18})|\*)/(\d{1,18}|\*)", re.IGNORECASE)
@@ -26,8 +26,7 @@ class Verdict(Enum):
     CHANGED = auto()  # other content than before, or the same content on another server
     OTHER_SIZE = auto()  # a file of a different size
     EXPIRED = auto()  # the link no longer works
-    BUSY = auto()  # try later
-    UNUSABLE = auto()  # ask again
+    UNUSABLE = auto()  # ask again, after a while if the server is busy
 
 
 RENEWED = frozenset({Verdict.CHANGED, Verdict.OTHER_SIZE, Verdict.EXPIRED})  # that a new link may fix
@@ -50,21 +49,8 @@ class Answer:
     verdict: Verdict
     reason: str = ""  # what went wrong, for the user
     end: int = 0  # for PART and WHOLE: where the body ends
-    total_bytes: int = 0  # for OTHER_SIZE
     etag: str | None = None  # strong ones only
-    wait_seconds: float | None = None  # for BUSY, if the server says so
-
-
-def send_request(
-    client: httpx2.Client, link: Link, asked: Asked, stall_seconds: float, connect_seconds: float
-) -> httpx2.Response:
-    """Request a range, without reading the body of the answer. Raises NETWORK_FAILURES."""
-    headers = {**link.headers, "Range": f"bytes={asked.start}-{asked.end - 1}", "Accept-Encoding": "identity"}
-    if len(asked.etags) == 1:
-        headers["If-Range"] = min(asked.etags)
-    timeout = httpx2.Timeout(stall_seconds, connect=min(connect_seconds, stall_seconds))
-    request = client.build_request("GET", link.url, headers=headers, timeout=timeout)
-    return client.send(request, stream=True, follow_redirects=True)
+    wait_seconds: float | None = None  # for UNUSABLE, if the server says so
 
 
 def describe_failure(error: Exception) -> str:
@@ -88,7 +74,7 @@ def judge_answer(status: int, headers: Mapping[str, str], asked: Asked, now: dat
         return _judge_unsatisfiable(headers, asked)
     if status in _BUSY:
         wait = parse_retry_after(headers.get("retry-after", ""), now or datetime.now(UTC))
-        return Answer(Verdict.BUSY, f"the server is busy ({status})", wait_seconds=wait)
+        return Answer(Verdict.UNUSABLE, f"the server is busy ({status})", wait_seconds=wait)
     if 400 <= status < 500 and status not in _TRANSIENT_CLIENT_ERRORS:
         return Answer(Verdict.EXPIRED, f"the server rejected the link ({status})")
     return Answer(Verdict.UNUSABLE, f"the server answered {status}")
@@ -113,7 +99,7 @@ def _judge_part(headers: Mapping[str, str], asked: Asked) -> Answer:
         return Answer(Verdict.UNUSABLE, "the server did not say which part of the file it sent")
     start, end = int(given[1]), int(given[2]) + 1
     if given[3] != "*" and int(given[3]) != asked.size_bytes:
-        return Answer(Verdict.OTHER_SIZE, total_bytes=int(given[3]))
+        return _other_size(int(given[3]), asked)
     if start != asked.start or not start < end <= asked.end:
         return Answer(Verdict.UNUSABLE, f"the server sent {given[0]} instead of {asked.start}-{asked.end - 1}")
     if not _has_length(headers, end - start):
@@ -126,15 +112,20 @@ def _judge_whole(headers: Mapping[str, str], asked: Asked) -> Answer:
     if headers.get("content-type", "").lower().startswith("text/html"):
         return Answer(Verdict.EXPIRED, "the server sent a web page instead of the file")
     if not _has_length(headers, asked.size_bytes):
-        return Answer(Verdict.OTHER_SIZE, total_bytes=int(length) if _LENGTH.fullmatch(length) else 0)
+        return _other_size(int(length) if _LENGTH.fullmatch(length) else 0, asked)
     return _same_content(Answer(Verdict.WHOLE, end=asked.size_bytes, etag=_strong_etag(headers)), asked)
 
 
 def _judge_unsatisfiable(headers: Mapping[str, str], asked: Asked) -> Answer:
     given = _CONTENT_RANGE.fullmatch(headers.get("content-range", "").strip())
     if given and given[3] != "*" and int(given[3]) != asked.size_bytes:
-        return Answer(Verdict.OTHER_SIZE, total_bytes=int(given[3]))
+        return _other_size(int(given[3]), asked)
     return Answer(Verdict.UNUSABLE, "the server does not have that part of the file (416)")
+
+
+def _other_size(found: int, asked: Asked) -> Answer:
+    expected = render_count(asked.size_bytes)
+    return Answer(Verdict.OTHER_SIZE, f"the server's file has {render_count(found)} bytes, but the Hub says {expected}")
 
 
 def _same_content(answer: Answer, asked: Asked) -> Answer:

@@ -140,7 +140,7 @@ def test_links_that_never_work_are_given_up(status: int, pull: Pull) -> None:
     with pytest.raises(AccessDenied) as caught:
         pull.run()
     assert caught.value.message == f"the server rejected the link ({status}), and new links too"
-    assert pull.links == 1 + pull.options.source.fresh_links
+    assert pull.links == 1 + pull.options.policy.fresh_links
 
 
 def test_links_that_live_for_one_request_get_there(pull: Pull) -> None:

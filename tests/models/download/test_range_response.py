@@ -43,8 +43,8 @@ PART = {"content-range": "bytes 100-199/1000", "content-length": "100", "etag": 
         (304, {}, Verdict.UNUSABLE),
         (500, {}, Verdict.UNUSABLE),
         (502, {}, Verdict.UNUSABLE),
-        (429, {}, Verdict.BUSY),
-        (503, {"retry-after": "3"}, Verdict.BUSY),
+        (429, {}, Verdict.UNUSABLE),
+        (503, {"retry-after": "3"}, Verdict.UNUSABLE),
     ],
 )
 def test_verdicts(status: int, headers: dict[str, str], verdict: Verdict) -> None:
