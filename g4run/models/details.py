@@ -4,14 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from g4run.errors import InvalidModelFile
 from g4run.models.catalog.catalog import Catalog
 from g4run.models.catalog.values import Sampling
 from g4run.models.digest import sha256_of
 from g4run.models.gguf.architecture import ARCHITECTURE, inspect_architecture
 from g4run.models.gguf.dimensions import Gemma4
 from g4run.models.gguf.file_types import quantization_in
-from g4run.models.gguf.header import GgufHeader
+from g4run.models.gguf.header import GgufHeader, naming
 from g4run.models.gguf.shards import shard_paths
 from g4run.models.library import DEMO_PATH, Library, ModelFile, open_record
 from g4run.models.names.parse import parse_name
@@ -135,10 +134,8 @@ def _inspect_remote(library: Library, name: FamilyName | HubName, hub: "Hub") ->
     selection = select_files(repository, target, request, hub.list_repository)
     paths = [chosen.file.path for chosen in selection.files if chosen.role is FileRole.MODEL]
     remote = read_remote_header(hub, repository.id, repository.commit, paths, library.settings.data_directory / HEADERS)
-    try:
+    with naming(paths[0]):
         model = inspect_architecture(remote.header)
-    except InvalidModelFile as error:
-        raise InvalidModelFile(f"{paths[0]}: {error.message}", error.hint) from None
     return describe(
         library,
         name.text,

@@ -13,26 +13,39 @@ from g4run.errors import InvalidModelFile
 from g4run.models.gguf.architecture import MAX_LENGTH, array_length, inspect_architecture, integer, number
 from g4run.models.gguf.dimensions import Gemma4
 from g4run.models.gguf.header import GgufHeader, LongArray, TensorInfo
-from g4run.models.gguf.key_types import check_key_types
+from g4run.models.gguf.types import ValueType
 
 # These have no matrix product (null in ggml-cpu.c's type_traits_cpu), or no row look-up (ops.cpp:1118).
 UNUSABLE_TYPES = frozenset({"I8", "I16", "I32", "I64", "F64", "Q8_1", "Q8_K"})
 MAPPED_ALIGNMENT = 32  # TENSOR_ALIGNMENT, ggml-impl.h
+# Values that are not read here, apart from those that `integer` and `number` check.
+KEY_TYPES = {
+    "general.alignment": ValueType.UINT32,
+    "general.file_type": ValueType.UINT32,
+    "tokenizer.ggml.eos_token_id": ValueType.UINT32,
+    "tokenizer.ggml.mask_token_id": ValueType.UINT32,
+    "tokenizer.ggml.padding_token_id": ValueType.UINT32,
+    "tokenizer.ggml.unknown_token_id": ValueType.UINT32,
+    "tokenizer.ggml.add_bos_token": ValueType.BOOL,
+    "tokenizer.ggml.add_space_prefix": ValueType.BOOL,
+}
 ROPE_SCALINGS = ("none", "linear", "yarn", "longrope")  # src/llama-model.cpp, LLAMA_ROPE_SCALING_TYPES
 
 
-def check_loadable(header: GgufHeader) -> None:
-    """Raise InvalidModelFile unless llama.cpp can load and run this Gemma 4 model."""
+def check_loadable(header: GgufHeader) -> Gemma4:
+    """Return the dimensions of a Gemma 4 model. Raises InvalidModelFile unless llama.cpp can load and run it."""
     model = inspect_architecture(header)
     _check_split(header)
     _check_numbers(header)
     _check_attention(header, model)
     _check_shared_layers(model)
     _check_experts(header, model)
-    check_key_types(header)
+    for key, wanted in KEY_TYPES.items():
+        header.check_type(key, wanted)
     _check_tensors(header, model)
     _check_offsets(header)
     _check_vocabulary(header, model.vocabulary_size)
+    return model
 
 
 def _check_split(header: GgufHeader) -> None:
