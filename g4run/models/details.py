@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from g4run.models.catalog.catalog import Catalog
 from g4run.models.catalog.values import Sampling
 from g4run.models.digest import sha256_of
-from g4run.models.gguf.architecture import ARCHITECTURE, inspect_architecture
+from g4run.models.gguf.architecture import inspect_architecture
 from g4run.models.gguf.dimensions import Gemma4
 from g4run.models.gguf.file_types import quantization_in
 from g4run.models.gguf.header import GgufHeader, naming
@@ -54,11 +54,7 @@ class ModelDetails:
     """A model as its header and the store describe it."""
 
     name: str
-    label: str  # E2B, E4B, 12B, 26B A4B, 31B
-    architecture: str
-    parameters: int
-    context_length: int
-    embedding_length: int
+    model: Gemma4
     quantization: str
     capabilities: tuple[str, ...]
     sampling: Sampling
@@ -66,8 +62,12 @@ class ModelDetails:
     files: tuple[FileDetail, ...]
     header: GgufHeader
     template: str | None  # the file's own, which is shown but not used
-    is_remote: bool
-    wire_bytes: int | None  # downloaded to read a remote header
+    wire_bytes: int | None  # downloaded to read a remote header; None for a model on this machine
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the model is on the Hub only."""
+        return self.wire_bytes is not None
 
 
 def inspect_details(library: Library, name: str, open_hub: "Callable[[], Hub]") -> ModelDetails:
@@ -105,14 +105,9 @@ def describe(
     wire_bytes: int | None = None,
 ) -> ModelDetails:
     """Combine a header with its files; `repository` is the source of the model."""
-    is_remote = wire_bytes is not None
     return ModelDetails(
         name=name,
-        label=model.size_label,
-        architecture=ARCHITECTURE,
-        parameters=model.parameters,
-        context_length=model.context_length,
-        embedding_length=model.embedding_length,
+        model=model,
         quantization=quantization or _quantization(files, header),
         capabilities=_capabilities(model, files),
         sampling=library.catalog.sampling,
@@ -120,7 +115,6 @@ def describe(
         files=files,
         header=header,
         template=_text(header, "tokenizer.chat_template"),
-        is_remote=is_remote,
         wire_bytes=wire_bytes,
     )
 
