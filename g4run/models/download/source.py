@@ -12,7 +12,6 @@ from g4run.models.download.range_response import (
     NETWORK_FAILURES,
     RENEWED,
     Answer,
-    Asked,
     Verdict,
     describe_failure,
     judge_answer,
@@ -64,7 +63,6 @@ class Source:
         self._lock = threading.Lock()
         self._renewals = 0  # without progress in between
         self._progress_bytes = -1
-        self._etags: frozenset[str] = frozenset()  # the CDN's names of the content, which differ from the Hub's
         self.link = resolve()
 
     @contextmanager
@@ -75,18 +73,14 @@ class Source:
         new links do not help, and what `resolve` raises.
         """
         link = self.link
-        asked = Asked(start, end, link.size_bytes, self._etags)
         with _network_failures():
-            response = self._send(link, asked)
+            response = self._send(link, start, end)
         try:
-            answer = judge_answer(response.status_code, response.headers, asked)
+            answer = judge_answer(response.status_code, response.headers, (start, end), link.size_bytes)
             if answer.verdict in RENEWED:
                 self._renew(link, answer, progress_bytes)
                 yield None
             elif answer.verdict in (Verdict.PART, Verdict.WHOLE):
-                if answer.etag and answer.etag not in asked.etags:  # servers of one CDN may differ
-                    with self._lock:
-                        self._etags |= {answer.etag}
                 is_whole = answer.verdict is Verdict.WHOLE
                 yield Body(response, 0 if is_whole else start, answer.end, is_whole=is_whole)
             else:
@@ -95,11 +89,9 @@ class Source:
             with suppress(httpx2.HTTPError, OSError):
                 response.close()
 
-    def _send(self, link: Link, asked: Asked) -> httpx2.Response:
+    def _send(self, link: Link, start: int, end: int) -> httpx2.Response:
         """Request a range, without reading the body of the answer."""
-        headers = {**link.headers, "Range": f"bytes={asked.start}-{asked.end - 1}", "Accept-Encoding": "identity"}
-        if len(asked.etags) == 1:
-            headers["If-Range"] = min(asked.etags)
+        headers = {**link.headers, "Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"}
         timeout = httpx2.Timeout(self._policy.stall_seconds, connect=self._policy.connect_seconds)
         request = self._client.build_request("GET", link.url, headers=headers, timeout=timeout)
         return self._client.send(request, stream=True, follow_redirects=True)
@@ -115,7 +107,6 @@ class Source:
                     "the file changed on the Hub while it was being downloaded", "run the same command again"
                 )
             self.link = fresh
-            self._etags |= {answer.etag} if answer.etag else set()
 
     def _resolve_again(self) -> Link:
         try:
