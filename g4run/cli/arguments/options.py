@@ -1,14 +1,10 @@
 """The options that `run` and `chat` share, declared once."""
 
-import inspect
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
-from functools import wraps
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
-from g4run.cli.output import Task
 from g4run.engine.parameters import SamplingParameters
 
 _DEFAULTS = SamplingParameters()
@@ -134,31 +130,3 @@ class SharedOptions:
     ] = None
     hide_thinking: Annotated[bool, typer.Option("--hide-thinking", help="Do not print the thinking.")] = False
     verbose: Annotated[bool, typer.Option("--verbose", help="Print token counts and speeds to stderr.")] = False
-
-
-def expand_options(command: Callable[..., Task]) -> Callable[..., Task]:
-    """Replace a command's parameter `shared` with one Typer option for each field of SharedOptions.
-
-    Typer reads parameters with inspect.signature (typer/utils.py), which honors `__signature__`.
-    """
-
-    @wraps(command)
-    def expanded(**given: object) -> Task:
-        make: Callable[..., SharedOptions] = SharedOptions
-        shared = make(**{field.name: given.pop(field.name) for field in fields(SharedOptions)})
-        return command(**given, shared=shared)
-
-    signature = inspect.signature(command)
-    expanded.__signature__ = signature.replace(parameters=[*_expand(signature)])  # type: ignore[attr-defined] # PEP 362
-    return expanded
-
-
-def _expand(signature: inspect.Signature) -> Iterator[inspect.Parameter]:
-    for parameter in signature.parameters.values():
-        if parameter.annotation is not SharedOptions:
-            yield parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-            continue
-        for field in fields(SharedOptions):
-            yield inspect.Parameter(
-                field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type
-            )
