@@ -22,12 +22,12 @@ def command(function: Callable[..., int | None]) -> Callable[..., Task]:
     signature = inspect.signature(function)
 
     @wraps(function)
-    def parsed(**given: object) -> Task:
+    def parsed(*positional: object, **given: object) -> Task:
         for name, parameter in signature.parameters.items():
-            if is_dataclass(parameter.annotation):
-                values = {field.name: given.pop(field.name) for field in fields(parameter.annotation)}
-                given[name] = parameter.annotation(**values)
-        return lambda output: function(**given, output=output) or 0
+            group = parameter.annotation
+            if isinstance(group, type) and is_dataclass(group):
+                given[name] = group(**{field.name: given.pop(field.name) for field in fields(group)})
+        return lambda output: function(*positional, **given, output=output) or 0
 
     parsed.__signature__ = signature.replace(parameters=[*_declare(signature)])  # type: ignore[attr-defined] # PEP 362
     return parsed

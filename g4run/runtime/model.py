@@ -49,6 +49,7 @@ class ChatModel:
         self._loaded = loaded
         self._vocabulary = vocabulary
         self._format = format
+        self.load_seconds = load_seconds
         self._unreported_load_seconds = load_seconds  # part of the next answer's timings
 
     @classmethod
