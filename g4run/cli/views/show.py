@@ -1,15 +1,15 @@
 """Render a model's details as text and as JSON."""
 
-import struct
 import textwrap
 from collections.abc import Sequence
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Final
 
 from g4run.cli.views.json_values import json_value
 from g4run.cli.views.tables import Column, render_pairs, render_rows, render_table
 from g4run.errors import G4RunError
 from g4run.models.gguf.header import LongArray
-from g4run.models.gguf.types import VALUE_CODES, ValueType
+from g4run.models.gguf.types import ValueType
 from g4run.units import render_bytes, render_count
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _SHOWN_ITEMS: Final = 4  # of an array, which can be a whole vocabulary
 _MAX_TEXT_LENGTH: Final = 60  # characters of a text, which can be a whole template
-_READ_BYTES: Final = 4096  # read from a long array for its first items
+_READ_BYTES: Final = 4096  # read from a long array of strings for its first items
 _OTHER_LABEL: Final = "other"  # label of a model that is not a published size
 _PROJECTOR: Final = "projector"
 
@@ -38,21 +38,9 @@ def render_details(details: "ModelDetails") -> str:
 
 def details_value(details: "ModelDetails", *, verbose: bool) -> dict[str, object]:
     """Return a model's details as JSON; `verbose` adds the whole header."""
-    value: dict[str, object] = {
-        "name": details.name,
-        "label": details.label,
-        "architecture": details.architecture,
-        "parameters": details.parameters,
-        "context_length": details.context_length,
-        "embedding_length": details.embedding_length,
-        "quantization": details.quantization,
-        "capabilities": list(details.capabilities),
-        "sampling": sampling_value(details),
-        **license_value(details),
-        "files": json_value(details.files),
-        "is_remote": details.is_remote,
-        "wire_bytes": details.wire_bytes,
-    }
+    plain = [field.name for field in fields(details) if field.name not in ("header", "template")]
+    value: dict[str, object] = {name: json_value(getattr(details, name)) for name in plain}
+    value |= {"sampling": sampling_value(details), **license_value(details)}
     if verbose:
         value["metadata"] = {key: _plain_value(item) for key, item in details.header.metadata.items()}
         value["tensors"] = [
@@ -184,24 +172,11 @@ def _plain_value(value: "MetadataValue") -> object:
 
 def _first_items(array: LongArray) -> Sequence[object]:
     """Return the first items of a long array; none if the file cannot be read anymore."""
+    first = replace(array, count=_SHOWN_ITEMS)
     try:
-        data = array.source(array.offset, min(array.size_bytes, _READ_BYTES))
+        if array.item is ValueType.STRING:
+            strings = replace(first, size_bytes=min(array.size_bytes, _READ_BYTES)).strings()
+            return [string.decode(errors="replace") for string in strings]
+        return replace(first, size_bytes=array.size_bytes // array.count * _SHOWN_ITEMS).numbers()
     except (OSError, G4RunError):
-        return []
-    if array.item is ValueType.STRING:
-        return _first_strings(data)
-    layout = struct.Struct("<" + VALUE_CODES[array.item])
-    return [item for (item,) in layout.iter_unpack(data[: layout.size * min(_SHOWN_ITEMS, array.count)])]
-
-
-def _first_strings(data: bytes) -> Sequence[str]:
-    """Parse the first strings from bytes; each follows its length."""
-    strings: list[str] = []
-    position = 0
-    while len(strings) < _SHOWN_ITEMS and position + 8 <= len(data):
-        end = position + 8 + int.from_bytes(data[position : position + 8], "little")
-        if end > len(data):
-            break
-        strings.append(data[position + 8 : end].decode(errors="replace"))
-        position = end
-    return strings
+        return ()
