@@ -80,17 +80,18 @@ def _parse(arguments: Sequence[str]) -> Task:
     try:
         task: Task | int | None = app(list(arguments), prog_name="g4run", standalone_mode=False)
     except typer.TyperException as error:
-        raise _usage_error(error) from None
+        raise _usage_error(error, arguments) from None
     if callable(task):
         return task
     return lambda output: task or 0
 
 
-def _usage_error(error: typer.TyperException) -> UsageError:
+def _usage_error(error: typer.TyperException, arguments: Sequence[str]) -> UsageError:
     """Convert a Typer error to a UsageError that points to the typed command's help."""
-    context: typer.Context | None = getattr(error, "ctx", None)  # of Typer's usage errors, whose class is private
+    context: typer.Context | None = getattr(error, "ctx", None)  # unset if an option lacks its argument
+    command = context.command_path if context else " ".join(["g4run", *arguments[:1]])
     message = " ".join(error.format_message().split()).rstrip(".")
-    return UsageError(message[:1].lower() + message[1:], f"{context.command_path if context else 'g4run'} --help")
+    return UsageError(message[:1].lower() + message[1:], f"{command} --help")
 
 
 def _report(error: G4RunError, output: Output, *, as_json: bool) -> int:

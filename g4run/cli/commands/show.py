@@ -83,8 +83,10 @@ def _show_part(part: str, details: "ModelDetails", output: Output, *, as_json: b
     }
     text = texts.get(part, "")
     if as_json:
-        values = {"parameters": {part: sampling_value(details)}, "license": license_value(details)}
-        output.write_json({"name": details.name, **values.get(part, {part: text})})
+        value = license_value(details) if part == "license" else {part: text}
+        if part == "parameters":
+            value = {part: sampling_value(details)}
+        output.write_json({"name": details.name, **value})
     elif text:
         output.answer.write(text.removesuffix("\n") + "\n")
     else:
