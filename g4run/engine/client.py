@@ -229,7 +229,7 @@ def _load_error(reason: str, log_path: Path) -> G4RunError:
 def _load_death_error(death: WorkerDied, process: WorkerProcess) -> G4RunError:
     """Return the error for a worker that died while loading, which is often out of memory."""
     message, hint = f"{death.message} while loading the model", f"see {process.log_path}"
-    if process.has_hung:
+    if process.hung:
         hint = f"try again; if it hangs again, the model's disk or the GPU driver is not responding: {hint}"
     elif _OUT_OF_MEMORY.search(death.message):
         return DoesNotFit(message, _MEMORY_HINT)

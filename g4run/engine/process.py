@@ -39,7 +39,7 @@ class WorkerProcess:
         self._death: WorkerDied | None = None
         self._lock = threading.Lock()
         self._is_closing = False
-        self._hung = ""  # why the watching thread killed it
+        self.hung = ""  # why the watching thread killed it, if it did
         self._has_loaded = threading.Event()  # or was refused, or has ended
         self._has_ended = threading.Event()
         self._reports_seen = 0
@@ -59,11 +59,6 @@ class WorkerProcess:
         """Kill the process if it reports nothing for so long, until it has loaded or whenever requests wait."""
         is_over = self._has_loaded if while_loading else self._has_ended
         threading.Thread(target=self._watch, args=(timeout_seconds, is_over), daemon=True).start()
-
-    @property
-    def has_hung(self) -> bool:
-        """Whether it was killed because it had been silent for too long."""
-        return bool(self._hung)
 
     def send(self, command: protocol.Command) -> None:
         """Send a command; if the worker is gone, WorkerDied arrives among the reports."""
@@ -101,7 +96,7 @@ class WorkerProcess:
         self._has_loaded.set()
         death = WorkerDied("the engine was closed")
         if not self._is_closing:
-            cause = self._hung or describe_end("the engine", return_code, read_from(self.log_path))
+            cause = self.hung or describe_end("the engine", return_code, read_from(self.log_path))
             death = WorkerDied(cause, f"see {self.log_path}; the next request starts a new engine")
         with self._lock:
             self._death = death
@@ -118,7 +113,7 @@ class WorkerProcess:
             else:
                 silent, seen = 0.0, self._reports_seen
             if silent >= timeout_seconds:
-                self._hung = f"the engine was ended: it made no progress for {silent:.0f} seconds"
+                self.hung = f"the engine was ended: it made no progress for {silent:.0f} seconds"
                 self._popen.kill()
                 return
 

@@ -148,7 +148,8 @@ class Restored(msgspec.Struct, tag=True, frozen=True):
     tokens: list[int]
 
 
-Command = Load | Submit | Cancel | Save | Restore
+RequestCommand = Submit | Cancel | Save | Restore
+Command = Load | RequestCommand
 Report = LoadProgress | Loaded | LoadRefused | Step | Finished | Failed | Saved | Restored
 
 _encoder = msgspec.msgpack.Encoder()

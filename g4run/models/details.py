@@ -4,14 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from g4run.errors import InvalidModelFile
 from g4run.models.catalog.catalog import Catalog
 from g4run.models.catalog.values import Sampling
 from g4run.models.digest import sha256_of
-from g4run.models.gguf.architecture import ARCHITECTURE, inspect_architecture
+from g4run.models.gguf.architecture import inspect_architecture
 from g4run.models.gguf.dimensions import Gemma4
 from g4run.models.gguf.file_types import quantization_in
-from g4run.models.gguf.header import GgufHeader
+from g4run.models.gguf.header import GgufHeader, naming
 from g4run.models.gguf.shards import shard_paths
 from g4run.models.library import DEMO_PATH, Library, ModelFile, open_record
 from g4run.models.names.parse import parse_name
@@ -55,11 +54,7 @@ class ModelDetails:
     """A model as its header and the store describe it."""
 
     name: str
-    label: str  # E2B, E4B, 12B, 26B A4B, 31B
-    architecture: str
-    parameters: int
-    context_length: int
-    embedding_length: int
+    model: Gemma4
     quantization: str
     capabilities: tuple[str, ...]
     sampling: Sampling
@@ -67,8 +62,12 @@ class ModelDetails:
     files: tuple[FileDetail, ...]
     header: GgufHeader
     template: str | None  # the file's own, which is shown but not used
-    is_remote: bool
-    wire_bytes: int | None  # downloaded to read a remote header
+    wire_bytes: int | None  # downloaded to read a remote header; None for a model on this machine
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the model is on the Hub only."""
+        return self.wire_bytes is not None
 
 
 def inspect_details(library: Library, name: str, open_hub: "Callable[[], Hub]") -> ModelDetails:
@@ -106,14 +105,9 @@ def describe(
     wire_bytes: int | None = None,
 ) -> ModelDetails:
     """Combine a header with its files; `repository` is the source of the model."""
-    is_remote = wire_bytes is not None
     return ModelDetails(
         name=name,
-        label=model.size_label,
-        architecture=ARCHITECTURE,
-        parameters=model.parameters,
-        context_length=model.context_length,
-        embedding_length=model.embedding_length,
+        model=model,
         quantization=quantization or _quantization(files, header),
         capabilities=_capabilities(model, files),
         sampling=library.catalog.sampling,
@@ -121,7 +115,6 @@ def describe(
         files=files,
         header=header,
         template=_text(header, "tokenizer.chat_template"),
-        is_remote=is_remote,
         wire_bytes=wire_bytes,
     )
 
@@ -135,10 +128,8 @@ def _inspect_remote(library: Library, name: FamilyName | HubName, hub: "Hub") ->
     selection = select_files(repository, target, request, hub.list_repository)
     paths = [chosen.file.path for chosen in selection.files if chosen.role is FileRole.MODEL]
     remote = read_remote_header(hub, repository.id, repository.commit, paths, library.settings.data_directory / HEADERS)
-    try:
+    with naming(paths[0]):
         model = inspect_architecture(remote.header)
-    except InvalidModelFile as error:
-        raise InvalidModelFile(f"{paths[0]}: {error.message}", error.hint) from None
     return describe(
         library,
         name.text,

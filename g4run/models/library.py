@@ -6,12 +6,11 @@ from pathlib import Path
 
 import msgspec
 
-from g4run.errors import InvalidModelFile, ModelNotFound, Pointer
+from g4run.errors import ModelNotFound, Pointer
 from g4run.files import make_read_error
 from g4run.models.catalog.catalog import Catalog, read_catalog
-from g4run.models.gguf.architecture import inspect_architecture
 from g4run.models.gguf.dimensions import Gemma4
-from g4run.models.gguf.header import GgufHeader
+from g4run.models.gguf.header import GgufHeader, naming
 from g4run.models.gguf.loadable import check_loadable
 from g4run.models.gguf.shards import read_model, shard_paths
 from g4run.models.hub_cache.cache import file_size
@@ -164,12 +163,8 @@ def _check_regular_file(path: Path) -> None:
 
 
 def _checked(path: Path, header: GgufHeader) -> Gemma4:
-    try:
-        architecture = inspect_architecture(header)
-        check_loadable(header)
-    except InvalidModelFile as error:
-        raise InvalidModelFile(f"{path.name}: {error.message}", error.hint) from None
-    return architecture
+    with naming(path.name):
+        return check_loadable(header)
 
 
 def _missing(path: Path) -> ModelNotFound:

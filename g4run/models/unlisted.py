@@ -37,13 +37,6 @@ def describe_unlisted(
         parameters=facts.parameters,
         is_qat="qat" in paths[0].lower(),
         size_bytes=size_bytes,
-        size_is_exact=True,
-        path_is_confirmed=True,
-        sha256=None,
-        revision=None,
-        quality=None,
-        projector=None,
-        drafter=None,
     )
 
 

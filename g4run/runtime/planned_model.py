@@ -10,7 +10,6 @@ from msgspec.structs import replace
 from g4run.errors import InvalidModelFile, ModelNotFound, NetworkError
 from g4run.hardware.machine import Machine
 from g4run.models.details import ModelDetails, inspect_details
-from g4run.models.gguf.architecture import inspect_architecture
 from g4run.models.library import Library
 from g4run.models.names.parse import parse_name
 from g4run.models.names.types import FamilyName, HubName
@@ -75,13 +74,8 @@ def _find(library: Library, name: str, open_hub: "Callable[[], Hub]") -> Planned
 def _read(details: ModelDetails) -> PlannedModel:
     sizes = {role: sum(file.size_bytes for file in details.files if file.role is role) for role in FileRole}
     first = next(file for file in details.files if file.role is FileRole.MODEL)
-    shape = shape_of(
-        details.name,
-        details.header,
-        inspect_architecture(details.header),
-        file_bytes=sizes[FileRole.MODEL],
-        digest=first.sha256 or "",
-    )
+    file_bytes, digest = sizes[FileRole.MODEL], first.sha256 or ""
+    shape = shape_of(details.name, details.header, details.model, file_bytes=file_bytes, digest=digest)
     if details.is_remote:
         return PlannedModel(shape, projector_bytes=sizes[FileRole.PROJECTOR])
     drafters = (file for file in details.files if file.role is FileRole.DRAFTER and Path(file.location).exists())

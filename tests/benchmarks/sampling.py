@@ -115,7 +115,7 @@ def _measure_grammar(vocabulary: LoadedVocabulary, rows: list[Row], draws: int) 
 
 
 def _draw(sampler: Sampler, context: Context, _row: Row) -> object:
-    return sampler.draw(context, 0)
+    return sampler.draw_from(context.logits(0))
 
 
 def _sample(chain: LlamaChain, context: Context, _row: Row) -> object:

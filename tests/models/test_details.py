@@ -47,7 +47,7 @@ def no_network() -> Hub:
 
 def test_the_built_in_model_is_described_from_its_header(library: Library) -> None:
     details = inspect_details(library, "demo", no_network)
-    assert (details.architecture, details.context_length, details.is_remote) == ("gemma4", 4096, False)
+    assert (details.model.context_length, details.is_remote) == (4096, False)
     assert details.capabilities == ("completion", "tools", "thinking")
     assert (details.sampling.temperature, details.sampling.top_k, details.sampling.top_p) == (1.0, 64, 0.95)
     (file,) = details.files
@@ -97,12 +97,12 @@ def test_a_model_on_the_hub_is_described_from_its_header_alone(fake: FakeHub, li
     large = read_gguf(DEMO_PATH).write(tmp_path / "demo-Q8_0.gguf", "sparse")
     commit = fake.add_repository(REPOSITORY, {"demo-Q8_0.gguf": large})
     details = inspect_details(library, "hf.co/acme/demo-GGUF:Q8_0", lambda: Hub(library.settings))
-    assert (details.is_remote, details.quantization, details.embedding_length) == (True, "Q8_0", 128)
+    assert (details.is_remote, details.quantization, details.model.embedding_length) == (True, "Q8_0", 128)
     assert details.files[0].location == f"{fake.endpoint}/{REPOSITORY}/blob/{commit}/demo-Q8_0.gguf"
     assert not (library.settings.hub_cache / "models--acme--demo-GGUF").exists()
     fake.reset()
     again = inspect_details(library, "hf.co/acme/demo-GGUF:Q8_0", lambda: Hub(library.settings))
-    assert (again.parameters, again.wire_bytes) == (details.parameters, 0)
+    assert (again.model.parameters, again.wire_bytes) == (details.model.parameters, 0)
 
 
 def test_a_missing_imported_file_cannot_be_pulled(library: Library, tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_shards_on_the_hub_are_one_model(fake: FakeHub, library: Library, tmp_pa
     parts = write_parts(split_file(read_gguf(DEMO_PATH), 30, 30), tmp_path, DEMO_PATH)
     fake.add_repository(REPOSITORY, {part.name: part for part in parts})
     details = inspect_details(library, "hf.co/acme/demo-GGUF", lambda: Hub(library.settings))
-    assert details.parameters == inspect_details(library, "demo", no_network).parameters
+    assert details.model.parameters == inspect_details(library, "demo", no_network).model.parameters
     assert len(details.files) == len(parts)
 
 

@@ -2,12 +2,13 @@
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from g4run.cli.views.json_values import json_value
 from g4run.cli.views.tables import Column, render_pairs, render_rows, render_table
 from g4run.errors import G4RunError
+from g4run.models.gguf.architecture import ARCHITECTURE
 from g4run.models.gguf.header import LongArray
 from g4run.models.gguf.types import ValueType
 from g4run.units import render_bytes, render_count
@@ -38,9 +39,22 @@ def render_details(details: "ModelDetails") -> str:
 
 def details_value(details: "ModelDetails", *, verbose: bool) -> dict[str, object]:
     """Return a model's details as JSON; `verbose` adds the whole header."""
-    plain = [field.name for field in fields(details) if field.name not in ("header", "template")]
-    value: dict[str, object] = {name: json_value(getattr(details, name)) for name in plain}
-    value |= {"sampling": sampling_value(details), **license_value(details)}
+    model = details.model
+    value: dict[str, object] = {
+        "name": details.name,
+        "label": model.size_label,
+        "architecture": ARCHITECTURE,
+        "parameters": model.parameters,
+        "context_length": model.context_length,
+        "embedding_length": model.embedding_length,
+        "quantization": details.quantization,
+        "capabilities": list(details.capabilities),
+        "sampling": sampling_value(details),
+        **license_value(details),
+        "files": json_value(details.files),
+        "is_remote": details.is_remote,
+        "wire_bytes": details.wire_bytes,
+    }
     if verbose:
         value["metadata"] = {key: _plain_value(item) for key, item in details.header.metadata.items()}
         value["tensors"] = [
@@ -103,14 +117,13 @@ def render_tensors(header: "GgufHeader", width: int | None) -> str:
 
 
 def _model_pairs(details: "ModelDetails") -> Sequence[tuple[str, str]]:
+    model = details.model
+    label = "" if model.size_label == _OTHER_LABEL else f", {model.size_label}"
     return [
-        (
-            "architecture",
-            details.architecture if details.label == _OTHER_LABEL else f"{details.architecture}, {details.label}",
-        ),
-        ("parameters", _render_parameter_count(details.parameters)),
-        ("context length", render_count(details.context_length)),
-        ("embedding length", render_count(details.embedding_length)),
+        ("architecture", f"{ARCHITECTURE}{label}"),
+        ("parameters", _render_parameter_count(model.parameters)),
+        ("context length", render_count(model.context_length)),
+        ("embedding length", render_count(model.embedding_length)),
         ("quantization", details.quantization),
     ]
 

@@ -1,14 +1,16 @@
 """llama.cpp's sampler chain over pre-filtered candidates: the same distribution at a fraction of the cost."""
 
+import ctypes
+
 import llama_cpp.llama_cpp as C  # noqa: N812 - the C API, as llama.cpp's documentation calls it
 import numpy as np
 
 from g4run.engine.parameters import SamplingParameters
-from g4run.engine.sampling.token_data import TokenDataArray
 from g4run.engine.sampling.top_k import FloatArray, IndexArray, largest
 
 _RANDOM_SEED = 0xFFFFFFFF  # llama.h: LLAMA_DEFAULT_SEED, which llama.cpp replaces with a random one
 _MIN_TEMPERATURE = 1e-6  # below, logits divided by it leave the range in which float32 can distinguish them
+_LAYOUT = np.dtype([("token", "<i4"), ("logit", "<f4"), ("probability", "<f4")])  # llama.h: llama_token_data
 _NUCLEUS_STEPS = (256, 4096)  # top-p first tries this many of the most likely tokens, then the whole row
 
 
@@ -24,7 +26,7 @@ class SamplerChain:
         self._is_greedy = sampling.temperature < _MIN_TEMPERATURE
         self._cuts_nucleus = sampling.top_k == 0 and sampling.top_p < 1 and sampling.typical_p == 1
         self._chain = None if self._is_greedy else _build_chain(sampling, has_top_p=not self._cuts_nucleus)
-        self._token_data = TokenDataArray()
+        self._token_data = _TokenData()
         self._all_indices: IndexArray = np.zeros(0, np.intp)
 
     @property
@@ -66,6 +68,32 @@ class SamplerChain:
         if self._all_indices.shape[0] != size:
             self._all_indices = np.arange(size)
         return self._all_indices
+
+
+class _TokenData:
+    """A `llama_token_data_array` over a numpy buffer that grows as needed."""
+
+    def __init__(self) -> None:
+        self._reserve(64)
+
+    def _reserve(self, capacity: int) -> None:
+        self._rows = np.zeros(capacity, _LAYOUT)
+        self._tokens = self._rows["token"]
+        self._logits = self._rows["logit"]
+        self._data = ctypes.cast(self._rows.ctypes.data, C.llama_token_data_p)
+        self._array = C.llama_token_data_array()
+
+    def draw(self, chain: object, tokens: IndexArray, logits: FloatArray, is_sorted: bool) -> int:
+        """Return the token that a sampler chain selects; needs at least one candidate."""
+        count = tokens.shape[0]
+        if count > self._rows.shape[0]:
+            self._reserve(2 * count)
+        self._tokens[:count] = tokens
+        self._logits[:count] = logits
+        array = self._array
+        array.data, array.size, array.selected, array.sorted = self._data, count, -1, is_sorted
+        C.llama_sampler_apply(chain, ctypes.byref(array))
+        return int(array.data[array.selected].id)  # a sampler may have moved the pointer (llama-sampler.cpp:2386)
 
 
 def _nucleus(logits: FloatArray, share: float) -> IndexArray:

@@ -7,7 +7,6 @@ from functools import partial
 import llama_cpp.llama_cpp as C  # noqa: N812 - the C API, as llama.cpp's documentation calls it
 import numpy as np
 
-from g4run.engine.llama.api import Context
 from g4run.engine.llama.vocabulary import piece_of
 from g4run.engine.parameters import GenerationParameters
 from g4run.engine.sampling.constraint import Constraint
@@ -21,9 +20,9 @@ from g4run.engine.sampling.top_k import FloatArray
 class Sampler:
     """Draws for one request, one token after the other; used by the thread that owns the context.
 
-    `ended_by` is None while the answer may go on, as Constraint has it inside a grammar, and 'failed' where there is no
-    token to draw: all are forbidden, the grammar permits none of the others, or the logits are not numbers. Then, and
-    where a grammar is refused, the vocabulary's end token is drawn.
+    `ended_by` is None while the answer may continue, Constraint's value inside a grammar, and 'failed' if no token can
+    be drawn: all are forbidden, the grammar permits none of the others, or the logits are not numbers. Then, and if a
+    grammar is refused, `draw_from` returns the vocabulary's end token.
     """
 
     def __init__(
@@ -34,9 +33,9 @@ class Sampler:
         prompt: Sequence[int] = (),
         most_tokens: int | None = None,
     ) -> None:
-        """`suppressed` are never drawn; `prompt` is what penalties look back on; `most_tokens` will be drawn at most.
+        """Start compiling a grammar. Raises ValueError for tokens that the vocabulary does not have.
 
-        Starts compiling a grammar. Raises ValueError for tokens that the vocabulary does not have.
+        `suppressed` are never drawn, penalties look back on `prompt`, and at most `most_tokens` will be drawn.
         """
         self._vocabulary = vocabulary = table.vocabulary
         self._suppressed = np.array(suppressed, np.intp)
@@ -50,22 +49,22 @@ class Sampler:
         self._chain = SamplerChain(parameters.sampling)
         self.ended_by: str | None = None
 
-    def draw(self, context: Context, index: int) -> int:
-        """The token after the batch's token at `index`, accepted."""
-        return self.draw_from(context.logits(index))
-
     def draw_from(self, logits: FloatArray) -> int:
-        """The token to follow, accepted. The row is left as it was, but for -inf where tokens are suppressed."""
+        """Draw and accept the next token. Leaves the row as it was, but for -inf where tokens are suppressed."""
         token = self._thought.forced
         if token is None:
             logits[self._suppressed] = -np.inf
             with self._adjustments.applied(logits) if self._adjustments.is_needed else nullcontext():
                 token = self._draw(logits)
-        return self._taken(token)
+        if token is None:
+            self.ended_by = "refused" if self.refusal else "failed"
+            return end_token(self._vocabulary)
+        self._accept(token)
+        return token
 
     @property
     def refusal(self) -> str:
-        """Why the grammar cannot be used, if so; known after the first draw under it."""
+        """Why the grammar cannot be used, or an empty string; known after the first draw under it."""
         return "" if self._constraint is None else self._constraint.refusal
 
     @property
@@ -74,11 +73,11 @@ class Sampler:
         return not self._thought.is_open and self._constraint is not None and self._constraint.is_finished
 
     def forced_tokens(self) -> list[int]:
-        """The next tokens where the grammar leaves no choice of text."""
+        """Return the next tokens if the grammar leaves no choice of text."""
         return [] if self._constraint is None or self._thought.is_open else self._constraint.forced_tokens()
 
     def close(self) -> None:
-        """Free what llama.cpp keeps."""
+        """Free the sampler chain."""
         self._chain.close()
 
     def _draw(self, logits: FloatArray) -> int | None:
@@ -93,18 +92,10 @@ class Sampler:
         return self._constraint.draw(self._chain, logits, token, self._left)
 
     def _within_thought(self, token: int) -> int:
-        """An answer that ends inside its thought would not be what the grammar asks for: the thought is closed."""
+        """Return the token; if it ends the answer, close the thought instead, because the grammar's answer follows."""
         if C.llama_vocab_is_eog(self._vocabulary, token):
             self._thought.close()
         return token if self._thought.forced is None else self._thought.forced
-
-    def _taken(self, token: int | None) -> int:
-        """The token, accepted; the end token where there was none to draw."""
-        if token is None:
-            self.ended_by = "refused" if self.refusal else "failed"
-            return end_token(self._vocabulary)
-        self._accept(token)
-        return token
 
     def _accept(self, token: int) -> None:
         if self._adjustments.is_needed:

@@ -19,6 +19,3 @@ class ForcedDrafter:
     def propose(self, request_id: int, tokens: Sequence[int], limit: int) -> list[int]:
         """Draft the first `limit` forced tokens; none where the grammar leaves a choice."""
         return self._forced_tokens(request_id)[:limit]
-
-    def close(self) -> None:
-        """Do nothing: there is nothing to free."""

@@ -202,7 +202,7 @@ class Generator:
 
     def _draw(self, active: ActiveRequest, sequence_id: int, index: int) -> Sampled:
         request_id, wanted = active.submit.request_id, active.submit.parameters.logprobs
-        token = active.sampler.draw(self._context, index)
+        token = active.sampler.draw_from(self._context.logits(index))
         active.note_token()
         if wanted is None:
             return Sampled(request_id, sequence_id, token)

@@ -16,24 +16,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import BinaryIO
 
+from g4run.engine import protocol
 from g4run.engine.kv_cache.state_files import restore_sequence, save_sequence
 from g4run.engine.llama import api as llama
 from g4run.engine.log import failure_reason, note, read_from
 from g4run.engine.parameters import LoadParameters
-from g4run.engine.protocol import (
-    Cancel,
-    Command,
-    Failed,
-    Load,
-    LoadProgress,
-    LoadRefused,
-    Report,
-    Restore,
-    Save,
-    Submit,
-    read_command,
-    write_message,
-)
 from g4run.engine.standard_streams import take_standard_streams
 from g4run.engine.worker.generator import Generator
 
@@ -43,7 +30,7 @@ _PROGRESS_SECONDS = 0.05  # between two LoadProgress messages; llama.cpp reports
 class Worker:
     """The main loop: takes commands, sends reports."""
 
-    def __init__(self, commands: "queue.SimpleQueue[Command]", output: BinaryIO, log_path: str) -> None:
+    def __init__(self, commands: "queue.SimpleQueue[protocol.Command]", output: BinaryIO, log_path: str) -> None:
         self._commands = commands
         self._output = output
         self._log_path = log_path
@@ -58,47 +45,47 @@ class Worker:
             if generator is not None and not generator.is_idle:
                 _guarded(generator.step, generator.fail_all)
 
-    def _received(self) -> list[Command]:
+    def _received(self) -> list[protocol.Command]:
         is_idle = self._generator is None or self._generator.is_idle
         commands = [self._commands.get()] if is_idle else []
         while not self._commands.empty():
             commands.append(self._commands.get())
         return commands
 
-    def _handle(self, command: Command) -> None:
-        if isinstance(command, Load):
+    def _handle(self, command: protocol.Command) -> None:
+        if isinstance(command, protocol.Load):
             self._load(command.parameters)
         elif self._generator is None:
             self._fail(command, "no model is loaded")
         else:
             _guarded(partial(self._serve, command, self._generator), partial(self._fail, command))
 
-    def _serve(self, command: Submit | Cancel | Save | Restore, generator: Generator) -> None:
-        if isinstance(command, Submit):
+    def _serve(self, command: protocol.RequestCommand, generator: Generator) -> None:
+        if isinstance(command, protocol.Submit):
             generator.submit(command)
-        elif isinstance(command, Cancel):
+        elif isinstance(command, protocol.Cancel):
             generator.cancel(command.request_id)
-        elif isinstance(command, Save):
+        elif isinstance(command, protocol.Save):
             self._report(save_sequence(command, generator.cache, generator.saved_settings(command.model_digest)))
         else:
             self._report(restore_sequence(command, generator.cache, generator.saved_settings(command.model_digest)))
 
-    def _fail(self, command: Submit | Cancel | Save | Restore, reason: str) -> None:
-        if not isinstance(command, Cancel):
-            self._report(Failed(command.request_id, reason))
+    def _fail(self, command: protocol.RequestCommand, reason: str) -> None:
+        if not isinstance(command, protocol.Cancel):
+            self._report(protocol.Failed(command.request_id, reason))
 
     def _load(self, parameters: LoadParameters) -> None:
         log_start = os.fstat(sys.stderr.fileno()).st_size  # stderr is the log, whose file may have been removed
         try:
             self._generator = Generator(parameters, self._report, _throttled(self._report))
         except llama.LlamaError as error:
-            self._report(LoadRefused(failure_reason(read_from(self._log_path, log_start)) or str(error)))
+            self._report(protocol.LoadRefused(failure_reason(read_from(self._log_path, log_start)) or str(error)))
         else:
             gc.freeze()  # the model stays loaded: exclude it from garbage collection
             self._report(self._generator.loaded)
 
-    def _report(self, message: Report) -> None:
-        write_message(self._output, message)
+    def _report(self, message: protocol.Report) -> None:
+        protocol.write_message(self._output, message)
 
 
 def _guarded(action: Callable[[], None], fail: Callable[[str], None]) -> None:
@@ -110,7 +97,7 @@ def _guarded(action: Callable[[], None], fail: Callable[[str], None]) -> None:
         fail(f"the engine failed: {traceback.format_exc(limit=0).strip()}")
 
 
-def _throttled(report: Callable[[Report], None]) -> Callable[[float], None]:
+def _throttled(report: Callable[[protocol.Report], None]) -> Callable[[float], None]:
     last = 0.0
 
     def progress(fraction: float) -> None:
@@ -118,13 +105,13 @@ def _throttled(report: Callable[[Report], None]) -> Callable[[float], None]:
         now = time.monotonic()
         if now - last >= _PROGRESS_SECONDS or fraction >= 1:
             last = now
-            report(LoadProgress(fraction))
+            report(protocol.LoadProgress(fraction))
 
     return progress
 
 
-def _read_commands(stream: BinaryIO, commands: "queue.SimpleQueue[Command]") -> None:
-    while (command := read_command(stream)) is not None:
+def _read_commands(stream: BinaryIO, commands: "queue.SimpleQueue[protocol.Command]") -> None:
+    while (command := protocol.read_command(stream)) is not None:
         commands.put(command)
     os._exit(0)  # the program has exited or closed the worker; the main thread may be decoding
 
@@ -133,7 +120,7 @@ def main(log_path: str) -> None:
     """Run the worker until its stdin ends."""
     incoming, outgoing = take_standard_streams()
     llama.use_default_log()
-    commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
+    commands: queue.SimpleQueue[protocol.Command] = queue.SimpleQueue()
     threading.Thread(target=_read_commands, args=(incoming, commands), daemon=True).start()
     llama.initialize_backend()
     try:

@@ -5,15 +5,15 @@ replace the built-in list of each repository that answered.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from g4run.errors import ModelNotFound, Pointer
-from g4run.models.catalog.source import REFRESHED_NAME, ListedModel, Listing, SizeSource, read_source
-from g4run.models.catalog.values import CatalogFile, CompanionFile, Sampling, SizeFacts
+from g4run.models.catalog.source import REFRESHED_NAME, Listing, read_source
+from g4run.models.catalog.values import CatalogFile, CompanionFile, ListedModel, Sampling, SizeFacts, SizeSource
 from g4run.models.names.types import FAMILY, FamilyName, HubName, Size
 from g4run.models.quantizations import bits_of, default_rank, drafter_rank, projector_rank
 
@@ -62,7 +62,8 @@ class Catalog(msgspec.Struct, frozen=True):
 
     def find_file(self, repository: str, path: str) -> CatalogFile | None:
         """Return the model that has a path among its files."""
-        return next((file for file in self._files_of(repository) if _contains(file.paths, path)), None)
+        wanted = path.lower()
+        return next((file for file in self._files_of(repository) if wanted in map(str.lower, file.paths)), None)
 
     def find_quantization(self, repository: str, quantization: str) -> CatalogFile | None:
         """Return the file with a quantization in one repository."""
@@ -109,8 +110,8 @@ def read_catalog(data_directory: Path) -> Catalog:
         files=files,
         repositories=tuple(listing.id for listing in listings),
         sampling=source.sampling,
-        license=source.license,
-        license_url=source.license_url,
+        license=source.license.id,
+        license_url=source.license.url,
         refreshed_at=refreshed_at,
         overlay_problem=problem,
     )
@@ -119,7 +120,7 @@ def read_catalog(data_directory: Path) -> Catalog:
 def _facts(size: Size, facts: SizeSource, files: Sequence[CatalogFile]) -> SizeFacts:
     candidates = [file for file in files if file.size is size]
     default = min(candidates, key=lambda file: (not file.is_qat, _default_rank(file)))
-    return SizeFacts(size, **msgspec.structs.asdict(facts), default=default)
+    return SizeFacts(**asdict(facts), size=size, default=default)
 
 
 def _default_rank(file: CatalogFile) -> float:
@@ -132,19 +133,12 @@ def _assemble(listings: Sequence[Listing], sizes: dict[Size, SizeSource]) -> tup
     taken: set[str] = set()
     return tuple(
         CatalogFile(
+            **asdict(model),
             name=_claim_name(listing, model, taken),
             repository=listing.id,
-            paths=model.paths,
-            quantization=model.quantization,
             size=listing.size,
             parameters=sizes[listing.size].parameters,
             is_qat=listing.is_qat,
-            size_bytes=model.size_bytes,
-            size_is_exact=model.size_is_exact,
-            path_is_confirmed=model.path_is_confirmed,
-            sha256=model.sha256,
-            revision=model.revision,
-            quality=model.quality,
             projector=projector,
             drafter=drafter,
         )
@@ -175,7 +169,3 @@ def _choose_drafter(listing: Listing, by_id: dict[str, Listing]) -> CompanionFil
     candidates = listing.drafters or (other.drafters if other else ())
     has_experts = listing.size is Size.A4B_26B
     return min(candidates, key=lambda file: drafter_rank(file.path, has_experts=has_experts), default=None)
-
-
-def _contains(paths: Iterable[str], wanted: str) -> bool:
-    return wanted.lower() in (path.lower() for path in paths)

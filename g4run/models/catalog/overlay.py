@@ -5,7 +5,6 @@
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -14,8 +13,8 @@ from msgspec.structs import replace
 
 from g4run.files import read_shared
 from g4run.models.catalog.live import catalog_entries
-from g4run.models.catalog.source import REFRESHED_NAME, ListedModel, Listing
-from g4run.models.catalog.values import CompanionFile
+from g4run.models.catalog.source import REFRESHED_NAME, Listing
+from g4run.models.catalog.values import CompanionFile, ListedModel
 from g4run.models.quantizations import FileRole, role_of
 from g4run.models.remote_files import RemoteFile, RemoteRepository
 
@@ -23,12 +22,8 @@ VERSION = 1
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 
 
-@dataclass(frozen=True, slots=True)
-class Overlay:
-    """The Hub's listings, and when they were refreshed (ISO 8601, UTC)."""
-
-    refreshed_at: str
-    repositories: tuple[RemoteRepository, ...]
+class _Version(msgspec.Struct):
+    version: int
 
 
 class _Repository(msgspec.Struct):
@@ -36,14 +31,15 @@ class _Repository(msgspec.Struct):
     files: tuple[RemoteFile, ...]
 
 
-class _Document(msgspec.Struct):
-    version: int
+class Overlay(_Version):
+    """The contents of the file: the Hub's listings, and when they were refreshed (ISO 8601, UTC)."""
+
     refreshed_at: Name
     repositories: dict[Name, _Repository]
 
-
-class _Version(msgspec.Struct):
-    version: int
+    def listings(self) -> dict[str, RemoteRepository]:
+        """Return the repositories by name."""
+        return {name: RemoteRepository(name, each.commit, each.files) for name, each in self.repositories.items()}
 
 
 def read_overlay(data_directory: Path) -> tuple[Overlay | None, str | None]:
@@ -53,29 +49,19 @@ def read_overlay(data_directory: Path) -> tuple[Overlay | None, str | None]:
         content = read_shared(path)
         if msgspec.json.decode(content, type=_Version).version > VERSION:
             return None, f"{path} is not used: a newer version of g4run wrote it"
-        document = msgspec.json.decode(content, type=_Document)
+        return msgspec.json.decode(content, type=Overlay), None
     except FileNotFoundError:
         return None, None
     except OSError as error:
         return None, f"{path} cannot be read: {error.strerror}"
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return None, f"{path} is not used: it is damaged: {error}"
-    found = document.repositories.items()
-    return Overlay(
-        document.refreshed_at, tuple(RemoteRepository(name, each.commit, each.files) for name, each in found)
-    ), None
 
 
-def render_overlay(overlay: Overlay) -> bytes:
+def render_overlay(refreshed_at: str, repositories: Iterable[RemoteRepository]) -> bytes:
     """Return the text of the file."""
-    repositories = {each.id: _Repository(each.commit, each.files) for each in overlay.repositories}
-    document = _Document(VERSION, overlay.refreshed_at, repositories)
-    return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
-
-
-def without_other_files(repository: RemoteRepository) -> RemoteRepository:
-    """Return the repository with only models, projectors, and drafters."""
-    return replace(repository, files=tuple(file for file in repository.files if role_of(file.path) != FileRole.OTHER))
+    overlay = Overlay(VERSION, refreshed_at, {each.id: _Repository(each.commit, each.files) for each in repositories})
+    return msgspec.json.format(msgspec.json.encode(overlay), indent=1) + b"\n"
 
 
 def has_models(repository: RemoteRepository) -> bool:
@@ -86,7 +72,7 @@ def has_models(repository: RemoteRepository) -> bool:
 
 def apply_overlay(listings: Iterable[Listing], overlay: Overlay) -> tuple[Listing, ...]:
     """Replace each built-in listing by the Hub's if that has any model."""
-    live = {repository.id.lower(): repository for repository in overlay.repositories}
+    live = {name.lower(): repository for name, repository in overlay.listings().items()}
     return tuple(_refreshed(listing, live.get(listing.id.lower())) for listing in listings)
 
 
@@ -109,8 +95,6 @@ def _models(listing: Listing, repository: RemoteRepository) -> tuple[ListedModel
             paths=file.paths,
             quantization=file.quantization,
             size_bytes=file.size_bytes,
-            size_is_exact=True,
-            path_is_confirmed=True,
             sha256=file.sha256,
             revision=repository.commit,
             quality=qualities.get(file.quantization),

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from g4run.errors import G4RunError, NetworkError, Offline
 from g4run.files import write_atomically
-from g4run.models.catalog.overlay import Overlay, has_models, read_overlay, render_overlay, without_other_files
+from g4run.models.catalog.overlay import has_models, read_overlay, render_overlay
 from g4run.models.catalog.source import REFRESHED_NAME, read_source
+from g4run.models.quantizations import FileRole, role_of
 from g4run.models.remote_files import RemoteRepository
 
 
@@ -38,8 +39,8 @@ def refresh_catalog(data_directory: Path, list_repository: Callable[[str], Remot
     DiskFull; the file is unchanged then.
     """
     earlier, _ = read_overlay(data_directory)
-    before = {repository.id: repository for repository in earlier.repositories} if earlier else {}
-    names = tuple(listing.id for listing in read_source().listings)
+    before = earlier.listings() if earlier else {}
+    names = tuple(repository.id for repository in read_source().repositories)
     answers, errors = _ask(names, list_repository)
     if not answers:
         first = next(iter(errors.values()))
@@ -47,8 +48,7 @@ def refresh_catalog(data_directory: Path, list_repository: Callable[[str], Remot
     now = datetime.now(UTC).isoformat(timespec="seconds")
     kept = before | answers
     path = data_directory / REFRESHED_NAME
-    overlay = Overlay(now, tuple(kept[name] for name in names if name in kept))
-    write_atomically(path, render_overlay(overlay))
+    write_atomically(path, render_overlay(now, [kept[name] for name in names if name in kept]))
     return RefreshReport(
         path=path,
         refreshed_at=now,
@@ -72,7 +72,8 @@ def _ask(
             errors[name] = error
             continue
         if has_models(repository):
-            answers[name] = RemoteRepository(name, repository.commit, without_other_files(repository).files)
+            files = tuple(file for file in repository.files if role_of(file.path) is not FileRole.OTHER)
+            answers[name] = RemoteRepository(name, repository.commit, files)
         else:
             errors[name] = NetworkError(f"{name} has no GGUF model files")
     return answers, errors

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from g4run.models.catalog.values import CompanionFile, Quality, Sampling
+from g4run.models.catalog.values import CompanionFile, ListedModel, Quality, Sampling, SizeSource
 from g4run.models.names.types import Size
 
 REFRESHED_NAME = "catalog.json"  # in the data directory; overlay.py reads it
@@ -51,16 +51,6 @@ class _Repository(msgspec.Struct, frozen=True):
     drafters_of: str | None = None
 
 
-class SizeSource(msgspec.Struct, frozen=True):
-    """The facts of a size without its files."""
-
-    label: str
-    parameters: int
-    parameters_with_encoders: int
-    context_length: int
-    modalities: tuple[str, ...]
-
-
 class _Study(msgspec.Struct, frozen=True):
     metric: str
     source: str
@@ -70,27 +60,6 @@ class _Study(msgspec.Struct, frozen=True):
 class _License(msgspec.Struct, frozen=True):
     id: str  # SPDX
     url: str
-
-
-class _Document(msgspec.Struct, frozen=True):
-    license: _License
-    sampling: Sampling
-    sizes: dict[Size, SizeSource]
-    studies: dict[str, _Study]
-    repositories: tuple[_Repository, ...]
-
-
-class ListedModel(msgspec.Struct, frozen=True):
-    """A model as its repository lists it."""
-
-    paths: tuple[str, ...]
-    quantization: str
-    size_bytes: int
-    size_is_exact: bool
-    path_is_confirmed: bool
-    sha256: str | None
-    revision: str | None
-    quality: Quality | None
 
 
 class Listing(msgspec.Struct, frozen=True):
@@ -109,23 +78,21 @@ class Listing(msgspec.Struct, frozen=True):
 class Source(msgspec.Struct, frozen=True):
     """The contents of catalog.toml."""
 
-    sizes: dict[Size, SizeSource]
-    listings: tuple[Listing, ...]
+    license: _License
     sampling: Sampling
-    license: str  # SPDX
-    license_url: str
+    sizes: dict[Size, SizeSource]
+    studies: dict[str, _Study]
+    repositories: tuple[_Repository, ...]
+
+    @property
+    def listings(self) -> tuple[Listing, ...]:
+        """The repositories with their files described in full."""
+        return tuple(_listing(repository, self.studies) for repository in self.repositories)
 
 
 def read_source() -> Source:
     """Read the built-in catalog."""
-    document = msgspec.toml.decode(_BUILT_IN_PATH.read_bytes(), type=_Document)
-    return Source(
-        sizes=document.sizes,
-        listings=tuple(_listing(repository, document.studies) for repository in document.repositories),
-        sampling=document.sampling,
-        license=document.license.id,
-        license_url=document.license.url,
-    )
+    return msgspec.toml.decode(_BUILT_IN_PATH.read_bytes(), type=Source)
 
 
 def _listing(repository: _Repository, studies: dict[str, _Study]) -> Listing:

@@ -25,24 +25,29 @@ class CompanionFile(msgspec.Struct, frozen=True):
     path_is_confirmed: bool  # False: inferred from the publisher's naming scheme
 
 
-class CatalogFile(msgspec.Struct, frozen=True):
-    """A model: one file, or the parts of a split model in order."""
+class ListedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model as its repository lists it: one file, or the parts of a split model in order."""
+
+    paths: tuple[str, ...]
+    quantization: str
+    size_bytes: int  # of all parts
+    size_is_exact: bool = True  # False: the source rounded it
+    path_is_confirmed: bool = True  # False: inferred from the publisher's naming scheme
+    sha256: str | None = None  # None if unknown, and for split models
+    revision: str | None = None  # commit that size and digest belong to, if known
+    quality: Quality | None = None
+
+
+class CatalogFile(ListedModel, frozen=True, kw_only=True):
+    """A model with its name, its repository, and its companions."""
 
     name: str  # resolves to this file: "gemma4:26b-qat-q4_0", or "hf.co/…"
     repository: str
-    paths: tuple[str, ...]
-    quantization: str
     size: Size
     parameters: int
     is_qat: bool
-    size_bytes: int  # of all parts
-    size_is_exact: bool  # False: the source rounded it, or it is computed
-    path_is_confirmed: bool  # False: inferred from the publisher's naming scheme
-    sha256: str | None  # None if unknown, and for split models
-    revision: str | None  # commit that size and digest belong to, if known
-    quality: Quality | None
-    projector: CompanionFile | None
-    drafter: CompanionFile | None
+    projector: CompanionFile | None = None
+    drafter: CompanionFile | None = None
 
     @property
     def path(self) -> str:
@@ -55,15 +60,20 @@ class CatalogFile(msgspec.Struct, frozen=True):
         return self.size_bytes * 8 / self.parameters
 
 
-class SizeFacts(msgspec.Struct, frozen=True):
-    """The facts of one Gemma 4 size."""
+class SizeSource(msgspec.Struct, frozen=True, kw_only=True):
+    """The facts of one Gemma 4 size without its files."""
 
-    size: Size
     label: str  # as inspect_architecture returns it: "26B A4B"
     parameters: int  # in the model file
     parameters_with_encoders: int
     context_length: int  # trained context, in tokens
     modalities: tuple[str, ...]
+
+
+class SizeFacts(SizeSource, frozen=True, kw_only=True):
+    """The facts of one Gemma 4 size."""
+
+    size: Size
     default: CatalogFile  # the file for a name without a quantization
 
 

@@ -11,7 +11,7 @@ from g4run.errors import InvalidModelFile, ModelNotFound
 from g4run.models.digest import sha256_of
 from g4run.models.external.lm_studio import lm_studio_directories, lm_studio_files
 from g4run.models.external.ollama import ollama_blob, ollama_directories, ollama_models
-from g4run.models.gguf.architecture import ARCHITECTURE, inspect_architecture
+from g4run.models.gguf.architecture import ARCHITECTURE
 from g4run.models.gguf.header import read_header
 from g4run.models.gguf.loadable import check_loadable
 from g4run.models.gguf.shards import read_model, shard_paths
@@ -150,7 +150,6 @@ def _inspect(candidate: FoundModel) -> FoundModel | None:
         paths = shard_paths(candidate.path)
         if len(paths) > 1:
             header = read_model(paths)
-        inspect_architecture(header)
         check_loadable(header)
     except (InvalidModelFile, ModelNotFound) as error:
         problem = error.message

@@ -9,6 +9,7 @@ from typing import TypeGuard
 from g4run.errors import InvalidModelFile
 from g4run.models.gguf.dimensions import Gemma4
 from g4run.models.gguf.header import GgufHeader, LongArray, MetadataValue
+from g4run.models.gguf.types import ValueType
 
 ARCHITECTURE = "gemma4"
 MAX_LAYERS = 512  # LLAMA_MAX_LAYERS
@@ -89,6 +90,7 @@ def integer(header: GgufHeader, key: str, minimum: int, maximum: int, default: i
         raise _missing_or_wrong(header, key, "a whole number")
     if not minimum <= value <= maximum:
         raise InvalidModelFile(f"{key} is {value}, not between {minimum} and {maximum}")
+    header.check_type(key, ValueType.UINT32)
     return value
 
 
@@ -112,6 +114,7 @@ def number(header: GgufHeader, key: str, default: float) -> float:
         raise _missing_or_wrong(header, key, "a number")
     if not math.isfinite(value) or value < 0:
         raise InvalidModelFile(f"{key} is {value}, not a finite number of at least 0")
+    header.check_type(key, ValueType.FLOAT32)
     return value
 
 

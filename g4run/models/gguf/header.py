@@ -7,7 +7,8 @@ ggml/src/gguf.cpp of llama.cpp, whose limits apply unless this module narrows th
 
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -112,16 +113,35 @@ class GgufHeader(msgspec.Struct, frozen=True):
         """The size of all tensors."""
         return sum(tensor.size_bytes for tensor in self.tensors)
 
+    def check_type(self, key: str, wanted: ValueType) -> None:
+        """Raise InvalidModelFile if a value exists and does not have the type that llama.cpp requires.
+
+        Source: GGUFMeta::GKV::get_kv in src/llama-model-loader.cpp (line 164) and gguf.cpp:623 (commit 0c1e57098).
+        """
+        found = self.types.get(key, wanted)
+        if found is not wanted:
+            raise InvalidModelFile(
+                f"{key} is of type {found.name}, but llama.cpp needs {wanted.name}",
+                "use a file from another conversion",
+            )
+
 
 def read_header(path: Path) -> GgufHeader:
     """Read the header of a file.
 
     Raises InvalidModelFile that starts with the file's name, and OSError if the file cannot be read.
     """
-    try:
+    with naming(path.name):
         return parse_header(_file_source(path), path.stat().st_size)
+
+
+@contextmanager
+def naming(file_name: str) -> Iterator[None]:
+    """Put a file's name before the message of an InvalidModelFile."""
+    try:
+        yield
     except InvalidModelFile as error:
-        raise InvalidModelFile(f"{path.name}: {error.message}", error.hint) from None
+        raise InvalidModelFile(f"{file_name}: {error.message}", error.hint) from None
 
 
 def _file_source(path: Path) -> Read:

@@ -5,34 +5,47 @@ loop. Each case that mutated files revealed has a check here and a test in tests
 check cites the line in llama.cpp (commit 0c1e57098).
 """
 
-from collections.abc import Iterator
-
-import msgspec
+from collections.abc import Mapping
 
 from g4run.errors import InvalidModelFile
 from g4run.models.gguf.architecture import MAX_LENGTH, array_length, inspect_architecture, integer, number
 from g4run.models.gguf.dimensions import Gemma4
 from g4run.models.gguf.header import GgufHeader, LongArray, TensorInfo
-from g4run.models.gguf.key_types import check_key_types
+from g4run.models.gguf.types import ValueType
 
 # These have no matrix product (null in ggml-cpu.c's type_traits_cpu), or no row look-up (ops.cpp:1118).
 UNUSABLE_TYPES = frozenset({"I8", "I16", "I32", "I64", "F64", "Q8_1", "Q8_K"})
+OPTIONAL = frozenset({"attn_v.weight", "layer_output_scale.weight", "ffn_down_exps.scale"})  # of a layer's tensors
+KEYS = frozenset({"attn_k.weight", "attn_k_norm.weight"})  # also optional in layers that share another one's KV cache
 MAPPED_ALIGNMENT = 32  # TENSOR_ALIGNMENT, ggml-impl.h
+# Values that are not read here, apart from those that `integer` and `number` check.
+KEY_TYPES = {
+    "general.alignment": ValueType.UINT32,
+    "general.file_type": ValueType.UINT32,
+    "tokenizer.ggml.eos_token_id": ValueType.UINT32,
+    "tokenizer.ggml.mask_token_id": ValueType.UINT32,
+    "tokenizer.ggml.padding_token_id": ValueType.UINT32,
+    "tokenizer.ggml.unknown_token_id": ValueType.UINT32,
+    "tokenizer.ggml.add_bos_token": ValueType.BOOL,
+    "tokenizer.ggml.add_space_prefix": ValueType.BOOL,
+}
 ROPE_SCALINGS = ("none", "linear", "yarn", "longrope")  # src/llama-model.cpp, LLAMA_ROPE_SCALING_TYPES
 
 
-def check_loadable(header: GgufHeader) -> None:
-    """Raise InvalidModelFile unless llama.cpp can load and run this Gemma 4 model."""
+def check_loadable(header: GgufHeader) -> Gemma4:
+    """Return the dimensions of a Gemma 4 model. Raises InvalidModelFile unless llama.cpp can load and run it."""
     model = inspect_architecture(header)
     _check_split(header)
     _check_numbers(header)
     _check_attention(header, model)
     _check_shared_layers(model)
     _check_experts(header, model)
-    check_key_types(header)
+    for key, wanted in KEY_TYPES.items():
+        header.check_type(key, wanted)
     _check_tensors(header, model)
     _check_offsets(header)
     _check_vocabulary(header, model.vocabulary_size)
+    return model
 
 
 def _check_split(header: GgufHeader) -> None:
@@ -106,36 +119,37 @@ def _check_experts(header: GgufHeader, model: Gemma4) -> None:
         raise InvalidModelFile(f"gemma4.expert_group_count is {groups}, with {model.expert_count} experts")
 
 
-class _Expected(msgspec.Struct, frozen=True):
-    """A tensor that llama.cpp looks up; one-dimensional ones must be F32 (norms, scales: ggml-cpu/binary-ops.cpp)."""
-
-    name: str
-    shape: tuple[int, ...]
-    is_required: bool = True
-
-
 def _check_tensors(header: GgufHeader, model: Gemma4) -> None:
+    """Check every tensor that src/models/gemma4.cpp creates."""
     if not header.tensors:
         raise InvalidModelFile("the file has no weights, perhaps only a vocabulary", "give the model file")
     tensors = {tensor.name: tensor for tensor in header.tensors}
     for tensor in header.tensors:
         if tensor.type.name in UNUSABLE_TYPES:
             raise InvalidModelFile(f"tensor {tensor.name} is of type {tensor.type.name}, which cannot hold weights")
-    for expected in _expected_tensors(model, frozenset(tensors)):
-        found = tensors.get(expected.name)
-        if found:
-            _check_tensor(found, expected)
-        elif expected.is_required:
-            raise InvalidModelFile(f"tensor {expected.name} is missing")
+    _check_shapes(tensors, "", _model_shapes(model), frozenset({"output.weight"}))
+    for layer in range(model.layers):
+        prefix = f"blk.{layer}."
+        shapes = _layer_shapes(model, layer, has_qkv=f"{prefix}attn_qkv.weight" in tensors)
+        if model.expert_count:
+            shapes |= _expert_shapes(model, has_gate_up=f"{prefix}ffn_gate_up_exps.weight" in tensors)
+        _check_shapes(tensors, prefix, shapes, OPTIONAL if layer < model.kv_layers else OPTIONAL | KEYS)
 
 
-def _check_tensor(tensor: TensorInfo, expected: _Expected) -> None:
-    if _trimmed(tensor.shape) != _trimmed(expected.shape):
-        raise InvalidModelFile(
-            f"tensor {tensor.name} has the shape {tensor.shape}, but the metadata require {expected.shape}"
-        )
-    if len(expected.shape) == 1 and tensor.type.name != "F32":
-        raise InvalidModelFile(f"tensor {tensor.name} is of type {tensor.type.name}, but llama.cpp needs F32")
+def _check_shapes(
+    tensors: Mapping[str, TensorInfo], prefix: str, shapes: Mapping[str, tuple[int, ...]], optional: frozenset[str]
+) -> None:
+    """Check shapes, and that one-dimensional tensors (norms, scales) are F32: ggml-cpu/binary-ops.cpp."""
+    for name, shape in shapes.items():
+        tensor = tensors.get(prefix + name)
+        if tensor is None and name not in optional:
+            raise InvalidModelFile(f"tensor {prefix}{name} is missing")
+        if tensor is not None and _trimmed(tensor.shape) != _trimmed(shape):
+            raise InvalidModelFile(
+                f"tensor {tensor.name} has the shape {tensor.shape}, but the metadata require {shape}"
+            )
+        if tensor is not None and len(shape) == 1 and tensor.type.name != "F32":
+            raise InvalidModelFile(f"tensor {tensor.name} is of type {tensor.type.name}, but llama.cpp needs F32")
 
 
 def _trimmed(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -144,73 +158,61 @@ def _trimmed(shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape[:length]
 
 
-def _expected_tensors(model: Gemma4, present: frozenset[str]) -> Iterator[_Expected]:
-    """Yield every tensor that src/models/gemma4.cpp creates; `present` decides between equivalent layouts."""
+def _model_shapes(model: Gemma4) -> dict[str, tuple[int, ...]]:
     width, vocabulary = model.embedding_length, model.vocabulary_size
-    yield _Expected("token_embd.weight", (width, vocabulary))
-    yield _Expected("output.weight", (width, vocabulary), is_required=False)
-    yield _Expected("output_norm.weight", (width,))
-    yield _Expected("rope_freqs.weight", (model.key_length // 2,))
+    shapes: dict[str, tuple[int, ...]] = {
+        "token_embd.weight": (width, vocabulary),
+        "output.weight": (width, vocabulary),
+        "output_norm.weight": (width,),
+        "rope_freqs.weight": (model.key_length // 2,),
+    }
     if model.is_small:
         per_layer = model.per_layer_embedding_length * model.layers
-        yield _Expected("per_layer_token_embd.weight", (per_layer, vocabulary))
-        yield _Expected("per_layer_model_proj.weight", (width, per_layer))
-        yield _Expected("per_layer_proj_norm.weight", (model.per_layer_embedding_length,))
-    for layer in range(model.layers):
-        yield from _attention_tensors(model, layer, present)
-        yield from _feed_forward_tensors(model, layer)
-        if model.expert_count:
-            yield from _expert_tensors(model, f"blk.{layer}.", present)
-        if model.is_small:
-            yield from _per_layer_tensors(model, f"blk.{layer}.")
+        shapes["per_layer_token_embd.weight"] = (per_layer, vocabulary)
+        shapes["per_layer_model_proj.weight"] = (width, per_layer)
+        shapes["per_layer_proj_norm.weight"] = (model.per_layer_embedding_length,)
+    return shapes
 
 
-def _attention_tensors(model: Gemma4, layer: int, present: frozenset[str]) -> Iterator[_Expected]:
-    prefix, width, head = f"blk.{layer}.", model.embedding_length, model.key_length_of(layer)
+def _layer_shapes(model: Gemma4, layer: int, *, has_qkv: bool) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of a layer's tensors without its experts, by name without the prefix."""
+    width, inner, head = model.embedding_length, model.feed_forward_lengths[layer], model.key_length_of(layer)
     query, key = head * model.head_count, head * model.kv_head_counts[layer]
-    owns_cache = layer < model.kv_layers
-    yield _Expected(prefix + "attn_norm.weight", (width,))
-    if prefix + "attn_qkv.weight" in present:
-        yield _Expected(prefix + "attn_qkv.weight", (width, query + 2 * key))
-    else:
-        yield _Expected(prefix + "attn_q.weight", (width, query))
-        yield _Expected(prefix + "attn_k.weight", (width, key), owns_cache)
-        yield _Expected(prefix + "attn_v.weight", (width, key), is_required=False)
-    yield _Expected(prefix + "attn_output.weight", (query, width))
-    yield _Expected(prefix + "attn_q_norm.weight", (head,))
-    yield _Expected(prefix + "attn_k_norm.weight", (head,), owns_cache)
-    yield _Expected(prefix + "post_attention_norm.weight", (width,))
-    yield _Expected(prefix + "layer_output_scale.weight", (1,), is_required=False)
+    separate = {"attn_q.weight": (width, query), "attn_k.weight": (width, key), "attn_v.weight": (width, key)}
+    shapes: dict[str, tuple[int, ...]] = {
+        "attn_norm.weight": (width,),
+        **({"attn_qkv.weight": (width, query + 2 * key)} if has_qkv else separate),
+        "attn_output.weight": (query, width),
+        "attn_q_norm.weight": (head,),
+        "attn_k_norm.weight": (head,),
+        "post_attention_norm.weight": (width,),
+        "layer_output_scale.weight": (1,),
+        "ffn_norm.weight": (width,),
+        "ffn_gate.weight": (width, inner),
+        "ffn_up.weight": (width, inner),
+        "ffn_down.weight": (inner, width),
+        "post_ffw_norm.weight": (width,),
+    }
+    if model.is_small:
+        shapes["inp_gate.weight"] = (width, model.per_layer_embedding_length)
+        shapes["proj.weight"] = (model.per_layer_embedding_length, width)
+        shapes["post_norm.weight"] = (width,)
+    return shapes
 
 
-def _feed_forward_tensors(model: Gemma4, layer: int) -> Iterator[_Expected]:
-    prefix, width, inner = f"blk.{layer}.", model.embedding_length, model.feed_forward_lengths[layer]
-    yield _Expected(prefix + "ffn_norm.weight", (width,))
-    yield _Expected(prefix + "ffn_gate.weight", (width, inner))
-    yield _Expected(prefix + "ffn_up.weight", (width, inner))
-    yield _Expected(prefix + "ffn_down.weight", (inner, width))
-    yield _Expected(prefix + "post_ffw_norm.weight", (width,))
-
-
-def _expert_tensors(model: Gemma4, prefix: str, present: frozenset[str]) -> Iterator[_Expected]:
+def _expert_shapes(model: Gemma4, *, has_gate_up: bool) -> dict[str, tuple[int, ...]]:
     width, inner, experts = model.embedding_length, model.expert_feed_forward_length, model.expert_count
-    yield _Expected(prefix + "ffn_gate_inp.weight", (width, experts))
-    for name in ("ffn_gate_inp.scale", "pre_ffw_norm_2.weight", "post_ffw_norm_1.weight", "post_ffw_norm_2.weight"):
-        yield _Expected(prefix + name, (width,))
-    if prefix + "ffn_gate_up_exps.weight" in present:
-        yield _Expected(prefix + "ffn_gate_up_exps.weight", (width, 2 * inner, experts))
-    else:
-        yield _Expected(prefix + "ffn_gate_exps.weight", (width, inner, experts))
-        yield _Expected(prefix + "ffn_up_exps.weight", (width, inner, experts))
-    yield _Expected(prefix + "ffn_down_exps.weight", (inner, width, experts))
-    yield _Expected(prefix + "ffn_down_exps.scale", (experts,), is_required=False)
-
-
-def _per_layer_tensors(model: Gemma4, prefix: str) -> Iterator[_Expected]:
-    width, inner = model.embedding_length, model.per_layer_embedding_length
-    yield _Expected(prefix + "inp_gate.weight", (width, inner))
-    yield _Expected(prefix + "proj.weight", (inner, width))
-    yield _Expected(prefix + "post_norm.weight", (width,))
+    separate = {"ffn_gate_exps.weight": (width, inner, experts), "ffn_up_exps.weight": (width, inner, experts)}
+    return {
+        "ffn_gate_inp.weight": (width, experts),
+        "ffn_gate_inp.scale": (width,),
+        "pre_ffw_norm_2.weight": (width,),
+        "post_ffw_norm_1.weight": (width,),
+        "post_ffw_norm_2.weight": (width,),
+        **({"ffn_gate_up_exps.weight": (width, 2 * inner, experts)} if has_gate_up else separate),
+        "ffn_down_exps.weight": (inner, width, experts),
+        "ffn_down_exps.scale": (experts,),
+    }
 
 
 def _check_offsets(header: GgufHeader) -> None:

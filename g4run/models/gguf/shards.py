@@ -4,20 +4,19 @@ llama.cpp takes the first part and finds the others by name; this module refuses
 on. Source: llama_model_loader's constructor in src/llama-model-loader.cpp (lines 595-673, commit 0c1e57098).
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from g4run.errors import InvalidModelFile, ModelNotFound
-from g4run.models.gguf.header import MAX_TENSORS, GgufHeader, TensorInfo, read_header
+from g4run.models.gguf.header import MAX_TENSORS, GgufHeader, TensorInfo, naming, read_header
 from g4run.models.gguf.types import ValueType
+from g4run.models.quantizations import shard_of
 
 MAX_PARTS = 512  # llama.cpp allows 65,535; publishers split at 50 GB, which makes 2
 NO, COUNT, TENSORS_COUNT = "split.no", "split.count", "split.tensors.count"
 
-_NAME = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf", re.ASCII | re.DOTALL)
 _DOWNLOAD_PARTS_AGAIN = "download all parts again, from one revision"
 
 
@@ -37,15 +36,13 @@ def shard_paths(path: Path) -> tuple[Path, ...]:
 
 def shard_names(file_name: str) -> tuple[str, ...]:
     """Return the file names of all parts, in order, given any of them; just the name if it is not that of a part."""
-    match = _NAME.fullmatch(file_name)
-    if not match:
+    shard = shard_of(file_name) if file_name.endswith(".gguf") else None  # llama.cpp is case-sensitive
+    if shard is None or shard[2] == 1:
         return (file_name,)
-    number, count = int(match["number"]), int(match["count"])
-    if not 1 <= number <= count or count == 1:
-        return (file_name,)
+    stem, _, count = shard
     if count > MAX_PARTS:
         raise InvalidModelFile(f"{file_name}: the model has {count} parts, more than {MAX_PARTS}")
-    return tuple(f"{match['stem']}-{each:05d}-of-{count:05d}.gguf" for each in range(1, count + 1))
+    return tuple(f"{stem}-{number:05d}-of-{count:05d}.gguf" for number in range(1, count + 1))
 
 
 def read_model(paths: Sequence[Path]) -> GgufHeader:
@@ -77,13 +74,12 @@ def merge_headers(names: Sequence[str], headers: Sequence[GgufHeader]) -> GgufHe
     """
     first = headers[0]
     for index, (name, header) in enumerate(zip(names, headers, strict=True)):
-        try:
+        with naming(name):
             _check_number(header, index, len(headers))
             _check_same_model(header, first)
-        except InvalidModelFile as error:
-            raise InvalidModelFile(f"{name}: {error.message}", error.hint) from None
     tensors = _all_tensors(names, headers)
-    _check_tensor_count(names[0], first, len(tensors))
+    with naming(names[0]):
+        _check_tensor_count(first, len(tensors))
     sizes = [header.size_bytes for header in headers]
     known = [size for size in sizes if size is not None]
     total = sum(known) if len(known) == len(sizes) else None
@@ -112,8 +108,7 @@ def _check_number(header: GgufHeader, index: int, count: int) -> None:
 def _check_type(header: GgufHeader, key: str, kind: ValueType) -> None:
     if key not in header.metadata:
         raise InvalidModelFile(f"the metadata key {key} is missing")
-    if header.types[key] is not kind:
-        raise InvalidModelFile(f"{key} is of type {header.types[key].name}, but llama.cpp needs {kind.name}")
+    header.check_type(key, kind)
 
 
 def _check_same_model(header: GgufHeader, first: GgufHeader) -> None:
@@ -142,13 +137,10 @@ def _all_tensors(names: Iterable[str], headers: Iterable[GgufHeader]) -> tuple[T
     return tuple(tensors.values())
 
 
-def _check_tensor_count(name: str, first: GgufHeader, found: int) -> None:
-    try:
-        _check_type(first, TENSORS_COUNT, ValueType.INT32)
-        if first.metadata[TENSORS_COUNT] != found:
-            raise InvalidModelFile(
-                f"{TENSORS_COUNT} is {first.metadata[TENSORS_COUNT]}, but the parts together have {found}",
-                _DOWNLOAD_PARTS_AGAIN,
-            )
-    except InvalidModelFile as error:
-        raise InvalidModelFile(f"{name}: {error.message}", error.hint) from None
+def _check_tensor_count(first: GgufHeader, found: int) -> None:
+    _check_type(first, TENSORS_COUNT, ValueType.INT32)
+    if first.metadata[TENSORS_COUNT] != found:
+        raise InvalidModelFile(
+            f"{TENSORS_COUNT} is {first.metadata[TENSORS_COUNT]}, but the parts together have {found}",
+            _DOWNLOAD_PARTS_AGAIN,
+        )

@@ -1,5 +1,7 @@
 from dataclasses import replace
 
+from msgspec import structs
+
 from g4run.cli.views.show import (
     details_value,
     render_details,
@@ -12,8 +14,10 @@ from g4run.cli.views.show import (
 )
 from g4run.models.catalog.values import Sampling
 from g4run.models.details import FileDetail, License, ModelDetails
-from g4run.models.gguf.header import GgufHeader, LongArray, TensorInfo
+from g4run.models.gguf.architecture import inspect_architecture
+from g4run.models.gguf.header import GgufHeader, LongArray, TensorInfo, read_header
 from g4run.models.gguf.types import TENSOR_TYPES, ValueType
+from g4run.models.library import DEMO_PATH
 from g4run.models.quantizations import FileRole
 
 STRINGS = b"".join(len(text).to_bytes(8, "little") + text for text in (b"<pad>", b"<eos>", b"\xff", b"d", b"e"))
@@ -56,11 +60,13 @@ MODEL = FileDetail(FileRole.MODEL, "/cache/gemma-4-26B_q4_0-it.gguf", 14_439_000
 PROJECTOR = FileDetail(FileRole.PROJECTOR, "https://hub/x/blob/1/mmproj.gguf", 1_190_000_000, None, "on the Hub")
 DETAILS = ModelDetails(
     name="gemma4:26b",
-    label="26B A4B",
-    architecture="gemma4",
-    parameters=25_233_142_046,
-    context_length=262_144,
-    embedding_length=2816,
+    model=structs.replace(
+        inspect_architecture(read_header(DEMO_PATH)),
+        size_label="26B A4B",
+        parameters=25_233_142_046,
+        context_length=262_144,
+        embedding_length=2816,
+    ),
     quantization="Q4_0",
     capabilities=("completion", "tools", "vision"),
     sampling=Sampling(1.0, 0.95, 64, 0.0, "Google's model card"),
@@ -68,7 +74,6 @@ DETAILS = ModelDetails(
     files=(MODEL, PROJECTOR),
     header=HEADER,
     template=None,
-    is_remote=False,
     wire_bytes=None,
 )
 
@@ -163,7 +168,7 @@ def test_the_modelfile_makes_the_same_model() -> None:
 
 
 def test_details_as_json() -> None:
-    value = details_value(replace(DETAILS, files=(PROJECTOR,), is_remote=True, wire_bytes=1234), verbose=False)
+    value = details_value(replace(DETAILS, files=(PROJECTOR,), wire_bytes=1234), verbose=False)
     assert value == {
         "name": "gemma4:26b",
         "label": "26B A4B",
