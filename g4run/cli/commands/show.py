@@ -83,9 +83,8 @@ def _show_part(part: str, details: "ModelDetails", output: Output, *, as_json: b
     }
     text = texts.get(part, "")
     if as_json:
-        value = license_value(details) if part == "license" else {part: text}
-        if part == "parameters":
-            value = {part: sampling_value(details)}
+        part_value: object = sampling_value(details) if part == "parameters" else text
+        value = license_value(details) if part == "license" else {part: part_value}
         output.write_json({"name": details.name, **value})
     elif text:
         output.answer.write(text.removesuffix("\n") + "\n")
