@@ -3,7 +3,8 @@
     python -m scripts.shapes e2b Q4_K_M e2b.gguf --fill random
     python -m tests.benchmarks.decode e2b.gguf --tools DIRECTORY [--pairs 5] [--tokens 64] [--threads 2]
 
-DIRECTORY holds llama-bench and llama-server, built from llama-cpp-python's source distribution.
+DIRECTORY holds llama-bench and llama-server, built from llama-cpp-python's source distribution. Drafting is off:
+random weights repeat themselves, so that drafts would almost always be accepted.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +22,9 @@ import psutil
 from g4run.chat.messages import Conversation, Message, Role
 from g4run.chat.render import PromptFormat, render
 from g4run.chat.tokens import CONTROL_TEXTS
+from g4run.engine.client import Engine
 from g4run.engine.llama.vocabulary import Vocabulary
-from g4run.engine.parameters import SamplingParameters
+from g4run.engine.parameters import GenerationParameters, LoadParameters, SamplingParameters
 from g4run.runtime.answers.answer import AnswerOptions
 from g4run.runtime.answers.prompt import tokenize_prompt
 from g4run.runtime.model import ChatModel, LoadOptions
@@ -79,14 +82,21 @@ def _pair(setup: Setup, number: int) -> tuple[float, float]:
 
 
 def _our_speed(setup: Setup) -> float:
-    command = [sys.executable, "-m", "g4run", "run", str(setup.model), PROMPT, "--json", "--temperature", "0"]
-    limits = ["--max-tokens", str(setup.tokens + 1), "--ctx", str(setup.context_length)]
-    environment = os.environ | {"G4RUN_THREADS": str(setup.threads)}
-    done = subprocess.run([*command, *limits], capture_output=True, check=True, env=environment)
-    answer = json.loads(done.stdout)
-    if answer["usage"]["completion_tokens"] != setup.tokens + 1:
+    load = LoadParameters(
+        os.fsencode(setup.model), setup.context_length, threads=setup.threads, micro_batch=512, gpu_layers=0
+    )
+    parameters = GenerationParameters(
+        max_tokens=setup.tokens + 1, sampling=SamplingParameters(temperature=0), speculates=False
+    )
+    with tempfile.TemporaryDirectory() as logs:
+        engine = Engine(load, Path(logs))
+        engine.load()
+        generation = engine.generate(_prompt_tokens(setup), parameters)
+        drawn = sum(1 for _ in generation)
+        engine.close()
+    if generation.finished is None or drawn != setup.tokens + 1:
         raise RuntimeError("the model ended by itself; take another --seed of the weights")
-    return float(answer["timings"]["generation_tokens_per_second"])
+    return setup.tokens / generation.finished.generation_seconds
 
 
 def _bench_speed(setup: Setup) -> float:
@@ -107,11 +117,14 @@ def _our_peak(setup: Setup) -> int:
         return peak_memory_bytes(engine.pid)
 
 
-def _server_peak(setup: Setup) -> int:
+def _prompt_tokens(setup: Setup) -> list[int]:
     vocabulary = Vocabulary(setup.model, CONTROL_TEXTS)
     conversation = Conversation((Message.of(Role.USER, PROMPT),))
-    prompt = render(conversation, PromptFormat.SMALL, thinking=False)
-    tokens = list(tokenize_prompt(prompt, vocabulary).tokens)
+    return list(tokenize_prompt(render(conversation, PromptFormat.SMALL, thinking=False), vocabulary).tokens)
+
+
+def _server_peak(setup: Setup) -> int:
+    tokens = _prompt_tokens(setup)
     with llama_server(
         setup.tools / "llama-server", setup.model, context_length=setup.context_length, threads=setup.threads
     ) as server:
