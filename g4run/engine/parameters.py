@@ -114,11 +114,6 @@ class ThoughtTokens:
     closing: tuple[int, ...]
     opens_in_prompt: bool = False
 
-    def __post_init__(self) -> None:
-        """Raise ValueError if `closing` is empty."""
-        if not self.closing:
-            raise ValueError("a thought needs at least one closing token")
-
 
 @dataclass(frozen=True, slots=True)
 class GenerationParameters:

@@ -14,11 +14,10 @@ from g4run.models.gguf.header import GgufHeader, naming
 from g4run.models.gguf.shards import shard_paths
 from g4run.models.library import DEMO_PATH, Library, ModelFile, open_record
 from g4run.models.names.parse import parse_name
-from g4run.models.names.types import CustomName, DemoName, FamilyName, HubName, PathName
+from g4run.models.names.types import DemoName, FamilyName, HubName, ModelName
 from g4run.models.pull.selection import Chosen, select_files
 from g4run.models.pull.target import PullRequest, find_target
 from g4run.models.quantizations import FileRole, quantization_of
-from g4run.models.store.store import StoredFile
 from g4run.models.store.usage import HEADERS
 from g4run.settings import Settings
 
@@ -148,20 +147,17 @@ def _remote_detail(settings: Settings, chosen: Chosen) -> FileDetail:
     return FileDetail(chosen.role, address, file.size_bytes or 0, file.sha256, ON_THE_HUB)
 
 
-def _local_files(
-    model: ModelFile, parsed: DemoName | PathName | FamilyName | HubName | CustomName
-) -> tuple[FileDetail, ...]:
+def _local_files(model: ModelFile, parsed: ModelName) -> tuple[FileDetail, ...]:
     if model.record is not None:
-        return tuple(_stored_detail(file) for file in model.record.files)
+        return tuple(
+            FileDetail(file.role, str(file.path), file.size_bytes, file.sha256, file.origin.value)
+            for file in model.record.files
+        )
     origin = BUILT_IN if isinstance(parsed, DemoName) else YOUR_FILE
     digest = sha256_of(DEMO_PATH) if isinstance(parsed, DemoName) else None
     return tuple(
         FileDetail(FileRole.MODEL, str(path), path.stat().st_size, digest, origin) for path in shard_paths(model.path)
     )
-
-
-def _stored_detail(file: StoredFile) -> FileDetail:
-    return FileDetail(file.role, str(file.path), file.size_bytes, file.sha256, file.origin.value)
 
 
 def _capabilities(model: Gemma4, files: tuple[FileDetail, ...]) -> tuple[str, ...]:

@@ -86,52 +86,45 @@ class _Listing:
         """List the catalog's models, of one size or all."""
         short_names = self._short_names()
         return tuple(
-            AvailableModel(
-                name=file.name,
-                repository=file.repository,
-                paths=file.paths,
-                quantization=file.quantization,
-                size_bytes=file.size_bytes,
-                size_is_exact=file.size_is_exact,
-                bits_per_weight=file.bits_per_weight,
-                quality=file.quality,
-                fits=self._fit(file),
-                is_confirmed=file.path_is_confirmed,
-                is_installed=self._is_installed(file.repository, file.path),
-                short_names=short_names.get(file.name, ()),
-            )
+            self._describe(file, file, file.name, short_names.get(file.name, ()))
             for file in self._catalog.available(size)
         )
 
     def of_repository(self, name: HubName, hub: "Hub") -> tuple[AvailableModel, ...]:
-        """List every model that a repository holds now."""
+        """List every model that a repository holds now, named by path if its quantization is not unique."""
         found = catalog_entries(hub.list_repository(name.repository, name.revision))
         tags = [file.quantization for file in found]
-        return tuple(self._of_live(file, names_file=tags.count(file.quantization) > 1) for file in found)
+        return tuple(
+            self._describe(
+                file,
+                self._catalog.find_file(file.repository, file.path),
+                _name_of(file, names_file=tags.count(file.quantization) > 1),
+            )
+            for file in found
+        )
 
-    def _of_live(self, file: LiveFile, *, names_file: bool) -> AvailableModel:
-        """Describe a listed file; `names_file` if its quantization is not unique."""
-        tag, size_bytes = file.quantization, file.size_bytes
-        known = self._catalog.find_file(file.repository, file.path)
-        name = f"hf.co/{file.repository}:{tag}" if tag and not names_file else f"hf.co/{file.repository}/{file.path}"
+    def _describe(
+        self, file: CatalogFile | LiveFile, known: CatalogFile | None, name: str, short_names: tuple[str, ...] = ()
+    ) -> AvailableModel:
+        """Describe a listed file; `known` is its entry in the catalog."""
+        size_bytes = file.size_bytes
         return AvailableModel(
             name=name,
             repository=file.repository,
             paths=file.paths,
-            quantization=tag,
+            quantization=file.quantization,
             size_bytes=size_bytes,
-            size_is_exact=True,
+            size_is_exact=isinstance(file, LiveFile) or file.size_is_exact,
             bits_per_weight=size_bytes * 8 / known.parameters if known and size_bytes is not None else None,
             quality=known.quality if known else None,
-            fits=None if size_bytes is None else self._fit(self._listed(file, known, size_bytes)),
-            is_confirmed=True,
-            is_installed=self._is_installed(file.repository, file.path),
+            fits=None if size_bytes is None else self._fit(file, known, size_bytes),
+            is_confirmed=isinstance(file, LiveFile) or file.path_is_confirmed,
+            is_installed=(file.repository.lower(), file.path.lower()) in self._installed,
+            short_names=short_names,
         )
 
-    def _listed(self, file: LiveFile, known: CatalogFile | None, size_bytes: int) -> CatalogFile:
-        if known is not None:
-            return replace(known, size_bytes=size_bytes)
-        return describe_unlisted(
+    def _fit(self, file: CatalogFile | LiveFile, known: CatalogFile | None, size_bytes: int) -> Fit:
+        listed = known or describe_unlisted(
             self._catalog,
             name=file.path,
             repository=file.repository,
@@ -139,12 +132,8 @@ class _Listing:
             size_bytes=size_bytes,
             quantization=file.quantization,
         )
-
-    def _fit(self, file: CatalogFile) -> Fit:
-        return estimate_fit(loaded_shape(file, self._catalog.facts(file.size)), self._machine)
-
-    def _is_installed(self, repository: str, path: str) -> bool:
-        return (repository.lower(), path.lower()) in self._installed
+        shape = loaded_shape(replace(listed, size_bytes=size_bytes), self._catalog.facts(listed.size))
+        return estimate_fit(shape, self._machine)
 
     def _short_names(self) -> dict[str, tuple[str, ...]]:
         """Return the names without a quantization, by the name of the file that each means."""
@@ -152,3 +141,8 @@ class _Listing:
             facts.default.name: (*((FAMILY,) if facts.size is DEFAULT_SIZE else ()), FamilyName(facts.size).text)
             for facts in self._catalog.sizes
         }
+
+
+def _name_of(file: LiveFile, *, names_file: bool) -> str:
+    place = f":{file.quantization}" if file.quantization and not names_file else f"/{file.path}"
+    return f"hf.co/{file.repository}{place}"

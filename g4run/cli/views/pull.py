@@ -40,18 +40,11 @@ def render_refusal(plan: "PullPlan") -> str:
 def plan_value(plan: "PullPlan") -> dict[str, object]:
     """Return a plan as JSON."""
     return {
-        "name": plan.name,
-        "repository": plan.repository,
-        "commit": plan.commit,
-        "requested_revision": plan.requested_revision,
-        "quantization": plan.quantization,
+        **json_value(plan),
         "files": [_file_value(file) for file in plan.files],
         "total_bytes": plan.total_bytes,
         "download_bytes": plan.download_bytes,
-        "free_bytes": plan.free_bytes,
         "free_bytes_afterwards": None if plan.free_bytes is None else plan.free_bytes - plan.download_bytes,
-        "cache_directory": str(plan.cache_directory),
-        "notes": list(plan.notes),
         "refusal": None if plan.refusal is None else error_value(plan.refusal)["error"],
     }
 

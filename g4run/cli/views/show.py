@@ -1,8 +1,8 @@
 """Render a model's details as text and as JSON."""
 
-import struct
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from g4run.cli.views.json_values import json_value
@@ -10,7 +10,7 @@ from g4run.cli.views.tables import Column, render_pairs, render_rows, render_tab
 from g4run.errors import G4RunError
 from g4run.models.gguf.architecture import ARCHITECTURE
 from g4run.models.gguf.header import LongArray
-from g4run.models.gguf.types import VALUE_CODES, ValueType
+from g4run.models.gguf.types import ValueType
 from g4run.units import render_bytes, render_count
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _SHOWN_ITEMS: Final = 4  # of an array, which can be a whole vocabulary
 _MAX_TEXT_LENGTH: Final = 60  # characters of a text, which can be a whole template
-_READ_BYTES: Final = 4096  # read from a long array for its first items
+_READ_BYTES: Final = 4096  # read from a long array of strings for its first items
 _OTHER_LABEL: Final = "other"  # label of a model that is not a published size
 _PROJECTOR: Final = "projector"
 
@@ -185,24 +185,11 @@ def _plain_value(value: "MetadataValue") -> object:
 
 def _first_items(array: LongArray) -> Sequence[object]:
     """Return the first items of a long array; none if the file cannot be read anymore."""
+    first = replace(array, count=_SHOWN_ITEMS)
     try:
-        data = array.source(array.offset, min(array.size_bytes, _READ_BYTES))
+        if array.item is ValueType.STRING:
+            strings = replace(first, size_bytes=min(array.size_bytes, _READ_BYTES)).strings()
+            return [string.decode(errors="replace") for string in strings]
+        return replace(first, size_bytes=array.size_bytes // array.count * _SHOWN_ITEMS).numbers()
     except (OSError, G4RunError):
-        return []
-    if array.item is ValueType.STRING:
-        return _first_strings(data)
-    layout = struct.Struct("<" + VALUE_CODES[array.item])
-    return [item for (item,) in layout.iter_unpack(data[: layout.size * min(_SHOWN_ITEMS, array.count)])]
-
-
-def _first_strings(data: bytes) -> Sequence[str]:
-    """Parse the first strings from bytes; each follows its length."""
-    strings: list[str] = []
-    position = 0
-    while len(strings) < _SHOWN_ITEMS and position + 8 <= len(data):
-        end = position + 8 + int.from_bytes(data[position : position + 8], "little")
-        if end > len(data):
-            break
-        strings.append(data[position + 8 : end].decode(errors="replace"))
-        position = end
-    return strings
+        return ()

@@ -9,7 +9,6 @@ fill up. A copy therefore gets its own window at once, from a saved state.
 
 import itertools
 from collections.abc import Iterable, Sequence
-from operator import itemgetter
 
 from g4run.engine.kv_cache.cached_sequence import CachedSequence, CacheSize, KvCache, Reuse
 from g4run.engine.kv_cache.host_cache import HostCache, StoredSequence, common_prefix
@@ -64,11 +63,11 @@ class PromptCache:
     def find(self, tokens: Sequence[int]) -> Reuse:
         """Find the most that a prompt can reuse; its last token always remains to be computed."""
         limit = len(tokens) - 1
-        live = [self._match_live(each, tokens, limit) for each in self.sequences]
+        live = [self._match(each, tokens, limit) for each in self.sequences]
         best = max(live, key=_preference, default=Reuse())
         running = [(each, each.computed) for each in self.sequences if each.is_running]
         room = self._size.cells - self.occupied_cells(running)
-        stored = [self._match_stored(each, tokens, limit) for each in self.host_cache if len(each.tokens) <= room]
+        stored = [self._match(each, tokens, limit) for each in self.host_cache if len(each.tokens) <= room]
         best_stored = max(stored, key=_preference, default=Reuse())
         return best_stored if best_stored.length >= best.length + _MIN_COPY_TOKENS else best
 
@@ -131,12 +130,9 @@ class PromptCache:
 
     def snapshot(self, tokens: Sequence[int]) -> StoredSequence | None:
         """Return the sequence with the longest common prefix in stored form; None if nothing matches."""
-        found: list[tuple[int, CachedSequence | StoredSequence]] = [
-            *((min(each.computed, common_prefix(each.tokens, tokens)), each) for each in self.sequences),
-            *((common_prefix(each.tokens, tokens), each) for each in self.host_cache),
-        ]
-        length, best = max(found, key=itemgetter(0), default=(0, None))
-        if not length:
+        found = (*self.sequences, *self.host_cache)
+        best = max(found, key=lambda each: _common_prefix(each, tokens), default=None)
+        if best is None or not _common_prefix(best, tokens):
             return None
         return self._to_stored(best) if isinstance(best, CachedSequence) else best
 
@@ -149,23 +145,22 @@ class PromptCache:
         """Cells that are empty or outside the window of their sequence's next token."""
         return self._size.sliding_cells - sum(min(each.computed, self._size.window - 1) for each in self.sequences)
 
-    def _match_live(self, sequence: CachedSequence, tokens: Sequence[int], limit: int) -> Reuse:
-        prefix = min(sequence.computed, common_prefix(sequence.tokens, tokens))
-        first = self._kv_cache.first_position(sequence.sequence_id)
-        length, checkpoint = self._reusable(first, sequence.checkpoints, min(prefix, limit))
-        return Reuse(length, prefix, live=sequence, checkpoint=checkpoint) if length else Reuse()
-
-    def _match_stored(self, stored: StoredSequence, tokens: Sequence[int], limit: int) -> Reuse:
-        prefix = common_prefix(stored.tokens, tokens)
-        length, checkpoint = self._reusable(stored.first, stored.checkpoints, min(prefix, limit))
-        return Reuse(length, prefix, stored=stored, checkpoint=checkpoint) if length else Reuse()
-
-    def _reusable(self, first: int, checkpoints: Sequence[Checkpoint], prefix: int) -> tuple[int, Checkpoint | None]:
-        window = self._size.window
-        if is_window_whole(first, prefix, window):
-            return prefix, None
-        best = max(checkpoints, key=lambda each: each.reusable(prefix, window), default=None)
-        return (best.reusable(prefix, window), best) if best else (0, None)
+    def _match(self, sequence: CachedSequence | StoredSequence, tokens: Sequence[int], limit: int) -> Reuse:
+        """Return what a sequence has in common with a prompt, as far as its window or a checkpoint makes it usable."""
+        prefix, window = _common_prefix(sequence, tokens), self._size.window
+        if isinstance(sequence, StoredSequence):
+            first = sequence.first
+        else:
+            first = self._kv_cache.first_position(sequence.sequence_id)
+        length, checkpoint = min(prefix, limit), None
+        if not is_window_whole(first, length, window):
+            checkpoint = max(sequence.checkpoints, key=lambda each: each.reusable(length, window), default=None)
+            length = checkpoint.reusable(length, window) if checkpoint else 0
+        if not length:
+            return Reuse()
+        if isinstance(sequence, StoredSequence):
+            return Reuse(length, prefix, stored=sequence, checkpoint=checkpoint)
+        return Reuse(length, prefix, live=sequence, checkpoint=checkpoint)
 
     def _can_continue_in_place(self, reuse: Reuse, live: CachedSequence) -> bool:
         if live.is_running:
@@ -260,6 +255,12 @@ class PromptCache:
     def _drop_unused_checkpoints(self) -> None:
         kept = (checkpoint for each in (*self.sequences, *self.host_cache) for checkpoint in each.checkpoints)
         self.checkpoints.keep_only(kept)
+
+
+def _common_prefix(sequence: CachedSequence | StoredSequence, tokens: Sequence[int]) -> int:
+    """Return how many computed tokens a sequence has in common with a prompt."""
+    prefix = common_prefix(sequence.tokens, tokens)
+    return min(prefix, sequence.computed) if isinstance(sequence, CachedSequence) else prefix
 
 
 def _preference(reuse: Reuse) -> tuple[int, bool, bool, int]:

@@ -33,7 +33,7 @@ def switch_off(library: ctypes.CDLL, name: bytes = _AMX) -> bool:
 
 def buffer_type_names(library: ctypes.CDLL) -> Iterator[bytes]:
     """Yield the buffer types that reorder weights for the CPU, in ggml's order of preference."""
-    name_of = _function(library, "ggml_backend_buft_name", ctypes.c_char_p, ctypes.c_void_p)
+    name_of = bind(library, "ggml_backend_buft_name", ctypes.c_char_p, ctypes.c_void_p)
     array = _buffer_types(library)
     for index in itertools.takewhile(lambda index: array[index], itertools.count()):
         yield name_of(array[index])
@@ -41,16 +41,17 @@ def buffer_type_names(library: ctypes.CDLL) -> Iterator[bytes]:
 
 def _buffer_types(library: ctypes.CDLL) -> "ctypes._Pointer[ctypes.c_void_p] | ctypes.Array[ctypes.c_void_p]":
     """Return ggml's null-terminated array of them (ggml-cpu.cpp: ggml_backend_cpu_device_get_extra_buffers_type)."""
-    device = _function(library, "ggml_backend_dev_by_type", ctypes.c_void_p, ctypes.c_int)(_DEVICE_CPU)
+    device = bind(library, "ggml_backend_dev_by_type", ctypes.c_void_p, ctypes.c_int)(_DEVICE_CPU)
     if not device:  # a build with dynamically loaded backends, none of them loaded
         return (ctypes.c_void_p * 1)()
-    registry = _function(library, "ggml_backend_dev_backend_reg", ctypes.c_void_p, ctypes.c_void_p)(device)
-    find = _function(library, "ggml_backend_reg_get_proc_address", *[ctypes.c_void_p] * 2, ctypes.c_char_p)
+    registry = bind(library, "ggml_backend_dev_backend_reg", ctypes.c_void_p, ctypes.c_void_p)(device)
+    find = bind(library, "ggml_backend_reg_get_proc_address", *[ctypes.c_void_p] * 2, ctypes.c_char_p)
     prototype = ctypes.CFUNCTYPE(ctypes.POINTER(ctypes.c_void_p), ctypes.c_void_p)
     return prototype(find(registry, b"ggml_backend_dev_get_extra_bufts"))(device)  # type: ignore[no-any-return]
 
 
-def _function(library: ctypes.CDLL, name: str, result: type, *arguments: type) -> "ctypes._NamedFuncPointer":
+def bind(library: ctypes.CDLL, name: str, result: type | None, *arguments: type) -> "ctypes._NamedFuncPointer":
+    """Return one of ggml's functions with its types."""
     function = library[name]  # a new object each time, so that other users keep their types
     function.restype, function.argtypes = result, arguments
     return function

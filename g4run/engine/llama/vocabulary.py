@@ -3,7 +3,6 @@
 A Vocabulary is llama.cpp's own, read from the model file without the weights.
 """
 
-import codecs
 import ctypes
 import os
 import re
@@ -92,21 +91,6 @@ class Vocabulary:
     def piece(self, token: int) -> bytes:
         """Return the bytes of a token; a special token gives its text."""
         return piece_of(self._handle, token)
-
-
-class Detokenizer:
-    """Decodes streamed bytes: holds back an incomplete UTF-8 character and replaces invalid bytes by U+FFFD."""
-
-    def __init__(self) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-
-    def feed(self, piece: bytes) -> str:
-        """Return the text that is complete so far."""
-        return self._decoder.decode(piece)
-
-    def finish(self) -> str:
-        """Return U+FFFD if an incomplete character remains, else an empty string."""
-        return self._decoder.decode(b"", final=True)
 
 
 class StopStrings:

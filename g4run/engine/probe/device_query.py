@@ -58,44 +58,33 @@ def _add_dll_directories(directory: str, environment: Mapping[str, str]) -> None
 
 def backends_of(library: ctypes.CDLL) -> list[str]:
     """Names of the backends that a loaded library has registered."""
-    library.ggml_backend_reg_get.restype = ctypes.c_void_p
-    library.ggml_backend_reg_count.restype = ctypes.c_size_t
-    library.ggml_backend_reg_get.argtypes = (ctypes.c_size_t,)
-    library.ggml_backend_reg_name.argtypes = (ctypes.c_void_p,)
-    library.ggml_backend_reg_name.restype = ctypes.c_char_p
-    registered = range(library.ggml_backend_reg_count())
-    return [_text(library.ggml_backend_reg_name(library.ggml_backend_reg_get(index))) for index in registered]
+    count = amx.bind(library, "ggml_backend_reg_count", ctypes.c_size_t)
+    get = amx.bind(library, "ggml_backend_reg_get", ctypes.c_void_p, ctypes.c_size_t)
+    name_of = amx.bind(library, "ggml_backend_reg_name", ctypes.c_char_p, ctypes.c_void_p)
+    return [_text(name_of(get(index))) for index in range(count())]
 
 
 def devices_of(library: ctypes.CDLL) -> Iterator[dict[str, str | int]]:
     """The GPUs that it finds, with the fields of a DeviceReport."""
-    library.ggml_backend_dev_count.restype = ctypes.c_size_t
-    library.ggml_backend_dev_get.argtypes = (ctypes.c_size_t,)
-    library.ggml_backend_dev_get.restype = library.ggml_backend_dev_backend_reg.restype = ctypes.c_void_p
-    library.ggml_backend_dev_backend_reg.argtypes = (ctypes.c_void_p,)
-    library.ggml_backend_dev_type.argtypes = (ctypes.c_void_p,)
-    library.ggml_backend_dev_get_props.argtypes = (ctypes.c_void_p, ctypes.POINTER(_Properties))
-    library.ggml_backend_dev_get_props.restype = None
-    for index in range(library.ggml_backend_dev_count()):
-        device = library.ggml_backend_dev_get(index)
-        kind = _KINDS.get(library.ggml_backend_dev_type(device))
+    count = amx.bind(library, "ggml_backend_dev_count", ctypes.c_size_t)
+    get = amx.bind(library, "ggml_backend_dev_get", ctypes.c_void_p, ctypes.c_size_t)
+    kind_of = amx.bind(library, "ggml_backend_dev_type", ctypes.c_int, ctypes.c_void_p)
+    registry_of = amx.bind(library, "ggml_backend_dev_backend_reg", ctypes.c_void_p, ctypes.c_void_p)
+    name_of = amx.bind(library, "ggml_backend_reg_name", ctypes.c_char_p, ctypes.c_void_p)
+    describe = amx.bind(library, "ggml_backend_dev_get_props", None, ctypes.c_void_p, ctypes.POINTER(_Properties))
+    for device in map(get, range(count())):
+        kind, properties = _KINDS.get(kind_of(device)), _Properties()
         if kind is not None:
-            properties = _Properties()
-            library.ggml_backend_dev_get_props(device, ctypes.byref(properties))
-            backend = library.ggml_backend_reg_name(library.ggml_backend_dev_backend_reg(device))
-            yield _describe_device(properties, kind, _text(backend))
-
-
-def _describe_device(properties: _Properties, kind: str, backend: str) -> dict[str, str | int]:
-    return {
-        "name": _text(properties.name),
-        "description": _text(properties.description),
-        "backend": backend,
-        "kind": kind,
-        "total_bytes": properties.memory_total,
-        "free_bytes": properties.memory_free,
-        "pci_address": _text(properties.device_id).lower(),
-    }
+            describe(device, ctypes.byref(properties))
+            yield {
+                "name": _text(properties.name),
+                "description": _text(properties.description),
+                "backend": _text(name_of(registry_of(device))),
+                "kind": kind,
+                "total_bytes": properties.memory_total,
+                "free_bytes": properties.memory_free,
+                "pci_address": _text(properties.device_id).lower(),
+            }
 
 
 def _text(value: bytes | None) -> str:

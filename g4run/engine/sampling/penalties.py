@@ -131,15 +131,12 @@ class _Dry:
         history = self._history[start : self._length]
         if min(history.shape[0] - 1, self._since_break) < self._shortest:
             return _NONE, _NONE
-        lengths = _suffix_lengths(history, min(self._since_break, self._longest_useful_repetition))
+        longest_useful = self._shortest + self._largest_exponent if self._largest_exponent else self._length
+        lengths = _suffix_lengths(history, min(self._since_break, longest_useful))
         follows = np.flatnonzero((lengths >= self._shortest) & ~self._breaks[start + 1 : self._length])
         follows = follows[np.argsort(lengths[follows], kind="stable")]
         longest = dict(zip(history[follows + 1].tolist(), lengths[follows].tolist(), strict=True))
         return np.array(list(longest.keys()), np.intp), np.array(list(longest.values()), np.intp)
-
-    @property
-    def _longest_useful_repetition(self) -> int:
-        return self._shortest + self._largest_exponent if self._largest_exponent else self._length
 
     def penalties(self, lengths: IndexArray) -> FloatArray:
         """Return the penalties for tokens that extend repeated sequences of these lengths."""

@@ -1,14 +1,14 @@
-"""Tells when what is written inside a grammar goes round in circles: such output may be valid for ever."""
+"""Detects answers that loop inside a grammar, which may allow whitespace or repetition forever."""
 
 import numpy as np
 
-MOST_WHITESPACE = 64  # tokens of nothing but whitespace in a row; an indented line takes one or two
-LONGEST_PERIOD = 32  # tokens of a repetition, at most
-MOST_REPEATED = 512  # tokens that only say again what came one period before
+MOST_WHITESPACE = 64  # consecutive whitespace tokens; an indented line takes one or two
+LONGEST_PERIOD = 32  # in tokens
+MOST_REPEATED = 512  # consecutive tokens that equal the one a period earlier
 
 
 class RepetitionBound:
-    """Counts whitespace, and for each period how many tokens in a row were the same as one period before."""
+    """Counts consecutive whitespace tokens and, for each period, tokens equal to the one a period earlier."""
 
     def __init__(self) -> None:
         self._whitespace = 0
@@ -16,7 +16,7 @@ class RepetitionBound:
         self._runs = np.zeros(LONGEST_PERIOD, np.int64)
 
     def accept(self, token: int, piece: bytes) -> bool:
-        """Follow a token; True where a bound is reached."""
+        """Record a token; return whether a limit is reached."""
         self._whitespace = self._whitespace + 1 if piece.isspace() else 0
         self._runs += 1
         self._runs *= self._last == token

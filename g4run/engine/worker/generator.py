@@ -67,11 +67,9 @@ class Generator:
     def submit(self, command: Submit) -> None:
         """Queue a request, or report why it is refused."""
         tokens_are_sound = all(0 <= token < self.model.vocabulary_size for token in command.tokens)
-        if not tokens_are_sound or not 0 < len(command.tokens) < self._context.context_length:
-            reason = "the prompt is empty, too long, or has a token out of range"
-            self._report(Failed(command.request_id, reason, "refused"))
-            return
         try:
+            if not tokens_are_sound or not 0 < len(command.tokens) < self._context.context_length:
+                raise ValueError("the prompt is empty, too long, or has a token out of range")
             limit = self._token_limit(command)
             sampler = Sampler(command.parameters, self._token_table, self._suppressed, command.tokens, limit)
         except ValueError as error:

@@ -6,7 +6,6 @@ A manifest is JSON with layers; the one of type `application/vnd.ollama.image.mo
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from g4run.models.hub_cache.cache import file_size
@@ -17,15 +16,6 @@ _DIGEST = re.compile(r"sha256[:-]([0-9a-f]{64})", re.ASCII)
 _LINUX_SERVICE = Path("/usr/share/ollama/.ollama/models")  # of the service that the Linux installer sets up
 _DEFAULT_HOST, _DEFAULT_NAMESPACE = "registry.ollama.ai", "library"
 _LARGEST_MANIFEST_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class OllamaModel:
-    """A tag and the blob of its weights."""
-
-    name: str
-    path: Path
-    sha256: str
 
 
 def ollama_directories(settings: Settings) -> tuple[Path, ...]:
@@ -39,14 +29,14 @@ def ollama_blob(directory: Path, sha256: str) -> Path:
     return directory / "blobs" / f"sha256-{sha256}"
 
 
-def ollama_models(settings: Settings) -> Iterator[OllamaModel]:
-    """Yield every tag whose weights exist; skip what cannot be read."""
+def ollama_models(settings: Settings) -> Iterator[tuple[Path, str, str]]:
+    """Yield the weights, the name, and the digest of every tag whose weights exist; skip what cannot be read."""
     for directory in ollama_directories(settings):
         for path in find_files(directory / "manifests", "*/*/*/[!.]*"):
             digest = _model_digest(path)
             if digest is not None and file_size(ollama_blob(directory, digest)) is not None:
                 name = _name_of(path.relative_to(directory / "manifests").parts)
-                yield OllamaModel(name, ollama_blob(directory, digest), digest)
+                yield ollama_blob(directory, digest), name, digest
 
 
 def _name_of(parts: tuple[str, ...]) -> str:

@@ -104,8 +104,8 @@ def _candidates(settings: Settings) -> Iterator[FoundModel]:
     for path, name in lm_studio_files(settings):
         if _is_first_part(path.name):
             yield FoundModel("LM Studio", name, path, 0, None, None)
-    for model in ollama_models(settings):
-        yield FoundModel("Ollama", model.name, model.path, 0, model.sha256, None)
+    for path, name, sha256 in ollama_models(settings):
+        yield FoundModel("Ollama", name, path, 0, sha256, None)
     for file in cached_gguf_files(settings.hub_cache):
         if _is_first_part(file.repository_path):
             name = f"hf.co/{file.repository}/{file.repository_path}"

@@ -52,12 +52,6 @@ class LongArray:
             position = end
         return tuple(strings)
 
-    def numbers(self) -> tuple[int, ...] | tuple[float, ...]:
-        """Read the array's numbers or booleans."""
-        if self.item is ValueType.STRING:
-            raise InvalidModelFile(f"the array at byte {self.offset} holds strings, not numbers")
-        return struct.unpack(f"<{self.count}{VALUE_CODES[self.item]}", self._data())
-
     def _data(self) -> bytes:
         if self.size_bytes > MAX_READ_BYTES or self.count > MAX_READ_ITEMS:
             raise InvalidModelFile(f"the array at byte {self.offset} is too large: {self.size_bytes} bytes")

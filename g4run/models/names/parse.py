@@ -18,7 +18,7 @@ from g4run.models.names.types import DEFAULT_SIZE, DEMO, FAMILY, CustomName, Dem
 
 MAX_CUSTOM_NAME_LENGTH = 80  # characters
 _CUSTOM_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*(?::[a-z0-9._-]+)?", re.IGNORECASE | re.ASCII)
-_CUSTOM_NAME_CHARACTERS = re.compile(r"[a-z0-9._:-]*", re.IGNORECASE | re.ASCII)
+_VALID_START = re.compile(r"(?:[a-z0-9][a-z0-9._-]*(?::[a-z0-9._-]*)?)?", re.IGNORECASE | re.ASCII)
 _DRIVE = re.compile(r"[a-z]:", re.IGNORECASE | re.ASCII)
 _LATEST = ":latest"
 _CUSTOM_NAME_HINT = "use only letters, digits and . _ -, and a :tag if you like"
@@ -77,16 +77,10 @@ def _parse_custom(text: str) -> CustomName:
 
 
 def _wrong_place(text: str, name: str) -> Pointer:
-    """Return the first illegal character, else the second colon, else the whole name."""
-    match = _CUSTOM_NAME_CHARACTERS.match(name)
+    """Return the first character that cannot be in its place, else the whole name."""
+    match = _VALID_START.match(name)
     end = match.end() if match else 0
-    if end < len(name):
-        return Pointer(text, end, end + 1)
-    head, _, tag = name.partition(":")
-    if ":" in tag:
-        second = len(head) + 1 + tag.index(":")
-        return Pointer(text, second, second + 1)
-    return Pointer(text, 0, 1) if head and not head[0].isalnum() else Pointer(text, 0, len(name))
+    return Pointer(text, end, end + 1) if end < len(name) else Pointer(text, 0, len(name))
 
 
 def _without_latest(text: str) -> str:

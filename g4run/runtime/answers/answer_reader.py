@@ -1,5 +1,6 @@
 """Convert tokens to an answer's events, up to a stop string, and collect them."""
 
+import codecs
 import secrets
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,7 +9,7 @@ from typing import TypeAlias
 from g4run.chat.messages import ToolCall
 from g4run.chat.parse import Ended, Event, TextDelta, ThinkingDelta, ToolCallEvent
 from g4run.chat.tokens import EOS
-from g4run.engine.llama.vocabulary import Detokenizer, StopStrings, Vocabulary
+from g4run.engine.llama.vocabulary import StopStrings, Vocabulary
 from g4run.engine.protocol import Sampled
 from g4run.runtime.answers.answer import AnswerOptions, TokenLogprob
 from g4run.runtime.answers.answer_parser import AnswerParser
@@ -23,7 +24,7 @@ class AnswerReader:
 
     def __init__(self, vocabulary: Vocabulary, options: AnswerOptions, parser: AnswerParser) -> None:
         self._vocabulary = vocabulary
-        self._detokenizer = Detokenizer()
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a character may span several tokens
         self._stops = StopStrings(options.stop)
         self._parser = parser
         self._controls = vocabulary.control_tokens
@@ -44,12 +45,12 @@ class AnswerReader:
         if self.logprobs is not None:
             self.logprobs.append(self._logprob(sampled, piece))
         if piece != _END or sampled.token not in self._controls:  # the end token is not part of the text
-            yield from self._read(self._parser.feed(sampled.token, self._detokenizer.feed(piece)))
+            yield from self._read(self._parser.feed(sampled.token, self._decoder.decode(piece)))
 
     def finish(self, *, is_truncated: bool) -> Iterator[AnswerEvent]:
         """Yield the remaining events; `is_truncated` says that the model did not end by itself."""
         if not self.is_complete:
-            yield from self._read(self._parser.finish(self._detokenizer.finish(), is_truncated=is_truncated))
+            yield from self._read(self._parser.finish(self._decoder.decode(b"", final=True), is_truncated=is_truncated))
         rest = self._stops.finish()
         if rest:
             self.content.append(rest)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from g4run.chat.tokens import CONTROL_TEXTS
-from g4run.engine.llama.vocabulary import Detokenizer, StopStrings, Vocabulary
+from g4run.engine.llama.vocabulary import StopStrings, Vocabulary
 from g4run.errors import LoadFailed
 from scripts.shapes.metadata import string
 from tests.fakes.gguf_files import gemma4_file
@@ -74,21 +74,6 @@ def test_using_a_closed_vocabulary_raises() -> None:
     closed.close()
     with pytest.raises(AttributeError):
         closed.tokenize("text")
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 5])
-def test_split_characters_are_joined(size: int) -> None:
-    text = "aé日🙂z"
-    raw = text.encode()
-    detokenizer = Detokenizer()
-    pieces = [detokenizer.feed(raw[start : start + size]) for start in range(0, len(raw), size)]
-    assert "".join(pieces) + detokenizer.finish() == text
-    assert not any("�" in piece for piece in pieces)
-
-
-def test_invalid_bytes_become_replacement_characters() -> None:
-    detokenizer = Detokenizer()
-    assert detokenizer.feed(b"a\xff") + detokenizer.feed(b"b\xe6") + detokenizer.finish() == "a�b�"
 
 
 STOPS = (("</s>", "STOP"), ("aab",), ("a", "ab"))

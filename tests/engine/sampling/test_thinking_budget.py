@@ -1,5 +1,3 @@
-import pytest
-
 from g4run.engine.parameters import ThoughtTokens
 from g4run.engine.sampling.thinking_budget import ThinkingBudget
 
@@ -50,8 +48,3 @@ def test_without_a_budget_nothing_is_forced() -> None:
 
 def test_an_incomplete_character_is_completed_first() -> None:
     assert _written(INSIDE, 2, [10, 11, 12, 10])[0] == [10, 11, 12, 3, 2, 10]
-
-
-def test_a_thought_without_closing_tokens_is_refused() -> None:
-    with pytest.raises(ValueError, match="a thought needs at least one closing token"):
-        ThoughtTokens(opening=1, closing=())

@@ -3,7 +3,8 @@
 import struct
 
 from g4run.models.gguf.cursor import Read
-from g4run.models.gguf.header import GgufHeader, parse_header
+from g4run.models.gguf.header import GgufHeader, LongArray, parse_header
+from g4run.models.gguf.types import VALUE_CODES
 from scripts.shapes.metadata import int_value, ints_value, string, text_value, texts_value
 from scripts.shapes.tensors import Tensor
 from scripts.shapes.writer import header_bytes
@@ -29,3 +30,9 @@ def parse(data: bytes) -> GgufHeader:
 def file_of(entries: dict[str, bytes], tensors: bytes = b"", tensor_count: int = 0, version: int = 3) -> bytes:
     start = b"GGUF" + struct.pack("<IQQ", version, tensor_count, len(entries))
     return start + b"".join(string(key) + value for key, value in entries.items()) + tensors
+
+
+def numbers_of(array: LongArray) -> tuple[int, ...] | tuple[float, ...]:
+    """Read the numbers or booleans of a long array."""
+    data = array.source(array.offset, array.size_bytes)
+    return struct.unpack(f"<{array.count}{VALUE_CODES[array.item]}", data)

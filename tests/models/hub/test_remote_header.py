@@ -19,6 +19,7 @@ from scripts.shapes.vocabulary import copied_vocabulary, synthetic_vocabulary
 from tests.fakes.gguf_files import LARGE, GgufFile, gemma4_file, split_file, write_parts, write_text
 from tests.fakes.hub import FakeHub
 from tests.fakes.hub_faults import FaultKind, Stage
+from tests.models.gguf.headers import numbers_of
 
 REPOSITORY = "someone/Gemma-GGUF"
 NAME = f"{REPOSITORY}/model.gguf"
@@ -63,7 +64,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def contents(header: GgufHeader) -> dict[str, object]:
     """The metadata with everything that was left in the file."""
     return {
-        key: (value.item, value.count, value.strings() if value.item.name == "STRING" else value.numbers())
+        key: (value.item, value.count, value.strings() if value.item.name == "STRING" else numbers_of(value))
         if isinstance(value, LongArray)
         else value
         for key, value in header.metadata.items()
