@@ -1,5 +1,6 @@
 """Render a model's details as text and as JSON."""
 
+import struct
 import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,7 +11,7 @@ from g4run.cli.views.tables import Column, render_pairs, render_rows, render_tab
 from g4run.errors import G4RunError
 from g4run.models.gguf.architecture import ARCHITECTURE
 from g4run.models.gguf.header import LongArray
-from g4run.models.gguf.types import ValueType
+from g4run.models.gguf.types import VALUE_CODES, ValueType
 from g4run.units import render_bytes, render_count
 
 if TYPE_CHECKING:
@@ -185,11 +186,11 @@ def _plain_value(value: "MetadataValue") -> object:
 
 def _first_items(array: LongArray) -> Sequence[object]:
     """Return the first items of a long array; none if the file cannot be read anymore."""
-    first = replace(array, count=_SHOWN_ITEMS)
     try:
         if array.item is ValueType.STRING:
-            strings = replace(first, size_bytes=min(array.size_bytes, _READ_BYTES)).strings()
-            return [string.decode(errors="replace") for string in strings]
-        return replace(first, size_bytes=array.size_bytes // array.count * _SHOWN_ITEMS).numbers()
-    except (OSError, G4RunError):
+            first = replace(array, count=_SHOWN_ITEMS, size_bytes=min(array.size_bytes, _READ_BYTES))
+            return [string.decode(errors="replace") for string in first.strings()]
+        layout = struct.Struct(f"<{_SHOWN_ITEMS}{VALUE_CODES[array.item]}")
+        return layout.unpack(array.source(array.offset, layout.size))
+    except (OSError, struct.error, G4RunError):
         return ()
