@@ -1,6 +1,7 @@
 """Plan a pull: which files of which commit, what is on this machine already, and how much space is needed."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from g4run.models.external.search import candidates_for
 from g4run.models.gguf.architecture import inspect_architecture
 from g4run.models.hub.client import Hub
 from g4run.models.hub.remote_header import read_remote_header
-from g4run.models.hub_cache.cache import file_size, find_snapshot_file, list_cached_repository
+from g4run.models.hub_cache.cache import file_size, list_cached_repository
 from g4run.models.hub_cache.layout import HubCache
 from g4run.models.library import Library
 from g4run.models.pull.selection import Chosen, Selection, select_files
@@ -80,23 +81,20 @@ def plan_pull(library: Library, hub: Hub, request: PullRequest) -> PullPlan:
     NetworkError, Offline, and InvalidModelFile for a large file that is not in the catalog and not a Gemma 4.
     """
     target = find_target(library, request)
+    is_offline = library.settings.is_offline
     list_repository: ListRevision = hub.list_repository
-    if library.settings.is_offline:
+    if is_offline:
         list_repository = partial(list_cached_repository, library.settings.hub_cache)
-    choice = _choose(list_repository, target, request)
-    repository, selection = choice.repository, choice.selection
+    selection = _select(list_repository, target, request)
+    repository = selection.repository
     parts = sum(chosen.role is FileRole.MODEL for chosen in selection.files)
-    wanted = request.revision or target.revision or "main"
-    own_reference = None if library.settings.is_offline or choice.note else wanted  # note: an older commit is used
-    main = None if library.settings.is_offline else "main"
-    files = tuple(
-        replace(
-            _plan_file(library, hub, chosen, is_part=parts > 1 and chosen.role is FileRole.MODEL),
-            reference=own_reference if chosen.repository == repository else main,
-        )
-        for chosen in selection.files
-    )
-    if target.entry is None and not library.settings.is_offline:
+    wanted = None if selection.is_pinned else request.revision or target.revision or "main"
+    files = []
+    for chosen in selection.files:
+        reference = wanted if chosen.repository == repository else "main"
+        is_part = parts > 1 and chosen.role is FileRole.MODEL
+        files.append(_plan_file(library, hub, chosen, None if is_offline else reference, is_part=is_part))
+    if target.entry is None and not is_offline:
         _refuse_foreign(library, hub, files)
     return PullPlan(
         name=target.name,
@@ -104,11 +102,11 @@ def plan_pull(library: Library, hub: Hub, request: PullRequest) -> PullPlan:
         commit=repository.commit,
         requested_revision=request.revision or target.revision,
         quantization=selection.quantization,
-        files=files,
+        files=tuple(files),
         free_bytes=free_bytes(library.settings.hub_cache),
         cache_directory=library.settings.hub_cache,
-        notes=tuple(note for note in (choice.note, *selection.notes) if note),
-        refusal=choice.refusal,
+        notes=selection.notes,
+        refusal=selection.refusal,
     )
 
 
@@ -136,42 +134,25 @@ def check_space(plan: PullPlan) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """The files to fetch, with a refusal if they differ from the catalog's."""
-
-    repository: RemoteRepository
-    selection: Selection
-    note: str = ""
-    refusal: DigestMismatch | None = None
-
-
-def _choose(list_repository: ListRevision, target: Target, request: PullRequest) -> _Choice:
-    """Choose the files at the wanted revision, or at the catalog's if the branch has changed since."""
+def _select(list_repository: ListRevision, target: Target, request: PullRequest) -> Selection:
+    """Select the files at the wanted revision, or at the catalog's if the branch has changed since."""
     wanted = request.revision or target.revision
 
     def list_main(other: str) -> RemoteRepository:
         return list_repository(other, None)
 
-    repository = list_repository(target.repository, wanted)
-    selection = select_files(repository, target, request, list_main)
-    changed = _unlike_the_catalog(selection)
+    newest = select_files(list_repository(target.repository, wanted), target, request, list_main)
+    changed = _unlike_the_catalog(newest)
     if not changed or wanted is not None or target.entry is None:
-        return _Choice(repository, selection)
-    refused = _Choice(repository, selection, refusal=_other_bytes(target, repository, changed))
+        return newest
     pinned = target.entry.revision
-    if pinned is None or pinned == repository.commit:
-        return refused
-    try:
-        older = list_repository(target.repository, pinned)
-        selection = select_files(older, target, request, list_main)
-    except ModelNotFound:  # the revision is gone
-        return refused
-    if _unlike_the_catalog(selection):
-        return refused
-    return _Choice(
-        older, selection, f"the Hub has a newer upload than {pinned[:8]}, which the catalog knows and is taken"
-    )
+    if pinned is not None and pinned != newest.repository.commit:
+        with suppress(ModelNotFound):  # the revision is gone
+            older = select_files(list_repository(target.repository, pinned), target, request, list_main)
+            if not _unlike_the_catalog(older):
+                note = f"the Hub has a newer upload than {pinned[:8]}, which the catalog knows and is taken"
+                return replace(older, notes=(note, *older.notes), is_pinned=True)
+    return replace(newest, refusal=_other_bytes(target, newest.repository, changed))
 
 
 def _unlike_the_catalog(selection: Selection) -> str:
@@ -195,7 +176,11 @@ def _other_bytes(target: Target, repository: RemoteRepository, difference: str) 
     )
 
 
-def _plan_file(library: Library, hub: Hub, chosen: Chosen, *, is_part: bool) -> PlannedFile:
+def _plan_file(library: Library, hub: Hub, chosen: Chosen, reference: str | None, *, is_part: bool) -> PlannedFile:
+    """Find out whether a file is on this machine, by size and name: in the cache, or in another program's folder.
+
+    llama.cpp needs the parts of a model in one directory, so parts are only taken from the cache.
+    """
     repository, path = chosen.repository, chosen.file.path
     sha256, size_bytes = chosen.file.sha256, chosen.file.size_bytes
     etag, link = sha256, None
@@ -213,27 +198,14 @@ def _plan_file(library: Library, hub: Hub, chosen: Chosen, *, is_part: bool) -> 
         present_bytes=present_bytes(cache.partial_path(repository.id, etag)),
         source="download",
         where=None,
+        reference=reference,
     )
-    source, where = _find_present(library, planned, cache.blob_path(repository.id, etag), is_part=is_part)
-    if where is not None:
-        return replace(planned, source=source, where=where, present_bytes=size_bytes)
-    if link is None:
-        hub.locate(
-            repository.id, repository.commit, path
-        )  # fails for a gated repository, before anything is downloaded
+    for cached in (cache.pointer_path(repository.id, repository.commit, path), cache.blob_path(repository.id, etag)):
+        if file_size(cached) == size_bytes:
+            return replace(planned, source="cache", where=cached, present_bytes=size_bytes)
+    found = () if is_part else candidates_for(library.settings, Path(path).name, size_bytes, sha256)
+    if found:
+        return replace(planned, source="elsewhere", where=found[0], present_bytes=size_bytes)
+    if link is None:  # fails for a gated repository, before anything is downloaded
+        hub.locate(repository.id, repository.commit, path)
     return planned
-
-
-def _find_present(library: Library, file: PlannedFile, blob: Path, *, is_part: bool) -> tuple[Source, Path | None]:
-    """Find a file that seems to be the same, by size and name: in the cache, or in another program's folder.
-
-    llama.cpp needs the parts of a model in one directory, so parts are only taken from the cache.
-    """
-    cached = find_snapshot_file(library.settings.hub_cache, file.repository, file.commit, file.path)
-    for candidate in (cached, blob):
-        if candidate is not None and file_size(candidate) == file.size_bytes:
-            return "cache", candidate
-    found = candidates_for(library.settings, Path(file.path).name, file.size_bytes, file.sha256)
-    if found and not is_part:
-        return "elsewhere", found[0]
-    return "download", None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
-from g4run.errors import ModelNotFound, Pointer
+from g4run.errors import DigestMismatch, ModelNotFound, Pointer
 from g4run.models.catalog.values import CatalogFile, CompanionFile
 from g4run.models.pull.target import PullRequest, Target
 from g4run.models.quantizations import (
@@ -24,30 +24,25 @@ MAX_LISTED = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What the catalog knows for certain about a file."""
-
-    size_bytes: int | None
-    sha256: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Chosen:
-    """One file of the model, the listing that it is from, and what the catalog knows of it."""
+    """One file of the model, the listing that it is from, and what the catalog knows for certain about it."""
 
     role: FileRole
     repository: RemoteRepository
     file: RemoteFile
-    known: Known | None
+    known: RemoteFile | None
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The files to fetch, in order."""
+    """The files to fetch, in order; if they differ from the catalog's, `refusal` says so."""
 
+    repository: RemoteRepository
     quantization: str | None
     files: tuple[Chosen, ...]
     notes: tuple[str, ...]
+    refusal: DigestMismatch | None = None
+    is_pinned: bool = False  # to the catalog's commit, because the branch has changed since
 
 
 ListRepository: TypeAlias = Callable[[str], RemoteRepository]
@@ -88,14 +83,14 @@ class _Selecting:
         entry = self._target.entry
         known = None
         if entry is not None and paths == entry.paths and len(paths) == 1:
-            known = Known(entry.size_bytes if entry.size_is_exact else None, entry.sha256)
+            known = _known_file(entry)
         self._files += [Chosen(FileRole.MODEL, self._repository, self._by_path[path], known) for path in paths]
         if self._request.with_projector:
             self._add_projector(self._target.projector)
         if self._request.with_drafter:
             self._add_drafter(self._target.drafter)
         quantization = quantization_of(paths[0]) or self._target.quantization
-        return Selection(quantization, tuple(self._files), tuple(self._notes))
+        return Selection(self._repository, quantization, tuple(self._files), tuple(self._notes))
 
     def _choose_model(self) -> tuple[str, ...]:
         models = self._models()
@@ -168,10 +163,15 @@ class _Selecting:
         if known is not None and known.repository.lower() != repository.id.lower():
             repository = self._list_repository(known.repository)
         found = next((file for file in repository.files if known is not None and file.path == known.path), None)
-        exact = Known(known.size_bytes if known.size_is_exact else None, known.sha256) if found and known else None
+        exact = _known_file(known) if found and known else None
         if found is None:
             fitting = [file for file in repository.files if role_of(file.path) is role]
             found = min(fitting, key=lambda file: rank(file.path), default=None)
         if found is not None:
             self._files.append(Chosen(role, repository, found, exact))
         return found is not None
+
+
+def _known_file(known: CatalogFile | CompanionFile) -> RemoteFile:
+    """Return what the catalog knows for certain."""
+    return RemoteFile(known.path, known.size_bytes if known.size_is_exact else None, known.sha256)
