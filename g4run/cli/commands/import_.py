@@ -1,13 +1,12 @@
 """`g4run import`: use a GGUF file that is already on this machine."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from g4run.cli.command import Json, command
 from g4run.cli.output import Output
-from g4run.errors import ModelNotFound, UsageError
+from g4run.errors import UsageError
 from g4run.settings import read_settings
 
 
@@ -49,20 +48,10 @@ def import_path(path: str, name: str | None, as_json: bool, output: Output) -> N
     from g4run.cli.terminal.status_line import HashProgress
     from g4run.cli.views.pull import record_value
     from g4run.models.import_model import import_file
+    from g4run.models.library import expand_path
     from g4run.models.store.store import Store
 
     with HashProgress(output.notes, "reading") as progress:
-        record = import_file(Store(read_settings()), _absolute(path), name, on_progress=progress.update)
+        record = import_file(Store(read_settings()), expand_path(path).absolute(), name, on_progress=progress.update)
     text = f"{record.name} is ready, its file stays where it is: g4run chat {record.name}\n"
     output.write_result(record_value(record), text, as_json=as_json)
-
-
-def _absolute(path: str) -> Path:
-    """Return the typed path as an absolute path, so that a ~ is expanded only once."""
-    from g4run.models.library import expand_path
-
-    file = expand_path(path)
-    try:
-        return file if file.is_absolute() else Path.cwd() / file
-    except FileNotFoundError:
-        raise ModelNotFound(f"there is no file {path}: the current directory was removed", "cd ~") from None
