@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import httpx2
 from huggingface_hub import HfApi, ModelInfo, constants, get_hf_file_metadata, hf_hub_url
-from huggingface_hub.errors import DeviceCodeError, OIDCError
+from huggingface_hub.errors import DeviceCodeError, HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, OIDCError
 from huggingface_hub.file_download import HfFileMetadata
 from huggingface_hub.hf_api import RepoSibling
 from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, but exported lazily
@@ -25,12 +25,15 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, but
 )
 
 from g4run import __version__
+from g4run.errors import AccessDenied, UsageError
 from g4run.models.digest import is_sha256
 from g4run.models.download.retry_policy import AttemptFailed, Retries, RetryPolicy
 from g4run.models.hub.errors import (
+    LOG_IN,
     Subject,
     explain,
     explain_setup,
+    explain_status,
     find_cause,
     not_the_hub,
     offline,
@@ -82,17 +85,15 @@ class Hub:
         """Return a new download link for a file. Raises NetworkError, ModelNotFound, UsageError."""
         subject = Subject(self._endpoint, repository, commit, path)
         with self._explained(subject):
-            metadata = self._retried(lambda: self._ask_metadata(subject))
-            return self._read_link(metadata, subject)
-
-    def _ask_metadata(self, subject: Subject) -> HfFileMetadata:
-        return get_hf_file_metadata(
-            hf_hub_url(subject.repository, subject.path, revision=subject.revision, endpoint=self._endpoint),
-            timeout=self._policy.answer_seconds,
-            library_name=_LIBRARY,
-            library_version=__version__,
-            endpoint=self._endpoint,
-        )
+            ask = partial(
+                get_hf_file_metadata,
+                hf_hub_url(repository, path, revision=commit, endpoint=self._endpoint),
+                timeout=self._policy.answer_seconds,
+                library_name=_LIBRARY,
+                library_version=__version__,
+                endpoint=self._endpoint,
+            )
+            return self._read_link(self._retried(ask), subject)
 
     def _read_link(self, metadata: HfFileMetadata, subject: Subject) -> Link:
         if metadata.commit_hash is None or metadata.size is None or not is_etag(metadata.etag or ""):
@@ -122,7 +123,16 @@ class Hub:
         _ = self.session  # opened here, so that its errors are not taken for answers
         try:
             yield
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, OIDCError, DeviceCodeError, *_STRANGE_ANSWER) as error:
+        except HfHubHTTPError as error:
+            raise explain_status(error.response, subject) from error
+        except OfflineModeIsEnabled as error:
+            raise offline(subject) from error
+        except HFValidationError as error:
+            problem = f"not the name of a repository: {subject.repository}"
+            raise UsageError(problem, "write hf.co/USER/REPOSITORY") from error
+        except (OIDCError, DeviceCodeError) as error:
+            raise AccessDenied(f"cannot get an access token: {error}", LOG_IN) from error
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, *_STRANGE_ANSWER) as error:
             raise explain(error, subject) from error
 
 

@@ -11,13 +11,12 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpx2
-from huggingface_hub.errors import DeviceCodeError, HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, OIDCError
 
 from g4run.errors import AccessDenied, G4RunError, ModelNotFound, NetworkError, Offline, UsageError
 from g4run.models.download.range_response import parse_retry_after
 
 _TRY_LATER = "try again in a few minutes; https://status.huggingface.co shows whether the Hub is down"
-_LOG_IN = "set HF_TOKEN, or run `hf auth login`"
+LOG_IN = "set HF_TOKEN, or run `hf auth login`"
 _OTHER_TOKEN = "unset HF_TOKEN or set it to a valid token; `hf auth login` replaces a stored one"
 _WRONG_TOKEN = "Invalid credentials in Authorization header"  # the Hub's text
 _RATE_LIMIT = re.compile(r";\s*r=0\s*;\s*t=(\d{1,6})\b")  # no requests left, and the seconds until there are
@@ -48,14 +47,6 @@ class Subject:
 def explain(error: Exception, subject: Subject) -> G4RunError:
     """Return the error for a request without a usable response."""
     match error:
-        case HfHubHTTPError(response=response):
-            return _explain_status(response, subject)
-        case OfflineModeIsEnabled():
-            return offline(subject)
-        case HFValidationError():
-            return UsageError(f"not the name of a repository: {subject.repository}", "write hf.co/USER/REPOSITORY")
-        case OIDCError() | DeviceCodeError():
-            return AccessDenied(f"cannot get an access token: {error}", _LOG_IN)
         case httpx2.TooManyRedirects():
             return _redirects(subject)
         case httpx2.UnsupportedProtocol() | httpx2.InvalidURL():
@@ -72,7 +63,7 @@ def explain(error: Exception, subject: Subject) -> G4RunError:
         case httpx2.LocalProtocolError() | UnicodeEncodeError():
             return AccessDenied("the access token contains invalid characters", _OTHER_TOKEN)
         case OSError():
-            return AccessDenied(f"cannot read the stored access token: {error.filename or error}", _LOG_IN)
+            return AccessDenied(f"cannot read the stored access token: {error.filename or error}", LOG_IN)
     return not_the_hub(subject)
 
 
@@ -82,7 +73,8 @@ def offline(subject: Subject) -> Offline:
     return Offline(f"offline mode is on, and {wanted} is on the Hub", "unset HF_HUB_OFFLINE")
 
 
-def _explain_status(response: httpx2.Response, subject: Subject) -> G4RunError:
+def explain_status(response: httpx2.Response, subject: Subject) -> G4RunError:
+    """Return the error for a response with an error status."""
     code = response.headers.get("X-Error-Code")
     message = response.headers.get("X-Error-Message") or ""
     status, has_token = response.status_code, "authorization" in response.request.headers
@@ -99,7 +91,7 @@ def _explain_status(response: httpx2.Response, subject: Subject) -> G4RunError:
     if code == "RepoNotFound" or status in (401, 404):
         return ModelNotFound(
             f"there is no repository {subject.repository} on the Hub, or it is private",
-            f"check the spelling: {subject.address}; for a private repository, {_LOG_IN}",
+            f"check the spelling: {subject.address}; for a private repository, {LOG_IN}",
         )
     if status == 403:
         reason = f": {_one_line(message)}" if message else ""
@@ -164,7 +156,7 @@ def _gated(status: int, subject: Subject) -> AccessDenied:
         )
     return AccessDenied(
         f"{subject.repository} is gated: you must accept its license first",
-        f"accept the license at {subject.address}, then {_LOG_IN}",
+        f"accept the license at {subject.address}, then {LOG_IN}",
     )
 
 

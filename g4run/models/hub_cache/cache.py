@@ -72,15 +72,6 @@ def model_directories(hub_cache: Path) -> tuple[Path, ...]:
     return tuple(entry for entry in entries_of(hub_cache) if entry.name.startswith(MODELS_PREFIX) and entry.is_dir())
 
 
-def find_blob(hub_cache: Path, sha256: str, size_bytes: int) -> Path | None:
-    """Find a blob with that name and size in any repository, without hashing it."""
-    for directory in entries_of(hub_cache):
-        blob = directory / "blobs" / sha256
-        if file_size(blob) == size_bytes:
-            return blob
-    return None
-
-
 def locate_in_snapshot(hub_cache: Path, path: Path) -> SnapshotPlace | None:
     """Return the place of a path in a snapshot; None if it is not in one."""
     for cache, file in ((hub_cache, path), (_absolute(hub_cache), _absolute(path)), (hub_cache.resolve(), path)):
@@ -140,11 +131,20 @@ def file_size(path: Path) -> int | None:
         return None
 
 
-def _modified_at(path: Path) -> float:
+def modified_at(path: Path) -> float:
+    """Return when a file, or a link itself, was last changed; 0 if it does not exist."""
     try:
-        return path.stat().st_mtime
+        return path.lstat().st_mtime
     except OSError:
         return 0.0
+
+
+def is_same_file(path: Path, other: Path) -> bool:
+    """Whether two paths lead to the same file or directory, which exists."""
+    try:
+        return path.samefile(other)
+    except OSError:
+        return False
 
 
 def commits_of(directory: Path, revision: str | None) -> Iterator[str]:
@@ -156,7 +156,7 @@ def commits_of(directory: Path, revision: str | None) -> Iterator[str]:
     if named is not None:
         yield named
     if revision is None:
-        newest_first = sorted(entries_of(directory / "snapshots"), key=_modified_at, reverse=True)
+        newest_first = sorted(entries_of(directory / "snapshots"), key=modified_at, reverse=True)
         yield from (snapshot.name for snapshot in newest_first)
 
 

@@ -16,7 +16,7 @@ from g4run.models.hub_cache.cache import file_size
 from g4run.models.hub_cache.layout import HubCache
 from g4run.models.library import Library
 from g4run.models.pull.fetching import Fetcher, PullObserver
-from g4run.models.pull.plan import OTHERS, PlannedFile, PullPlan, check_space
+from g4run.models.pull.plan import OTHERS, PullPlan, check_space
 from g4run.models.quantizations import FileRole
 from g4run.models.store.records import Entry, timestamp
 from g4run.models.store.removal import arrived_files, release_files
@@ -59,15 +59,13 @@ def execute_pull(library: Library, hub: Hub, plan: PullPlan, observer: PullObser
 
 def downloaded_bytes(plan: PullPlan) -> int:
     """Return how much of a plan's downloads is on disk, complete or not."""
-    return sum(_kept_bytes(HubCache(plan.cache_directory), file) for file in plan.files if file.source == "download")
-
-
-def _kept_bytes(cache: HubCache, file: PlannedFile) -> int:
-    if file.sha256 is None:
-        return 0
-    if file_size(cache.blob_path(file.repository, file.sha256)) == file.size_bytes:
-        return file.size_bytes
-    return present_bytes(cache.partial_path(file.repository, file.sha256))
+    cache, total_bytes = HubCache(plan.cache_directory), 0
+    for file in plan.files:
+        if file.source == "download" and file.sha256 is not None:
+            is_complete = file_size(cache.blob_path(file.repository, file.sha256)) == file.size_bytes
+            partial_file = cache.partial_path(file.repository, file.sha256)
+            total_bytes += file.size_bytes if is_complete else present_bytes(partial_file)
+    return total_bytes
 
 
 def _check_files(files: list[StoredFile]) -> tuple[Gemma4, GgufHeader]:

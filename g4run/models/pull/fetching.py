@@ -14,7 +14,7 @@ from g4run.models.digest import is_sha256, sha256_of
 from g4run.models.download.download import download
 from g4run.models.external.search import find_same_file
 from g4run.models.hub.client import Hub
-from g4run.models.hub_cache.cache import blob_of, file_size, locate_in_snapshot
+from g4run.models.hub_cache.cache import blob_of, file_size, is_same_file, locate_in_snapshot
 from g4run.models.hub_cache.layout import HubCache
 from g4run.models.hub_cache.locks import blob_lock
 from g4run.models.library import Library
@@ -105,11 +105,15 @@ class Fetcher:
 
     def _download(self, file: PlannedFile) -> StoredFile:
         first = self._locate(file)
-        has_waited = self._wait_for_lock(file, first.etag)
+        blob = self._cache.blob_path(file.repository, first.etag)
+        if blob not in self._locked:
+            lock = self._cache.lock(file.repository, first.etag, partial(self._observer.waiting, file))
+            self._locks.enter_context(lock)
+            self._locked.add(blob)
         self._cache.prepare(file.repository, file.commit)
         found = None
-        if file.sha256 is not None and (has_waited or file.source != "cache"):  # another process may have downloaded it
-            found = self._use_cached(file, self._cache.blob_path(file.repository, first.etag))
+        if file.sha256 is not None and file.source != "cache":  # another process may have downloaded it meanwhile
+            found = self._use_cached(file, blob)
         if found is None:
             digest = self._transfer(file, first)
             found = self._done(file, self._link(file, first.etag), digest)
@@ -134,21 +138,6 @@ class Fetcher:
         """Record a downloaded file: until the name's record is complete, nothing else shows that it is ours."""
         with self._store.locked():
             self._store.save_pulling(self._plan.name, (*self._store.find_pulling(self._plan.name), arrived))
-
-    def _wait_for_lock(self, file: PlannedFile, etag: str) -> bool:
-        """Take the lock of a blob, and return whether another process had it."""
-        has_waited = False
-
-        def wait() -> None:
-            nonlocal has_waited
-            has_waited = True
-            self._observer.waiting(file)
-
-        blob = self._cache.blob_path(file.repository, etag)
-        if blob not in self._locked:
-            self._locks.enter_context(self._cache.lock(file.repository, etag, wait))
-            self._locked.add(blob)
-        return has_waited
 
     def _keep(self, blob: Path) -> None:
         """Keep other processes from removing an existing blob, without waiting.
@@ -175,7 +164,7 @@ class Fetcher:
         """Yield the same file as records have it, after each record."""
         for record in self._store.records() if sha256 is not None else ():
             for known in record.files:
-                if known.sha256 == sha256 and _is_same(known.path, path):
+                if known.sha256 == sha256 and is_same_file(known.path, path):
                     yield record, known
 
     def _origin_of(self, sha256: str | None, path: Path) -> tuple[Origin, bool]:
@@ -216,9 +205,3 @@ class Fetcher:
             commit=file.commit,
             repository_path=file.path,
         )
-
-
-def _is_same(path: Path, other: Path) -> bool:
-    with suppress(OSError):
-        return path.samefile(other)
-    return False

@@ -8,7 +8,6 @@ from g4run.errors import Offline
 from g4run.models.hub_cache.cache import (
     blob_of,
     cached_gguf_files,
-    find_blob,
     list_cached_repository,
     locate_in_snapshot,
     repository_directory,
@@ -95,14 +94,6 @@ def test_a_repository_is_found_in_another_spelling(cache: FakeCache, model: Path
     pointer = cache.add("a.gguf", model)
     assert find(cache, None, "a.gguf", REPOSITORY.upper()) == pointer
     assert repository_directory(cache.hub_cache, "No/Such") == cache.hub_cache / "models--No--Such"
-
-
-def test_a_blob_is_found_in_any_repository_by_digest_and_size(cache: FakeCache, model: Path) -> None:
-    cache.add("a.gguf", model, repository="a/b")
-    digest, size_bytes = digest_of(model), model.stat().st_size
-    assert find_blob(cache.hub_cache, digest, size_bytes) == cache.blob(digest, "a/b")
-    assert find_blob(cache.hub_cache, digest, size_bytes + 1) is None
-    assert find_blob(cache.hub_cache / "nowhere", digest, size_bytes) is None
 
 
 def test_gguf_files_are_listed_once_with_their_place(cache: FakeCache, model: Path, other: Path) -> None:
