@@ -49,7 +49,7 @@ def compile_written(grammar: Grammar) -> str:
 
 
 def _checked(lark: str, notation: GrammarNotation = GrammarNotation.GBNF) -> str:
-    """Return a grammar that llguidance accepts. Raises UsageError with the place, which ends each line that we wrote."""
+    """Return a grammar that llguidance accepts. Raises UsageError with the place, which ends each of our lines."""
     try:
         check_grammar(lark)
     except ValueError as error:
