@@ -26,7 +26,7 @@ _ETAG = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
 _NO_SYMBOLIC_LINKS = frozenset(
     {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 )  # EINVAL: a Windows account without the privilege
-_WINDOWS_RESERVED = frozenset('\\:*?"<>|')
+_FORBIDDEN = frozenset('\\:*?"<>|' if os.name == "nt" else "\\")
 
 
 class HubCache:
@@ -113,7 +113,7 @@ class HubCache:
 def checked_parts(path: str) -> tuple[str, ...]:
     """Split a repository path. Raises NetworkError if it points outside its directory, on any system."""
     parts = tuple(path.split("/"))
-    if any(part in ("", ".", "..") or set(part) & _forbidden() for part in parts) or "\0" in path or ":" in parts[0]:
+    if any(part in ("", ".", "..") or set(part) & _FORBIDDEN for part in parts) or "\0" in path or ":" in parts[0]:
         raise NetworkError(
             f"the repository has a file name that points outside its directory: {path!r}",
             "do not use this repository: the name is an attack",
@@ -124,10 +124,6 @@ def checked_parts(path: str) -> tuple[str, ...]:
 def is_etag(text: str) -> bool:
     """Whether a text can name a blob."""
     return _ETAG.fullmatch(text) is not None
-
-
-def _forbidden() -> frozenset[str]:
-    return _WINDOWS_RESERVED if os.name == "nt" else frozenset("\\")
 
 
 def _checked_commit(commit: str) -> str:

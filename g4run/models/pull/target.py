@@ -1,6 +1,6 @@
 """What a name that is to be pulled means: a repository of the Hub, and which of its files."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from g4run.errors import UsageError
 from g4run.models.catalog.values import CatalogFile, CompanionFile
@@ -64,7 +64,9 @@ def find_target(library: Library, request: PullRequest) -> Target:
             return _family(library, name, request.entry)
         case HubName() as name:
             known = library.catalog.find(name)
-            return _target(name.text, name.repository, known, name.file, name.quantization, name.revision)
+            projector, drafter = (known.projector, known.drafter) if known else (None, None)
+            place = name.repository, known, name.file, name.quantization, name.revision
+            return Target(name.text, *place, projector, drafter, name.text)
         case CustomName() as name:
             record = library.store.find(name.text)
             if record is None:
@@ -99,20 +101,9 @@ def _family(library: Library, name: FamilyName, chosen: CatalogFile | None) -> T
     if record is not None and kept is None:
         return _recorded(record)
     entry = kept or chosen or default
-    target = _target(name.text, entry.repository, entry, None, entry.quantization, None)
-    return target if kept or entry == default else replace(target, exact_name=entry.name)
-
-
-def _target(
-    name: str,
-    repository: str,
-    entry: CatalogFile | None,
-    path: str | None,
-    quantization: str | None,
-    revision: str | None,
-) -> Target:
-    projector, drafter = (entry.projector, entry.drafter) if entry else (None, None)
-    return Target(name, repository, entry, path, quantization, revision, projector, drafter, name)
+    exact_name = name.text if kept or entry == default else entry.name
+    place = entry.repository, entry, None, entry.quantization, None
+    return Target(name.text, *place, entry.projector, entry.drafter, exact_name)
 
 
 def _recorded(record: Record) -> Target:
