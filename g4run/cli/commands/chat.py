@@ -76,7 +76,7 @@ def _choose(library: "Library", loading: "LoadOptions", output: Output) -> "Mode
         return fetch_planned(library, hub, plan, output)
 
     can_ask = sys.stdin is not None and sys.stdin.isatty() and output.notes.is_terminal
-    wanted = RecommendRequest(context=loading.context_length, kv_type=loading.kv_type)
+    wanted = RecommendRequest(context=loading.context, kv_type=loading.kv_type)
     return choose_chat_model(library, known, wanted, output.notes, sys.stdin if can_ask else None, fetch)
 
 

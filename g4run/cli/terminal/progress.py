@@ -60,7 +60,8 @@ class PullProgress(PullObserver):
     def started(self, file: "PlannedFile") -> None:
         """Start the next file."""
         self._phase = Phase(file, file.present_bytes, self._clock, is_hashing=False)
-        self._show_start(self._phase)
+        if file.source == "download":
+            self._show_start(self._phase)
 
     def progressed(self, file: "PlannedFile", done_bytes: int) -> None:
         """Record how many bytes of the file are downloaded, or hashed."""
@@ -111,7 +112,7 @@ class PlainProgress(PullProgress):
         self._set_due(phase)
         if phase.is_hashing:
             self._say(f"verifying {file_label(phase.file)}: {render_bytes(phase.file.size_bytes)}")
-        elif phase.file.source == "download":
+        else:
             here = f", {render_bytes(phase.done_bytes)} already downloaded" if phase.done_bytes else ""
             self._say(f"downloading {file_label(phase.file)}: {render_bytes(phase.file.size_bytes)}{here}")
 
@@ -154,8 +155,7 @@ class JsonProgress(PullProgress):
 
     def _show_start(self, phase: Phase) -> None:
         self._due = 0.0
-        if phase.is_hashing or phase.file.source == "download":
-            self._show_progress(phase)
+        self._show_progress(phase)
 
     def _show_progress(self, phase: Phase) -> None:
         if self._clock() < self._due:

@@ -57,9 +57,8 @@ class BarProgress(PullProgress):
         self._update(file, file_label(file), file.size_bytes)
 
     def _show_start(self, phase: Phase) -> None:
-        if phase.is_hashing or phase.file.source == "download":
-            self._bars.start()
-            self._show_progress(phase)
+        self._bars.start()
+        self._show_progress(phase)
 
     def _show_progress(self, phase: Phase) -> None:
         file = phase.file

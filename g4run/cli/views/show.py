@@ -12,6 +12,7 @@ from g4run.errors import G4RunError
 from g4run.models.gguf.architecture import ARCHITECTURE
 from g4run.models.gguf.header import LongArray
 from g4run.models.gguf.types import VALUE_CODES, ValueType
+from g4run.models.quantizations import FileRole
 from g4run.units import render_bytes, render_count
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ _SHOWN_ITEMS: Final = 4  # of an array, which can be a whole vocabulary
 _MAX_TEXT_LENGTH: Final = 60  # characters of a text, which can be a whole template
 _READ_BYTES: Final = 4096  # read from a long array of strings for its first items
 _OTHER_LABEL: Final = "other"  # label of a model that is not a published size
-_PROJECTOR: Final = "projector"
 
 
 def render_details(details: "ModelDetails") -> str:
@@ -137,7 +137,8 @@ def _render_parameter_count(count: int) -> str:
 
 
 def _projector_pairs(details: "ModelDetails") -> Sequence[tuple[str, str]]:
-    return [(_name_of(file), render_bytes(file.size_bytes)) for file in details.files if file.role.value == _PROJECTOR]
+    projectors = (file for file in details.files if file.role is FileRole.PROJECTOR)
+    return [(file.location.replace("\\", "/").rpartition("/")[2], render_bytes(file.size_bytes)) for file in projectors]
 
 
 def _sampling_pairs(details: "ModelDetails") -> Sequence[tuple[str, str]]:
@@ -149,10 +150,6 @@ def _render_file(file: "FileDetail") -> str:
     """Render a file's role, size, and origin, then its location and digest on lines of their own for copying."""
     digest = f"    sha256 {file.sha256}\n" if file.sha256 else ""
     return f"  {file.role.value}, {render_bytes(file.size_bytes)}, {file.origin}\n    {file.location}\n{digest}"
-
-
-def _name_of(file: "FileDetail") -> str:
-    return file.location.replace("\\", "/").rpartition("/")[2]
 
 
 def _render_items(first: Sequence[object], count: int) -> str:
