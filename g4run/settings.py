@@ -1,6 +1,7 @@
 """Settings from the environment: directories and overrides, read once."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from string import Template
@@ -8,12 +9,14 @@ from string import Template
 import msgspec
 
 from g4run.errors import UsageError
+from g4run.units import parse_bytes
 
 # Name -> what it does; a test compares docs/environment.md with this.
 ENVIRONMENT_VARIABLES = {
     "G4RUN_HOME": "directory for everything g4run writes (default: the platform's data and log directories)",
     "G4RUN_THREADS": "number of CPU threads (default: physical cores, up to the container's limit; 1 for a tiny model)",
     "G4RUN_CONTEXT": "context length in tokens without --ctx (default: 8192, or less for a model trained for less)",
+    "G4RUN_MARGIN": "memory to leave free on each device, such as 1GB or 5% (default: by the kind of device)",
     "HF_HOME": "directory of the Hugging Face tools (default: ~/.cache/huggingface); models are in `hub` in it",
     "HF_HUB_CACHE": "directory of the models, if it is not `hub` in HF_HOME",
     "HF_ENDPOINT": "address of the Hub (default: https://huggingface.co)",
@@ -31,6 +34,17 @@ _MOST_THREADS = 512  # ggml.h: GGML_MAX_N_THREADS
 _LONGEST_CONTEXT = 2**31 - 1  # llama.cpp counts in 32-bit signed integers
 
 
+class Margin(msgspec.Struct, frozen=True):
+    """The memory to leave free on each device: a size, or a share of the device's memory."""
+
+    size_bytes: int = 0
+    share: float = 0.0
+
+    def of(self, total_bytes: int) -> int:
+        """Return the margin in bytes on a device."""
+        return self.size_bytes + int(self.share * total_bytes)
+
+
 class Settings(msgspec.Struct, frozen=True):
     """Directories that g4run uses, and overrides; with `None` the program chooses."""
 
@@ -38,6 +52,7 @@ class Settings(msgspec.Struct, frozen=True):
     log_directory: Path
     threads: int | None = None
     context_length: int | None = None
+    margin: Margin | None = None
     colour: bool = True
     home_directory: Path = Path()  # where other programs keep their models
     hub_cache: Path = Path()  # the Hugging Face cache: models--USER--REPOSITORY directories
@@ -57,6 +72,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         log_directory=log_directory,
         threads=_parse_positive(environment, "G4RUN_THREADS", _MOST_THREADS),
         context_length=_parse_positive(environment, "G4RUN_CONTEXT", _LONGEST_CONTEXT),
+        margin=parse_margin("G4RUN_MARGIN", environment.get("G4RUN_MARGIN")),
         colour=not environment.get("NO_COLOR"),
         home_directory=home,
         hub_cache=_hub_cache(environment, home),
@@ -117,6 +133,24 @@ def _directories(home: Path | None) -> tuple[Path, Path]:
         Path(platformdirs.user_data_dir("g4run", appauthor=False)),
         Path(platformdirs.user_log_dir("g4run", appauthor=False)),
     )
+
+
+def with_margin(settings: Settings, text: str | None) -> Settings:
+    """Return the settings with the margin of `--margin`, if it was given. Raises UsageError."""
+    margin = parse_margin("--margin", text)
+    return settings if margin is None else msgspec.structs.replace(settings, margin=margin)
+
+
+def parse_margin(name: str, text: str | None) -> Margin | None:
+    """Parse a margin: 1GB, 500MB, 5%, 0; `name` is where it was given. Raises UsageError."""
+    percent = re.fullmatch(r"(\d{1,2}(?:\.\d{1,3})?)\s*%", (text or "").strip(), re.ASCII)
+    try:
+        if percent:
+            return Margin(share=float(percent[1]) / 100)
+        return Margin(0 if text == "0" else parse_bytes(text)) if text else None
+    except ValueError:
+        hint = f"{name}{' ' if name.startswith('-') else '='}500MB"
+        raise UsageError(f"{name} must be an amount of memory or a percentage, not {text!r}", hint) from None
 
 
 def _parse_positive(environment: Mapping[str, str], name: str, most: int) -> int | None:

@@ -5,6 +5,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from msgspec.structs import replace
+
 from g4run.engine.llama.devices import EngineReport, inspect_engine
 from g4run.engine.llama.library import is_built_for_cpu_alone
 from g4run.hardware.apple import find_mac_card, inspect_mac_memory, inspect_mac_processors, read_sysctl
@@ -42,14 +44,16 @@ def inspect_machine(settings: Settings, *, measure: bool = False, asks_always: b
     find = partial(find_bandwidth, settings.data_directory / "hardware.json", measure=measure)
     directories = (settings.data_directory, settings.hub_cache)
     ask = _ask_engine if asks_always else _ask_if_needed
-    return inspect_system(local_system(), ask, directories=directories, find_bandwidth=find)
+    machine = inspect_system(local_system(), ask, directories=directories, find_bandwidth=find)
+    return replace(machine, margin=settings.margin)
 
 
-def inspect_unmeasured() -> Machine:
+def inspect_unmeasured(settings: Settings) -> Machine:
     """Inspect this machine for what fits alone, without its bandwidth, which takes half a second, and its processes."""
-    return inspect_system(
+    machine = inspect_system(
         local_system(), _ask_if_needed, find_bandwidth=lambda *_: _ASSUMED, find_processes=lambda _: ()
     )
+    return replace(machine, margin=settings.margin)
 
 
 def inspect_without_gpus() -> Machine:

@@ -7,6 +7,7 @@ import msgspec
 from g4run.hardware.figures import Count, Rate
 from g4run.hardware.memory import Memory
 from g4run.hardware.processors import Processors
+from g4run.settings import Margin
 
 
 class GpuKind(StrEnum):
@@ -89,3 +90,4 @@ class Machine(msgspec.Struct, frozen=True):
     disks: tuple[Disk, ...] = ()
     build: Build = Build(("CPU",))
     memory_processes: tuple[GpuProcess, ...] = ()  # the largest other programs, largest first
+    margin: Margin | None = None  # memory that plans leave free, if you set it; not part of the JSON

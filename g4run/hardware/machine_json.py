@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from g4run.errors import UsageError
 from g4run.hardware.machine import Machine
@@ -15,7 +16,7 @@ _REQUIRED: Final = re.compile(r"Object missing required field `(\w+)`")
 
 def machine_value(machine: Machine) -> dict[str, object]:
     """Return the machine's fields, and two derived ones: `processors.threads` and `memory.usable_bytes`."""
-    value: dict[str, dict[str, object]] = msgspec.to_builtins(machine)
+    value = _own_fields(machine)
     value["processors"]["threads"] = machine.processors.threads
     value["memory"]["usable_bytes"] = machine.memory.usable_bytes
     return dict(value)
@@ -24,12 +25,18 @@ def machine_value(machine: Machine) -> dict[str, object]:
 def parse_machine(value: object) -> Machine:
     """Convert a JSON value; unknown fields are ignored. Raises UsageError, which names the wrong field."""
     try:
-        machine = msgspec.convert(value, Machine)
+        machine = replace(msgspec.convert(value, Machine), margin=None)
     except msgspec.ValidationError as error:
         raise UsageError(_explain(str(error)), _HINT) from None
-    for missing in _missing_fields(msgspec.to_builtins(machine), value, ""):
+    for missing in _missing_fields(_own_fields(machine), value, ""):
         raise UsageError(f"the machine lacks {missing}", _HINT)
     return machine
+
+
+def _own_fields(machine: Machine) -> dict[str, dict[str, object]]:
+    """Return the machine without the margin, which is a setting."""
+    value: dict[str, dict[str, object]] = msgspec.to_builtins(machine)
+    return {name: field for name, field in value.items() if name != "margin"}
 
 
 def _explain(message: str) -> str:

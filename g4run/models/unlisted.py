@@ -54,7 +54,8 @@ def describe_record(catalog: Catalog, record: Record) -> CatalogFile:
         size_label=record.summary.size_label,
         parameters=record.summary.parameters,
     )
-    return replace(described, name=record.name, size_bytes=size_bytes, sha256=record.digest)
+    known = replace(described, name=record.name, size_bytes=size_bytes, sha256=record.digest)
+    return replace(known, path_is_confirmed=True)
 
 
 def _nearest_size(catalog: Catalog, parameters: int) -> SizeFacts:

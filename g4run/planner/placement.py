@@ -14,7 +14,7 @@ from g4run.hardware.machine import GpuKind, Machine
 from g4run.kv_types import KvType
 from g4run.planner.hypothetical_machine import idle_machine
 from g4run.planner.longest_context import KV_TYPES, LongestContexts, first_accepted
-from g4run.planner.memory.layer_split import usable_gpus
+from g4run.planner.memory.layer_split import shares_main_memory, usable_gpus
 from g4run.planner.memory.ledger import DeviceShare, is_repacked, ledger_of, shares_of
 from g4run.planner.values import (
     DEFAULT_CONTEXT,
@@ -27,6 +27,7 @@ from g4run.planner.values import (
     PlanRequest,
     PlanSettings,
 )
+from g4run.settings import Margin
 
 MIN_CONTEXT = 4096  # shorter ones lose the conversation soon, and are used only if nothing else fits
 CONTEXTS = (DEFAULT_CONTEXT, 6144, MIN_CONTEXT)
@@ -37,8 +38,20 @@ IMAGE_MICRO_BATCH = 1152  # 12B and larger process an image's 1120 tokens at onc
 def plan_model(shape: ModelShape, machine: Machine, request: PlanRequest) -> Plan:
     """Return the best plan: the fastest that fits with an f16 cache and at least MIN_CONTEXT, if there is one.
 
-    Otherwise the one that fits with the smallest compromise, or the one that comes closest to fitting.
+    Otherwise the one that fits with the smallest compromise, then one that takes part of the margins, or the one that
+    comes closest to fitting.
     """
+    plan = _best_plan(shape, machine, request)
+    if plan.ledger.fits:
+        return plan
+    unkept = without_margin(machine)
+    if not fits(shape, unkept, request):
+        return plan
+    tight = _best_plan(shape, unkept, request)
+    return replace(tight, ledger=Planner(shape, machine, request).ledger(tight.settings))
+
+
+def _best_plan(shape: ModelShape, machine: Machine, request: PlanRequest) -> Plan:
     planner = Planner(shape, machine, request)
     plans: list[Plan] = []
     for placement in planner.placements():
@@ -59,8 +72,12 @@ def estimate_fit(shape: ModelShape, machine: Machine) -> Fit:
     """Return whether a model fits with the settings that the planner chooses."""
     if fits(shape, machine, PlanRequest()):
         return Fit.YES
-    freed = idle_machine(machine)
-    return Fit.TIGHT if freed != machine and fits(shape, freed, PlanRequest()) else Fit.NO
+    return Fit.TIGHT if fits(shape, without_margin(idle_machine(machine)), PlanRequest()) else Fit.NO
+
+
+def without_margin(machine: Machine) -> Machine:
+    """Return the machine for plans that may take all that is free."""
+    return replace(machine, margin=Margin())
 
 
 def plan_with_drafter(shape: ModelShape, drafter_bytes: int, machine: Machine, request: PlanRequest) -> Plan:
@@ -73,8 +90,8 @@ def plan_with_drafter(shape: ModelShape, drafter_bytes: int, machine: Machine, r
 
 
 def missing_bytes(ledger: Ledger) -> int:
-    """Return how much memory is missing on all devices together; 0 if it fits."""
-    return sum(device.total_bytes - device.free_bytes for device in ledger.devices if not device.fits)
+    """Return how much memory is missing on all devices together, margins included; 0 if it fits."""
+    return sum(max(0, device.margin_bytes - device.left_bytes) for device in ledger.devices)
 
 
 def _compromise(plan: Plan) -> tuple[int, int]:
@@ -95,7 +112,10 @@ class Planner:
         self._shares: dict[tuple[int, int, bool, bool], tuple[DeviceShare, ...]] = {}
 
     def placements(self) -> tuple[Placement, ...]:
-        """Return the sensible placements, or the requested one."""
+        """Return the sensible placements, or the requested one.
+
+        A split between CPU and GPU gains nothing where both have the same memory, so there it must be requested.
+        """
         asked = self._request.gpu_layers
         if not self._has_gpu or asked == 0:
             return (Placement.CPU,)
@@ -103,6 +123,8 @@ class Planner:
             return (Placement.PARTIAL,)
         if self._has_experts and self._request.cpu_expert_layers:
             return (Placement.EXPERTS_ON_CPU,)
+        if shares_main_memory(self._machine):
+            return (Placement.GPU,) if asked is not None else (Placement.GPU, Placement.CPU)
         experts = (Placement.EXPERTS_ON_CPU,) if self._has_experts and self._request.cpu_expert_layers is None else ()
         others = () if asked is not None else (Placement.PARTIAL, Placement.CPU)
         return (Placement.GPU, *experts, *others)
@@ -186,7 +208,7 @@ class Planner:
         repack = may_repack and is_repacked(self._shape.weight_type, self._machine)
         for lazy in (False, True) if self._shape.table_bytes else (False,):
             settings = replace(placed, lazy_table=lazy, repack=repack)
-            ledger = self._ledger(settings)
+            ledger = self.ledger(settings)
             if ledger.fits:
                 break
         known = {settings.kv_type: settings.context} if ledger.fits else {}
@@ -228,9 +250,9 @@ class Planner:
         return replace(base, gpu_layers=found) if found else None
 
     def _gpus_fit(self, settings: PlanSettings) -> bool:
-        return all(device.fits for device in self._ledger(settings).devices[:-1])
+        return all(device.fits for device in self.ledger(settings).devices[:-1])
 
-    def _ledger(self, settings: PlanSettings) -> Ledger:
+    def ledger(self, settings: PlanSettings) -> Ledger:
         """Return the ledger; the tensors are placed once for all contexts."""
         places = settings.gpu_layers, settings.cpu_expert_layers, settings.lazy_table, settings.repack
         if places not in self._shares:

@@ -82,6 +82,7 @@ class DeviceLedger(msgspec.Struct, frozen=True):
     overhead_bytes: int
     free_bytes: int  # before the model is loaded
     gpu: int | None = None  # index among the GPUs that llama.cpp uses; None for main memory
+    margin_bytes: int = 0  # of the free memory, what should stay free (memory/margins.py)
 
     @property
     def total_bytes(self) -> int:
@@ -97,9 +98,14 @@ class DeviceLedger(msgspec.Struct, frozen=True):
         )
 
     @property
+    def left_bytes(self) -> int:
+        """What stays free; negative if it does not fit."""
+        return self.free_bytes - self.total_bytes
+
+    @property
     def fits(self) -> bool:
-        """Whether the device has room for its part now."""
-        return self.total_bytes <= self.free_bytes
+        """Whether the device has room for its part now, and for the margin."""
+        return self.left_bytes >= self.margin_bytes
 
 
 class Ledger(msgspec.Struct, frozen=True):
@@ -114,8 +120,13 @@ class Ledger(msgspec.Struct, frozen=True):
 
     @property
     def fits(self) -> bool:
-        """Whether every device has room for its part now."""
+        """Whether every device has room for its part now, and for its margin."""
         return all(device.fits for device in self.devices)
+
+    @property
+    def can_load(self) -> bool:
+        """Whether every device has room for its part now, if perhaps less than its margin to spare."""
+        return all(device.left_bytes >= 0 for device in self.devices)
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -144,7 +155,7 @@ class PlanRequest(msgspec.Struct, frozen=True):
 
 
 class Fit(StrEnum):
-    """Whether a model fits now, only after other programs free memory, or not at all."""
+    """Whether a model fits now, only without the margin or after other programs free memory, or not at all."""
 
     YES = "yes"
     TIGHT = "tight"

@@ -107,7 +107,7 @@ class Loader:
         failure: DoesNotFit | None = None
         for _attempt in range(MAX_ATTEMPTS):
             planned = self._plan(limits)
-            if not (planned.plan.ledger.fits or self._options.ignores_memory):
+            if not (planned.plan.ledger.can_load or self._options.ignores_memory):
                 break
             self._on_step(LoadStep(planned.plan, failure))
             try:
@@ -125,10 +125,10 @@ class Loader:
         for _attempt in range(MAX_ATTEMPTS):
             limited = limits.apply(machine)
             planned = plan_load(self._model, limited, self.settings, self._options, may_repack=limits.may_repack)
-            if is_tiny(self._model) or not planned.plan.ledger.fits:
+            if is_tiny(self._model) or not planned.plan.ledger.can_load:
                 return planned
             confirmed = self._confirmed(planned)
-            if confirmed.plan.ledger.fits:
+            if confirmed.plan.ledger.can_load:
                 return confirmed
             limits = limits.after(planned.plan)
         return confirmed
@@ -144,7 +144,7 @@ class Loader:
 
     def _refusal(self, plan: Plan) -> DoesNotFit:
         """Say which devices lack memory, and what would fit."""
-        lacking = [device for device in plan.ledger.devices if not device.fits]
+        lacking = [device for device in plan.ledger.devices if device.left_bytes < 0]
         needs = " and ".join(_need(device) for device in lacking)
         fixed = self._options.kv_type
         longest = max(plan.max_context.values()) if fixed is None else plan.max_context[fixed]

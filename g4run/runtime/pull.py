@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from msgspec import structs
 
@@ -35,12 +36,12 @@ class PullPlanner:
         library: Library,
         hub: Hub,
         find_machine: Callable[[], MeasuredMachine | None],
-        inspect_machine: Callable[[], Machine] = inspect_unmeasured,
+        inspect_machine: Callable[[], Machine] | None = None,
     ) -> None:
         self._library = library
         self._hub = hub
         self._find_machine = find_machine
-        self._inspect_machine = inspect_machine
+        self._inspect_machine = inspect_machine or partial(inspect_unmeasured, library.settings)
 
     def plan(self, request: PullRequest) -> PullPlan:
         """Plan a request's download, and note what its name means and whether that fits. Raises G4RunError."""
@@ -78,6 +79,8 @@ class PullPlanner:
             return plan
         missing = render_bytes(missing_bytes(closest.ledger))
         note = f"does not fit this machine: it needs {missing} more memory, even with other programs closed"
+        if closest.ledger.can_load:
+            note = f"fits this machine, but with {missing} less than the margin to spare"
         return replace(plan, notes=(*plan.notes, note))
 
     def _model_file(self, plan: PullPlan) -> CatalogFile:

@@ -21,7 +21,6 @@ from msgspec.structs import replace
 from g4run.engine.client import Engine
 from g4run.engine.parameters import GenerationParameters, SamplingParameters
 from g4run.engine.protocol import Finished
-from g4run.planner.memory.ledger import SYSTEM_RESERVE_BYTES
 from g4run.planner.speed.speed import estimate_speed
 from g4run.planner.values import SpeedRange
 from g4run.runtime.loader import Loader
@@ -78,7 +77,7 @@ def _print(path: Path, loaded: LoadPlan, ended: list[Finished], peak: int, held:
     speed = estimate_speed(plan, loaded.machine, position=position)
     generation = max((one.generated_tokens - 1) / one.generation_seconds for one in ended)
     prompt = max(PROMPT_TOKENS / one.prompt_seconds for one in ended)
-    promised = plan.ledger.total_bytes - SYSTEM_RESERVE_BYTES
+    promised = plan.ledger.total_bytes
     settings = plan.settings
     sys.stdout.write(
         f"{path.name}: {plan.placement.value}, context {settings.context}, {settings.threads} threads, "

@@ -23,7 +23,8 @@ REQUESTS = (
 )
 HEADING = """\
 The choice for {count} machines, with the catalog that comes with the program and estimated speeds.
-Columns: what for; model; placement; context, cache; expected tokens/s (from-to); used of free memory in GB, by device.
+Columns: what for; model; placement; context, cache; expected tokens/s (from-to); used + margin of free memory in GB, by
+device. A file with a ? has an inferred name.
 scripts/golden_recommendations.py writes this file.
 """
 
@@ -50,10 +51,18 @@ def render_choice(best: Candidate | None) -> str:
     settings, speed = best.plan.settings, best.speed.generation
     devices = ", ".join(_render_device(device) for device in best.plan.ledger.devices)
     return (
-        f"{best.file.name:<28} {best.plan.placement.value:<14} {settings.context // 1024:>3}K {settings.kv_type.value}"
+        f"{_render_name(best):<24} {best.plan.placement.value:<14} {settings.context // 1024:>3}K {settings.kv_type}"
         f"  {speed.expected:6.1f} ({speed.low:.1f}-{speed.high:.1f})  {devices}"
     )
 
 
+def _render_name(best: Candidate) -> str:
+    """Return the size and the quantization, which fit on the line where a repository's name would not."""
+    kind = " QAT" if best.file.is_qat else ""
+    size = best.plan.shape.architecture.size_label
+    return f"{size} {best.file.quantization}{kind}{'' if best.file.path_is_confirmed else ' ?'}"
+
+
 def _render_device(device: DeviceLedger) -> str:
-    return f"{device.kind} {device.total_bytes / 1e9:.1f} of {device.free_bytes / 1e9:.1f}"
+    used, margin, free = (size / 1e9 for size in (device.total_bytes, device.margin_bytes, device.free_bytes))
+    return f"{device.kind} {used:.2f}+{margin:.2f} of {free:.2f}"

@@ -80,7 +80,7 @@ def test_a_size_does_not_mean_the_same_everywhere(catalog: Catalog, tmp_path: Pa
     names = ("desktop", "no-driver")
     known = [MeasuredMachine(machine(name, tmp_path / name)) for name in names]
     chosen = [choose_quantization(catalog, each, Size.A4B_26B).file.name for each in known]
-    assert chosen == ["gemma4:26b-qat-q4_0", "gemma4:26b-ud-q3_k_xl"]
+    assert chosen == ["gemma4:26b-ud-q5_k_m", "gemma4:26b-ud-iq3_s"]
 
 
 def test_if_nothing_fits_now_a_size_means_the_best_after_freeing_memory(catalog: Catalog, tmp_path: Path) -> None:
@@ -123,8 +123,8 @@ def test_the_most_useful_model_is_chosen_and_a_clearly_better_one_named(catalog:
 
 def test_a_slightly_better_file_is_not_mentioned(catalog: Catalog, tmp_path: Path) -> None:
     known = MeasuredMachine(machine("apple-64", tmp_path))
-    here = pulled(catalog, "gemma4:26b-qat-ud-q4_k_xl")
-    assert recommend(catalog, known.machine, CHAT).require_best().file.name == "gemma4:26b-qat-q4_0"
+    here = pulled(catalog, "gemma4:26b-qat-q4_0")
+    assert recommend(catalog, known.machine, CHAT).require_best().file.name == "gemma4:26b-q8_0"
     assert choose_model(catalog, (here,), known, CHAT) == ModelChoice(here, None)
 
 

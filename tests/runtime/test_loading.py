@@ -130,7 +130,7 @@ def test_the_caches_take_a_quarter_each_of_what_is_left_up_to_a_bound(experts: M
     for gigabytes, is_bound in ((64, True), (18, False)):
         planned = plan_load(experts, machine(gigabytes), settings(), ANY)
         host = planned.plan.ledger.devices[-1]
-        quarter = (host.free_bytes - host.total_bytes) // 4
+        quarter = (host.left_bytes - host.margin_bytes) // 4
         expected = (512 << 20, 1 << 30) if is_bound else (min(512 << 20, quarter), quarter)
         assert (planned.parameters.checkpoint_bytes, planned.parameters.ram_cache_bytes) == expected
         assert is_bound or 0 < quarter < 1 << 30
@@ -159,9 +159,9 @@ def test_a_drafter_is_loaded_if_it_fits(experts: ModelFile, tmp_path: Path) -> N
     assert planned.parameters.drafter_path == os.fsencode(path)
     assert planned.plan.ledger.devices[-1].drafter_bytes > 400_000_000
     without = plan_load(experts, on, settings(), ANY).plan
-    room = structs.replace(
-        on, memory=structs.replace(on.memory, available_bytes=without.ledger.devices[-1].total_bytes + 10**8)
-    )
+    host = without.ledger.devices[-1]
+    enough = host.total_bytes + host.margin_bytes + 10**8
+    room = structs.replace(on, memory=structs.replace(on.memory, available_bytes=enough))
     full = plan_load(drafted, room, settings(), ANY)
     assert (full.parameters.drafter_path, full.plan.ledger.devices[-1].drafter_bytes) == (None, 0)
     assert full.plan.ledger.fits and full.plan.settings == without.settings

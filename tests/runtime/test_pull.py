@@ -76,7 +76,7 @@ def place(hub: FakeHub, tmp_path: Path) -> Place:
 @pytest.fixture
 def chosen(place: Place, hub: FakeHub) -> CatalogFile:
     """Return the file that suits the machine, and put it on the Hub."""
-    file = next(file for file in place.library.catalog.files if file.name == "gemma4:26b-ud-q3_k_xl")
+    file = next(file for file in place.library.catalog.files if file.name == "gemma4:26b-ud-iq3_s")
     hub.add_repository(file.repository, {file.path: DEMO_PATH})
     return file
 
@@ -92,7 +92,7 @@ def test_a_size_name_pulls_the_file_that_suits_the_machine(place: Place, chosen:
         NAME,
         chosen.repository,
         [chosen.path],
-        "UD-Q3_K_XL",
+        "UD-IQ3_S",
     )
     assert plan.notes[0].startswith(f"{NAME} means {chosen.name} here: {REASON}")
     record = place.fetch(plan, output)
@@ -133,9 +133,9 @@ def test_offline_a_size_means_what_it_means_everywhere(place: Place, hub: FakeHu
 @pytest.mark.parametrize(
     "request_",
     [
-        PullRequest("gemma4:26b-ud-q3_k_xl"),
-        PullRequest("hf.co/unsloth/gemma-4-26B-A4B-it-GGUF:UD-Q3_K_XL"),
-        PullRequest("hf.co/unsloth/gemma-4-26B-A4B-it-GGUF:UD-Q3_K_XL", revision="main"),
+        PullRequest("gemma4:26b-ud-iq3_s"),
+        PullRequest("hf.co/unsloth/gemma-4-26B-A4B-it-GGUF:UD-IQ3_S"),
+        PullRequest("hf.co/unsloth/gemma-4-26B-A4B-it-GGUF:UD-IQ3_S", revision="main"),
     ],
 )
 def test_a_complete_name_needs_no_machine(place: Place, chosen: CatalogFile, request_: PullRequest) -> None:
@@ -155,7 +155,7 @@ def test_a_file_missing_on_the_hub_is_replaced_by_the_default(place: Place, hub:
     plan = place.pulling().plan(PullRequest(NAME))
     assert paths(plan) == [default.path]
     assert plan.notes[0] == (
-        f"{NAME} means {default.name} here: gemma4:26b-ud-q3_k_xl would suit better, but is not on the Hub"
+        f"{NAME} means {default.name} here: gemma4:26b-ud-iq3_s would suit better, but is not on the Hub"
     )
 
 

@@ -26,6 +26,10 @@ GpuName = Annotated[
 Vram = Annotated[str | None, typer.Option(metavar="SIZE", help="Assume this much GPU memory, such as 12GB.")]
 Ram = Annotated[str | None, typer.Option(metavar="SIZE", help="Assume this much main memory, such as 32GB.")]
 Cores = Annotated[int | None, typer.Option(metavar="COUNT", help="Assume this many physical CPU cores.")]
+MarginSize = Annotated[
+    str | None,
+    typer.Option("--margin", metavar="SIZE", help="Leave this much memory free on each device, such as 1GB or 5%."),
+]
 MachineFile = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Use the machine in this file, saved with `g4run hardware --json`.")
 ]
@@ -44,13 +48,15 @@ class MachineOptions:
 
 def resolve_machine(options: MachineOptions, settings: "Settings") -> "Machine":
     """Return the machine to plan for. Raises UsageError if the file does not describe one."""
+    from msgspec.structs import replace
+
     from g4run.hardware.gpus.gpu_table import find_gpu
     from g4run.hardware.inspection import inspect_machine
     from g4run.planner.hypothetical_machine import alter_machine
 
     if options.cores is not None and not 1 <= options.cores <= _MAX_CORES:
         raise UsageError(f"--cores must be between 1 and {_MAX_CORES}, not {options.cores}", "--cores 8")
-    return alter_machine(
+    machine = alter_machine(
         inspect_machine(settings) if options.file is None else read_machine(options.file),
         gpu=options.gpu,
         vram_bytes=None if options.vram is None else parse_memory("--vram", options.vram),
@@ -58,6 +64,7 @@ def resolve_machine(options: MachineOptions, settings: "Settings") -> "Machine":
         cores=options.cores,
         find_gpu=find_gpu,
     )
+    return replace(machine, margin=settings.margin)
 
 
 def parse_memory(option: str, text: str) -> int:

@@ -84,6 +84,10 @@ class SharedOptions:
     cpu_experts: Annotated[
         int | None, _option("COUNT", "Layers whose experts stay on the CPU. [default: as few as possible]")
     ] = None
+    margin: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Leave this much memory free on each device, such as 1GB or 5%."),
+    ] = None
     force: Annotated[bool, typer.Option("--force", help="Load the model even if it does not fit in free memory.")] = (
         False
     )

@@ -16,7 +16,7 @@ from g4run.cli.output import Output
 from g4run.cli.terminal.loading import open_model
 from g4run.cli.terminal.streaming import Display
 from g4run.cli.views.answer import render_greeting
-from g4run.settings import Settings, read_settings
+from g4run.settings import Settings, read_settings, with_margin
 
 if TYPE_CHECKING:
     from g4run.models.library import Library, ModelFile
@@ -47,7 +47,7 @@ def chat(
     from g4run.models.library import Library
 
     options, loading = make_answer_options(shared), make_load_options(shared)
-    settings = read_settings()
+    settings = with_margin(read_settings(), shared.margin)
     library = Library(settings)
     file = _choose(library, loading, output) if model is None else library.resolve(model)
     display = Display(shared.hide_thinking, faint=settings.colour, verbose=shared.verbose)

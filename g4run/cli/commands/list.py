@@ -57,10 +57,8 @@ def _show_models(prefix: str | None, as_json: bool, output: Output) -> None:
 
     library = Library(read_settings())
     records, damaged = library.store.read()
-    wanted = (prefix or "").lower()
-    models = [
-        model for model in list_installed(library, records, inspect_unmeasured) if model.name.lower().startswith(wanted)
-    ]
+    wanted, inspect = (prefix or "").lower(), partial(inspect_unmeasured, library.settings)
+    models = [model for model in list_installed(library, records, inspect) if model.name.lower().startswith(wanted)]
     table = render_models(models, datetime.now(UTC), line_width(output.answer))
     output.write_result(models_value(models, damaged), table, as_json=as_json)
     if as_json:
@@ -95,7 +93,8 @@ def _show_available(typed: str | None, as_json: bool, output: Output) -> None:
     from g4run.runtime.available_models import find_available
 
     library = Library(read_settings())
-    models = find_available(library, typed, inspect_unmeasured, partial(open_hub, library.settings))
+    inspect = partial(inspect_unmeasured, library.settings)
+    models = find_available(library, typed, inspect, partial(open_hub, library.settings))
     table = render_available(models, line_width(output.answer))
     output.write_result(available_value(models), table, as_json=as_json)
     if as_json:

@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from g4run.cli.arguments.checks import check_within, parse_kv_type
-from g4run.cli.arguments.machine import Cores, GpuName, MachineFile, MachineOptions, Ram, Vram, resolve_machine
+from g4run.cli.arguments.machine import (
+    Cores,
+    GpuName,
+    MachineFile,
+    MachineOptions,
+    MarginSize,
+    Ram,
+    Vram,
+    resolve_machine,
+)
 from g4run.cli.command import Json, command
 from g4run.cli.open_hub import open_hub
 from g4run.cli.output import Output
-from g4run.settings import read_settings
+from g4run.settings import read_settings, with_margin
 
 if TYPE_CHECKING:
     from g4run.hardware.machine import Machine
@@ -55,6 +64,7 @@ def plan(
     ram: Ram = None,
     cores: Cores = None,
     machine: MachineFile = None,
+    margin: MarginSize = None,
     as_json: Json = False,
     *,
     output: Output,
@@ -73,7 +83,7 @@ def plan(
     from g4run.runtime.plan_check import confirm_plan
     from g4run.runtime.planned_model import find_planned_model
 
-    settings = read_settings()
+    settings = with_margin(read_settings(), margin)
     library = Library(settings)
     request = make_request(PlanOptions(ctx, kv, parallel, ubatch, gpu_layers, cpu_experts))
     machine_options = MachineOptions(machine, gpu, vram, ram, cores)
@@ -82,7 +92,7 @@ def plan(
     output.notes.write(render_source(planned, line_width(output.notes)))
     check_request(request, planned.shape, place)
     found = plan_with_drafter(planned.shape, planned.drafter_bytes, place, request)
-    advice = "" if found.ledger.fits else find_advice(library, found, place, request)
+    advice = "" if found.ledger.can_load else find_advice(library, found, place, request)
     is_hypothetical = machine_options != MachineOptions()
     confirmation = confirm_plan(found, planned.path, place, settings, is_hypothetical=is_hypothetical)
     if as_json:

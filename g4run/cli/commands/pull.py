@@ -81,7 +81,7 @@ def _pull_each(
 
     hub = open_hub(library.settings)
     find_machine = cache(partial(inspect_measured_machine, library.settings))
-    planner = PullPlanner(library, hub, find_machine, cache(inspect_unmeasured))
+    planner = PullPlanner(library, hub, find_machine, cache(partial(inspect_unmeasured, library.settings)))
     if not requests:
         output.notes.write("no models from the Hub yet: g4run pull gemma4\n")
     failures = []

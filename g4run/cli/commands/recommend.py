@@ -5,11 +5,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from g4run.cli.arguments.checks import check_within, parse_choice, parse_kv_type
-from g4run.cli.arguments.machine import Cores, GpuName, MachineFile, MachineOptions, Ram, Vram, resolve_machine
+from g4run.cli.arguments.machine import (
+    Cores,
+    GpuName,
+    MachineFile,
+    MachineOptions,
+    MarginSize,
+    Ram,
+    Vram,
+    resolve_machine,
+)
 from g4run.cli.command import Json, command
 from g4run.cli.output import Output
 from g4run.errors import DoesNotFit, UsageError
-from g4run.settings import read_settings
+from g4run.settings import read_settings, with_margin
 
 if TYPE_CHECKING:
     from g4run.models.names.types import Size
@@ -47,6 +56,7 @@ def recommend(
     ram: Ram = None,
     cores: Cores = None,
     machine: MachineFile = None,
+    margin: MarginSize = None,
     show_all: Annotated[
         bool, typer.Option("--all", help="List all candidates, not only the eight most relevant.")
     ] = False,
@@ -66,7 +76,7 @@ def recommend(
     from g4run.runtime.choose_file import recommend_file, with_measurements
 
     request = make_request(model, ctx, min_speed, prefer, goal, kv)
-    settings = read_settings()
+    settings = with_margin(read_settings(), margin)
     place = resolve_machine(MachineOptions(machine, gpu, vram, ram, cores), settings)
     catalog = read_catalog(settings.data_directory)
     recommendation = recommend_file(catalog, with_measurements(place, settings), request)

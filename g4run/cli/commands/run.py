@@ -15,7 +15,7 @@ from g4run.cli.terminal.streaming import Display, await_answer, show_answer, sho
 from g4run.cli.views.answer import answer_value, prompt_value, render_media_slots
 from g4run.errors import Interrupted, UsageError
 from g4run.models.names.types import Size
-from g4run.settings import read_settings
+from g4run.settings import read_settings, with_margin
 
 if TYPE_CHECKING:
     from g4run.chat.messages import Conversation
@@ -57,7 +57,7 @@ def run(
         raise UsageError("--as needs --show-prompt", f"--as {size} --show-prompt")
     check_has_messages(tool_choice, messages)
     options, loading = make_answer_options(shared), make_load_options(shared)
-    settings = read_settings()
+    settings = with_margin(read_settings(), shared.margin)
     file = Library(settings).resolve(model)
     conversation = read_conversation(model, prompt or (), messages, system)
     options = add_tool_choice(options, tool_choice, conversation)

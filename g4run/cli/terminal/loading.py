@@ -8,7 +8,7 @@ from g4run.cli.output import Stream
 from g4run.cli.terminal.status_line import Clock, StatusLine
 from g4run.cli.views.tables import capitalize, cut_middle, line_width
 from g4run.settings import Settings
-from g4run.units import render_count, render_plural
+from g4run.units import render_bytes, render_count, render_plural
 
 if TYPE_CHECKING:
     from g4run.models.library import ModelFile
@@ -51,11 +51,15 @@ def render_step(name: str, step: "LoadStep", width: int | None) -> str:
 
 def describe_plan(plan: "Plan") -> str:
     """Summarize the placement, the settings, and the memory."""
+    from g4run.planner.placement import missing_bytes
+
     settings = plan.settings
     words = [_place(plan), f"context {render_count(settings.context)}", f"{settings.kv_type.value} cache"]
     if settings.gpu_layers == 0:
         words.append(render_plural(settings.threads, "thread"))
     words += [_share(device) for device in plan.ledger.devices]
+    if plan.ledger.can_load and not plan.ledger.fits:
+        words.append(f"{render_bytes(missing_bytes(plan.ledger))} less than the margin to spare")
     return ", ".join(words)
 
 

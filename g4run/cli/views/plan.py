@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from g4run.cli.views.json_values import json_value
 from g4run.cli.views.tables import Column, render_pairs, render_paragraph, render_table
 from g4run.planner.memory.engine_caches import CacheBounds, bound_caches, token_table_bytes
+from g4run.planner.placement import missing_bytes
 from g4run.planner.values import DeviceLedger, Placement, Plan, PlanSettings
 from g4run.units import render_bytes, render_count
 
@@ -23,9 +24,10 @@ _ITEMS: Final[tuple[tuple[str, Callable[[DeviceLedger], int]], ...]] = (
     ("overhead", lambda device: device.overhead_bytes),
     ("total", lambda device: device.total_bytes),
     ("free now", lambda device: device.free_bytes),
-    ("left", lambda device: device.free_bytes - device.total_bytes),
+    ("left", lambda device: device.left_bytes),
+    ("margin", lambda device: device.margin_bytes),
 )
-_ALWAYS_SHOWN: Final = frozenset({"weights", "KV cache", "compute", "total", "free now", "left"})
+_ALWAYS_SHOWN: Final = frozenset({"weights", "KV cache", "compute", "total", "free now", "left", "margin"})
 
 
 def plan_value(plan: Plan, advice: str, confirmation: "Confirmation", *, projector_bytes: int = 0) -> dict[str, object]:
@@ -41,6 +43,8 @@ def plan_value(plan: Plan, advice: str, confirmation: "Confirmation", *, project
         "devices": [_device_value(device) for device in plan.ledger.devices],
         "total_bytes": plan.ledger.total_bytes,
         "fits": plan.ledger.fits,
+        "can_load": plan.ledger.can_load,
+        "missing_bytes": missing_bytes(plan.ledger),
         "unloaded_projector_bytes": projector_bytes,
         "context": plan.settings.context,
         "max_context": {kv_type.value: longest for kv_type, longest in plan.max_context.items()},
@@ -72,8 +76,10 @@ def settings_value(plan: Plan) -> dict[str, object]:
 
 def _device_value(device: DeviceLedger) -> dict[str, object]:
     """Return a device's memory as JSON, with the total before the free memory."""
-    value = {name: item for name, item in json_value(device).items() if name not in ("free_bytes", "gpu")}
-    return {**value, "total_bytes": device.total_bytes, "free_bytes": device.free_bytes}
+    last = ("free_bytes", "margin_bytes", "gpu")
+    value = {name: item for name, item in json_value(device).items() if name not in last}
+    sums = {"total_bytes": device.total_bytes, "free_bytes": device.free_bytes, "margin_bytes": device.margin_bytes}
+    return {**value, **sums}
 
 
 def render_plan(
@@ -167,8 +173,10 @@ def _cpu_settings(settings: PlanSettings) -> list[tuple[str, str]]:
 
 def _render_verdict(plan: Plan, advice: str) -> str:
     total = render_bytes(plan.ledger.total_bytes)
-    if plan.ledger.fits:
-        return f"It fits: {total} in total.\n"
+    if plan.ledger.can_load:
+        missing = missing_bytes(plan.ledger)
+        but = f", with {render_bytes(missing)} less than the margin to spare" if missing else ""
+        return f"It fits{but}: {total} in total.\n"
     return f"It does not fit: {total} in total. {advice}".rstrip() + "\n"
 
 

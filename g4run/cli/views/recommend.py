@@ -10,6 +10,7 @@ from g4run.units import render_count
 
 if TYPE_CHECKING:
     from g4run.planner.recommend.candidates import Candidate
+    from g4run.planner.recommend.quality import QualityEstimate
     from g4run.planner.recommend.recommend import Recommendation
     from g4run.planner.values import SpeedRange
 
@@ -20,15 +21,11 @@ _COLUMNS: Final = (
     Column("FILE", is_number=True),
     Column("GPU", is_number=True),
     Column("RAM", is_number=True),
-    Column("CTX", is_number=True),
     Column("TOKENS/S", is_number=True),
-    Column("QUALITY", is_number=True),
-    Column("VERDICT"),
+    Column("SCORE", is_number=True),
+    Column("LOSS"),
 )
-_LEGEND: Final = (
-    "FILE, GPU, RAM: in GB; CTX: longest context that fits, in Ki tokens; TOKENS/S: expected (low-high); "
-    "QUALITY: 1 (E2B) to 5 (31B), minus the quantization loss"
-)
+_LEGEND: Final = "FILE, GPU, RAM: in GB; TOKENS/S: expected (low-high)"
 _SOURCES: Final = {
     "measured here": "measured here",
     "calibrated": "calibrated with measurements on such devices",
@@ -49,7 +46,7 @@ def render_recommendation(
         _wrap(_sentence(best), width),
         ("" if is_installed else f"  g4run pull {best.file.name}\n") + f"  {best.command}\n",
         render_table(_COLUMNS, [_row(candidate) for candidate in (best, *others)], width),
-        _wrap(f"{_LEGEND}. Speeds are {_sources((best, *others))}.", width),
+        _wrap(f"{_LEGEND}; {_sources((best, *others))}.", width) + _wrap(_quality_legend((best, *others)), width),
         _reasons("Why not:", others, width),
         _reasons("After freeing memory:", recommendation.after_freeing, width),
         f"{hidden_count} more with --all\n" if hidden_count > 0 else "",
@@ -105,13 +102,25 @@ def candidate_value(candidate: "Candidate") -> dict[str, object]:
             "prompt_tokens_per_second": _range_value(speed.prompt),
             "source": speed.source.value,
         },
-        "quality": json_value(candidate.quality),
+        "quality": _quality_value(candidate.quality),
         "settings": settings_value(candidate.plan),
         "max_context": {kv_type.value: tokens for kv_type, tokens in candidate.plan.max_context.items()},
         "verdict": candidate.verdict.value,
         "reason": candidate.reason,
         "command": candidate.command,
         "path_is_confirmed": candidate.file.path_is_confirmed,
+    }
+
+
+def _quality_value(quality: "QualityEstimate") -> dict[str, object]:
+    """Return the quality as JSON; `kl_divergence` is None if the loss is a judgment."""
+    return {
+        "benchmark": quality.benchmark,
+        "score": quality.score,
+        "unit": quality.unit,
+        "loss": quality.loss.value,
+        "kl_divergence": quality.divergence,
+        "loss_source": quality.loss_source,
     }
 
 
@@ -133,8 +142,7 @@ def _sentence(best: "Candidate") -> str:
 
 
 def _row(candidate: "Candidate") -> tuple[str, ...]:
-    settings = candidate.plan.settings
-    longest = candidate.plan.max_context[settings.kv_type]
+    score = candidate.quality.score
     return (
         _label(candidate),
         f"{candidate.file.quantization}{' QAT' if candidate.file.is_qat else ''}"
@@ -142,15 +150,30 @@ def _row(candidate: "Candidate") -> tuple[str, ...]:
         _gigabytes(candidate.file.size_bytes),
         _gigabytes(candidate.used_bytes("gpu")) if candidate.used_bytes("gpu") else "-",
         _gigabytes(candidate.used_bytes("cpu")),
-        f"{longest // 1024}K" if longest else "-",
         _speeds(candidate.speed.generation),
-        f"{candidate.quality.value:.2f}",
-        candidate.verdict.value,
+        "-" if score is None else f"{score:.1f}",
+        candidate.quality.loss.value,
+    )
+
+
+def _quality_legend(candidates: "Sequence[Candidate]") -> str:
+    """Say what SCORE and LOSS are, and which losses are measured."""
+    quality = candidates[0].quality
+    measured = [
+        f"{_label(candidate)} {candidate.file.quantization} {candidate.quality.divergence:g}"
+        for candidate in candidates
+        if candidate.quality.divergence is not None
+    ]
+    figures = f", measured as KL divergence for {', '.join(measured)}" if measured else ""
+    inferred = any(not candidate.file.path_is_confirmed for candidate in candidates)
+    return (
+        f"SCORE: {quality.benchmark} ({quality.unit}) of the size, unquantized and with thinking, from Google's model "
+        f"cards; LOSS: by the quantization, a judgment{figures}{'; ?: the name of the file is inferred' * inferred}."
     )
 
 
 def _sources(candidates: "Sequence[Candidate]") -> str:
-    """Say where the speeds come from: the usual source, then the exceptions by name, or by count if many."""
+    """Return the usual source of the speeds, then the exceptions by name, or by count if many."""
     labels: dict[str, list[str]] = {}
     for candidate in candidates:
         labels.setdefault(candidate.speed.source.value, []).append(f"{_label(candidate)} {candidate.file.quantization}")

@@ -5,7 +5,7 @@ replace the built-in list of each repository that answered.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,7 +13,15 @@ from msgspec.structs import asdict, replace
 
 from g4run.errors import ModelNotFound, Pointer
 from g4run.models.catalog.source import REFRESHED_NAME, Listing, read_source
-from g4run.models.catalog.values import CatalogFile, CompanionFile, ListedModel, Sampling, SizeFacts, SizeSource
+from g4run.models.catalog.values import (
+    Benchmark,
+    CatalogFile,
+    CompanionFile,
+    ListedModel,
+    Sampling,
+    SizeFacts,
+    SizeSource,
+)
 from g4run.models.names.types import FAMILY, FamilyName, HubName, Size
 from g4run.models.quantizations import bits_of, default_rank, drafter_rank, projector_rank
 
@@ -24,6 +32,7 @@ class Catalog(msgspec.Struct, frozen=True):
     """Everything known without network access; files are in the order in which quantizations are looked up."""
 
     sizes: tuple[SizeFacts, ...]
+    benchmarks: Mapping[str, Benchmark]  # by what they are for: "chat"
     files: tuple[CatalogFile, ...]
     repositories: tuple[str, ...]  # in the same order; some have no files until the catalog is refreshed
     sampling: Sampling
@@ -107,6 +116,7 @@ def read_catalog(data_directory: Path) -> Catalog:
     files = _assemble(listings, source.sizes)
     return Catalog(
         sizes=tuple(_facts(size, facts, files) for size, facts in source.sizes.items()),
+        benchmarks=source.benchmarks,
         files=files,
         repositories=tuple(listing.id for listing in listings),
         sampling=source.sampling,

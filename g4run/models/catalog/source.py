@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from g4run.models.catalog.values import CompanionFile, ListedModel, Quality, Sampling, SizeSource
+from g4run.models.catalog.values import Benchmark, CompanionFile, ListedModel, Quality, Sampling, SizeSource
 from g4run.models.names.types import Size
 
 REFRESHED_NAME = "catalog.json"  # in the data directory; overlay.py reads it
@@ -81,6 +81,7 @@ class Source(msgspec.Struct, frozen=True):
     license: _License
     sampling: Sampling
     sizes: dict[Size, SizeSource]
+    benchmarks: dict[str, Benchmark]  # by what they are for: "chat"
     studies: dict[str, _Study]
     repositories: tuple[_Repository, ...]
 

@@ -14,6 +14,14 @@ class Quality(msgspec.Struct, frozen=True):
     is_confirmed: bool  # False: seen once, or possibly measured on another file
 
 
+class Benchmark(msgspec.Struct, frozen=True):
+    """A published benchmark of the sizes, unquantized and with thinking; higher is better."""
+
+    name: str
+    unit: str  # "%" of right answers, or BLEU
+    scores: dict[Size, float]  # without the sizes that have no published figure
+
+
 class CompanionFile(msgspec.Struct, frozen=True):
     """A projector or drafter; it may be in another repository than the model."""
 

@@ -8,7 +8,7 @@ import msgspec
 from g4run.models.gguf.dimensions import Gemma4
 from g4run.planner.values import Ledger
 
-SHARE = 4  # each gets a quarter of the free memory, so half of it stays free
+SHARE = 4  # each gets a quarter of the free memory beyond the margin, so half of it stays free
 MAX_CHECKPOINT_BYTES = 512 << 20
 MAX_RAM_CACHE_BYTES = 1 << 30
 _TOKEN_BYTES = 300  # measured with llguidance 1.9.1: 78 MB of resident memory for 262,144 tokens
@@ -24,7 +24,7 @@ class CacheBounds(msgspec.Struct, frozen=True):
 def bound_caches(ledger: Ledger) -> CacheBounds:
     """Return the bounds next to a plan; 0 if it leaves no memory."""
     host = ledger.devices[-1]
-    share = max(0, host.free_bytes - host.total_bytes) // SHARE
+    share = max(0, host.left_bytes - host.margin_bytes) // SHARE
     return CacheBounds(min(MAX_CHECKPOINT_BYTES, share), min(MAX_RAM_CACHE_BYTES, share))
 
 

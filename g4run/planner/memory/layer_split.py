@@ -8,6 +8,7 @@ from itertools import accumulate
 from g4run.hardware.machine import Gpu, GpuKind, Machine
 
 CPU = -1  # device number of the CPU
+SHARED_MEMORY = frozenset({GpuKind.INTEGRATED, GpuKind.UNIFIED})
 
 
 def usable_gpus(machine: Machine) -> tuple[Gpu, ...]:
@@ -18,6 +19,12 @@ def usable_gpus(machine: Machine) -> tuple[Gpu, ...]:
     gpus = tuple(gpu for gpu in machine.gpus if gpu.backend is not None)
     dedicated = tuple(gpu for gpu in gpus if gpu.kind is not GpuKind.INTEGRATED)
     return dedicated or gpus[:1]
+
+
+def shares_main_memory(machine: Machine) -> bool:
+    """Return whether all GPUs that llama.cpp would use take their memory from main memory."""
+    gpus = usable_gpus(machine)
+    return bool(gpus) and all(gpu.kind in SHARED_MEMORY for gpu in gpus)
 
 
 def assign_layers(layers: int, gpu_layers: int, free_bytes: Sequence[int]) -> tuple[int, ...]:

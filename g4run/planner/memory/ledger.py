@@ -7,24 +7,23 @@ releases the originals; only a tied head that is repacked is there twice. Not co
 
 import msgspec
 
-from g4run.hardware.machine import Gpu, GpuKind, Machine
+from g4run.hardware.machine import Gpu, Machine
 from g4run.planner.memory.compute_buffers import PIPELINE_COPIES, ComputeRole, compute_bytes, output_bytes
 from g4run.planner.memory.kv_cache import CellWidths, cache_bytes, cells_of, sum_widths
-from g4run.planner.memory.layer_split import CPU, assign_layers, usable_gpus
+from g4run.planner.memory.layer_split import CPU, SHARED_MEMORY, assign_layers, usable_gpus
+from g4run.planner.memory.margins import gpu_margin, main_memory_margin
 from g4run.planner.values import DeviceLedger, Ledger, ModelShape, PlanSettings
 
 CPU_NAME = "CPU"
 
-# Margins in bytes, for what no formula gives.
+# In bytes, for what no formula gives. What stays free beside it: margins.py.
 ENGINE_BYTES = 250_000_000  # both processes with libraries and vocabulary: 91 MB measured, plus the real merges
-SYSTEM_RESERVE_BYTES = 250_000_000  # main memory that stays free for the system
 CUDA_CONTEXT_BYTES = 600_000_000  # 0.3 to 0.6 GB for context, cuBLAS, memory pools, and graphs (CUDA, ROCm)
 GPU_CONTEXT_BYTES = 200_000_000  # Metal, Vulkan, SYCL
 PROJECTOR_COMPUTE_BYTES = 250 << 20  # 140 to 250 MiB in addition to 26B's and 31B's projector
 DRAFTER_COMPUTE_BYTES = 64 << 20  # logits of some tokens, and a layer's activations; it shares the model's cache
 
 _HEAVY_BACKENDS = frozenset({"CUDA", "ROCm", "HIP", "MUSA"})
-_SHARED_MEMORY = frozenset({GpuKind.INTEGRATED, GpuKind.UNIFIED})
 
 # ggml-cpu/repack.cpp, ggml_repack_get_optimal_repack_type, and amx/common.h, qtype_has_amx_kernels.
 _AVX2_TYPES = frozenset({"Q4_0", "Q4_K", "IQ4_NL", "MXFP4"})
@@ -46,6 +45,7 @@ class DeviceShare(msgspec.Struct, frozen=True):
     widths: CellWidths
     role: ComputeRole
     overhead_bytes: int
+    margin_bytes: int
     projector_bytes: int = 0
     drafter_bytes: int = 0
     staging_bytes: int = 0  # of the largest CPU tensor, which the GPU copies for long batches
@@ -68,7 +68,7 @@ def shares_of(shape: ModelShape, settings: PlanSettings, machine: Machine) -> tu
     places = assign_layers(layers, settings.gpu_layers, [gpu.free_bytes for gpu in gpus])
     copies = PIPELINE_COPIES if _is_pipeline(gpus, settings, layers) else 1
     used = [number for number in range(len(gpus)) if number in places]
-    found = [_gpu_share(shape, settings, gpus, number, places, copies) for number in used]
+    found = [_gpu_share(shape, settings, machine, number, places, copies) for number in used]
     return (*found, _cpu_share(shape, settings, machine, places, has_gpu=bool(used)))
 
 
@@ -87,6 +87,7 @@ def _device(shape: ModelShape, share: DeviceShare, settings: PlanSettings, taken
         drafter_bytes=share.drafter_bytes,
         overhead_bytes=share.overhead_bytes,
         free_bytes=max(0, share.free_bytes - taken_bytes),
+        margin_bytes=share.margin_bytes,
         gpu=share.gpu,
     )
 
@@ -99,11 +100,12 @@ def _is_pipeline(gpus: tuple[Gpu, ...], settings: PlanSettings, layers: int) -> 
 def _gpu_share(
     shape: ModelShape,
     settings: PlanSettings,
-    gpus: tuple[Gpu, ...],
+    machine: Machine,
     number: int,
     places: tuple[int, ...],
     copies: int,
 ) -> DeviceShare:
+    gpus = usable_gpus(machine)
     gpu = gpus[number]
     own = tuple(layer for layer, place in enumerate(places[:-1]) if place == number)
     has_head = places[-1] == number
@@ -116,11 +118,12 @@ def _gpu_share(
         widths=sum_widths(shape.architecture, own),
         role=ComputeRole.LAYERS,
         overhead_bytes=CUDA_CONTEXT_BYTES if gpu.backend in _HEAVY_BACKENDS else GPU_CONTEXT_BYTES,
+        margin_bytes=gpu_margin(gpu, machine, is_first=number == 0),
         projector_bytes=_with_margin(shape.projector_bytes, PROJECTOR_COMPUTE_BYTES) if number == 0 else 0,
         drafter_bytes=_with_margin(shape.drafter_bytes, DRAFTER_COMPUTE_BYTES) if has_head else 0,
         staging_bytes=_staging_bytes(shape, settings, places),
         input_copies=copies,
-        shares_main_memory=gpu.kind in _SHARED_MEMORY,
+        shares_main_memory=gpu.kind in SHARED_MEMORY,
         gpu=number,
     )
 
@@ -143,7 +146,8 @@ def _cpu_share(
         weights_bytes=_cpu_weights_bytes(shape, settings, places, machine),
         widths=sum_widths(shape.architecture, own),
         role=ComputeRole.INPUTS if has_gpu else ComputeRole.ALL,
-        overhead_bytes=ENGINE_BYTES + SYSTEM_RESERVE_BYTES,
+        overhead_bytes=ENGINE_BYTES,
+        margin_bytes=main_memory_margin(machine),
         projector_bytes=_with_margin(shape.projector_bytes, PROJECTOR_COMPUTE_BYTES) if not has_gpu else 0,
         drafter_bytes=_with_margin(shape.drafter_bytes, DRAFTER_COMPUTE_BYTES) if not has_gpu else 0,
     )

@@ -12,18 +12,24 @@ from g4run.kv_types import KvType
 from g4run.models.catalog.catalog import Catalog
 from g4run.models.catalog.values import CatalogFile, SizeFacts
 from g4run.planner.memory.catalog_weights import loaded_shape, shape_of_catalog
+from g4run.planner.memory.layer_split import usable_gpus
 from g4run.planner.placement import plan_model
-from g4run.planner.recommend.goals import Attempt, RecommendRequest, max_usefulness, usefulness
+from g4run.planner.recommend.goals import Attempt, Goal, RecommendRequest, usefulness
 from g4run.planner.recommend.quality import (
     QualityEstimate,
-    References,
     estimate_quality,
     find_references,
     is_acceptable,
 )
 from g4run.planner.speed.measured import MeasuredSpeed
 from g4run.planner.speed.speed import estimate_speed
-from g4run.planner.values import DEFAULT_CONTEXT, Plan, PlanRequest, Speed
+from g4run.planner.values import DEFAULT_CONTEXT, Placement, Plan, PlanRequest, Speed
+
+INFERRED_STEPS = 0.7  # what a file must be better by if nobody has seen its name on the Hub: a pull may find nothing
+
+
+# What layers on the CPU cost beside their speed if there is a GPU: that is less certain, and the CPU has other work.
+_CPU_STEPS = 0.3
 
 
 class Verdict(StrEnum):
@@ -40,12 +46,17 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A file with its best plan; `reason` says why it was chosen or not, `freeing` which memory must be freed first."""
+    """A file with its best plan; `reason` says why it was chosen or not, `freeing` which memory must be freed first.
+
+    `worth` is its quality in steps, less if its name is inferred; `usefulness` is that minus what its speed costs, and
+    what it needs of the CPU beside a GPU.
+    """
 
     file: CatalogFile
     plan: Plan
     speed: Speed
     quality: QualityEstimate
+    worth: float
     usefulness: float
     fits: bool
     verdict: Verdict = Verdict.EQUAL
@@ -58,6 +69,13 @@ class Candidate:
         context, kv_type = self.plan.settings.context, self.plan.settings.kv_type
         options = "" if context == DEFAULT_CONTEXT else f" --ctx {context}"
         return f"g4run chat {self.file.name}{options}" + ("" if kv_type is KvType.F16 else f" --kv {kv_type}")
+
+    @property
+    def spare_share(self) -> float:
+        """The share of its devices' free memory that it leaves beyond the margins; of the GPUs if it uses any."""
+        devices = self.plan.ledger.devices
+        used = [device for device in devices if device.kind == "gpu"] or devices
+        return min((device.left_bytes - device.margin_bytes) / max(1, device.free_bytes) for device in used)
 
     def used_bytes(self, kind: str) -> int:
         """Return the memory used on all devices of a kind, cpu or gpu."""
@@ -86,20 +104,22 @@ class Question:
 
 def find_candidates(catalog: Catalog, question: Question) -> tuple[Candidate, ...]:
     """Return a planned candidate for each suitable file, whether it fits or not, in catalog order."""
-    references = find_references(catalog.files)
+    references, request = find_references(catalog.files), question.request
+    benchmarks = (catalog.benchmarks[request.goal], catalog.benchmarks[Goal.CHAT])
     return tuple(
         candidate
         for facts in _sizes(catalog, question)
         for file in choose_files(catalog.available(facts.size))
-        if question.request.modality is None or file.projector is not None
-        for candidate in _plan(file, facts, question, references)
+        if request.modality is None or file.projector is not None
+        for quality in [estimate_quality(file, question.attempt.kv_type, references, benchmarks)]
+        for candidate in _plan(file, facts, question, quality)
     )
 
 
 def choose_files(files: Sequence[CatalogFile]) -> tuple[CatalogFile, ...]:
-    """Choose one file per quantization above Q2_K: a quantization-aware trained one, else the first in the catalog."""
+    """Choose one file per quantization above Q2_K: trained for it, then confirmed, then the first in the catalog."""
     chosen: dict[str, CatalogFile] = {}
-    for file in sorted(files, key=lambda file: not file.is_qat):
+    for file in sorted(files, key=lambda file: (not file.is_qat, not file.path_is_confirmed)):
         if is_acceptable(file.quantization):
             chosen.setdefault(file.quantization, file)
     return tuple(chosen.values())
@@ -114,11 +134,10 @@ def _sizes(catalog: Catalog, question: Question) -> Iterator[SizeFacts]:
             yield facts
 
 
-def _plan(file: CatalogFile, facts: SizeFacts, question: Question, references: References) -> Iterator[Candidate]:
+def _plan(file: CatalogFile, facts: SizeFacts, question: Question, quality: QualityEstimate) -> Iterator[Candidate]:
     """Yield a file with its plan, unless it cannot be useful enough."""
     attempt, request = question.attempt, question.request
-    quality = estimate_quality(file, attempt.kv_type, references)
-    if max_usefulness(quality.value, request) <= question.min_usefulness:
+    if quality.steps <= question.min_usefulness:
         return
     shape = shape_of_catalog(file, facts) if request.modality else loaded_shape(file, facts)
     digest = question.digests.get((file.repository.lower(), file.path.lower()), shape.digest)
@@ -126,4 +145,7 @@ def _plan(file: CatalogFile, facts: SizeFacts, question: Question, references: R
     plan = plan_model(replace(shape, digest=digest), question.machine, wanted)
     position = attempt.context // 2  # the average of a conversation
     speed = estimate_speed(plan, question.machine, position=position, measured=question.measured)
-    yield Candidate(file, plan, speed, quality, usefulness(quality.value, speed, request), plan.ledger.fits)
+    worth = quality.steps - (0.0 if file.path_is_confirmed else INFERRED_STEPS)
+    on_cpu = plan.placement is not Placement.GPU and bool(usable_gpus(question.machine))
+    useful = usefulness(worth, speed, request) - _CPU_STEPS * on_cpu
+    yield Candidate(file, plan, speed, quality, worth, useful, plan.ledger.fits)

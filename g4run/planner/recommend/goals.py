@@ -1,4 +1,4 @@
-"""Goals and preferences of a recommendation: context, minimum speed, and how much speed is worth against quality."""
+"""Goals and preferences of a recommendation: the context, and how much speed is worth against quality."""
 
 import math
 from enum import StrEnum
@@ -44,13 +44,6 @@ class RecommendRequest(msgspec.Struct, frozen=True):
         return self.context or _NEEDS[self.goal].context
 
     @property
-    def wanted_speed(self) -> float:
-        """The minimum tokens per second; half as much for the goal if quality is preferred."""
-        if self.minimum_speed is not None:
-            return self.minimum_speed
-        return _NEEDS[self.goal].speed / (2 if self.preference is Preference.QUALITY else 1)
-
-    @property
     def modality(self) -> str | None:
         """The catalog's name of the input that the model must accept in addition to text."""
         return {Goal.VISION: "image", Goal.AUDIO: "audio"}.get(self.goal)
@@ -64,9 +57,9 @@ class Attempt(msgspec.Struct, frozen=True):
 
 
 class _Need(msgspec.Struct, frozen=True):
-    """A goal's context in tokens, minimum speed in tokens per second, and typical turn in tokens.
+    """A goal's context in tokens, comfortable speed in tokens per second, and typical turn in tokens. Assumed.
 
-    5 tokens/s is a little above reading speed; code is read faster and comes in longer answers. Assumed.
+    The speed is that of a whole turn. People read about 5 tokens/s, and wait longer for answers about a long text.
     """
 
     context: int
@@ -75,28 +68,41 @@ class _Need(msgspec.Struct, frozen=True):
     answer_tokens: int
 
 
-class _Weight(msgspec.Struct, frozen=True):
-    """How many quality steps doubling the speed is worth, below and above the speed that is enough."""
+class _Curve(msgspec.Struct, frozen=True):
+    """What a speed costs, in quality steps: smooth, without any cliff.
 
-    below: float
-    above: float
-    enough: float  # tokens per second
+    At the goal's comfortable speed times `comfort` it costs `weight`, and with each halving below that it rises by
+    weight x steepness. Far above, each halving costs `tail`.
+    """
+
+    weight: float
+    comfort: float
+    steepness: float
+    tail: float
+
+    def cost(self, rate: float, comfortable: float) -> float:
+        """Return the cost of a speed in tokens per second."""
+        below = math.log2(1 + (comfortable / rate) ** self.steepness)
+        return self.weight * below + self.tail * math.log2(1 + _FAST / rate)
 
 
 _NEEDS = {
-    Goal.CHAT: _Need(8192, 5, 200, 300),
-    Goal.CODE: _Need(32768, 8, 2000, 600),
-    Goal.VISION: _Need(8192, 5, 500, 200),
-    Goal.AUDIO: _Need(8192, 5, 800, 200),
-    Goal.LONG_CONTEXT: _Need(131072, 5, 8000, 500),
+    Goal.CHAT: _Need(8192, 6, 200, 300),
+    Goal.CODE: _Need(32768, 7, 2000, 600),
+    Goal.VISION: _Need(8192, 6, 500, 200),
+    Goal.AUDIO: _Need(8192, 6, 800, 200),
+    Goal.LONG_CONTEXT: _Need(131072, 3.5, 8000, 500),
 }
-_WEIGHTS = {
-    Preference.QUALITY: _Weight(0.0, 0.0, 30),
-    Preference.BALANCED: _Weight(1.0, 0.2, 30),
-    Preference.SPEED: _Weight(2.0, 0.3, 100),
+# With quality preferred, only what has less than about 4 tokens/s is too slow, and that by far.
+_CURVES = {
+    Preference.QUALITY: _Curve(1.0, 0.8, 6.0, 0.0),
+    Preference.BALANCED: _Curve(1.0, 1.0, 3.0, 0.15),
+    Preference.SPEED: _Curve(3.0, 7.0, 1.0, 0.0),
 }
+_FAST = 200.0  # tokens per second
 _MIN_CONTEXT = 4096
-_MIN_SPEED, _MAX_SPEED = 0.01, 1000.0  # tokens per second, of any model on any machine
+_MIN_SPEED = 0.01  # tokens per second
+_MAX_ERROR = 1.25  # two files on one machine share most of the error of their speeds
 
 
 def attempts(request: RecommendRequest) -> tuple[Attempt, ...]:
@@ -112,19 +118,12 @@ def attempts(request: RecommendRequest) -> tuple[Attempt, ...]:
     return tuple(Attempt(context, kv_type) for kv_type in types for context in contexts)
 
 
-def usefulness(quality: float, speed: Speed, request: RecommendRequest) -> float:
-    """Return a candidate's score: its quality in steps, plus a bonus for speed."""
-    return quality + _speed_bonus(turn_speed(speed, request.goal), _WEIGHTS[request.preference])
-
-
-def max_usefulness(quality: float, request: RecommendRequest) -> float:
-    """Return the highest score that a candidate of that quality can have."""
-    return quality + _speed_bonus(_MAX_SPEED, _WEIGHTS[request.preference])
-
-
-def _speed_bonus(rate: float, weight: _Weight) -> float:
-    within = math.log2(min(max(rate, _MIN_SPEED), weight.enough))
-    return weight.below * within + weight.above * math.log2(max(1.0, rate / weight.enough))
+def usefulness(steps: float, speed: Speed, request: RecommendRequest) -> float:
+    """Return a candidate's score: its quality in steps, minus what its speed costs, so never more than its quality."""
+    curve, comfortable = _CURVES[request.preference], _NEEDS[request.goal].speed
+    wanted = max(comfortable * curve.comfort, request.minimum_speed or 0.0)
+    rate = max(turn_speed(speed, request.goal), _MIN_SPEED)
+    return steps - curve.cost(rate, wanted)
 
 
 def turn_speed(speed: Speed, goal: Goal) -> float:
@@ -134,3 +133,16 @@ def turn_speed(speed: Speed, goal: Goal) -> float:
         return 0.0
     seconds = need.prompt_tokens / speed.prompt.expected + need.answer_tokens / speed.generation.expected
     return need.answer_tokens / seconds
+
+
+def is_as_fast(speed: Speed, other: Speed, goal: Goal) -> bool:
+    """Return whether a speed, of generation and of a whole turn, is not lower by more than its own error."""
+    generation = speed.generation.expected
+    error = min(_MAX_ERROR, speed.generation.high / max(generation, _MIN_SPEED))
+    pairs = ((generation, other.generation.expected), (turn_speed(speed, goal), turn_speed(other, goal)))
+    return all(rate * error >= wanted for rate, wanted in pairs)
+
+
+def reaches_minimum(speed: Speed, request: RecommendRequest) -> bool:
+    """Return whether a speed reaches the requested minimum within its error; all do if none was requested."""
+    return request.minimum_speed is None or speed.generation.high >= request.minimum_speed

@@ -6,15 +6,17 @@ from dataclasses import replace
 from g4run.errors import DoesNotFit
 from g4run.hardware.machine import GpuKind, GpuProcess, Machine
 from g4run.planner.memory.layer_split import usable_gpus
+from g4run.planner.memory.margins import main_memory_margin
 from g4run.planner.placement import missing_bytes
 from g4run.planner.recommend.candidates import Candidate, Question, Verdict
-from g4run.planner.recommend.goals import RecommendRequest, attempts
-from g4run.planner.recommend.quality import SIZE_STEPS
+from g4run.planner.recommend.goals import Preference, RecommendRequest, attempts, reaches_minimum
+from g4run.planner.recommend.quality import EQUAL_STEPS
 from g4run.planner.values import DeviceLedger, Placement
 from g4run.units import render_bytes, render_count
 
 _EQUAL_SPEEDS = 1.1  # a difference of 10 % is within the error of the prediction
-_EQUAL_QUALITY = 0.02  # steps
+_READING_SPEED = 4.0  # tokens per second, below which nobody chats. Assumed
+_MUCH_FASTER, _NEARLY_AS_GOOD = 1.5, 0.9  # of the choice's speed, and of its score
 PLACES = {
     Placement.GPU: "all on the GPU",
     Placement.PARTIAL: "partly on the GPU",
@@ -38,9 +40,9 @@ def explain(candidate: Candidate, best: Candidate | None, request: RecommendRequ
 def _judge(candidate: Candidate, best: Candidate | None, request: RecommendRequest) -> tuple[Verdict, str]:
     if not candidate.fits:
         return Verdict.NO_ROOM, missing_memory(candidate)
-    speed, wanted = _speed(candidate), request.wanted_speed
-    if speed < wanted:
-        return Verdict.TOO_SLOW, f"{render_speed(speed)} tokens/s, less than the wanted {wanted:g}"
+    if not reaches_minimum(candidate.speed, request):
+        speed = render_speed(_speed(candidate))
+        return Verdict.TOO_SLOW, f"{speed} tokens/s, less than the wanted {request.minimum_speed:g}"
     return (Verdict.EQUAL, "") if best is None else _compare(candidate, best)
 
 
@@ -58,7 +60,7 @@ def no_recommendation(
     if fitting:
         fastest = max(fitting, key=_speed)
         return DoesNotFit(
-            f"nothing that fits reaches {request.wanted_speed:g} tokens/s: the fastest, {fastest.file.name}, has "
+            f"nothing that fits reaches {request.minimum_speed:g} tokens/s: the fastest, {fastest.file.name}, has "
             f"about {render_speed(_speed(fastest))}",
             f"g4run recommend --min-speed {render_speed(_speed(fastest) * 0.9)}",
         )
@@ -83,8 +85,12 @@ def memory_to_free(candidate: Candidate, machine: Machine) -> str:
             in_main_memory += device.total_bytes
         else:
             gpu = gpus[device.gpu]
-            parts.append(_used_memory(device.total_bytes - gpu.free_bytes, f"on {device.name}", gpu.processes))
-    missing = in_main_memory - machine.memory.available_bytes
+            parts.append(
+                _used_memory(
+                    device.total_bytes + device.margin_bytes - gpu.free_bytes, f"on {device.name}", gpu.processes
+                )
+            )
+    missing = in_main_memory + main_memory_margin(machine) - machine.memory.available_bytes
     parts.append(_used_memory(missing, "of main memory", machine.memory_processes))
     return " and ".join(part for part in parts if part)
 
@@ -95,16 +101,40 @@ def render_speed(tokens_per_second: float) -> str:
 
 
 def _strengths(best: Candidate, others: Sequence[Candidate], request: RecommendRequest) -> list[str]:
-    """Describe what the choice is best at."""
-    wanted = request.wanted_speed
-    if _speed(best) < wanted:
-        return [f"among the fastest that fit, although below {wanted:g} tokens/s"]
-    count = 1 + sum(other.fits and _speed(other) >= wanted for other in others)
-    of = f"the best of {count} files that fit and reach" if count > 1 else "the only file that fits and reaches"
-    return [
-        f"{of} {wanted:g} tokens/s",
-        *(["trained for 4 bits, so as good as 6-bit files"] if best.file.is_qat else []),
-    ]
+    """Describe what the choice is best at, and the alternatives that some would prefer."""
+    fitting = [other for other in others if other.fits and reaches_minimum(other.speed, request)]
+    count, minimum = 1 + len(fitting), request.minimum_speed
+    reach = "" if minimum is None else f" and reach{'' if count > 1 else 'es'} {minimum:g} tokens/s"
+    of = f"the best of {count} files that fit{reach}" if count > 1 else f"the only file that fits{reach}"
+    trained = ["trained for 4 bits, so about as good as 5-bit files"] if best.file.is_qat else []
+    slow = ["slower than you read"] if _speed(best) < _READING_SPEED else []
+    return [of, *trained, *slow, *_much_faster(best, fitting), *_better_but_slow(best, fitting, request)]
+
+
+def _much_faster(best: Candidate, fitting: Sequence[Candidate]) -> list[str]:
+    """Name the most useful file of another size that is much faster and nearly as good."""
+    for other in fitting:
+        share = _score_share(other, best)
+        is_faster = _speed(other) >= _MUCH_FASTER * _speed(best)
+        if other.file.size is not best.file.size and is_faster and share >= _NEARLY_AS_GOOD:
+            return [f"{_label(other)}: {render_speed(_speed(other))} tokens/s at {share:.0%} of its score"]
+    return []
+
+
+def _better_but_slow(best: Candidate, fitting: Sequence[Candidate], request: RecommendRequest) -> list[str]:
+    """With quality preferred, name the best file that is too slow for a chat."""
+    better = [other for other in fitting if other.worth > best.worth + EQUAL_STEPS and _speed(other) < _READING_SPEED]
+    if request.preference is not Preference.QUALITY or not better:
+        return []
+    other = max(better, key=lambda candidate: candidate.worth)
+    named = f"{_label(other)} {other.file.quantization}"
+    return [f"{named} is better, but with {render_speed(_speed(other))} tokens/s too slow for a chat"]
+
+
+def _score_share(candidate: Candidate, best: Candidate) -> float:
+    """Return a size's published score as a share of another's; 0 if one has none."""
+    score, of = candidate.quality.score, best.quality.score
+    return score / of if score and of else 0.0
 
 
 def _compromises(best: Candidate, question: Question) -> list[str]:
@@ -122,19 +152,17 @@ def _compromises(best: Candidate, question: Question) -> list[str]:
 
 def _compare(candidate: Candidate, best: Candidate) -> tuple[Verdict, str]:
     """Describe why the choice is better than one that fits and is fast enough."""
-    gain = candidate.quality.value - best.quality.value
+    gain = candidate.quality.steps - best.quality.steps
     ratio = _speed(candidate) / max(_speed(best), 1e-9)
     speeds = f"{render_speed(_speed(candidate))} instead of {render_speed(_speed(best))} tokens/s"
-    step = SIZE_STEPS[candidate.file.size] - SIZE_STEPS[best.file.size]
-    if gain > _EQUAL_QUALITY:
-        return Verdict.SLOWER, f"better by {gain:.2f} of a size step, but {_price(candidate, best, ratio, speeds)}"
-    if gain >= -_EQUAL_QUALITY:
+    more = candidate.file.parameters - best.file.parameters
+    if gain > EQUAL_STEPS:
+        what = "a larger model" if more > 0 else "its quantization loses less"
+        return Verdict.SLOWER, f"{what}, but {_price(candidate, best, ratio, speeds)}"
+    if gain >= -EQUAL_STEPS:
         return (Verdict.SLOWER, f"as good, but {speeds}") if ratio * _EQUAL_SPEEDS < 1 else (Verdict.EQUAL, "as good")
-    kind = (
-        ("a smaller model" if step < 0 else "a larger model with too few bits")
-        if step
-        else "its quantization loses more"
-    )
+    larger = "a larger model with too few bits" if more > 0 else "its quantization loses more"
+    kind = "a smaller model" if more < 0 else larger
     return Verdict.WORSE, f"faster, {speeds}, but {kind}" if ratio > _EQUAL_SPEEDS else f"{kind}, and no faster"
 
 
@@ -142,6 +170,8 @@ def _price(candidate: Candidate, best: Candidate, ratio: float, speeds: str) -> 
     """Describe the disadvantage of a better candidate."""
     if ratio * _EQUAL_SPEEDS < 1:
         return speeds
+    if not candidate.file.path_is_confirmed and best.file.path_is_confirmed:
+        return "its name is only inferred"
     prompts = f"{candidate.speed.prompt.expected:.0f} instead of {best.speed.prompt.expected:.0f} prompt tokens/s"
     return (
         prompts if candidate.speed.prompt.expected * _EQUAL_SPEEDS < best.speed.prompt.expected else "a little slower"
@@ -150,7 +180,8 @@ def _price(candidate: Candidate, best: Candidate, ratio: float, speeds: str) -> 
 
 def _need(device: DeviceLedger) -> str:
     memory = "main memory" if device.kind == "cpu" else f"GPU memory ({device.name})"
-    return f"{render_bytes(device.total_bytes)} of {memory}, {render_bytes(max(0, device.free_bytes))} free"
+    spare = f" and {render_bytes(device.margin_bytes)} to spare" if device.margin_bytes else ""
+    return f"{render_bytes(device.total_bytes)} of {memory}{spare}, {render_bytes(max(0, device.free_bytes))} free"
 
 
 def _used_memory(missing: int, place: str, processes: Sequence[GpuProcess]) -> str:
@@ -170,6 +201,10 @@ def _hint(request: RecommendRequest) -> str:
     return (
         "g4run recommend --ctx 4096" if (request.context or 0) > 4096 else "g4run hardware shows what uses the memory"
     )
+
+
+def _label(candidate: Candidate) -> str:
+    return candidate.plan.shape.architecture.size_label
 
 
 def _speed(candidate: Candidate) -> float:

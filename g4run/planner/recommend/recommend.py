@@ -1,7 +1,9 @@
 """Recommend a model, quantization, and settings for a machine, with reasons.
 
-Every file of the catalog is planned and its speed estimated. Of those that fit now and are fast enough, the most useful
-wins (`goals.usefulness`), then the smaller file, then the name. The result is deterministic.
+Every file of the catalog is planned and its speed estimated. Of those that fit now, the most useful wins
+(`goals.usefulness`), unless a better one is as fast within the error of the prediction. Of equals, a confirmed file
+wins, then one trained for its quantization, then the smaller one, then the name. Spare memory buys a better
+quantization. The result is deterministic.
 """
 
 import math
@@ -16,12 +18,14 @@ from g4run.hardware.machine import Machine
 from g4run.models.catalog.catalog import Catalog
 from g4run.planner.hypothetical_machine import idle_machine
 from g4run.planner.recommend.candidates import Candidate, Question, Verdict, find_candidates
-from g4run.planner.recommend.goals import RecommendRequest, attempts
+from g4run.planner.recommend.goals import Preference, RecommendRequest, attempts, is_as_fast, reaches_minimum
+from g4run.planner.recommend.quality import EQUAL_STEPS, NEAR_LOSSLESS
 from g4run.planner.recommend.reasons import explain, explain_best, memory_to_free, no_recommendation
 from g4run.planner.speed.measured import MeasuredSpeed
 
 MAX_AFTER_FREEING = 3
-_NEAR_FASTEST = 0.75  # share of the highest speed; the very fastest files are much worse for little more speed
+_SPARE_STEPS = 0.2  # of usefulness: what a near-lossless file may cost if nearly all memory is spare
+_CLEAR_STEPS = 0.1  # of quality: what a file must be better by to win although it is less useful
 _MIN_GAIN = 0.1  # of usefulness, in quality steps; less is not worth closing other programs for
 
 
@@ -88,18 +92,42 @@ def _first_that_fits(catalog: Catalog, first: Question) -> tuple[Question, tuple
 
 
 def _choose(candidates: Sequence[Candidate], request: RecommendRequest) -> Candidate | None:
-    """Choose the most useful of those that are fast enough; of the fastest if none is and no speed was requested."""
-    fitting = [candidate for candidate in candidates if candidate.fits]
-    fast = [candidate for candidate in fitting if is_fast_enough(candidate, request)]
-    if not fast and request.minimum_speed is None:
-        fastest = max((candidate.speed.generation.expected for candidate in fitting), default=0.0)
-        fast = [candidate for candidate in fitting if candidate.speed.generation.expected >= fastest * _NEAR_FASTEST]
-    return min(fast, key=_order, default=None)
+    """Choose the most useful of those that fit, or a better one that is as fast; None if none is fast enough."""
+    fitting = [candidate for candidate in candidates if candidate.fits and reaches_minimum(candidate.speed, request)]
+    first = max(fitting, key=lambda candidate: candidate.usefulness, default=None)
+    if first is None:
+        return None
+    as_fast = [candidate for candidate in fitting if is_as_fast(candidate.speed, first.speed, request.goal)]
+    best = max(as_fast, key=lambda candidate: (candidate.worth, candidate.usefulness))
+    if best.worth <= first.worth + _CLEAR_STEPS:
+        best = first
+    equal = min((candidate for candidate in fitting if _is_equal(candidate, best)), key=_preference)
+    return equal if request.preference is Preference.SPEED else _with_spare_memory(equal, fitting)
 
 
-def is_fast_enough(candidate: Candidate, request: RecommendRequest) -> bool:
-    """Return whether the expected speed reaches the wanted one."""
-    return candidate.speed.generation.expected >= request.wanted_speed
+def _with_spare_memory(best: Candidate, fitting: Sequence[Candidate]) -> Candidate:
+    """Return a near-lossless file of the same size instead if it leaves much memory and is not much less useful."""
+    if best.quality.loss in NEAR_LOSSLESS:
+        return best
+    better = [
+        candidate
+        for candidate in fitting
+        if (candidate.file.size, candidate.plan.placement) == (best.file.size, best.plan.placement)
+        and candidate.quality.loss in NEAR_LOSSLESS
+        and best.usefulness - candidate.usefulness <= _SPARE_STEPS * candidate.spare_share
+    ]
+    return max(better, key=lambda candidate: candidate.usefulness, default=best)
+
+
+def _is_equal(candidate: Candidate, best: Candidate) -> bool:
+    """Return whether neither the quality nor the usefulness of a file is lower in earnest."""
+    least = best.worth - EQUAL_STEPS, best.usefulness - EQUAL_STEPS
+    return candidate.worth >= least[0] and candidate.usefulness >= least[1]
+
+
+def _preference(candidate: Candidate) -> tuple[bool, bool, int, str]:
+    file = candidate.file
+    return not file.path_is_confirmed, not file.is_qat, file.size_bytes, file.name
 
 
 def _order(candidate: Candidate) -> tuple[bool, float, int, str]:
@@ -125,4 +153,4 @@ def _after_freeing(catalog: Catalog, question: Question, best: Candidate | None)
 
 def _is_better(candidate: Candidate, question: Question) -> bool:
     is_better = candidate.usefulness > question.min_usefulness
-    return candidate.fits and is_better and is_fast_enough(candidate, question.request)
+    return candidate.fits and is_better and reaches_minimum(candidate.speed, question.request)

@@ -25,9 +25,9 @@ from g4run.settings import Settings
 from tests.fakes.streams import RecordedOutput
 from tests.hardware.recorded import load_recorded
 
-OFFER = "Gemma 4 26B A4B in Q4_0 suits this machine best (about "
+OFFER = "Gemma 4 26B A4B in Q8_0 suits this machine best (about "
 QUESTION = "Download it now? [Y/n] "
-DEMO_LINE = "using the built-in demo; for a real model: g4run pull gemma4:26b-qat-q4_0\n"
+DEMO_LINE = "using the built-in demo; for a real model: g4run pull gemma4:26b-q8_0\n"
 
 
 @dataclass(slots=True)
@@ -120,7 +120,7 @@ def test_what_is_here_answers_at_once(person: Person) -> None:
 def test_a_clearly_better_one_is_mentioned(person: Person) -> None:
     person.keep("gemma4:e2b", person.library.catalog.facts(Size.E2B).default)
     assert person.chats("").name == "gemma4:e2b"
-    assert person.output.stderr == "clearly better on this machine: g4run pull gemma4:26b-qat-q4_0\n"
+    assert person.output.stderr == "clearly better on this machine: g4run pull gemma4:26b-q8_0\n"
 
 
 def test_what_does_not_fit_is_as_if_it_were_not_here(person: Person) -> None:
@@ -133,8 +133,8 @@ def test_what_does_not_fit_is_as_if_it_were_not_here(person: Person) -> None:
 def test_a_name_that_is_taken_is_left_alone(person: Person) -> None:
     bf16 = next(file for file in person.library.catalog.available(Size.A4B_26B) if file.quantization == "BF16")
     person.keep("gemma4:26b", bf16)
-    assert person.chats("y\n").name == "gemma4:26b-qat-q4_0"
-    assert person.fetched == [PullRequest("gemma4:26b-qat-q4_0")]
+    assert person.chats("y\n").name == "gemma4:26b-q8_0"
+    assert person.fetched == [PullRequest("gemma4:26b-q8_0")]
 
 
 def test_where_nothing_fits_the_demo_says_so(person: Person) -> None:

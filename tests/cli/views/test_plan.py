@@ -26,10 +26,11 @@ weights        6.3 GB    8.7 GB
 KV cache     482.3 MB       0 B
 compute      376.0 MB   22.0 MB
 output            0 B    1.0 MB
-overhead     600.0 MB  500.0 MB
-total          7.7 GB    9.3 GB
+overhead     600.0 MB  250.0 MB
+total          7.7 GB    9.0 GB
 free now       8.0 GB   32.0 GB
-left         254.2 MB   22.7 GB
+left         254.2 MB   23.0 GB
+margin       250.0 MB  250.0 MB
 
 layers           all 31 on the GPU, experts of the first 19 on the CPU
 context          8,192 tokens, KV cache in f16
@@ -37,9 +38,9 @@ sequences        1, micro-batch 512 tokens
 threads          8
 caches           up to 536.9 MB of SWA checkpoints and 1.1 GB of host cache
 token table      78.6 MB, from the first constrained answer on
-longest context  f16 238,848, q8_0 262,144, q4_0 262,144
+longest context  f16 227,328, q8_0 262,144, q4_0 262,144
 
-It fits: 17.0 GB in total.
+It fits: 16.8 GB in total.
 """
 
 
@@ -92,9 +93,19 @@ def test_two_equal_gpus_have_a_column_each() -> None:
 def test_a_plan_that_does_not_fit_says_what_would() -> None:
     plan = plan_model(real_shape("31b"), machine(8), PlanRequest(context=4096))
     text = render_plan(plan, "Take less.", UNASKED, None)
-    assert text.splitlines()[-1] == "It does not fit: 19.9 GB in total. Take less."
-    assert [line.split()[0] for line in text.splitlines() if "-11.9 GB" in line] == ["left"]
+    assert text.splitlines()[-1] == "It does not fit: 19.7 GB in total. Take less."
+    assert [line.split()[0] for line in text.splitlines() if "-11.7 GB" in line] == ["left"]
     assert plan_value(plan, "Take less.", UNASKED)["fits"] is False
+
+
+def test_a_plan_that_takes_part_of_the_margin_says_so() -> None:
+    shape = real_shape("12b")
+    needed = plan_model(shape, machine(64), PlanRequest()).ledger.total_bytes
+    tight = plan_model(shape, machine((needed + 130_000_000) / 1e9), PlanRequest(context=8192, kv_type=KvType.F16))
+    text = render_plan(tight, "", UNASKED, None)
+    assert text.splitlines()[-1] == "It fits, with 120.0 MB less than the margin to spare: 8.0 GB in total."
+    value = plan_value(tight, "", UNASKED)
+    assert (value["fits"], value["can_load"], value["missing_bytes"]) == (False, True, 120_000_000)
 
 
 def test_no_line_is_longer_than_the_terminal() -> None:
@@ -125,11 +136,14 @@ def test_a_plan_as_json() -> None:
                 "overhead_bytes": each.overhead_bytes,
                 "total_bytes": each.total_bytes,
                 "free_bytes": free,
+                "margin_bytes": 250_000_000,
             }
             for each, kind, free in ((device, "gpu", 8 * 10**9), (host, "cpu", 32 * 10**9))
         ],
         "total_bytes": device.total_bytes + host.total_bytes,
         "fits": True,
+        "can_load": True,
+        "missing_bytes": 0,
         "unloaded_projector_bytes": 0,
         "context": 8192,
         "max_context": {kv_type.value: plan.max_context[kv_type] for kv_type in KvType},

@@ -21,7 +21,6 @@ from g4run.kv_types import KvType
 from g4run.models.catalog.catalog import read_catalog
 from g4run.models.names.types import Size
 from g4run.planner.recommend.goals import Goal, Preference, RecommendRequest
-from g4run.planner.recommend.quality import METRIC
 from g4run.planner.recommend.recommend import Recommendation, recommend
 from g4run.planner.values import SpeedSource
 from g4run.settings import read_settings
@@ -51,11 +50,19 @@ def test_the_choice_is_one_sentence_followed_by_commands() -> None:
         f"about {speed} tokens/s, a context of 8,192 tokens ({best.reason})."
     )
     assert commands == "  g4run pull gemma4:31b-qat-q4_0\n  g4run chat gemma4:31b-qat-q4_0"
-    assert table.splitlines()[0] == "MODEL    QUANT           FILE   GPU  RAM   CTX       TOKENS/S  QUALITY  VERDICT"
+    assert table.splitlines()[0] == "MODEL    QUANT           FILE   GPU  RAM       TOKENS/S  SCORE  LOSS"
     assert table.splitlines()[1].split()[:4] == ["31B", "Q4_0", "QAT", "17.7"]
-    assert table.splitlines()[1].endswith("  best")
+    assert table.splitlines()[1].endswith("   85.2  slight")
     assert len(table.splitlines()) == 1 + SHOWN
     assert legend.startswith("FILE, GPU, RAM: in GB;")
+    assert "SCORE: MMLU-Pro (%) of the size, unquantized and with thinking, from Google's" in legend
+    assert "a judgment, measured as KL divergence for 31B Q4_K_M 0.61" in " ".join(legend.split())
+
+
+def test_a_score_that_is_not_published_stays_empty() -> None:
+    found = recommend(CATALOG, RTX_4090, RecommendRequest(Goal.AUDIO))
+    rows = render_recommendation(found, 80, show_all=False, is_installed=False).split("\n\n")[2].splitlines()
+    assert {row.split()[0]: row.split()[-2] for row in rows[1:]} == {"E2B": "33.5", "E4B": "35.5", "12B": "-"}
 
 
 def test_a_speed_from_a_different_source_is_named() -> None:
@@ -64,9 +71,9 @@ def test_a_speed_from_a_different_source_is_named() -> None:
     usual = CHOICE.alternatives[0].speed.source
     assert {other.speed.source for other in choose_rows(best, CHOICE.alternatives)} == {usual} != {SpeedSource.MEASURED}
     text = render_recommendation(structs.replace(CHOICE, best=measured), None, show_all=False, is_installed=False)
-    legend = " ".join(text.split("\n\n")[3].split())
+    legend = " ".join(text.split("\n\n")[3].split("SCORE")[0].split())
     assert legend.endswith(f"; measured here: 31B {best.file.quantization}.")
-    assert f"Speeds are {usual.value}" in legend
+    assert f"(low-high); {usual.value} with" in legend
 
 
 def test_an_installed_model_need_not_be_pulled() -> None:
@@ -148,9 +155,12 @@ def test_json_has_the_fields_that_programs_rely_on() -> None:
             "source": "calibrated",
         },
         "quality": {
-            "value": 4.85,
-            "metric": METRIC,
-            "source": "quantization-aware trained: as good as 6 bits",
+            "benchmark": "MMLU-Pro",
+            "score": 85.2,
+            "unit": "%",
+            "loss": "slight",
+            "kl_divergence": None,
+            "loss_source": "judged: trained for 4 bits, so about as good as 5-bit files",
         },
         "settings": {
             "gpu_layers": 61,

@@ -15,17 +15,15 @@ from g4run.planner.memory.ledger import (
     ENGINE_BYTES,
     GPU_CONTEXT_BYTES,
     PROJECTOR_COMPUTE_BYTES,
-    SYSTEM_RESERVE_BYTES,
     is_repacked,
 )
 from g4run.planner.values import DeviceLedger, PlanSettings
-from tests.planner.machines import GB, gpu, machine
+from tests.planner.machines import GB, MARGIN, gpu, machine
 from tests.planner.plans import estimate_ledger
 from tests.planner.shapes import real_shape
 
 MIB = 1 << 20
 SETTINGS = PlanSettings(0, 0, KvType.F16, 8192, 512, 512, 1, 8, lazy_table=False, repack=False)
-HOST_OVERHEAD = ENGINE_BYTES + SYSTEM_RESERVE_BYTES
 
 TYPES = ("Q4_0", "Q4_1", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q8_0", "IQ4_NL", "IQ4_XS", "MXFP4", "BF16", "")
 AVX2 = {"Q4_0", "Q4_K", "IQ4_NL", "MXFP4"}
@@ -72,8 +70,9 @@ def test_the_cpu_alone() -> None:
             output_bytes=MIB,
             projector_bytes=0,
             drafter_bytes=0,
-            overhead_bytes=HOST_OVERHEAD,
+            overhead_bytes=ENGINE_BYTES,
             free_bytes=16 * GB,
+            margin_bytes=MARGIN.size_bytes,
         ),
     )
 
@@ -95,6 +94,7 @@ def test_full_offload_leaves_the_inputs_on_the_cpu_and_copies_the_head() -> None
         overhead_bytes=CUDA_CONTEXT_BYTES,
         free_bytes=8 * GB,
         gpu=0,
+        margin_bytes=MARGIN.size_bytes,
     )
     assert (host.weights_bytes, host.kv_bytes) == (shape.embedding_bytes + shape.table_bytes, 0)
     assert host.compute_bytes == compute_bytes(shape.architecture, SETTINGS, ComputeRole.INPUTS)
