@@ -40,7 +40,9 @@ _AUTHORITY: Final = f"{_HOST}(:[0-9]{{1,5}})?"
 _PATH: Final = f"(/{_PATH_CHARACTER}*)*"
 _URI: Final = rf"[A-Za-z][A-Za-z0-9+.-]*:(//{_AUTHORITY}{_PATH}|{_PATH_CHARACTER}+{_PATH}){_QUERY}"
 _EMAIL_NAME: Final = r"[A-Za-z0-9_%+-]+(\.[A-Za-z0-9_%+-]+)*"
-_SHORT_LABELS: Final = "([A-Za-z0-9-]{1,30}\\.){0,7}[A-Za-z0-9-]{1,30}"  # keeps labels and the whole within their limits
+_SHORT_LABELS: Final = (
+    "([A-Za-z0-9-]{1,30}\\.){0,7}[A-Za-z0-9-]{1,30}"  # keeps labels and the whole within their limits
+)
 
 STRING_FORMATS: Final[Mapping[str, tuple[str, ...]]] = {
     "date": (_DATE,),

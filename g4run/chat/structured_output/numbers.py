@@ -115,7 +115,7 @@ def _write_magnitudes(low: Fraction | None, high: Fraction | None, is_integer: b
 
 
 def _write_from(bound: Fraction, *, is_excluded: bool = False) -> str:
-    """A bound and all above it: numbers with more digits, with a greater digit at some place, or with further digits."""
+    """A bound and all above it: more digits, a greater digit at some place, or further digits."""
     digits = str(int(bound * 10**_DIGITS)).rjust(_DIGITS + 1, "0")
     whole, fraction = digits[:-_DIGITS], digits[-_DIGITS:].rstrip("0")
     ways = [f"[1-9][0-9]{{{len(whole)},}}{_FRACTION}?"]
