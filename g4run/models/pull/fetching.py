@@ -130,14 +130,11 @@ class Fetcher:
             expected_sha256=file.sha256 or (first.etag if is_sha256(first.etag) else None),
             on_progress=partial(self._observer.progressed, file),
         )
-        self._note(replace(self._stored(file, done.sha256), modified_ns=partial_file.stat().st_mtime_ns))
+        arrived = replace(self._stored(file, done.sha256), modified_ns=partial_file.stat().st_mtime_ns)
+        with self._store.locked():  # until the name's record is complete, nothing else shows that the file is ours
+            self._store.save_pulling(self._plan.name, (*self._store.find_pulling(self._plan.name), arrived))
         self._cache.commit_blob(file.repository, first.etag, partial_file)
         return done.sha256
-
-    def _note(self, arrived: StoredFile) -> None:
-        """Record a downloaded file: until the name's record is complete, nothing else shows that it is ours."""
-        with self._store.locked():
-            self._store.save_pulling(self._plan.name, (*self._store.find_pulling(self._plan.name), arrived))
 
     def _keep(self, blob: Path) -> None:
         """Keep other processes from removing an existing blob, without waiting.

@@ -24,7 +24,6 @@ from g4run.models.remote_files import RemoteRepository
 from g4run.models.store.usage import HEADERS
 from g4run.units import render_bytes
 
-Source: TypeAlias = Literal["download", "cache", "elsewhere"]
 ListRevision: TypeAlias = Callable[[str, str | None], RemoteRepository]
 
 OTHERS = "`g4run list --available` lists models that g4run runs"
@@ -43,7 +42,7 @@ class PlannedFile:
     size_bytes: int
     sha256: str | None
     present_bytes: int  # on disk, from an earlier download; all of it if nothing needs to be downloaded
-    source: Source
+    source: Literal["download", "cache", "elsewhere"]
     where: Path | None  # the file on this machine
     reference: str | None = None  # the branch or tag that has this commit now, for the cache's refs
 
