@@ -25,7 +25,7 @@ from g4run.planner.speed.measured import MeasuredSpeed
 from g4run.planner.speed.speed import estimate_speed
 from g4run.planner.values import DEFAULT_CONTEXT, Placement, Plan, PlanRequest, Speed
 
-INFERRED_STEPS = 0.7  # what a file must be better by if nobody has seen its name on the Hub: a pull may find nothing
+INFERRED_STEPS = 1.0  # about a size: what a file must be better by if nobody has seen its name on the Hub
 
 
 # What layers on the CPU cost beside their speed if there is a GPU: that is less certain, and the CPU has other work.

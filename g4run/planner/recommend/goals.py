@@ -87,17 +87,17 @@ class _Curve(msgspec.Struct, frozen=True):
 
 
 _NEEDS = {
-    Goal.CHAT: _Need(8192, 6, 200, 300),
-    Goal.CODE: _Need(32768, 7, 2000, 600),
-    Goal.VISION: _Need(8192, 6, 500, 200),
-    Goal.AUDIO: _Need(8192, 6, 800, 200),
-    Goal.LONG_CONTEXT: _Need(131072, 3.5, 8000, 500),
+    Goal.CHAT: _Need(8192, 7, 200, 300),
+    Goal.CODE: _Need(32768, 8, 2000, 600),
+    Goal.VISION: _Need(8192, 7, 500, 200),
+    Goal.AUDIO: _Need(8192, 7, 800, 200),
+    Goal.LONG_CONTEXT: _Need(131072, 4, 8000, 500),
 }
 # With quality preferred, only what has less than about 4 tokens/s is too slow, and that by far.
 _CURVES = {
-    Preference.QUALITY: _Curve(1.0, 0.8, 6.0, 0.0),
+    Preference.QUALITY: _Curve(1.0, 0.7, 6.0, 0.0),
     Preference.BALANCED: _Curve(1.0, 1.0, 3.0, 0.15),
-    Preference.SPEED: _Curve(3.0, 7.0, 1.0, 0.0),
+    Preference.SPEED: _Curve(3.0, 6.0, 1.0, 0.0),
 }
 _FAST = 200.0  # tokens per second
 _MIN_CONTEXT = 4096

@@ -163,7 +163,7 @@ def test_a_little_more_bandwidth_never_costs_a_size() -> None:
     assert sizes == sorted(sizes)
 
 
-def test_a_confirmed_file_wins_unless_another_is_better_by_half_a_step() -> None:
+def test_a_confirmed_file_wins_unless_another_is_better_by_a_size() -> None:
     choices = [ask(machine) for machine in list(MACHINES.values())[::4]]
     inferred = [found for found in choices if found.best and not found.best.file.path_is_confirmed]
     for found in inferred:
