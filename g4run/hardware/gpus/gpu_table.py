@@ -31,13 +31,14 @@ class KnownGpu(msgspec.Struct, frozen=True):
     """Nominal figures, none of them confirmed; `source` is where to check them.
 
     `total_bytes` is 0 if the GPU uses main memory, which comes in many sizes. `half_precision_flops` is dense, per
-    second; for Pascal cards it is single precision, which is faster there.
+    second; for Pascal cards it is single precision, which is faster there. `vector_flops` are without tensor cores.
     """
 
     name: str
     total_bytes: int
     bandwidth: float  # bytes per second
     half_precision_flops: float
+    vector_flops: float
     source: str
     kind: GpuKind = GpuKind.DISCRETE
 
@@ -102,6 +103,7 @@ def _share(gpu: KnownGpu, sevenths: int, memory: int) -> KnownGpu:
         total_bytes=memory * _GIB,
         bandwidth=gpu.bandwidth * min(eighths, _MIG_EIGHTHS) / _MIG_EIGHTHS,
         half_precision_flops=gpu.half_precision_flops * sevenths / _MIG_SEVENTHS,
+        vector_flops=gpu.vector_flops * sevenths / _MIG_SEVENTHS,
     )
 
 
@@ -114,19 +116,21 @@ def _distinguishing_words() -> frozenset[str]:
 def gpu_table() -> tuple[Entry[KnownGpu], ...]:
     """Read the table, once."""
     content = tomllib.loads(Path(__file__).with_name("gpu_table.toml").read_text("utf-8"))
-    return tuple(_entry(row, content["sources"]) for row in content["gpus"])
+    return tuple(_entry(row, content["sources"], content["vector_shares"]) for row in content["gpus"])
 
 
-def _entry(row: dict[str, object], sources: dict[str, str]) -> Entry[KnownGpu]:
+def _entry(row: dict[str, object], sources: dict[str, str], vector_shares: dict[str, float]) -> Entry[KnownGpu]:
     """Read a row of the file; tests check its shape."""
     also = row.get("also", [])
     names = [str(row["name"]), *(str(name) for name in (also if isinstance(also, list) else []))]
+    source, half = str(row["source"]), float(str(row["half"])) * 1e12
     gpu = KnownGpu(
         name=names[0],
         total_bytes=int(float(str(row["memory"])) * _GIB),
         bandwidth=float(str(row["bandwidth"])) * 1e9,
-        half_precision_flops=float(str(row["half"])) * 1e12,
-        source=sources[str(row["source"])],
+        half_precision_flops=half,
+        vector_flops=float(str(row["vector"])) * 1e12 if "vector" in row else half * vector_shares[source],
+        source=sources[source],
         kind=GpuKind(str(row.get("kind", "discrete"))),
     )
     return Entry(gpu, tuple(words_of(name) for name in names))
