@@ -4,8 +4,9 @@ A GPU alone goes into this machine. Another amount of memory or number of cores,
 as Apple's, describes another machine.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from msgspec import structs
 
@@ -14,7 +15,7 @@ from g4run.hardware.gpus.gpu_names import find_named_gpu
 from g4run.hardware.inspection import inspect_machine, inspect_unmeasured
 from g4run.hardware.machine import Gpu, GpuKind, Machine
 from g4run.hardware.typical.machine_table import KnownMachine, find_machine, find_machine_with, typical_machine
-from g4run.planner.hypothetical_machine import NO_GPU, alter_machine, assume, machine_like
+from g4run.planner.hypothetical_machine import NO_GPU, alter_machine, assume, idle_machine, machine_like
 from g4run.settings import Settings
 
 
@@ -40,9 +41,16 @@ class _Base:
     has_gpu: bool = False
 
 
-def describe_machine(description: Description, settings: Settings) -> Machine:
+def inspect_here(settings: Settings, *, is_measured: bool) -> Machine:
+    """Inspect this machine, with its memory bandwidth if it is needed."""
+    return inspect_machine(settings) if is_measured else inspect_unmeasured()
+
+
+def describe_machine(
+    description: Description, settings: Settings, inspect: Callable[..., Machine] = inspect_here
+) -> Machine:
     """Build the machine, with its assumptions. Raises UsageError for unknown names."""
-    base = _find_base(description, settings)
+    base = _find_base(description, partial(inspect, settings))
     machine = alter_machine(
         base.machine,
         gpus=() if base.has_gpu else description.gpus,
@@ -55,7 +63,7 @@ def describe_machine(description: Description, settings: Settings) -> Machine:
     return assume(machine, base.origin)
 
 
-def _find_base(description: Description, settings: Settings) -> _Base:
+def _find_base(description: Description, inspect: Callable[..., Machine]) -> _Base:
     """Return the machine that the description changes."""
     if description.like is not None:
         if description.saved is not None:
@@ -65,7 +73,7 @@ def _find_base(description: Description, settings: Settings) -> _Base:
     if description.saved is not None:
         return _Base(description.saved, "the saved machine")
     gpus = description.gpus
-    return (_of_chip(gpus[0], description.ram_bytes) if len(gpus) == 1 else None) or _near_here(description, settings)
+    return (_of_chip(gpus[0], description.ram_bytes) if len(gpus) == 1 else None) or _near_here(description, inspect)
 
 
 def _like(known: KnownMachine, memory_bytes: int) -> _Base:
@@ -80,10 +88,10 @@ def _of_chip(name: str, ram_bytes: int | None) -> _Base | None:
     return None if found is None else replace(_like(*found), has_gpu=True)
 
 
-def _near_here(description: Description, settings: Settings) -> _Base:
+def _near_here(description: Description, inspect: Callable[..., Machine]) -> _Base:
     """Return this machine, or what is typical of its platform; a Mac takes no cards, so with one it is a PC."""
     is_another = description.ram_bytes is not None or description.cores is not None
-    here = inspect_unmeasured() if is_another or description.bandwidth else inspect_machine(settings)
+    here = inspect(is_measured=not is_another and description.bandwidth is None)
     is_mac = here.platform.system == "macOS"
     has_cards = any(name.lower() != NO_GPU for name in description.gpus)
     if not is_another and not (is_mac and has_cards):
@@ -93,9 +101,12 @@ def _near_here(description: Description, settings: Settings) -> _Base:
     if mac is not None:
         return replace(mac, has_gpu=False)
     base = _like(typical_machine(here.platform, memory_bytes, description.cores), memory_bytes)
-    gpus = tuple(gpu if _is_card(gpu) else structs.replace(gpu, bandwidth=None) for gpu in here.gpus)
-    return replace(base, machine=structs.replace(base.machine, memory=here.memory, gpus=gpus))
+    idle = idle_machine(here)
+    gpus = tuple(_elsewhere(gpu) for gpu in idle.gpus)
+    return replace(base, machine=structs.replace(base.machine, memory=idle.memory, gpus=gpus))
 
 
-def _is_card(gpu: Gpu) -> bool:
-    return gpu.kind is GpuKind.DISCRETE
+def _elsewhere(gpu: Gpu) -> Gpu:
+    """Return a GPU of this machine in another one: without its programs, and in other memory if it shares it."""
+    bandwidth = gpu.bandwidth if gpu.kind is GpuKind.DISCRETE else None
+    return structs.replace(gpu, bandwidth=bandwidth, processes=())

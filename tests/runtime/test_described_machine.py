@@ -7,7 +7,10 @@ import pytest
 from g4run.cli.arguments.machine import MachineOptions, resolve_machine
 from g4run.errors import UsageError
 from g4run.hardware.machine import Bandwidth, FigureSource, Machine, Platform
+from g4run.hardware.machine_json import parse_machine
+from g4run.runtime.described_machine import Description, describe_machine
 from g4run.settings import Settings, read_settings
+from tests.hardware.recorded import load_expected
 
 GIB = 1 << 30
 
@@ -108,3 +111,43 @@ def test_a_saved_machine_keeps_what_is_not_named(settings: Settings) -> None:
         saved.gpus,
     )
     assert altered.assumptions[0].startswith("the saved machine with 16 cores ")
+
+
+def near(name: str, settings: Settings, **described: object) -> Machine:
+    """Describe a machine on a recorded one."""
+    recorded = parse_machine(load_expected(name))
+    make: type[Description] = Description
+    return describe_machine(make(**described), settings, lambda _settings, is_measured: recorded)  # type: ignore[arg-type]
+
+
+def test_a_mac_with_more_memory_is_the_same_chip_and_one_with_a_card_is_a_pc(settings: Settings) -> None:
+    mac = near("apple-16", settings, ram_bytes=64 * GIB)
+    assert mac.assumptions == (
+        "M4 with 10 cores (i8mm) and 64 GiB of memory at 120 GB/s",
+        "M4 with 48 GiB of that memory",
+    )
+    assert near("apple-16", settings, gpus=("none",), ram_bytes=8 * GIB).gpus == ()
+    computer = near("apple-16", settings, gpus=("RTX 4090",))
+    assert (computer.platform, [gpu.backend for gpu in computer.gpus]) == (Platform("Linux", "x86_64"), ["CUDA"])
+    assert computer.assumptions[0] == "a typical desktop with 6 cores (AVX2) and 16 GiB of memory at 51.2 GB/s"
+
+
+def test_another_machine_has_this_one_s_cards_without_its_programs(settings: Settings) -> None:
+    here = parse_machine(load_expected("busy-gpu"))
+    machine = near("busy-gpu", settings, ram_bytes=32 * GIB)
+    [gpu] = machine.gpus
+    assert (gpu.name, gpu.bandwidth, gpu.processes) == (here.gpus[0].name, here.gpus[0].bandwidth, ())
+    assert gpu.free_bytes > here.gpus[0].free_bytes
+    assert (machine.memory_processes, machine.disks) == ((), ())
+    [kept] = near("busy-gpu", settings, bandwidth=6e10).gpus
+    assert kept == here.gpus[0]
+
+
+def test_containers_and_virtual_processors_stay_here(settings: Settings) -> None:
+    assert near("quota-2-of-64", settings, gpus=("T4",)).processors.quota == 2
+    machine = near("quota-2-of-64", settings, cores=8)
+    assert (machine.processors.quota, machine.processors.are_virtual, machine.platform.is_container) == (
+        None,
+        False,
+        False,
+    )
