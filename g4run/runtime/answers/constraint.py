@@ -26,7 +26,7 @@ def compile_grammar(conversation: Conversation, options: AnswerOptions) -> str |
     UsageError for conflicting options, a schema or grammar that cannot be enforced, and an unknown tool.
     """
     if (options.response_format is not None) + (options.grammar is not None) + options.must_call > 1:
-        raise UsageError("a grammar, a response format and a tool that must be called exclude one another")
+        raise UsageError("a grammar, a response format and a required tool call cannot be combined")
     if options.grammar is not None:
         return compile_written(options.grammar)
     if options.must_call:
