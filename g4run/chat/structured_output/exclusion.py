@@ -4,7 +4,7 @@ from typing import Final
 
 from g4run.chat.messages import JsonValue
 from g4run.chat.structured_output.keywords import Contradiction, Schema
-from g4run.chat.structured_output.nodes import Expanded, Group, Node, expand
+from g4run.chat.structured_output.nodes import Group, Node, expand
 from g4run.chat.structured_output.numbers import read_numbers, write_number
 from g4run.chat.structured_output.objects import ObjectReader
 from g4run.chat.structured_output.scalars import read_constants
