@@ -9,7 +9,7 @@ from g4run.errors import UsageError
 from g4run.hardware.apple import working_set_bytes
 from g4run.hardware.gpus.gpu_names import similar_gpus
 from g4run.hardware.gpus.gpu_table import KnownGpu
-from g4run.hardware.machine import Bandwidth, Build, FigureSource, Gpu, GpuKind, Machine
+from g4run.hardware.machine import Bandwidth, Build, FigureSource, Gpu, GpuKind, Machine, Platform
 from g4run.hardware.memory import Memory
 from g4run.hardware.processors import Processors
 from g4run.hardware.typical.machine_table import KnownMachine
@@ -20,8 +20,8 @@ from g4run.units import render_bytes, render_plural
 NO_GPU = "none"
 
 # Memory that the system and the desktop use on an otherwise idle machine. Assumed.
-_SYSTEM_BYTES = 2 * 2**30
-_SYSTEM_SHARE = 0.15  # on small machines, which run lighter systems
+_SYSTEM_BYTES, _WINDOWS_BYTES = 2 * 2**30, 3 * 2**30
+_SYSTEM_SHARE, _WINDOWS_SHARE = 0.15, 0.35  # at most, on small machines, which run lighter systems
 _DISPLAY_SHARE = 0.05  # of a GPU's memory, for the driver and the desktop
 
 _AMD = re.compile(r"\b(rx|amd|radeon|r9700|mi\d+x?|w\d{4})\b", re.ASCII)  # in the names of the GPU table
@@ -63,7 +63,7 @@ def alter_machine(
         processors = Processors(cores, None, instruction_sets=machine.processors.instruction_sets)
         machine = replace(machine, processors=processors)
     if ram_bytes is not None:
-        memory = Memory(ram_bytes, ram_bytes - _kept_bytes(ram_bytes), None)
+        memory = Memory(ram_bytes, ram_bytes - _kept_bytes(ram_bytes, machine.platform), None)
         shared = tuple(_sharing(gpu, machine.memory, memory) for gpu in machine.gpus)
         machine = replace(machine, memory=memory, gpus=shared)
     if gpus:
@@ -88,7 +88,7 @@ def machine_like(known: KnownMachine, memory_bytes: int, find_gpu: Callable[[str
             instruction_sets=known.instruction_sets,
             are_virtual=known.is_virtual,
         ),
-        memory=Memory(memory_bytes, memory_bytes - _kept_bytes(memory_bytes), None),
+        memory=Memory(memory_bytes, memory_bytes - _kept_bytes(memory_bytes, known.platform), None),
         memory_bandwidth=Bandwidth(known.bandwidth, source),
     )
     if not known.gpu:
@@ -129,7 +129,7 @@ def _size(size_bytes: int) -> str:
 def idle_machine(machine: Machine) -> Machine:
     """Return the machine as it would be if no other program used its memory."""
     usable = machine.memory.usable_bytes
-    available = max(machine.memory.available_bytes, usable - _kept_bytes(usable))
+    available = max(machine.memory.available_bytes, usable - _kept_bytes(usable, machine.platform))
     gained = available - machine.memory.available_bytes
     return replace(
         machine,
@@ -154,7 +154,9 @@ def _sharing(gpu: Gpu, before: Memory, after: Memory) -> Gpu:
     return replace(gpu, total_bytes=total, free_bytes=min(total, after.available_bytes), processes=())
 
 
-def _kept_bytes(total_bytes: int) -> int:
+def _kept_bytes(total_bytes: int, platform: Platform) -> int:
+    if platform.system == "Windows":
+        return min(_WINDOWS_BYTES, int(total_bytes * _WINDOWS_SHARE))
     return min(_SYSTEM_BYTES, int(total_bytes * _SYSTEM_SHARE))
 
 

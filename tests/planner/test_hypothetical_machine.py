@@ -3,7 +3,7 @@ from msgspec.structs import replace
 
 from g4run.errors import UsageError
 from g4run.hardware.gpus.gpu_table import find_gpu
-from g4run.hardware.machine import Bandwidth, FigureSource, Gpu, GpuKind
+from g4run.hardware.machine import Bandwidth, FigureSource, Gpu, GpuKind, Platform
 from g4run.hardware.memory import Memory
 from g4run.hardware.processors import Processors
 from g4run.planner.hypothetical_machine import alter_machine, idle_machine
@@ -89,6 +89,13 @@ def test_given_memory_and_cores_have_no_container_limits() -> None:
     assert machine.processors == Processors(8, None)
     small = alter_machine(container, ram_bytes=4 * 10**9, find_gpu=find_gpu)
     assert small.memory == Memory(4 * 10**9, 3_400_000_000, None)
+
+
+def test_windows_keeps_more_memory_for_itself() -> None:
+    windows = replace(LAPTOP, platform=Platform("Windows", "x86_64"))
+    assert alter_machine(windows, ram_bytes=16 * GIB, find_gpu=find_gpu).memory.available_bytes == 13 * GIB
+    small = alter_machine(windows, ram_bytes=4 * GIB, find_gpu=find_gpu)
+    assert small.memory.available_bytes == 4 * GIB - int(4 * GIB * 0.35)
 
 
 def test_an_idle_machine_frees_other_programs_memory_but_not_the_systems() -> None:
