@@ -80,28 +80,18 @@ def _parse(arguments: Sequence[str]) -> Task:
     try:
         task: Task | int | None = app(list(arguments), prog_name="g4run", standalone_mode=False)
     except typer.TyperException as error:
-        raise _usage_error(error, app, arguments) from None
+        raise _usage_error(error, arguments) from None
     if callable(task):
         return task
     return lambda output: task or 0
 
 
-def _usage_error(error: typer.TyperException, app: typer.Typer, arguments: Sequence[str]) -> UsageError:
+def _usage_error(error: typer.TyperException, arguments: Sequence[str]) -> UsageError:
     """Convert a Typer error to a UsageError that points to the typed command's help."""
-    command = " ".join(["g4run", *_command_names(app, arguments)])
+    context: typer.Context | None = getattr(error, "ctx", None)  # unset if an option lacks its argument
+    command = context.command_path if context else " ".join(["g4run", *arguments[:1]])
     message = " ".join(error.format_message().split()).rstrip(".")
     return UsageError(message[:1].lower() + message[1:], f"{command} --help")
-
-
-def _command_names(application: typer.Typer, arguments: Sequence[str]) -> tuple[str, ...]:
-    """Return the typed command, after its group if it has one."""
-    for name in arguments[:1]:
-        group = next((group.typer_instance for group in application.registered_groups if group.name == name), None)
-        if group is not None:
-            return (name, *_command_names(group, arguments[1:]))
-        if any(command.name == name for command in application.registered_commands):
-            return (name,)
-    return ()
 
 
 def _report(error: G4RunError, output: Output, *, as_json: bool) -> int:

@@ -78,6 +78,17 @@ class Output:
         indent = 2 if self.answer.is_terminal else None
         self.answer.write(json.dumps(value, ensure_ascii=False, indent=indent) + "\n")
 
+    def write_event(self, event: str, values: Mapping[str, object]) -> None:
+        """Write one JSON object on one line of stdout, also on a terminal."""
+        self.answer.write(json.dumps({"event": event, **values}, ensure_ascii=False) + "\n")
+
+    def write_result(self, value: Mapping[str, object], text: str, *, as_json: bool) -> None:
+        """Write a command's result to stdout, as JSON or as text."""
+        if as_json:
+            self.write_json(value)
+        else:
+            self.answer.write(text)
+
 
 Task: TypeAlias = Callable[[Output], int]
 """A parsed command: writes to an output and returns the exit code.

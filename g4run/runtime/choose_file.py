@@ -5,7 +5,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from msgspec import structs
 
@@ -30,9 +29,6 @@ from g4run.planner.values import Fit, PlanRequest
 from g4run.runtime.speeds import measured_speeds
 from g4run.settings import Settings
 from g4run.units import render_count
-
-if TYPE_CHECKING:
-    from g4run.models.library import Library
 
 CLEARLY_BETTER = 0.5  # of usefulness, half a step between two sizes: less is not worth a download of gigabytes
 
@@ -64,7 +60,6 @@ class ModelChoice:
 
     installed: Record | None
     better: CatalogFile | None
-    nothing_fits: bool = False  # of the installed models
 
 
 def inspect_measured_machine(settings: Settings) -> MeasuredMachine | None:
@@ -103,37 +98,30 @@ def recommend_file(catalog: Catalog, known: MeasuredMachine, request: RecommendR
 
 
 def choose_model(
-    catalog: Catalog, records: Sequence[Record], known: MeasuredMachine, request: RecommendRequest
+    catalog: Catalog, records: Sequence[Record], known: MeasuredMachine | None, request: RecommendRequest
 ) -> ModelChoice:
-    """Choose the most useful record that fits, and a clearly better file. All records must be complete."""
+    """Choose the most useful record that fits, and a clearly better file. All records must be complete.
+
+    Records are compared as if they were the whole catalog; of those that cannot be compared, the newest that fits is
+    chosen. For an unknown machine, choose the newest record, else the family's default.
+    """
+    if known is None:
+        newest = next(iter(records), None)
+        return ModelChoice(newest, None if newest else catalog.facts(DEFAULT_SIZE).default)
     best = recommend_file(catalog, known, request).best
-    found = _choose_listed(catalog, records, known, request)
+    files = tuple(describe_record(catalog, record) for record in records if _is_comparable(catalog, record))
+    found = recommend_file(structs.replace(catalog, files=files), known, request).best
     if found is not None:
-        installed, usefulness = found
-        is_better = best is not None and best.usefulness - usefulness > CLEARLY_BETTER
+        installed = next(record for record in records if record.name == found.file.name)
+        is_better = best is not None and best.usefulness - found.usefulness > CLEARLY_BETTER
         return ModelChoice(installed, best.file if best and is_better else None)
     newest = _find_fitting(catalog, records, known.machine, request)
     return ModelChoice(newest, None if newest or best is None else best.file)
 
 
-def choose_without_machine(catalog: Catalog, records: Sequence[Record]) -> ModelChoice:
-    """Choose the newest record, else the family's default, for an unknown machine."""
-    newest = next(iter(records), None)
-    return ModelChoice(newest, None if newest else catalog.facts(DEFAULT_SIZE).default)
-
-
 def find_complete(records: Sequence[Record]) -> tuple[Record, ...]:
     """Return the records whose weights still exist."""
     return tuple(record for record in records if all(file.path.exists() for file in record.model_files))
-
-
-def choose_for_chat(library: "Library", known: MeasuredMachine | None, request: RecommendRequest) -> ModelChoice:
-    """Choose a model to chat with among the complete records; `known` is None for an unknown machine."""
-    records = find_complete(library.store.records())
-    if known is None:
-        return choose_without_machine(library.catalog, records)
-    choice = choose_model(library.catalog, records, known, request)
-    return replace(choice, nothing_fits=bool(records) and choice.installed is None)
 
 
 def render_choice(name: str, choice: QuantizationChoice) -> str:
@@ -146,22 +134,8 @@ def render_missing(name: str, choice: QuantizationChoice, default: CatalogFile) 
     return f"{name} means {default.name} here: {choice.file.name} would suit better, but is not on the Hub"
 
 
-def _choose_listed(
-    catalog: Catalog, records: Sequence[Record], known: MeasuredMachine, request: RecommendRequest
-) -> tuple[Record, float] | None:
-    """The most useful of the records that can be compared, and how useful it is.
-
-    They are compared as if they were all that the catalog has.
-    """
-    files = tuple(describe_record(catalog, record) for record in records if _is_comparable(catalog, record))
-    best = recommend_file(structs.replace(catalog, files=files), known, request).best
-    if best is None:
-        return None
-    return next(record for record in records if record.name == best.file.name), best.usefulness
-
-
 def _is_comparable(catalog: Catalog, record: Record) -> bool:
-    """Whether the size and the quantization of a record are known, and its quality can be judged."""
+    """Return whether the size and the quantization of a record are known and acceptable."""
     place, summary = record.model_files[0].hub_place, record.summary
     is_listed = place is not None and catalog.find_file(*place) is not None
     is_member = any(facts.label == summary.size_label for facts in catalog.sizes)

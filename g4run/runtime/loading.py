@@ -9,7 +9,6 @@ from g4run.engine.parameters import LoadParameters
 from g4run.errors import UsageError
 from g4run.hardware.inspection import inspect_machine, inspect_without_gpus
 from g4run.hardware.machine import Machine
-from g4run.kv_types import KvType
 from g4run.models.library import ModelFile
 from g4run.models.store.records import StoredFile
 from g4run.planner.memory.engine_caches import bound_caches
@@ -26,18 +25,9 @@ from g4run.settings import Settings
 TINY_BYTES = 32 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class LoadOptions:
-    """The settings that the user fixed; None leaves the choice to the planner. Lengths in tokens.
+class LoadOptions(PlanRequest, frozen=True):
+    """The settings that the user fixed; `ignores_memory` also loads a model that does not fit."""
 
-    `sequences` share the context; None is one. `ignores_memory` also loads a model that does not fit.
-    """
-
-    context_length: int | None = None
-    kv_type: KvType | None = None
-    gpu_layers: int | None = None
-    cpu_expert_layers: int | None = None
-    sequences: int | None = None
     ignores_memory: bool = False
 
 
@@ -59,14 +49,7 @@ def plan_load(
     model: ModelFile, machine: Machine, settings: Settings, options: LoadOptions, *, may_repack: bool = True
 ) -> LoadPlan:
     """Return the best plan for `model`, fitting or not. Raises UsageError for impossible options (check_request)."""
-    request = PlanRequest(
-        context=_choose_context(model, settings, options),
-        kv_type=options.kv_type,
-        sequences=options.sequences or 1,
-        gpu_layers=options.gpu_layers,
-        cpu_expert_layers=options.cpu_expert_layers,
-        may_repack=may_repack,
-    )
+    request = structs.replace(options, context=_choose_context(model, settings, options), may_repack=may_repack)
     shape, drafter = shape_of_file(model), _find_drafter(model)
     if request.gpu_layers and is_tiny(model):
         raise UsageError(f"{model.name} is too small to gain from a GPU and runs on the CPU", "omit --gpu-layers")
@@ -125,6 +108,6 @@ def is_tiny(model: ModelFile) -> bool:
 
 def _choose_context(model: ModelFile, settings: Settings, options: LoadOptions) -> int | None:
     """Return the context from the options, else from the environment, capped to the model's; None if neither is set."""
-    if options.context_length is not None or settings.context_length is None:
-        return options.context_length
+    if options.context is not None or settings.context_length is None:
+        return options.context
     return min(settings.context_length, model.architecture.context_length)

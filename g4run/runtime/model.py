@@ -1,12 +1,10 @@
 """A loaded model: takes conversations and streams answers."""
 
 import contextlib
-import dataclasses
 import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Self
 
 from g4run.chat.messages import Conversation
@@ -37,11 +35,19 @@ _SEEDS = 0xFFFFFFFF  # llama.h reserves 0xFFFFFFFF, LLAMA_DEFAULT_SEED, for a ra
 class ChatModel:
     """A model in its engine, with its vocabulary and prompt format. Close it, or use it as a context manager."""
 
-    def __init__(self, engine: Engine, loading: "_Loading", format: PromptFormat, load_seconds: float) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        loader: Loader,
+        loaded: LoadPlan,
+        vocabulary: Vocabulary,
+        format: PromptFormat,
+        load_seconds: float,
+    ) -> None:
         self._engine = engine
-        self._loader = loading.loader
-        self._loaded = loading.plan
-        self._vocabulary = loading.vocabulary
+        self._loader = loader
+        self._loaded = loaded
+        self._vocabulary = vocabulary
         self._format = format
         self.load_seconds = load_seconds
         self._unreported_load_seconds = load_seconds  # part of the next answer's timings
@@ -67,10 +73,13 @@ class ChatModel:
         loader = Loader(model, settings, options, on_step or (lambda _step: None))
         with contextlib.ExitStack() as on_failure:
             on_failure.callback(engine.close)  # also on Ctrl-C: the engine's process must not outlive the attempt
-            loading = _load_both(engine, loader, model.path, on_progress)
+            with ThreadPoolExecutor(1) as executor:  # reads the vocabulary while the engine's process loads the weights
+                vocabulary = executor.submit(Vocabulary, model.path, CONTROL_TEXTS)
+                loaded = loader.load(engine, on_progress)
+                format = PromptFormat.SMALL if model.architecture.is_small else PromptFormat.LARGE
+                opened = cls(engine, loader, loaded, vocabulary.result(), format, time.monotonic() - started)
             on_failure.pop_all()
-        format = PromptFormat.SMALL if model.architecture.is_small else PromptFormat.LARGE
-        return cls(engine, loading, format, time.monotonic() - started)
+        return opened
 
     def __enter__(self) -> Self:
         return self
@@ -93,12 +102,7 @@ class ChatModel:
         """Whether the engine is running; if not, the next answer restarts it, which takes as long as loading."""
         return self._engine.is_alive
 
-    @property
-    def log_path(self) -> Path | None:
-        """Log of the current engine process."""
-        return self._engine.log_path
-
-    def answer(self, conversation: Conversation, options: AnswerOptions) -> "AnswerStream":
+    def answer(self, conversation: Conversation, options: AnswerOptions) -> AnswerStream:
         """Start an answer, restarting a dead engine.
 
         Raises UsageError (media, or a grammar or schema that cannot be enforced), DoesNotFit, LoadFailed.
@@ -135,20 +139,3 @@ class ChatModel:
         """Stop the engine and free the vocabulary."""
         self._engine.close()
         self._vocabulary.close()
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Loading:
-    """The parts of a loaded model."""
-
-    loader: Loader
-    plan: LoadPlan
-    vocabulary: Vocabulary
-
-
-def _load_both(engine: Engine, loader: Loader, path: Path, on_progress: Callable[[float], None] | None) -> _Loading:
-    """Load the weights in the engine's process and, at the same time, the vocabulary in this one."""
-    with ThreadPoolExecutor(1) as executor:
-        vocabulary = executor.submit(Vocabulary, path, CONTROL_TEXTS)
-        plan = loader.load(engine, on_progress)
-        return _Loading(loader, plan, vocabulary.result())

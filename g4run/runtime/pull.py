@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeAlias
 
 from msgspec import structs
 
@@ -24,8 +23,6 @@ from g4run.planner.values import Fit, PlanRequest
 from g4run.runtime.choose_file import MeasuredMachine, choose_quantization, render_choice, render_missing
 from g4run.units import render_bytes
 
-FindMachine: TypeAlias = Callable[[], MeasuredMachine | None]
-
 
 class PullPlanner:
     """Plans pulls. `find_machine` is called only if a name leaves the quantization open.
@@ -37,7 +34,7 @@ class PullPlanner:
         self,
         library: Library,
         hub: Hub,
-        find_machine: FindMachine,
+        find_machine: Callable[[], MeasuredMachine | None],
         inspect_machine: Callable[[], Machine] = inspect_unmeasured,
     ) -> None:
         self._library = library
@@ -50,10 +47,13 @@ class PullPlanner:
         size = None if self._library.settings.is_offline else open_size(self._library, request)
         known = None if size is None or request.entry is not None else self._find_machine()
         if size is not None and known is not None:
-            return _with_name_note(self._plan_choice(request, size, known), request.name)
-        plan = _with_name_note(plan_pull(self._library, self._hub, request), request.name)
-        is_known_to_fit = request.entry is not None
-        return plan if is_known_to_fit else self._with_fit_note(plan, self._inspect_machine())
+            plan = self._plan_choice(request, size, known)
+        else:
+            plan = plan_pull(self._library, self._hub, request)
+            if request.entry is None:  # otherwise it is known to fit
+                plan = self._with_fit_note(plan, self._inspect_machine())
+        is_short = request.name.lower() != plan.name.lower()
+        return _with_note(plan, f"{request.name} means {plan.name}") if is_short else plan
 
     def _plan_choice(self, request: PullRequest, size: Size, known: MeasuredMachine) -> PullPlan:
         """Plan the pull of the file that suits this machine, or the catalog's default if the Hub lacks it."""
@@ -102,11 +102,6 @@ def request_for(library: Library, file: CatalogFile) -> PullRequest:
     short = FamilyName(file.size).text
     is_taken = library.store.find(short) is not None
     return PullRequest(file.name) if is_taken else PullRequest(short, entry=file)
-
-
-def _with_name_note(plan: PullPlan, typed: str) -> PullPlan:
-    """Note what a short or a long form of a name means."""
-    return plan if typed.lower() == plan.name.lower() else _with_note(plan, f"{typed} means {plan.name}")
 
 
 def _with_note(plan: PullPlan, note: str) -> PullPlan:

@@ -1,31 +1,26 @@
-"""Compare the speed formula with a flat share of the bandwidth on published measurements of unseen devices.
+"""Predict published speeds of devices that were left out of the calibration, by kind of device.
 
     python -m tests.benchmarks.speed_calibration [--rows]
 
-Generation: predicts each row of tests/golden/speed-calibration.csv with constants fitted without its device; above 1 is
-too fast. The flat formula takes 55 % of the bandwidth for the same bytes. Prompts: g4run's own constants, which are
-fitted to these rows.
+Each row of tests/golden/speed-calibration.csv is predicted with constants fitted without its device; a ratio above 1 is
+too fast, and "worst tenth" is the 90th percentile of the ratio or its inverse. "In range" counts rows in the range that
+g4run states. The flat formula takes 55 % of the bandwidth. Prompts: g4run's own constants, fitted to these rows.
 """
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from tests.planner.speed.speed_fit import (
-    FLAT_FORMULA,
-    PASCAL,
-    PROCESSORS,
-    Accuracy,
-    fit_class,
-    judge,
-    leave_one_device_out,
-    ratio,
+from g4run.planner.speed.calibration import CONSTANTS
+from g4run.planner.speed.device_classes import DeviceClass
+from tests.planner.speed.speed_fit import PROCESSORS, flat_ratio, judge, leave_one_device_out
+from tests.planner.speed.speed_machines import observation, prompt_ratio
+from tests.planner.speed.speed_rows import Row, generation_rows, prompt_rows, read_rows, used_rows
+
+HEADING = (
+    f"{'kind':28} {'devices':>7} {'rows':>5} {'median':>7} {'worst tenth':>12} {'within 15 %':>12} {'in range':>9}\n"
 )
-from tests.planner.speed.speed_machines import prompt_ratio
-from tests.planner.speed.speed_rows import generation_rows, observation, prompt_rows, read_rows, used_rows
-
-HEADING = f"{'rows':44} {'n':>3} {'median':>7} {'p10':>6} {'p90':>6} {'within 15 %':>12}\n"
-SHORT = 4096 + 128  # tokens before the one that is generated
+LONG = 32_768  # tokens before the one that is generated
 
 
 def main() -> None:
@@ -33,33 +28,45 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", action="store_true", help="every row too")
     given = parser.parse_args()
-    sys.stdout.write(f"{len(read_rows())} rows, {len(used_rows())} used, {len(generation_rows())} for generation\n\n")
-    rows = generation_rows()
-    observations = [observation(row) for row in rows]
-    ours = leave_one_device_out(observations, fit_class)
-    flat = [ratio(FLAT_FORMULA, one) for one in observations]
-    gpus = [row.device_class not in (*PROCESSORS, PASCAL) for row in rows]
-    short = [is_gpu and row.position <= SHORT for row, is_gpu in zip(rows, gpus, strict=True)]
-    sys.stdout.write(HEADING)
-    for name, chosen in (("all", [True] * len(rows)), ("GPUs but Pascal", gpus), ("of these, context up to 4k", short)):
-        _print(f"{name}, device left out", _chosen(ours, chosen))
-        _print(f"{name}, flat 0.55", _chosen(flat, chosen))
-    _print("prompts, in-sample", judge([prompt_ratio(row) for row in prompt_rows()]))
-    if given.rows:
-        for row, our, their in zip(rows, ours, flat, strict=True):
-            sys.stdout.write(f"{row.device:22} {row.size:4} {row.position:>6} {our:6.2f} {their:6.2f}\n")
-
-
-def _chosen(ratios: Sequence[float], chosen: Sequence[bool]) -> Accuracy:
-    return judge(value for value, is_chosen in zip(ratios, chosen, strict=True) if is_chosen)
-
-
-def _print(name: str, accuracy: Accuracy) -> None:
-    within = round(accuracy.share_within * accuracy.rows)
+    predictions = _predictions()
     sys.stdout.write(
-        f"{name:44} {accuracy.rows:3} {accuracy.median_ratio:7.2f} {accuracy.lowest_tenth:6.2f} "
-        f"{accuracy.highest_tenth:6.2f} {within:5} = {accuracy.share_within:4.0%}\n"
+        f"{len(read_rows())} rows, {len(used_rows())} used, {len(predictions)} for generation\n\n{HEADING}"
     )
+    for device_class in sorted({row.device_class for row, _ in predictions}):
+        _print(device_class, [one for one in predictions if one[0].device_class == device_class])
+    for name, is_chosen in (("at 32K tokens and beyond", True), ("before 32K tokens", False)):
+        _print(name, [one for one in predictions if (one[0].position >= LONG) is is_chosen])
+    for name, is_chosen in (("all processors", True), ("all GPUs", False)):
+        _print(name, [one for one in predictions if (one[0].device_class in PROCESSORS) is is_chosen])
+    _print("all", predictions)
+    _print("all, flat 0.55", [(row, flat_ratio(observation(row))) for row, _ in predictions])
+    _print("prompts, in-sample", [(row, prompt_ratio(row)) for row in prompt_rows()])
+    if given.rows:
+        for row, ratio in predictions:
+            sys.stdout.write(f"{row.device:22} {row.size:8} {row.quantization:14} {row.position:>6} {ratio:6.2f}\n")
+
+
+def _predictions() -> Sequence[tuple[Row, float]]:
+    rows = sorted(generation_rows(), key=lambda row: row.device_class in PROCESSORS)
+    count = sum(row.device_class not in PROCESSORS for row in rows)
+    observations = [observation(row) for row in rows]
+    ratios = (*leave_one_device_out(observations[:count]), *leave_one_device_out(observations[count:]))
+    return tuple(zip(rows, ratios, strict=True))
+
+
+def _print(name: str, predictions: Iterable[tuple[Row, float]]) -> None:
+    chosen = tuple(predictions)
+    accuracy = judge(ratio for _, ratio in chosen)
+    devices, inside = len({row.device for row, _ in chosen}), sum(_is_inside(row, ratio) for row, ratio in chosen)
+    sys.stdout.write(
+        f"{name:28} {devices:7} {accuracy.rows:5} {accuracy.median_ratio:7.2f} {accuracy.worst_tenth:12.2f} "
+        f"{accuracy.share_within:12.0%} {inside / len(chosen):9.0%}\n"
+    )
+
+
+def _is_inside(row: Row, ratio: float) -> bool:
+    spread = CONSTANTS[DeviceClass(row.device_class)].spread
+    return spread.low <= 1 / ratio <= spread.high
 
 
 if __name__ == "__main__":

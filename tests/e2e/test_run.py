@@ -121,7 +121,7 @@ def test_an_answer_with_and_without_a_grammar(tmp_path: Path) -> None:
     grammar.write_text("root ::= (")
     ended = run_g4run(*HELLO, "--grammar", str(grammar))
     assert (ended.code, ended.stdout) == (2, "")
-    assert ended.stderr.startswith(f"Error: {grammar}, line 1, column 11: a closing parenthesis is expected\n")
+    assert ended.stderr.startswith(f"Error: {grammar}, line 1, column 11: expected a closing parenthesis\n")
 
 
 def test_an_answer_by_a_lark_file_or_an_expression(tmp_path: Path) -> None:

@@ -21,7 +21,6 @@ from g4run.runtime.choose_file import (
     QuantizationChoice,
     choose_model,
     choose_quantization,
-    choose_without_machine,
     find_complete,
     render_choice,
     render_missing,
@@ -174,8 +173,8 @@ def test_if_nothing_fits_nothing_is_offered(catalog: Catalog, tmp_path: Path) ->
 
 def test_an_unknown_machine_gets_the_newest_or_the_default(catalog: Catalog) -> None:
     newest, older = pulled(catalog, "gemma4:31b"), pulled(catalog, "gemma4:e2b")
-    assert choose_without_machine(catalog, (newest, older)) == ModelChoice(newest, None)
-    assert choose_without_machine(catalog, ()) == ModelChoice(None, catalog.facts(Size.E4B).default)
+    assert choose_model(catalog, (newest, older), None, CHAT) == ModelChoice(newest, None)
+    assert choose_model(catalog, (), None, CHAT) == ModelChoice(None, catalog.facts(Size.E4B).default)
 
 
 def test_records_with_missing_weights_are_ignored(catalog: Catalog, tmp_path: Path) -> None:

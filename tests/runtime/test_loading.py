@@ -77,7 +77,7 @@ def test_a_tiny_model_gets_one_thread(model: ModelFile) -> None:
 
 
 def test_a_plan_reaches_the_engine_whole(experts: ModelFile) -> None:
-    planned = plan_load(experts, MACHINE, settings(), LoadOptions(context_length=16384))
+    planned = plan_load(experts, MACHINE, settings(), LoadOptions(context=16384))
     assert planned.plan.placement is Placement.GPU
     assert planned.parameters == LoadParameters(
         model_path=os.fsencode(experts.path),
@@ -97,7 +97,7 @@ def test_experts_stay_on_the_cpu_with_a_small_gpu(experts: ModelFile) -> None:
 
 
 def test_fixed_options_are_kept(experts: ModelFile) -> None:
-    options = LoadOptions(context_length=4096, kv_type=KvType.Q8_0, gpu_layers=10, cpu_expert_layers=25)
+    options = LoadOptions(context=4096, kv_type=KvType.Q8_0, gpu_layers=10, cpu_expert_layers=25)
     found = parameters(experts, options, MACHINE)
     assert (found.kv_type, found.gpu_layers, found.cpu_expert_layers) == (KvType.Q8_0, 10, 25)
 
@@ -114,7 +114,7 @@ def test_an_option_without_effect_is_refused(model: ModelFile, experts: ModelFil
 
 
 def test_sequences_reach_the_engine_and_are_planned_for(experts: ModelFile) -> None:
-    one, four = (plan_load(experts, MACHINE, settings(), LoadOptions(sequences=count)) for count in (None, 4))
+    one, four = (plan_load(experts, MACHINE, settings(), LoadOptions(sequences=count)) for count in (1, 4))
     assert (one.parameters.sequences, four.parameters.sequences) == (1, 4)
     assert four.parameters == replace(one.parameters, sequences=4)
     assert four.plan.settings.sequences == 4

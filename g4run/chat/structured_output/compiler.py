@@ -1,4 +1,4 @@
-"""JSON schemas to rules, one rule for each set of schemas that some value must satisfy."""
+"""Compiles JSON schemas to rules, one for each set of schemas that a value must satisfy together."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -16,15 +16,15 @@ from g4run.chat.structured_output.scalars import StringBounds, read_constants, r
 from g4run.errors import UsageError
 
 _MAX_NODES: Final = 5_000
-_MAX_STEPS: Final = 40_000  # sets of schemas, and the schemas in all of them
+_MAX_STEPS: Final = 40_000  # schemas looked at, in all sets
 _MAX_ITEMS: Final = 1_000
 _MAX_MEMBERS: Final = 1_000
-_MAX_COUNTED_MEMBERS: Final = 100  # where minProperties or maxProperties need a rule for each number of members
-_MAX_FREE_DEPTH: Final = 16  # objects and lists within one another, where the schema says nothing of them
+_MAX_COUNTED_MEMBERS: Final = 100  # minProperties and maxProperties need a rule for each number of members
+_MAX_FREE_DEPTH: Final = 16  # nesting of values that the schema does not constrain
 
 
 class SchemaCompiler:
-    """Compiles one whole schema into the rules of a notation; what is left to do waits in a queue, not on the stack."""
+    """Compiles one document. Pending rules wait in a queue, so deep schemas do not exhaust the stack."""
 
     def __init__(self, root: Schema, rules: Rules, notation: Notation) -> None:
         self._root = root
@@ -35,7 +35,7 @@ class SchemaCompiler:
         self._steps = 0
 
     def define(self, schema: Schema) -> Reference:
-        """Make the rules of a schema and of all that it needs; raises UsageError."""
+        """Define a schema's rule and all rules that it needs. Raises UsageError."""
         reference = self._refer_to(Node.of([schema]))
         while self._pending:
             node = self._pending.pop()
@@ -51,7 +51,7 @@ class SchemaCompiler:
         return self._references[node]
 
     def _alternatives(self, node: Node) -> Sequence[Parts]:
-        """The ways to write a value; of a branch that contradicts what stands beside it, none."""
+        """The alternatives of a value; none for a branch that contradicts its siblings."""
         expanded = expand(self._root, node)
         self._steps += len(expanded.schemas)
         if self._steps > _MAX_STEPS:
@@ -85,7 +85,7 @@ class SchemaCompiler:
             yield (self._free_value(),)
             return
         if not types:
-            raise next(expanded.having("type")).contradiction("its types exclude one another", "type")
+            raise next(expanded.having("type")).contradiction("no type satisfies all schemas", "type")
         if "null" in types:
             yield ('"null"',)
         if "boolean" in types:
@@ -117,17 +117,19 @@ class SchemaCompiler:
         ]
         required = sum(is_required for _, is_required in members)
         if most is not None and most < required:
-            raise first.contradiction(f"{required} properties are required, and at most {most} allowed")
+            raise first.contradiction(f"{required} properties are required, but at most {most} are allowed")
         if pairs and least > len(members) + 1:
-            raise first.error(f"minProperties {least} cannot be enforced where names are free, as a name may repeat")
+            raise first.error(
+                f"minProperties {least} cannot be enforced with undeclared properties, whose names may repeat"
+            )
         if not pairs and least > len(members):
-            raise first.contradiction(f"minProperties {least} is more than there are properties")
+            raise first.contradiction(f"minProperties {least} is more than the {len(members)} properties")
         most = None if most is not None and not pairs and most >= len(members) else most
         further = self._rules.define("member", pairs) if pairs else None
         return self._write_object(members, further, 0 if least <= required else least, most)
 
     def _members(self, where: Schema, reader: ObjectReader) -> Iterator[tuple[Parts, bool]]:
-        """The declared members as they are written, and whether each is required."""
+        """The declared members as symbols, and whether each is required."""
         for name, node in reader.members():
             key = self._notation.key(name) if _is_text(name) else None
             if key is not None:
@@ -138,12 +140,11 @@ class SchemaCompiler:
     def _write_object(
         self, members: Sequence[tuple[Parts, bool]], further: Reference | None, least: int, most: int | None
     ) -> Reference:
-        """Write the members in their order, then any number of further ones.
+        """Define an object: the declared members in order, then any number of further ones.
 
-        Further members may repeat a key, and count once then: so at least two distinct ones cannot be asked for, and
-        what `least` asks for is met by declared members, or by all but one of them and a further one. The rules are
-        made from the last member to the first, one for each number of members before it that makes a difference: none
-        or some, and where members are counted, each number.
+        Further members may repeat a key, and repeated keys count once. So further members count for at most one of
+        `least`. Rules are defined from the last member to the first, one for each number of preceding members that
+        matters: none or some, or each number where members are counted.
         """
         enough = max(1, least if most is None else most)
         following = {}
@@ -160,7 +161,7 @@ class SchemaCompiler:
         return self._rules.define("object", [(self._notation.opening("{"), following[0])])
 
     def _list(self, bracket: str, each: Reference | None, count: int, least: int, most: int | None) -> list[Parts]:
-        """What may stand between the first `count` members or items and the closing bracket, that included."""
+        """What may follow the first `count` members or items, up to and including the closing bracket."""
         endings: list[Parts] = [(self._notation.closing(bracket, is_empty=not count),)] if count >= least else []
         if each is not None and (most is None or count < most):
             more = self._rules.define("more", [(self._notation.comma, each)])
@@ -171,19 +172,19 @@ class SchemaCompiler:
         return endings
 
     def _array(self, expanded: Expanded) -> Reference:
-        """Write an array; items of which nothing is said are any, but behind a prefix there are none then."""
+        """Define an array. Without "items", any items are allowed, but none after a prefix."""
         first = expanded.schemas[0]
         least, most = read_counts(expanded.schemas, "minItems", "maxItems")
         if (most is None or most > 1) and any(schema.flag("uniqueItems") for schema in expanded.schemas):
-            raise first.error("unique items cannot be enforced", "uniqueItems")
+            raise first.error("uniqueItems cannot be enforced", "uniqueItems")
         parts = [_read_items(schema) for schema in expanded.schemas]
         length = max(len(prefix) for prefix, _ in parts)
         if length > _MAX_ITEMS:
-            raise first.error(f"more than {_MAX_ITEMS} items of their own are not supported", "prefixItems")
+            raise first.error(f"more than {_MAX_ITEMS} schemas are not supported", "prefixItems")
         further = [each for _, rest in parts for each in rest]
         is_closed = any(each.value is False for each in further) or (length > 0 and not further)
         if is_closed and least > length:
-            raise first.contradiction(f"minItems {least} is more than the {length} items there can be")
+            raise first.contradiction(f"minItems {least} is more than the {length} items allowed")
         items = None if is_closed else self._refer_to(Node.of(further))
         following = self._list("]", items, length, least, most)
         for index in range(length - 1, -1, -1):
@@ -195,7 +196,7 @@ class SchemaCompiler:
         return self._rules.define("array", [(self._notation.opening("["), *part) for part in following])
 
     def _free_value(self) -> Reference:
-        """Any value, made from the innermost level outwards."""
+        """Define a value of any kind, from the innermost level outwards."""
         rules, notation = self._rules, self._notation
         scalars: list[Parts] = [
             *[(write_text(word),) for word in ("null", "true", "false")],
@@ -215,7 +216,7 @@ class SchemaCompiler:
 
 
 def _read_items(schema: Schema) -> tuple[list[Schema], list[Schema]]:
-    """The schemas of the first items and of those behind them; before 2020 "items" itself could list the first."""
+    """The schemas of the first items and of all later ones. Before draft 2020-12, "items" could list the first."""
     items = schema.members.get("items")
     is_old = not schema.has("prefixItems") and isinstance(items, Sequence) and not isinstance(items, str)
     keywords = ("additionalItems" if is_old else "items", "unevaluatedItems")
@@ -224,5 +225,5 @@ def _read_items(schema: Schema) -> tuple[list[Schema], list[Schema]]:
 
 
 def _is_text(name: str) -> bool:
-    """Whether UTF-8 can carry it, so that it holds no half of a surrogate pair."""
+    """Whether UTF-8 can encode it: it has no lone surrogate."""
     return not any(0xD800 <= ord(character) <= 0xDFFF for character in name)

@@ -1,6 +1,6 @@
-"""Reads GBNF, llama.cpp's notation for grammars, and writes the same grammar for llguidance.
+"""Translates GBNF, llama.cpp's grammar notation, for llguidance.
 
-llguidance takes the longest match of each terminal, and GBNF knows no terminals. So each one stands for one character.
+llguidance takes the longest match of each terminal. GBNF has no terminals, so each one here is a single character.
 """
 
 import re
@@ -12,28 +12,27 @@ from g4run.chat.structured_output.rules import Parts, Reference, Rules, Symbol
 from g4run.errors import UsageError
 
 _MAX_NESTING: Final = 50  # parentheses in parentheses
-_MAX_REPETITIONS: Final = 2000  # llama-grammar.cpp:12; an upper bound above it means no bound there
+_MAX_REPETITIONS: Final = 2000  # llama-grammar.cpp:12; there, a larger upper bound means no bound
 GBNF_HINT: Final = "the notation is llama.cpp's GBNF, with the root rule `root`"
 
-_SPACE: Final = re.compile(r"(?:[ \t]|#[^\r\n]*)*")
-_SPACE_AND_LINES: Final = re.compile(r"(?:[ \t\r\n]|#[^\r\n]*)*")
-_NAME: Final = re.compile(r"[A-Za-z0-9-]+")
-_CHARACTER: Final = re.compile(
-    r"\\x([0-9A-Fa-f]{2})|\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})|\\([trn\\\"\[\]-])|([^\\])", re.DOTALL
-)
+_SPACE: Final = r"(?:[ \t]|#[^\r\n]*)*"
+_SPACE_AND_LINES: Final = r"(?:[ \t\r\n]|#[^\r\n]*)*"
+_NAME: Final = "[A-Za-z0-9-]+"
+_CHARACTER: Final = r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|[trn\\\"\[\]-])|[^\\]"
 _ESCAPES: Final = {"t": "\t", "r": "\r", "n": "\n"}
-_TOKEN: Final = re.compile(r"<(?:\[\d{1,9}\]|[^\[<>\s][^<>\s]*)>")
-_TIMES: Final = re.compile(r"[*+?]|\{[ \t\r\n]*(\d{1,9})[ \t\r\n]*(?:(,)[ \t\r\n]*(\d{1,9})?[ \t\r\n]*)?\}")
-_TEXT: Final = ((0, 0xD7FF), (0xE000, 0x10FFFF))  # the code points that UTF-8 can hold
+_TOKEN: Final = r"<(?:\[\d{1,9}\]|[^\[<>\s][^<>\s]*)>"
+_TIMES: Final = r"[*+?]|\{[ \t\r\n]*\d{1,9}[ \t\r\n]*(?:,[ \t\r\n]*(?:\d{1,9})?[ \t\r\n]*)?\}"
+_SIGNS: Final = {"*": "0,", "+": "1,", "?": "0,1"}
+_TEXT: Final = ((0, 0xD7FF), (0xE000, 0x10FFFF))  # the code points that UTF-8 can encode
 
 
 def read_gbnf(text: str) -> str:
-    """The grammar of a text in GBNF. Raises UsageError with the reason and, where there is one, line and column."""
+    """Translate GBNF to Lark. Raises UsageError with the reason and, where possible, line and column."""
     return _Reader(text).read()
 
 
 class _Reader:
-    """Reads one text by llama.cpp's rules of the syntax (llama-grammar.cpp:437)."""
+    """Reads one grammar by llama.cpp's rules (llama-grammar.cpp:437)."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -43,8 +42,8 @@ class _Reader:
         self._defined: set[str] = set()
 
     def read(self) -> str:
-        """The whole grammar."""
-        self._skip(_SPACE_AND_LINES)
+        """Read the whole grammar."""
+        self._match(_SPACE_AND_LINES)
         while self._position < len(self._text):
             self._read_rule()
         for name in ("root", *self._references):
@@ -57,14 +56,13 @@ class _Reader:
     def _read_rule(self) -> None:
         self._rules.place = f"grammar, line {self._line()}"
         name = self._take(_NAME, "the name of a rule")[0]
-        self._skip(_SPACE)
-        self._take(re.compile("::="), "::=")
-        self._skip(_SPACE_AND_LINES)
+        self._match(_SPACE)
+        self._take("::=", "::=")
+        self._match(_SPACE_AND_LINES)
         self._rules.fill(self._refer_to(name), self._read_alternatives(0))
         self._defined.add(name)
-        if self._position < len(self._text) and self._peek() not in "\r\n":
-            self._fail("the end of the rule is expected")
-        self._skip(_SPACE_AND_LINES)
+        self._take(r"(?=[\r\n])|\Z", "the end of the rule")
+        self._match(_SPACE_AND_LINES)
 
     def _refer_to(self, name: str) -> Reference:
         if name not in self._references:
@@ -72,70 +70,45 @@ class _Reader:
         return self._references[name]
 
     def _read_alternatives(self, nesting: int) -> list[Parts]:
-        alternatives = [self._read_sequence(nesting)]
-        while self._peek() == "|":
-            self._position += 1
-            self._skip(_SPACE_AND_LINES)
-            alternatives.append(self._read_sequence(nesting))
-        return alternatives
-
-    def _read_sequence(self, nesting: int) -> Parts:
-        sequence: Parts = ()
+        alternatives: list[Parts] = [()]
         space = _SPACE_AND_LINES if nesting else _SPACE
-        while (parts := self._read_term(nesting)) is not None:
-            self._skip(space)
-            while self._peek() in ("*", "+", "?", "{"):
-                parts = self._repeat(parts)
-                self._skip(space)
-            sequence += parts
-        return sequence
+        while True:
+            parts = self._read_term(nesting)
+            if parts is not None:
+                self._match(space)
+                while self._match("(?=[*+?{])"):
+                    parts = self._repeat(parts)
+                    self._match(space)
+                alternatives[-1] += parts
+            elif self._match(r"\|"):
+                self._match(_SPACE_AND_LINES)
+                alternatives.append(())
+            else:
+                return alternatives
 
     def _read_term(self, nesting: int) -> Parts | None:
-        match self._peek():
-            case '"':
-                return self._read_literal()
-            case "[":
-                return self._read_class()
-            case ".":
-                self._position += 1
-                return ("/(?s:.)/",)
-            case "<":
-                return (self._take(_TOKEN, "a token as <name> or <[id]>")[0],)
-            case "!":
-                self._fail("a token by exclusion, !<...>, is not supported")
-            case "(":
-                return self._read_group(nesting + 1)
-        found = _NAME.match(self._text, self._position)
-        if found is None:
-            return None
-        self._position = found.end()
-        return (self._refer_to(found[0]),)
-
-    def _read_literal(self) -> Parts:
-        self._position += 1
-        codes = []
-        while self._peek() != '"':
-            codes.append(self._read_character())
-        self._position += 1
-        return tuple(self._one_of([(code, code)]) for code in codes)
-
-    def _read_class(self) -> Parts:
-        """A class; an empty one is no element at all in llama.cpp, even as [^]."""
-        self._position += 1
-        excludes = self._peek() == "^"
-        self._position += excludes
-        ranges = []
-        while self._peek() != "]":
-            low = high = self._read_character()
-            if self._peek() == "-" and not self._text.startswith("]", self._position + 1):
-                self._position += 1
-                high = self._read_character()
-            ranges.append((low, high))
-        self._position += 1
-        return (self._one_of(ranges, excludes=excludes),) if ranges else ()
+        if literal := self._match(rf'"((?:(?!")(?:{_CHARACTER}))*)'):
+            self._take('"', "a character or one of GBNF's escapes")
+            return tuple(self._one_of([(code, code)]) for code in map(_code, re.findall(_CHARACTER, literal[1])))
+        if found := self._match(rf"\[(\^?)((?:(?!\])(?:{_CHARACTER}))*)"):
+            self._take("]", "a character or one of GBNF's escapes")
+            ranges = re.findall(f"({_CHARACTER})(?:-({_CHARACTER}))?", found[2])
+            codes = [(_code(low), _code(high or low)) for low, high in ranges]
+            # In llama.cpp an empty class, even [^], matches the empty text.
+            return (self._one_of(codes, excludes=bool(found[1])),) if codes else ()
+        if self._match(r"\."):
+            return ("/(?s:.)/",)
+        if self._match("(?=<)"):
+            return (self._take(_TOKEN, "a token as <name> or <[id]>")[0],)
+        if self._match("(?=!)"):
+            self._fail("excluding a token, !<...>, is not supported")
+        if self._match(r"(?=\()"):
+            return self._read_group(nesting + 1)
+        name = self._match(_NAME)
+        return (self._refer_to(name[0]),) if name else None
 
     def _one_of(self, ranges: Sequence[tuple[int, int]], *, excludes: bool = False) -> Symbol:
-        """One character; of code points that no text can hold, none."""
+        """One character; nothing if the ranges hold no valid code point."""
         clipped = [(max(low, first), min(high, last)) for low, high in ranges for first, last in _TEXT]
         possible = [(low, high) for low, high in clipped if low <= high]
         if not possible:
@@ -143,50 +116,36 @@ class _Reader:
         written = "".join(f"\\U{low:08x}-\\U{high:08x}" for low, high in possible)
         return f"/[{'^' if excludes else ''}{written}]/"
 
-    def _read_character(self) -> int:
-        found = self._take(_CHARACTER, "a character, or an escape that GBNF has,")
-        code = found[1] or found[2] or found[3]
-        if code:
-            return int(code, 16)
-        return ord(_ESCAPES.get(found[4], found[4]) if found[4] else found[5])
-
     def _read_group(self, nesting: int) -> Parts:
         if nesting > _MAX_NESTING:
             self._fail(f"parentheses are nested more than {_MAX_NESTING} deep")
-        self._position += 1
-        self._skip(_SPACE_AND_LINES)
+        self._match(r"\(" + _SPACE_AND_LINES)
         group = self._rules.define("group", self._read_alternatives(nesting))
-        if self._peek() != ")":
-            self._fail("a closing parenthesis is expected")
-        self._position += 1
+        self._take(r"\)", "a closing parenthesis")
         return (group,)
 
     def _repeat(self, parts: Parts) -> Parts:
-        """Repeat the last term; of a literal, all of it."""
+        """Repeat the last term; a literal is repeated as a whole."""
         if not parts:
             self._fail("there is nothing to repeat")
         start = self._position
         found = self._take(_TIMES, "a repetition as *, +, ?, {m}, {m,} or {m,n}")
-        least, most = _read_times(found)
+        low, comma, high = _SIGNS.get(found[0], found[0].strip("{}")).partition(",")
+        least, most = int(low), int(high) if high.strip() else None if comma else int(low)
         if least > _MAX_REPETITIONS or (most is not None and most < least):
             self._position = start
-            self._fail(f"{found[0]} must go from at most {_MAX_REPETITIONS} up to as much or more")
+            self._fail(f"{found[0]} must start at {_MAX_REPETITIONS} or less and not end below its start")
         most = None if most is not None and most > _MAX_REPETITIONS else most
         return (replace(self._rules.define("repeated", [parts]), least=least, most=most),)
 
-    def _peek(self) -> str:
-        return self._text[self._position : self._position + 1]
-
-    def _skip(self, space: re.Pattern[str]) -> None:
-        found = space.match(self._text, self._position)
+    def _match(self, pattern: str) -> re.Match[str] | None:
+        """Match a pattern here and move behind it."""
+        found = re.compile(pattern, re.DOTALL).match(self._text, self._position)
         self._position = found.end() if found else self._position
-
-    def _take(self, pattern: re.Pattern[str], what: str) -> re.Match[str]:
-        found = pattern.match(self._text, self._position)
-        if found is None:
-            self._fail(f"{what} is expected")
-        self._position = found.end()
         return found
+
+    def _take(self, pattern: str, what: str) -> re.Match[str]:
+        return self._match(pattern) or self._fail(f"expected {what}")
 
     def _line(self) -> int:
         return self._text.count("\n", 0, self._position) + 1
@@ -196,9 +155,8 @@ class _Reader:
         raise UsageError(f"grammar, line {self._line()}, column {column}: {reason}", GBNF_HINT)
 
 
-def _read_times(found: re.Match[str]) -> tuple[int, int | None]:
-    fixed = {"*": (0, None), "+": (1, None), "?": (0, 1)}.get(found[0])
-    if fixed is not None:
-        return fixed
-    least = int(found[1])
-    return least, int(found[3]) if found[3] else None if found[2] else least
+def _code(character: str) -> int:
+    """The code point of a character or an escape."""
+    if character[1:2] in ("x", "u", "U"):
+        return int(character[2:], 16)
+    return ord(_ESCAPES.get(character[1:], character[-1]))

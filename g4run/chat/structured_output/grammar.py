@@ -1,4 +1,4 @@
-"""A grammar that somebody wrote: in GBNF, in Lark, or as a regular expression."""
+"""A hand-written grammar: GBNF, Lark, or a regular expression."""
 
 import re
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from g4run.chat.structured_output.gbnf import read_gbnf
 
 
 class GrammarNotation(StrEnum):
-    """How a grammar is written."""
+    """The notation of a grammar."""
 
     GBNF = "gbnf"
     LARK = "lark"
@@ -17,13 +17,13 @@ class GrammarNotation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """A grammar in llama.cpp's GBNF or llguidance's dialect of Lark, or a regular expression for a whole answer."""
+    """A grammar in llama.cpp's GBNF or llguidance's dialect of Lark, or a regular expression for the whole answer."""
 
     text: str
     notation: GrammarNotation = GrammarNotation.GBNF
 
     def write_lark(self) -> str:
-        """The grammar for llguidance; raises UsageError for GBNF that is wrong, all else llguidance has to read."""
+        """Write it in Lark. Raises UsageError for invalid GBNF; llguidance checks the other notations."""
         match self.notation:
             case GrammarNotation.GBNF:
                 return read_gbnf(self.text)
@@ -37,5 +37,5 @@ _ESCAPABLE = re.compile(r"\\.|/|\n", re.DOTALL)
 
 
 def _escape(found: re.Match[str]) -> str:
-    """What would end the expression in Lark."""
+    """Escape what would end the expression in Lark."""
     return {"/": r"\/", "\n": r"\n"}.get(found[0], found[0])

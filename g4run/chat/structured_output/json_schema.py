@@ -1,11 +1,10 @@
-"""JSON and JSON schemas as grammars.
+"""Compiles JSON schemas to grammars.
 
-What a grammar accepts satisfies the schema. The other way round it is narrower than JSON schema where a model would
-only lose its way: members come in the schema's order; names that are not declared come only where
-additionalProperties says so, or where nothing at all is said about members; a schema that speaks of one type's
-keywords without naming a type means that type; white space is at most one space or one line break with an indent;
-numbers without bounds have at most 20 digits before and behind the point; values of which nothing is said nest 16
-levels deep. Strings, lists and recursion that the schema does not bound are not bounded here: max_tokens bounds them.
+What a grammar accepts satisfies the schema, but it accepts less than the schema allows where more would only mislead
+the model: members come in the schema's order; undeclared members are allowed only with additionalProperties, or if
+nothing is said about members; keywords of one type without "type" imply that type; white space is at most one space
+or one line break with an indent; numbers without bounds have at most 20 digits before and after the point; values
+without constraints nest at most 16 deep. Strings, lists and recursion without bounds are limited by max_tokens only.
 """
 
 from typing import Final
@@ -23,14 +22,14 @@ ANY_OBJECT: Final[JsonValue] = {"type": "object"}
 def compile_json_schema(schema: JsonValue) -> str:
     """The grammar of the JSON texts that satisfy a schema.
 
-    Raises UsageError, with the keyword and the JSON pointer to it, where a keyword is not supported, a schema is
-    broken or contradicts itself, or the grammar would get too large.
+    Raises UsageError, with the JSON pointer, if a keyword is not supported, the schema is invalid or contradicts
+    itself, or the grammar would be too large.
     """
     rules = Rules("the JSON schema")
     return rules.render(define_json(rules, schema))
 
 
 def define_json(rules: Rules, schema: JsonValue) -> Reference:
-    """Make the rules of the JSON texts that satisfy a schema; raises UsageError."""
+    """Define the rules of the JSON texts that satisfy a schema. Raises UsageError."""
     root = Schema.read("the JSON schema", schema)
     return SchemaCompiler(root, rules, JsonNotation(rules)).define(root)

@@ -1,4 +1,4 @@
-"""The keywords of a JSON schema: which constrain, which only annotate, and how their values are read."""
+"""The keywords of JSON schemas: constraints, annotations, and how their values are read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,13 +19,13 @@ KEYWORDS_BY_TYPE: Final = {
     "string": "minLength maxLength pattern format",
     "number": "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf",
 }
-"""The keywords that constrain values of one type only."""
+"""Keywords that constrain values of one type only."""
 _ANNOTATIONS: Final = (
     "title description default example examples deprecated readOnly writeOnly discriminator contentEncoding"
     " contentMediaType contentSchema xml externalDocs propertyOrdering markdownDescription enumDescriptions strict"
     " definitions $defs $schema $id $anchor $comment $vocabulary"
 )
-"""The specification's, and those that clients are known to add."""
+"""Those of the specification, and those that clients are known to add."""
 _GENERAL: Final = "type enum const anyOf oneOf allOf $ref nullable"
 _KNOWN: Final = frozenset(" ".join([_GENERAL, _ANNOTATIONS, *KEYWORDS_BY_TYPE.values()]).split())
 _MAX_COUNT: Final = 10**18
@@ -35,12 +35,12 @@ _MAX_DEPTH: Final = 128  # as JSON; references may be recursive
 
 
 class Contradiction(UsageError):
-    """Nothing satisfies the schema; in anyOf only that branch falls away."""
+    """Nothing satisfies the schema; inside anyOf, only that branch is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """One schema and its place, a JSON pointer; `label` names the document that the pointer leads through."""
+    """One schema and the JSON pointer to it; `label` names the document."""
 
     label: str
     pointer: str
@@ -48,22 +48,22 @@ class Schema:
 
     @staticmethod
     def read(label: str, value: JsonValue) -> "Schema":
-        """Take a whole document; raises UsageError where it nests too deeply."""
+        """Wrap a whole document. Raises UsageError if it nests too deeply."""
         if not fits_depth(value, _MAX_DEPTH):
             raise UsageError(f"{label} nests deeper than {_MAX_DEPTH} levels")
         return Schema(label, "#", value)
 
     @property
     def place(self) -> str:
-        """Where the schema is, in words."""
+        """The document and the pointer, for messages."""
         return f"{self.label} at {self.pointer}"
 
     def error(self, what: str, *path: str) -> UsageError:
-        """The error that says what is wrong here, or below."""
+        """An error at this place, or below it."""
         return UsageError(f"{self.below(*path).place}: {what}")
 
     def contradiction(self, what: str, *path: str) -> Contradiction:
-        """The error that says what cannot be satisfied here, or below."""
+        """A contradiction at this place, or below it."""
         return Contradiction(self.error(what, *path).message)
 
     def below(self, *path: str, value: JsonValue = None) -> "Schema":
@@ -73,7 +73,7 @@ class Schema:
 
     @property
     def members(self) -> Mapping[str, JsonValue]:
-        """The keywords; a boolean schema has none. Raises UsageError where the value is no schema."""
+        """The keywords; a boolean schema has none. Raises UsageError if the value is not a schema."""
         if isinstance(self.value, bool):
             return {}
         if not isinstance(self.value, Mapping):
@@ -81,29 +81,29 @@ class Schema:
         return self.value
 
     def check(self) -> None:
-        """Refuse what would be ignored."""
+        """Refuse unknown keywords and formats, which would be ignored otherwise."""
         for keyword in self.members:
             if keyword not in _KNOWN and not keyword.startswith("x-"):
                 raise self.error(f'the keyword "{keyword}" is not supported')
         if self.has("format") and self.text("format") not in FORMATS:
             raise self.error(f'the format "{self.text("format")}" is not supported', "format")
         if self.has("$id") and self.pointer != "#" and not self.text("$id").startswith("#"):
-            raise self.error("a schema within a schema with an $id of its own is not supported", "$id")
+            raise self.error("an $id in a nested schema is not supported", "$id")
 
     def has(self, keyword: str) -> bool:
-        """Whether the keyword is there."""
+        """Whether the schema has a keyword."""
         return keyword in self.members
 
     def schema(self, keyword: str) -> "Schema":
-        """The schema that is a keyword's value."""
+        """A keyword's value as a schema."""
         return self.below(keyword, value=self.members[keyword])
 
     def schemas(self, keyword: str) -> "list[Schema]":
-        """The schemas of a keyword whose value is a list of them."""
+        """A keyword's value as a list of schemas."""
         return [self.below(keyword, str(index), value=item) for index, item in enumerate(self.items(keyword))]
 
     def named(self, keyword: str) -> "dict[str, Schema]":
-        """The schemas of a keyword whose value is an object of them."""
+        """A keyword's value as schemas by name."""
         value = self.members.get(keyword, {})
         if not isinstance(value, Mapping):
             raise self.error(f"must be an object, not {describe_type(value)}", keyword)
@@ -120,7 +120,7 @@ class Schema:
         """The values that "enum" or "const" lists."""
         values = [self.members[keyword]] if keyword == "const" else self.items(keyword)
         if len(values) > _MAX_VALUES:
-            raise self.error("more values than a grammar can hold", keyword)
+            raise self.error("too many values to enforce", keyword)
         return values
 
     def text(self, keyword: str) -> str:
@@ -138,19 +138,19 @@ class Schema:
         return found
 
     def flag(self, keyword: str) -> bool:
-        """A keyword's value as a boolean; a missing one is false."""
+        """A keyword's value as a boolean; False if it is missing."""
         value = self.members.get(keyword, False)
         if not isinstance(value, bool):
             raise self.error(f"must be a boolean, not {describe_type(value)}", keyword)
         return value
 
     def count(self, keyword: str) -> int | None:
-        """A keyword's value as a number of something; None where it is missing."""
+        """A keyword's value as a count; None if it is missing."""
         if not self.has(keyword):
             return None
         number = self.number(keyword)
         if number.denominator != 1 or number < 0:
-            raise self.error("must be an integer that is not negative", keyword)
+            raise self.error("must be a non-negative integer", keyword)
         if number > _MAX_COUNT:
             raise self.error(f"must be at most {_MAX_COUNT}", keyword)
         return int(number)
@@ -162,24 +162,24 @@ class Schema:
             raise self.error(f"must be a number, not {describe_type(value)}", keyword)
         exact = exact_number(value)
         if exact is None:
-            raise self.error(f"must be a number of at most {_MAX_DIGITS} digits", keyword)
+            raise self.error(f"must be a number with at most {_MAX_DIGITS} digits", keyword)
         return exact
 
     def types(self) -> frozenset[str] | None:
-        """The allowed types, where "number" includes "integer"; None where every type is allowed."""
+        """The allowed types, where "number" includes "integer"; None if all are allowed."""
         if not self.has("type"):
             return None
         value = self.members["type"]
         names = {value} if isinstance(value, str) else set(self.texts("type"))
         if not names or not names <= set(_TYPES):
-            raise self.error("must be one or several of " + ", ".join(_TYPES), "type")
+            raise self.error("must be one or more of " + ", ".join(_TYPES), "type")
         return frozenset(
             names | ({"integer"} if "number" in names else set()) | ({"null"} if self.flag("nullable") else set())
         )
 
 
 def exact_number(value: float) -> Fraction | None:
-    """The number that a decimal text means, not the double next to it; None where it is infinite, or huge."""
+    """The exact number that a decimal text means, not the nearest double; None if it is infinite or huge."""
     if isinstance(value, int):
         return Fraction(value) if value.bit_length() < _MAX_DIGITS * 3 else None
     decimal = Decimal(repr(value))

@@ -1,7 +1,6 @@
-"""Sets of schemas that one value must satisfy together: what allOf, $ref, anyOf and overlapping properties lead to.
+"""Sets of schemas that one value must satisfy together, as allOf, $ref, anyOf and overlapping properties demand.
 
-Schemas are never merged into new ones, but kept as sets of places in the document. There are only so many sets, which
-is why recursion ends.
+Schemas are never merged; a set refers to places in the document. The number of sets is finite, so recursion ends.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from g4run.chat.structured_output.keywords import KEYWORDS_BY_TYPE, Schema
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """An anyOf, a oneOf, or an enum or const of lists and objects: a value must satisfy one of the branches."""
+    """An anyOf, a oneOf, or an enum or const with lists or objects: a value must satisfy one branch."""
 
     schema: Schema
     keyword: str
@@ -23,24 +22,24 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """Schemas that hold together; `decided` are the groups of which a branch is among them."""
+    """Schemas that a value must satisfy together; `decided` are the groups whose branch was chosen."""
 
     schemas: frozenset[Schema]
     decided: frozenset[Group] = frozenset()
 
     @staticmethod
     def of(schemas: Iterable[Schema]) -> "Node":
-        """The node of some schemas."""
+        """Make a node of schemas."""
         return Node(frozenset(schemas))
 
     def choose(self, group: Group) -> "list[Node]":
-        """The same with each branch of a group."""
+        """The node extended by each branch of a group in turn."""
         return [Node(self.schemas | {branch}, self.decided | {group}) for branch in group.branches]
 
 
 @dataclass(frozen=True, slots=True)
 class Expanded:
-    """A node with everything that $ref and allOf add, in the document's order, and the first group to decide."""
+    """A node with all that $ref and allOf add, in document order, and the next group to decide."""
 
     schemas: tuple[Schema, ...]
     group: Group | None
@@ -55,12 +54,12 @@ class Expanded:
         return (schema for schema in self.schemas if schema.has(keyword))
 
     def explicit_types(self) -> frozenset[str] | None:
-        """The types that all schemas allow; None where none of them says."""
+        """The types that all schemas allow; None if no schema names any."""
         found = [types for schema in self.schemas if (types := schema.types()) is not None]
         return frozenset.intersection(*found) if found else None
 
     def types(self) -> frozenset[str] | None:
-        """The types to write: those that are said, else those that the keywords are for; None is any."""
+        """The types to write: the named ones, else those that the keywords imply; None is any."""
         explicit = self.explicit_types()
         if explicit is not None:
             return explicit
@@ -70,7 +69,7 @@ class Expanded:
 
 
 def expand(root: Schema, node: Node) -> Expanded:
-    """Add what $ref and allOf refer to; raises UsageError for keywords that are not supported."""
+    """Follow $ref and allOf. Raises UsageError for keywords that are not supported."""
     found = dict.fromkeys(sorted(node.schemas, key=lambda schema: schema.pointer))
     pending = list(found)
     while pending:
@@ -90,10 +89,10 @@ def expand(root: Schema, node: Node) -> Expanded:
 
 
 def _resolve(root: Schema, schema: Schema) -> Schema:
-    """The schema that a "$ref" names; only pointers into the same document are followed."""
+    """The schema that "$ref" points to, which must be in the same document."""
     reference = schema.text("$ref")
     if reference != "#" and not reference.startswith("#/"):
-        raise schema.error(f'"{reference}" is no pointer into this schema, and others are not supported', "$ref")
+        raise schema.error(f'only references into this schema (#/...) are supported, not "{reference}"', "$ref")
     path = [step.replace("~1", "/").replace("~0", "~") for step in unquote(reference[1:]).split("/")[1:]]
     value = root.value
     for step in path:
@@ -107,7 +106,7 @@ def _resolve(root: Schema, schema: Schema) -> Schema:
 
 
 def _branches(schema: Schema, keyword: str) -> tuple[Schema, ...]:
-    """The branches of a group; none of values that are neither lists nor objects, which are no group."""
+    """The branches of a group; none for scalar values, which need no group."""
     if keyword in ("anyOf", "oneOf"):
         if not schema.items(keyword):
             raise schema.error("must not be empty", keyword)
@@ -127,7 +126,7 @@ def is_scalar(value: JsonValue) -> bool:
 
 
 def _only(value: JsonValue) -> JsonValue:
-    """The schema that a list or an object alone satisfies."""
+    """The schema that only this list or object satisfies."""
     if isinstance(value, Mapping):
         properties = {name: {"const": item} for name, item in value.items()}
         return {"type": "object", "properties": properties, "required": list(value), "additionalProperties": False}

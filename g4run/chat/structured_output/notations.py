@@ -1,4 +1,4 @@
-"""The two ways to write values: JSON, and Gemma 4's notation inside tool calls."""
+"""The two notations for values: JSON, and Gemma 4's own in tool calls."""
 
 import json
 import re
@@ -28,14 +28,14 @@ _WRITTEN_BARE: Final = re.compile(r"""(?!["'\s])(?:(?!<\|"\|>)[^:{}\[\],\x00-\x1
 
 @dataclass(frozen=True, slots=True)
 class FreeNames:
-    """The names that undeclared members may have: within all bounds, neither taken nor matched by what is excluded."""
+    """The names of undeclared members: within all bounds, not `taken`, and not matched by `excluded`."""
 
     bounds: tuple[StringBounds, ...] = ()
     taken: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
 
     def write(self, shape: str, quote: Callable[[str], str], taken: Iterable[str]) -> str:
-        """The terminal of these keys: all of a shape, with what is taken as it is written."""
+        """The terminal of these keys; `taken` are the declared names as they are written."""
         within = (each for bounds in self.bounds for each in bounds.all_expressions())
         parts = [write_expression(shape), *(write_expression(quote(each)) for each in within)]
         parts += ["~" + write_expression(quote(each)) for each in self.excluded]
@@ -44,7 +44,7 @@ class FreeNames:
 
 
 class JsonNotation:
-    """JSON. White space is at most one space, or one line break with an indent; none stands before comma or colon."""
+    """JSON. White space is at most one space, or one line break with an indent; none precedes a comma or colon."""
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
@@ -60,20 +60,20 @@ class JsonNotation:
         return write_text(bracket) if is_empty else self._rules.terminal(rf"/{_SPACE}\{bracket}/")
 
     def string(self, bounds: StringBounds) -> Parts:
-        """A string with any escapes; one that must match an expression has only those that it needs."""
+        """A string with any escapes; with only the necessary ones if it must match an expression."""
         if bounds.expressions:
             quoted = map(_quote, bounds.all_expressions())
             return (self._rules.terminal(" & ".join(map(write_expression, quoted))),)
         return (self._rules.terminal(write_expression(f'"{_CHARACTER}{write_counts(bounds.least, bounds.most)}"')),)
 
     def literal(self, text: str) -> Parts | None:
-        """One string, with only the escapes that it needs."""
+        """One string, with only the necessary escapes."""
         return (write_text(json.dumps(text, ensure_ascii=False)),)
 
     key = literal
 
     def keys(self, names: FreeNames) -> Parts:
-        """A name with only the escapes that it needs: one way to write it, unless all names are free."""
+        """A name with only the necessary escapes, so written in one way; any escapes if all names are free."""
         if names == FreeNames():
             return self.string(StringBounds())
         taken = (json.dumps(name, ensure_ascii=False) for name in names.taken)
@@ -83,8 +83,7 @@ class JsonNotation:
 class CallNotation:
     """Gemma 4's notation as the reference template writes it, without white space between values.
 
-    Strings stand between quote tokens, in which nothing is escaped, so that a string that spells a quote token cannot
-    be written.
+    Strings stand between quote tokens and have no escapes. So a string that spells a quote token cannot be written.
     """
 
     comma = '","'
@@ -108,15 +107,15 @@ class CallNotation:
         return (QUOTE, self._rules.terminal(" & ".join([*expressions, "~" + self._has_quote])), QUOTE)
 
     def literal(self, text: str) -> Parts | None:
-        """One string between quote tokens; None where it cannot be written."""
+        """One string between quote tokens; None if it cannot be written."""
         return None if QUOTE in text else (QUOTE, write_text(text), QUOTE)
 
     def key(self, name: str) -> Parts | None:
-        """A key: bare, as in the reference, or quoted where it would not read back; None where it cannot be written."""
+        """A key: bare as in the reference, quoted if it would not read back; None if it cannot be written."""
         return (write_text(name),) if _WRITTEN_BARE.fullmatch(name) else self.literal(name)
 
     def keys(self, names: FreeNames) -> Parts:
-        """A free name, of at most 64 characters that need no quotes."""
+        """An undeclared name of at most 64 characters that need no quotes."""
         return (self._rules.terminal(names.write(_BARE_KEY, str, names.taken)),)
 
 
@@ -124,13 +123,13 @@ Notation: TypeAlias = JsonNotation | CallNotation
 
 
 def _quote(expression: str) -> str:
-    """An expression for strings as one for JSON strings, in which some characters are escaped."""
+    """Turn an expression for a string into one for its JSON text, where some characters are escaped."""
     return f'"(?:{_ATOM.sub(lambda atom: _escape(atom[0]), expression)})"'
 
 
 @lru_cache(maxsize=1024)
 def _escape(atom: str) -> str:
-    """The ways to write the characters that an atom of an expression stands for."""
+    """The ways to write the characters that an atom of an expression matches."""
     escaped = [written for mark, written in _ESCAPED.items() if re.fullmatch(atom, mark)]
     if not escaped:
         return atom

@@ -1,6 +1,5 @@
-"""Numbers between bounds, as regular expressions of the digits that write them."""
+"""Numbers between bounds, as regular expressions over their digits."""
 
-import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,58 +16,56 @@ _FREE_INTEGER: Final = f"-?(0|[1-9][0-9]{{0,{_INTEGER_DIGITS - 1}}})"
 _FREE_NUMBER: Final = (
     rf"{_FREE_INTEGER}{_FRACTION}?|-?[1-9]{_FRACTION}?[eE][+-]?(0?[1-9]|[1-9][0-9]|[12][0-9]{{2}}|30[0-6])"
 )
-"""No exponent that a double could not hold, and no digits without end."""
-_DIGITS: Final = 15  # as many as a double keeps, so that reading a number cannot round it over a bound
-_LARGEST_MULTIPLE: Final = 10_000  # llguidance keeps a state for each remainder: 30 ms
+"""Numbers that a double can hold, with a bounded number of digits."""
+_DIGITS: Final = 15  # what a double keeps, so that no reader rounds a number past a bound
+_LARGEST_MULTIPLE: Final = 10_000  # 30 ms: llguidance keeps a state for each remainder
 
-_Bound: TypeAlias = tuple[Fraction, bool]  # what a number must reach, and whether it must exceed it
+_Bound: TypeAlias = tuple[Fraction, bool]  # the least value, and whether it is excluded
 
 
 @dataclass(frozen=True, slots=True)
 class NumberBounds:
-    """Which numbers are allowed: `low` bounds them from below, and `high` their negatives; None is no bound."""
+    """Which numbers are allowed. `low` bounds them from below, `high` their negatives; None is no bound."""
 
     low: _Bound | None = None
     high: _Bound | None = None
     multiple: Fraction | None = None
 
     def allow(self, value: Fraction) -> bool:
-        """Whether they allow a number."""
+        """Whether a number is within the bounds."""
         sides = ((value, self.low), (-value, self.high))
         is_within = all(not bound or each > bound[0] or bound == (each, False) for each, bound in sides)
         return is_within and (not self.multiple or (value / self.multiple).denominator == 1)
 
 
 def read_numbers(schemas: Sequence[Schema]) -> NumberBounds:
-    """The bounds of a number; raises Contradiction where the least is greater than the greatest."""
+    """Combine the bounds of all schemas. Raises Contradiction if no number lies between them."""
     low, high = _bound(schemas, "inimum", 1), _bound(schemas, "aximum", -1)
     if low and high and (low[0] > -high[0] or (low[0] == -high[0] and (low[1] or high[1]))):
         what = f"no number lies between the bounds {float(low[0]):g} and {float(-high[0]):g}"
         raise schemas[0].contradiction(what)
-    units = [_unit(schema) for schema in schemas if schema.has("multipleOf")]
-    return NumberBounds(low, high, functools.reduce(_common_multiple, units) if units else None)
+    multiple = None
+    for schema in schemas:
+        if schema.has("multipleOf"):
+            unit = schema.number("multipleOf")
+            if unit <= 0:
+                raise schema.error("must be greater than 0", "multipleOf")
+            multiple = unit if multiple is None else _common_multiple(multiple, unit)
+    return NumberBounds(low, high, multiple)
 
 
 def _bound(schemas: Sequence[Schema], name: str, sign: int) -> _Bound | None:
-    """The narrowest bound on one side; draft 4's boolean turns the inclusive one."""
-    inclusive, exclusive = f"m{name}", f"exclusiveM{name}"
+    """The narrowest bound on one side. In draft 4, a boolean makes the inclusive one exclusive."""
     found = []
     for schema in schemas:
-        excludes = schema.members.get(exclusive)
-        if schema.has(inclusive):
-            found.append((sign * schema.number(inclusive), excludes is True))
+        excludes = schema.members.get(f"exclusiveM{name}")
+        if schema.has(f"m{name}"):
+            found.append((sign * schema.number(f"m{name}"), excludes is True))
         if excludes is not None and not isinstance(excludes, bool):
-            found.append((sign * schema.number(exclusive), True))
+            found.append((sign * schema.number(f"exclusiveM{name}"), True))
         if span := INTEGER_FORMATS.get(str(schema.members.get("format"))):
             found.append((Fraction(sign * span[sign < 0]), False))
     return max(found, default=None)
-
-
-def _unit(schema: Schema) -> Fraction:
-    unit = schema.number("multipleOf")
-    if unit <= 0:
-        raise schema.error("must be greater than 0", "multipleOf")
-    return unit
 
 
 def _common_multiple(one: Fraction, other: Fraction) -> Fraction:
@@ -76,11 +73,11 @@ def _common_multiple(one: Fraction, other: Fraction) -> Fraction:
 
 
 def write_number(schema: Schema, bounds: NumberBounds, *, is_integer: bool) -> str:
-    """The numbers within some bounds as a terminal, or as an inline schema; raises Contradiction where none fits."""
+    """Write the numbers within bounds as a terminal or an inline schema. Raises Contradiction if there are none."""
     if bounds == NumberBounds():
         return f"/{_FREE_INTEGER if is_integer else _FREE_NUMBER}/"
     unit = _step(bounds, is_integer)
-    low, high = (_first(bound, unit) for bound in (bounds.low, bounds.high))  # of the numbers and of their negatives
+    low, high = (_first(bound, unit) for bound in (bounds.low, bounds.high))  # `high` of the negatives
     if low is not None and high is not None and low > -high:
         raise schema.contradiction("no number fits its bounds")
     if bounds.multiple:
@@ -92,7 +89,7 @@ def write_number(schema: Schema, bounds: NumberBounds, *, is_integer: bool) -> s
 
 
 def _step(bounds: NumberBounds, is_integer: bool) -> Fraction:
-    """What the numbers are multiples of; of bounds alone, the last digit that a double keeps behind them."""
+    """The unit of the numbers: the multiple, 1, or the last decimal place that a double keeps at these bounds."""
     if bounds.multiple:
         return Fraction(bounds.multiple.numerator) if is_integer else bounds.multiple
     greatest = max(abs(int(bound[0])) for bound in (bounds.low, bounds.high) if bound)
@@ -100,14 +97,14 @@ def _step(bounds: NumberBounds, is_integer: bool) -> Fraction:
 
 
 def _first(bound: _Bound | None, unit: Fraction) -> Fraction | None:
-    """The first multiple that a bound allows."""
+    """The first multiple within a bound."""
     if bound is None:
         return None
     return unit * (math.floor(bound[0] / unit) + 1 if bound[1] else math.ceil(bound[0] / unit))
 
 
 def _write_magnitudes(low: Fraction | None, high: Fraction | None, is_integer: bool) -> str:
-    """Numbers without a sign, from `low` up to the negative of `high`."""
+    """Unsigned numbers from `low` to -`high`."""
     longest = max(_INTEGER_DIGITS, *(len(str(abs(int(each)))) for each in (low, high) if each is not None))
     parts = [rf"/(0|[1-9][0-9]{{0,{longest - 1}}}){'' if is_integer else _FRACTION + '?'}/"]
     if low is not None and low > 0:
@@ -118,16 +115,16 @@ def _write_magnitudes(low: Fraction | None, high: Fraction | None, is_integer: b
 
 
 def _write_from(bound: Fraction, *, is_excluded: bool = False) -> str:
-    """A bound and what is greater: more digits, or a greater one behind the same ones, or further ones behind all."""
+    """A bound and all above it: more digits, a greater digit at some place, or further digits."""
     digits = str(int(bound * 10**_DIGITS)).rjust(_DIGITS + 1, "0")
     whole, fraction = digits[:-_DIGITS], digits[-_DIGITS:].rstrip("0")
     ways = [f"[1-9][0-9]{{{len(whole)},}}{_FRACTION}?"]
-    for place, digit in enumerate(whole):
+    for place, digit in enumerate(whole + fraction):
+        left = len(whole) - place - 1
+        before = whole[:place] if left >= 0 else rf"{whole}\.{fraction[: -left - 1]}"
+        after = f"[0-9]{{{left}}}{_FRACTION}?" if left >= 0 else "[0-9]*"
         if digit < "9":
-            ways.append(f"{whole[:place]}[{int(digit) + 1}-9][0-9]{{{len(whole) - place - 1}}}{_FRACTION}?")
-    for place, digit in enumerate(fraction):
-        if digit < "9":
-            ways.append(rf"{whole}\.{fraction[:place]}[{int(digit) + 1}-9][0-9]*")
+            ways.append(f"{before}[{int(digit) + 1}-9]{after}")
     further = "0*[1-9][0-9]*" if is_excluded else "[0-9]*"
     ways.append(rf"{whole}\.{fraction}{further}")
     return "|".join(ways if is_excluded or fraction else [*ways, whole])
@@ -136,11 +133,11 @@ def _write_from(bound: Fraction, *, is_excluded: bool = False) -> str:
 def _write_multiple(
     schema: Schema, unit: Fraction, low: Fraction | None, high: Fraction | None, *, is_integer: bool
 ) -> str:
-    """A schema for llguidance, which knows multiples, and reads every number as a double."""
+    """An inline schema: llguidance handles multiples itself, but reads every number as a double."""
     number, places = float(unit), 0
-    while number % 1 and places < _DIGITS:  # as llguidance takes it apart
+    while number % 1 and places < _DIGITS:  # as llguidance does
         number, places = number * 10, places + 1
-    largest = Fraction(10) ** (14 - places) if places else Fraction(2**53)  # llguidance rounds what is longer
+    largest = Fraction(10) ** (14 - places) if places else Fraction(2**53)  # llguidance rounds longer ones
     limit = -math.floor(largest / unit) * unit
     least, most = (max(limit, limit if each is None else each) for each in (low, high))
     if Fraction(number) / 10**places != unit or number > _LARGEST_MULTIPLE or least > -most:

@@ -1,4 +1,4 @@
-"""What the schemas of one object allow: its declared members, and the names and values of further ones."""
+"""The members that the schemas of one object allow, declared and undeclared."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -9,14 +9,14 @@ from g4run.chat.structured_output.notations import FreeNames
 from g4run.chat.structured_output.patterns import NotSupported, matches, write_character
 from g4run.chat.structured_output.scalars import StringBounds, allows, read_constants, read_pattern, read_strings
 
-_MAX_PATTERNS: Final = 30  # each is written without all others
+_MAX_PATTERNS: Final = 30  # each excludes all others
 
 
 class ObjectReader:
-    """Reads the schemas of one object; `names` are the declared ones, with whether they are required.
+    """Reads the schemas of one object. `names` maps each declared name to whether it is required.
 
-    Without additionalProperties, an object whose properties are named gets no others unless it `is_open`, and one of
-    which nothing is said gets any. Names that several of patternProperties match are never written.
+    Without additionalProperties, an object with named properties has no others unless `is_open`, and an object without
+    any constraint may have any. Names that several of patternProperties match are never written.
     """
 
     def __init__(self, root: Schema, expanded: Expanded, *, is_open: bool = False) -> None:
@@ -32,7 +32,7 @@ class ObjectReader:
         self._is_closed = is_named and not is_open
 
     def members(self) -> Iterator[tuple[str, Node]]:
-        """The declared members that can be written; raises Contradiction for a required one that cannot."""
+        """The declared members that are allowed. Raises Contradiction if a required one is not."""
         for name, is_required in self.names.items():
             node = Node.of(each for part in self._parts for each in part.of_member(name))
             is_possible = all(rule.allows(name) for rule in self._name_rules)
@@ -43,7 +43,7 @@ class ObjectReader:
                 raise self._where.contradiction(f'the required property "{name}" {what}')
 
     def further(self) -> Iterator[tuple[FreeNames, Node]]:
-        """The names that are not declared, apart from one another, and the schemas of their values."""
+        """Disjoint sets of undeclared names, and the schemas of their values."""
         within = tuple(rule.bounds for rule in self._name_rules if rule.bounds)
         if len(within) < len(self._name_rules):
             return
@@ -58,7 +58,7 @@ class ObjectReader:
 
 
 class _Part:
-    """What one schema says of members; `further` are the schemas of those that it does not name."""
+    """What one schema says about members; `further` are the schemas of those that it does not name."""
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
@@ -69,7 +69,7 @@ class _Part:
         self.further = [schema.schema(keyword) for keyword in keywords if schema.has(keyword)]
 
     def of_member(self, name: str) -> list[Schema]:
-        """The schemas of the value of a declared member."""
+        """The schemas of a declared member's value."""
         found = [self.properties[name]] if name in self.properties else []
         found += [self.patterns[text] for text in self.patterns if self._matches(text, name)]
         return found or self.further
@@ -81,17 +81,17 @@ class _Part:
             raise self._schema.error(f"the pattern {text[:80]} {error}", "patternProperties", text) from None
 
     def of_pattern(self, text: str) -> list[Schema]:
-        """The schemas of the values of members whose names match one pattern, and no other."""
+        """The schemas of values whose names match this pattern and no other."""
         return [self.patterns[text]] if text in self.patterns else self.further
 
 
 class _NameRule:
-    """What propertyNames allows; `bounds` is None where that is nothing."""
+    """The names that propertyNames allows; `bounds` is None if there are none."""
 
     def __init__(self, root: Schema, schema: Schema) -> None:
         self._expanded = expanded = expand(root, Node.of([schema]))
         if expanded.group is not None:
-            raise schema.error("anyOf and oneOf are not supported for names")
+            raise schema.error("anyOf and oneOf are not supported in propertyNames")
         self._listed = read_constants(expanded)
         self.bounds: StringBounds | None = None
         if not expanded.is_never and "string" in (expanded.explicit_types() or {"string"}):

@@ -1,7 +1,7 @@
-"""ECMAScript's regular expressions, as JSON schemas hold them, in the syntax that Rust's and Python's engines share.
+"""Translates ECMAScript's regular expressions, which JSON schemas use, to the syntax that Rust and Python share.
 
-Read as with the `u` flag: characters are code points. What no finite automaton can do (back references, lookaround) is
-refused, and so is what the engines read in different ways (`\\b`, `\\p`).
+They are read with the `u` flag: characters are code points. Back references and lookaround, which no finite automaton
+supports, are refused, and so is what the two engines read differently (`\\b`, `\\p`).
 """
 
 import contextlib
@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Final, TypeAlias
 
 ANY_TEXT: Final = "(?s:.)*"
-_MAX_COUNT: Final = 10_000  # counts within counts, multiplied: beyond this, llguidance gives up while it matches
+_MAX_COUNT: Final = 10_000  # product of nested counts; beyond it, llguidance gives up while matching
 _MAX_DEPTH: Final = 60
 _MAX_LENGTH: Final = 20_000
 _CLASSES: Final = {
@@ -45,15 +45,12 @@ _Token: TypeAlias = re.Match[str]
 
 
 class NotSupported(Exception):
-    """The expression is broken, or needs more than an automaton; its text says what is wrong."""
+    """The expression is invalid or not supported; the text says why."""
 
 
 @lru_cache(maxsize=256)
 def translate_pattern(text: str) -> str:
-    """The expression for whole texts in which `text`, an ECMAScript expression, is found somewhere.
-
-    Raises NotSupported.
-    """
+    """Translate an expression that may match anywhere to one for the whole text. Raises NotSupported."""
     if len(text) > _MAX_LENGTH:
         raise NotSupported("is too complex")
     text = _PAIR.sub(lambda pair: chr(0x10000 + ((int(pair[1], 16) & 0x3FF) << 10) + (int(pair[2], 16) & 0x3FF)), text)
@@ -66,21 +63,21 @@ def translate_pattern(text: str) -> str:
 
 
 def _split(tokens: Sequence[_Token]) -> list[list[_Token]]:
-    """The alternatives outside of all groups, after a check of the parentheses and of what is repeated."""
+    """Split at the top-level alternatives, and check parentheses and repetitions."""
     branches: list[list[_Token]] = [[]]
-    counts = [1]  # for each open group, the greatest product of the counts in it
-    product = 1  # of the counts in what comes before the present token
+    counts = [1]  # for each open group, the greatest product of counts in it
+    product = 1  # of the counts in the item before this token
     before = "("
     for token in tokens:
         if token["group"]:
             counts.append(1)
         elif token["mark"] == ")":
             if len(counts) == 1:
-                raise NotSupported("has a surplus )")
+                raise NotSupported("has an unmatched )")
             product = counts.pop()
         elif token["count"]:
             if before in ("(", "|", "^"):
-                raise NotSupported("has a quantifier with nothing before it")
+                raise NotSupported("has a quantifier with nothing to repeat")
             product *= max(1, int(token["most"] or token["least"] or 1))
         else:
             product = 1
@@ -88,21 +85,21 @@ def _split(tokens: Sequence[_Token]) -> list[list[_Token]]:
         if counts[-1] > _MAX_COUNT:
             raise NotSupported("is too complex")
         if len(counts) > _MAX_DEPTH:
-            raise NotSupported(f"nests deeper than {_MAX_DEPTH} groups")
+            raise NotSupported(f"nests groups more than {_MAX_DEPTH} deep")
         if token["mark"] == "|" and len(counts) == 1:
             branches.append([])
         else:
             branches[-1].append(token)
         before = "(" if token["group"] else token[0]
     if len(counts) > 1:
-        raise NotSupported("has a ( that is not closed")
+        raise NotSupported("has an unclosed (")
     return branches
 
 
 def _write_branch(tokens: Sequence[_Token]) -> str:
-    """Write one alternative; where a group is all of it, the anchors in the group are at its ends as well."""
+    """Write one alternative. If a group spans all of it, anchors at the group's ends count as anchors at its own."""
     if len(tokens) > 1 and tokens[0]["group"] and tokens[-1]["mark"] == ")" and tokens[0]["kind"] in (None, ":"):
-        with contextlib.suppress(NotSupported):  # (a)(b) begins and ends like a group, and is none
+        with contextlib.suppress(NotSupported):  # (a)(b) looks like one group but is not
             return "|".join(map(_write_branch, _split(tokens[1:-1])))
     at_start = bool(tokens) and tokens[0]["mark"] == "^"
     at_end = bool(tokens) and tokens[-1]["mark"] == "$"
@@ -115,14 +112,14 @@ def _write(token: _Token) -> str:
         return _write_set(token)
     if token["count"]:
         if token["second"]:
-            raise NotSupported("has one quantifier behind another")
+            raise NotSupported("has a quantifier after a quantifier")
         return token["count"]
     if token["group"]:
         if token["kind"] not in (None, ":"):
             raise NotSupported(f"uses {'lookaround' if token['kind'].strip('<') in ('=', '!') else 'an unknown group'}")
         return "(?:"
     if token["mark"] in ("^", "$"):
-        raise NotSupported("has an anchor in its middle")
+        raise NotSupported("has an anchor in the middle")
     if token["mark"]:
         return r"[^\n\r\u2028\u2029]" if token["mark"] == "." else token["mark"]
     character = _read_character(token)
@@ -131,7 +128,7 @@ def _write(token: _Token) -> str:
 
 def _write_set(token: _Token) -> str:
     if not token["closed"]:
-        raise NotSupported("has a [ that is not closed")
+        raise NotSupported("has an unclosed [")
     members = list(_MEMBER.finditer(token["members"]))
     if not members:
         return "(?s:.)" if token["negation"] else r"[^\x00-\U0010ffff]"
@@ -143,12 +140,12 @@ def _write_set(token: _Token) -> str:
 
 
 def _is_range(members: Sequence[_Token], index: int) -> bool:
-    """Whether a hyphen stands between two characters."""
+    """Whether a hyphen makes a range of its neighbours."""
     return 0 < index < len(members) - 1 and all(members[index + step]["escape"] not in _CLASSES for step in (-1, 1))
 
 
 def _read_character(token: _Token, *, in_set: bool = False) -> str:
-    """One character, or a class of them, as it is written between brackets."""
+    """A character or a class, as written inside brackets."""
     escape = token["escape"]
     if code := token["x"] or token["u"] or token["braces"]:
         return write_character(int(code, 16))
@@ -169,20 +166,20 @@ def _read_character(token: _Token, *, in_set: bool = False) -> str:
 
 
 def write_character(code: int) -> str:
-    """A character as both engines read it, inside brackets and outside."""
+    """A character as both engines read it, inside and outside brackets."""
     if code > 0x10FFFF or 0xD800 <= code < 0xE000:
-        raise NotSupported("names a code point that no text can hold")
+        raise NotSupported("names an invalid code point")
     return chr(code) if chr(code).isascii() and chr(code).isalnum() else f"\\U{code:08x}"
 
 
 def matches(expression: str, text: str) -> bool:
     """Whether a translated expression matches a whole text.
 
-    Raises NotSupported where Python's engine might take long, as it tries one way after the other.
+    Raises NotSupported if Python's engine, which backtracks, might take long.
     """
     own = _SET.sub("C", expression).replace(ANY_TEXT, "*")
     repeats = len(re.findall(r"[*+?}](?!:)", own))
     ways = 4 ** len(text) if re.search(r"\)[*+{]", own) else (len(text) + 1) ** repeats
     if ways > _MAX_WAYS:
-        raise NotSupported("is too complex to be compared with what is listed beside it")
+        raise NotSupported("is too complex to be combined with listed values or names")
     return re.fullmatch(expression, text) is not None

@@ -1,4 +1,4 @@
-"""A grammar under construction: rules of Lark symbols and references, and their text."""
+"""A Lark grammar under construction, and its text."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -10,12 +10,12 @@ from g4run.errors import UsageError
 
 _MAX_RULES: Final = 9_000  # the engine takes 10,000 lines and 1 MiB
 _MAX_CHARACTERS: Final = 1_000_000
-_MAX_REPEATS: Final = 2**31 - 2  # llguidance counts in 32 bits; no answer gets so far
+_MAX_REPEATS: Final = 2**31 - 2  # llguidance counts in 32 bits
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Another rule, by its number, between `least` and `most` times; None is no bound."""
+    """A rule by its number, repeated `least` to `most` times; None is no bound."""
 
     rule: int
     least: int = 1
@@ -23,12 +23,12 @@ class Reference:
 
 
 Symbol: TypeAlias = str | Reference
-"""A terminal, a control token or an inline schema as Lark writes them, or a rule."""
+"""Lark text of a terminal, control token or inline schema, or a reference to a rule."""
 Parts: TypeAlias = tuple[Symbol, ...]
 
 
 class Rules:
-    """Collects rules; equal ones are kept once. `place` tells where the rules come from that are made next."""
+    """Collects rules and keeps equal ones once. `place` is the origin of the next rules, for messages."""
 
     def __init__(self, label: str) -> None:
         self.place = self._label = label
@@ -39,7 +39,7 @@ class Rules:
         self._terminals: dict[str, str] = {}
 
     def reserve(self, hint: str) -> Reference:
-        """Number a rule that is filled later; the hint becomes part of its name."""
+        """Reserve a rule to fill later; the hint becomes part of its name."""
         self._check_size(len(self._bodies) < _MAX_RULES)
         self._bodies.append(())
         self._names.append(f"{hint}_{len(self._names)}")
@@ -47,12 +47,12 @@ class Rules:
         return Reference(len(self._bodies) - 1)
 
     def fill(self, reference: Reference, alternatives: Iterable[Parts]) -> None:
-        """Say what a reserved rule consists of; no alternative means that nothing can stand there."""
+        """Set the alternatives of a reserved rule; without any, nothing matches it."""
         self._bodies[reference.rule] = tuple(dict.fromkeys(alternatives))
         self._places[reference.rule] = self.place
 
     def define(self, hint: str, alternatives: Iterable[Parts]) -> Reference:
-        """Make a rule, or find the one that consists of the same."""
+        """Define a rule, or return an equal one."""
         body = tuple(dict.fromkeys(alternatives))
         if body not in self._known:
             self._known[body] = self.reserve(hint)
@@ -60,15 +60,15 @@ class Rules:
         return self._known[body]
 
     def terminal(self, body: str) -> str:
-        """The name of a terminal, which Lark asks for where expressions are intersected or complemented."""
+        """The name of a terminal. Lark allows `&` and `~` in named terminals only."""
         return self._terminals.setdefault(body, f"T{len(self._terminals)}")
 
     def can_end(self, root: Reference) -> bool:
-        """Whether any text fits a rule."""
+        """Whether any finite text matches a rule."""
         return root.rule in self._ending_rules()
 
     def render(self, root: Reference) -> str:
-        """The grammar's text, each rule with its place behind it; raises UsageError where nothing satisfies it."""
+        """Write the grammar, each rule with its place in a comment. Raises UsageError if no text matches."""
         ending = self._ending_rules()
         if root.rule not in ending:
             raise UsageError(f"no value can satisfy {self._label}")
@@ -85,7 +85,7 @@ class Rules:
             raise UsageError(f"{self._label} is too large to enforce", "use fewer or simpler parts")
 
     def _ending_rules(self) -> set[int]:
-        """The rules that some finite text fits."""
+        """The rules that some finite text matches."""
         users: dict[int, list[int]] = {}
         for rule, body in enumerate(self._bodies):
             for each in {symbol.rule for part in body for symbol in part if isinstance(symbol, Reference)}:
@@ -100,7 +100,7 @@ class Rules:
         return ending
 
     def _write(self, part: Parts, ending: set[int]) -> str:
-        """A sequence without what can only be left out."""
+        """Write a sequence without the parts that can only be omitted."""
         written = (
             symbol if isinstance(symbol, str) else self._names[symbol.rule] + write_counts(symbol.least, symbol.most)
             for symbol in part
@@ -114,22 +114,22 @@ def _ends(part: Parts, ending: set[int]) -> bool:
 
 
 def write_counts(least: int, most: int | None) -> str:
-    """A repetition, in Lark and in regular expressions; of one time, nothing."""
+    """A repetition in Lark and in regular expressions; empty for exactly one."""
     if least == most == 1:
         return ""
     return f"{{{min(least, _MAX_REPEATS)},{'' if most is None or most > _MAX_REPEATS else most}}}"
 
 
 def write_text(text: str) -> str:
-    """A text as Lark writes it."""
+    """A string literal in Lark."""
     return json.dumps(text)
 
 
 def write_expression(text: str) -> str:
-    """A regular expression as Lark writes it."""
+    """A regular expression in Lark."""
     return "/" + text.replace("/", r"\/") + "/"
 
 
 def write_schema(schema: Mapping[str, JsonValue]) -> str:
-    """A schema for llguidance's own compiler."""
+    """An inline schema for llguidance's own compiler."""
     return "%json " + json.dumps({**schema, "x-guidance": {"whitespace_flexible": False}})

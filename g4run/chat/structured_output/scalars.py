@@ -1,4 +1,4 @@
-"""What several schemas together say about strings and about listed values."""
+"""Combines what several schemas say about strings and listed values."""
 
 import json
 import re
@@ -20,20 +20,20 @@ _FORMATS: Final = frozenset(each for expressions in STRING_FORMATS.values() for 
 
 @dataclass(frozen=True, slots=True)
 class StringBounds:
-    """Which strings are allowed: lengths in code points, and expressions that the whole string must match."""
+    """Which strings are allowed: length in code points, and expressions that the whole string must match."""
 
     least: int = 0
     most: int | None = None
     expressions: tuple[str, ...] = ()
 
     def all_expressions(self) -> list[str]:
-        """The expressions for all of it."""
+        """All constraints as expressions."""
         has_length = self.least or self.most is not None or not self.expressions
         return [*([f"(?s:.){write_counts(self.least, self.most)}"] if has_length else []), *self.expressions]
 
 
 def read_counts(schemas: Iterable[Schema], least_keyword: str, most_keyword: str) -> tuple[int, int | None]:
-    """The narrowest bounds of a count; raises Contradiction where there is no number between them."""
+    """The narrowest bounds of a count. Raises Contradiction if they exclude each other."""
     least, most = 0, None
     for schema in schemas:
         least = max(least, schema.count(least_keyword) or 0)
@@ -45,7 +45,7 @@ def read_counts(schemas: Iterable[Schema], least_keyword: str, most_keyword: str
 
 
 def read_strings(expanded: Expanded) -> StringBounds:
-    """The bounds of a string; raises UsageError for patterns that are not supported."""
+    """The bounds of a string. Raises UsageError for patterns that are not supported."""
     patterns = [read_pattern(schema, schema.text("pattern"), "pattern") for schema in expanded.having("pattern")]
     formats = [each for schema in expanded.having("format") for each in STRING_FORMATS.get(schema.text("format"), ())]
     counts = read_counts(expanded.schemas, "minLength", "maxLength")
@@ -53,7 +53,7 @@ def read_strings(expanded: Expanded) -> StringBounds:
 
 
 def read_pattern(schema: Schema, text: str, *path: str) -> str:
-    """A pattern as an expression for whole strings; raises UsageError."""
+    """Translate a pattern to an expression for the whole string. Raises UsageError."""
     try:
         return translate_pattern(text)
     except NotSupported as error:
@@ -61,7 +61,7 @@ def read_pattern(schema: Schema, text: str, *path: str) -> str:
 
 
 def read_constants(expanded: Expanded) -> list[JsonValue] | None:
-    """The listed values, none of them a list or an object, that satisfy all else; None where none are listed."""
+    """The listed scalars that satisfy all other keywords; None if nothing is listed."""
     listings = [
         (schema, keyword, values)
         for schema in expanded.schemas
@@ -72,7 +72,7 @@ def read_constants(expanded: Expanded) -> list[JsonValue] | None:
         return None
     first, keyword, values = listings[0]
     if sum(len(value) if isinstance(value, str) else 1 for value in values) > _MAX_CHARACTERS:
-        raise first.error("more values than a grammar can hold", keyword)
+        raise first.error("too many values to enforce", keyword)
     commons = [set(map(_canonical, others)) for _, _, others in listings[1:]]
     kept = [
         value for value in values if all(_canonical(value) in common for common in commons) and allows(expanded, value)
@@ -81,18 +81,18 @@ def read_constants(expanded: Expanded) -> list[JsonValue] | None:
         raise first.contradiction("none of the listed values satisfies the schema", keyword)
     try:
         json.dumps(kept, allow_nan=False, ensure_ascii=False).encode()
-    except ValueError:  # numbers that are none, and halves of surrogate pairs
-        raise first.error("lists a value that JSON cannot write", keyword) from None
+    except ValueError:  # NaN, infinity and lone surrogates
+        raise first.error("lists a value that JSON cannot represent", keyword) from None
     return kept
 
 
 def _canonical(value: JsonValue) -> JsonValue:
-    """What is equal for values that JSON schema calls equal: 1 and 1.0, but not 1 and true."""
+    """A key that is equal for values that are equal in JSON schema: 1 and 1.0, but not 1 and true."""
     return json.dumps(value) if value is None or isinstance(value, bool | str) else value
 
 
 def allows(expanded: Expanded, value: JsonValue) -> bool:
-    """Whether a value that is neither list nor object satisfies some schemas, apart from what they list."""
+    """Whether a scalar satisfies all keywords except enum and const."""
     types = expanded.explicit_types()
     if types is not None and not types & _types_of(value):
         return False

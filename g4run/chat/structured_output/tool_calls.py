@@ -1,4 +1,4 @@
-"""Tool calls in Gemma 4's own notation as a grammar, for clients that ask for a call."""
+"""Grammars of tool calls in Gemma 4's own notation."""
 
 import re
 from collections.abc import Sequence
@@ -10,20 +10,19 @@ from g4run.chat.structured_output.json_schema import define_json
 from g4run.chat.structured_output.keywords import Schema
 from g4run.chat.structured_output.nodes import Node, expand
 from g4run.chat.structured_output.notations import CallNotation
-from g4run.chat.structured_output.rules import Reference, Rules, write_text
+from g4run.chat.structured_output.rules import Parts, Reference, Rules, write_text
 from g4run.chat.tokens import TOOL_CALL_CLOSE, TOOL_CALL_OPEN
 from g4run.errors import UsageError
 
 _MAX_CALLS: Final = 16
-"""Calls in one answer, so that a model that goes on calling comes to an end."""
+"""Calls in one answer, so that it ends."""
 _NAME: Final = re.compile(r"""[^\s{}()\[\],"'`<>]*[^\s{}()\[\],"'`<>:]""")
 
 
 def tool_call_grammar(tools: Sequence[Tool], choice: str | None = None, *, most: int = _MAX_CALLS) -> str:
-    """The grammar of one to `most` calls of the tools, or of the one that `choice` names.
+    """The grammar of one to `most` calls of the tools, or of the one that `choice` names, and nothing else.
 
-    The model ends its answer after them; nothing stands before, between or behind. Raises UsageError as
-    compile_json_schema does, and where there is no such tool.
+    Raises UsageError as compile_json_schema does, and if there is no such tool.
     """
     allowed = [tool for tool in tools if choice is None or tool.name == choice]
     if not allowed:
@@ -33,35 +32,28 @@ def tool_call_grammar(tools: Sequence[Tool], choice: str | None = None, *, most:
 
 
 def calls_or_json_grammar(tools: Sequence[Tool], schema: JsonValue) -> str:
-    """The grammar of calls of the tools, or of a JSON text that satisfies a schema.
-
-    Raises UsageError as compile_json_schema does.
-    """
+    """The grammar of calls of the tools or of JSON text. Raises UsageError as compile_json_schema does."""
     rules = Rules("the JSON schema")
     json = define_json(rules, schema)
     return rules.render(rules.define("answer", [(_define_calls(rules, tools, _MAX_CALLS),), (json,)]))
 
 
 def _define_calls(rules: Rules, tools: Sequence[Tool], most: int) -> Reference:
-    """From one call to so many of them."""
-    calls = [
-        (TOOL_CALL_OPEN, write_text(f"call:{_check_name(tool)}"), _define_arguments(rules, tool), TOOL_CALL_CLOSE)
-        for tool in tools
-    ]
+    """Define one to `most` calls."""
+    calls: list[Parts] = []
+    for tool in tools:
+        if not _NAME.fullmatch(tool.name):
+            raise UsageError(f'the tool name "{tool.name}" cannot be written in a call')
+        arguments = _define_arguments(rules, tool)
+        calls.append((TOOL_CALL_OPEN, write_text(f"call:{tool.name}"), arguments, TOOL_CALL_CLOSE))
     call = rules.define("call", calls)
     return rules.define("calls", [(Reference(call.rule, 1, most),)])
 
 
-def _check_name(tool: Tool) -> str:
-    if not _NAME.fullmatch(tool.name):
-        raise UsageError(f'the tool name "{tool.name}" cannot be written in a call')
-    return tool.name
-
-
 def _define_arguments(rules: Rules, tool: Tool) -> Reference:
-    """The arguments between their braces; a tool without parameters has none."""
+    """Define a call's arguments in braces; a tool without parameters has none."""
     label = f'the parameters of the tool "{tool.name}"'
     root = Schema.read(label, {"type": "object", "properties": {}} if tool.parameters is None else tool.parameters)
     if expand(root, Node.of([root])).types() != frozenset({"object"}):
-        raise root.error('arguments are always an object; say "type": "object"')
+        raise root.error('arguments are always an object; add "type": "object"')
     return SchemaCompiler(root, rules, CallNotation(rules)).define(root)

@@ -102,7 +102,7 @@ def make_load_options(shared: SharedOptions) -> "LoadOptions":
 
     _check_numbers(shared, _LOAD_RULES)
     return LoadOptions(
-        context_length=shared.context_length,
+        context=shared.context_length,
         kv_type=parse_kv_type(shared.kv),
         gpu_layers=shared.gpu_layers,
         cpu_expert_layers=shared.cpu_experts,

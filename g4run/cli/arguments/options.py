@@ -1,19 +1,20 @@
 """The options that `run` and `chat` share, declared once."""
 
-import inspect
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
-from functools import wraps
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
-from g4run.cli.output import Task
+from g4run.cli.arguments.checks import parse_context
 from g4run.engine.parameters import SamplingParameters
 
 _DEFAULTS = SamplingParameters()
 
 System = Annotated[str | None, typer.Option("--system", metavar="TEXT", help="System message for the model.")]
+
+
+def _option(metavar: str, help: str) -> object:
+    return typer.Option(metavar=metavar, help=help)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,143 +23,88 @@ class SharedOptions:
 
     temperature: Annotated[
         float | None,
-        typer.Option(
-            metavar="NUMBER",
-            help=f"Sampling temperature; 0 always takes the most likely token. [default: {_DEFAULTS.temperature}]",
+        _option(
+            "NUMBER", f"Sampling temperature; 0 always takes the most likely token. [default: {_DEFAULTS.temperature}]"
         ),
     ] = None
     top_p: Annotated[
         float | None,
-        typer.Option(
-            metavar="NUMBER",
-            help=f"Sample from the most likely tokens that add up to this probability. [default: {_DEFAULTS.top_p}]",
+        _option(
+            "NUMBER",
+            f"Sample from the most likely tokens that add up to this probability. [default: {_DEFAULTS.top_p}]",
         ),
     ] = None
     top_k: Annotated[
         int | None,
-        typer.Option(
-            metavar="COUNT",
-            help=f"Sample from this many of the most likely tokens; 0 for all. [default: {_DEFAULTS.top_k}]",
-        ),
+        _option("COUNT", f"Sample from this many of the most likely tokens; 0 for all. [default: {_DEFAULTS.top_k}]"),
     ] = None
     min_p: Annotated[
         float | None,
-        typer.Option(
-            metavar="NUMBER",
-            help=f"Drop tokens below this fraction of the top token's probability. [default: {_DEFAULTS.min_p}]",
+        _option(
+            "NUMBER", f"Drop tokens below this fraction of the top token's probability. [default: {_DEFAULTS.min_p}]"
         ),
     ] = None
     typical_p: Annotated[
         float | None,
-        typer.Option(
-            metavar="NUMBER", help="Locally typical sampling, keeping this much probability; 1 is off. [default: 1]"
-        ),
+        _option("NUMBER", "Locally typical sampling, keeping this much probability; 1 is off. [default: 1]"),
     ] = None
     xtc_probability: Annotated[
-        float | None,
-        typer.Option(metavar="NUMBER", help="Chance at each token to exclude the top choices (XTC). [default: 0]"),
+        float | None, _option("NUMBER", "Chance at each token to exclude the top choices (XTC). [default: 0]")
     ] = None
     repeat_penalty: Annotated[
-        float | None,
-        typer.Option(metavar="NUMBER", help="Penalty factor for tokens already used; 1 is off. [default: 1]"),
+        float | None, _option("NUMBER", "Penalty factor for tokens already used; 1 is off. [default: 1]")
     ] = None
     presence_penalty: Annotated[
-        float | None,
-        typer.Option(metavar="NUMBER", help="Penalty for tokens already used, regardless of count. [default: 0]"),
+        float | None, _option("NUMBER", "Penalty for tokens already used, regardless of count. [default: 0]")
     ] = None
     frequency_penalty: Annotated[
-        float | None, typer.Option(metavar="NUMBER", help="Penalty for tokens already used, for each use. [default: 0]")
+        float | None, _option("NUMBER", "Penalty for tokens already used, for each use. [default: 0]")
     ] = None
     repeat_last_n: Annotated[
         int | None,
-        typer.Option(
-            metavar="COUNT",
-            help=f"How many recent tokens the penalties consider; -1 for all. [default: {_DEFAULTS.repeat_last_n}]",
+        _option(
+            "COUNT", f"How many recent tokens the penalties consider; -1 for all. [default: {_DEFAULTS.repeat_last_n}]"
         ),
     ] = None
     dry_multiplier: Annotated[
-        float | None,
-        typer.Option(
-            metavar="NUMBER", help="Strength of the penalty for repeating whole sequences (DRY). [default: 0]"
-        ),
+        float | None, _option("NUMBER", "Strength of the penalty for repeating whole sequences (DRY). [default: 0]")
     ] = None
     seed: Annotated[
-        int | None,
-        typer.Option(metavar="NUMBER", help="Random seed; the same seed gives the same answer. [default: random]"),
+        int | None, _option("NUMBER", "Random seed; the same seed gives the same answer. [default: random]")
     ] = None
-    max_tokens: Annotated[
-        int | None, typer.Option(metavar="COUNT", help="Generate at most this many tokens, thinking included.")
-    ] = None
+    max_tokens: Annotated[int | None, _option("COUNT", "Generate at most this many tokens, thinking included.")] = None
     context_length: Annotated[
         int | None,
-        typer.Option("--ctx", metavar="COUNT", help="Context length in tokens. [default: G4RUN_CONTEXT, or 8192]"),
-    ] = None
-    kv: Annotated[
-        str | None,
-        typer.Option(metavar="TYPE", help="Type of the KV cache: f16, q8_0, or q4_0. [default: f16 if it fits]"),
-    ] = None
-    gpu_layers: Annotated[
-        int | None,
         typer.Option(
-            metavar="COUNT", help="Layers to offload to the GPU, output layer included. [default: all that fit]"
+            "--ctx",
+            metavar="COUNT",
+            parser=parse_context,
+            help="Context length in tokens, such as 32k. [default: G4RUN_CONTEXT, or 8192]",
         ),
     ] = None
+    kv: Annotated[
+        str | None, _option("TYPE", "Type of the KV cache: f16, q8_0, or q4_0. [default: f16 if it fits]")
+    ] = None
+    gpu_layers: Annotated[
+        int | None, _option("COUNT", "Layers to offload to the GPU, output layer included. [default: all that fit]")
+    ] = None
     cpu_experts: Annotated[
-        int | None,
-        typer.Option(metavar="COUNT", help="Layers whose experts stay on the CPU. [default: as few as possible]"),
+        int | None, _option("COUNT", "Layers whose experts stay on the CPU. [default: as few as possible]")
     ] = None
     force: Annotated[bool, typer.Option("--force", help="Load the model even if it does not fit in free memory.")] = (
         False
     )
-    stop: Annotated[
-        list[str] | None, typer.Option(metavar="TEXT", help="Stop generating before this text; can be repeated.")
-    ] = None
+    stop: Annotated[list[str] | None, _option("TEXT", "Stop generating before this text; can be repeated.")] = None
     format: Annotated[
-        str | None,
-        typer.Option(
-            metavar="json|FILE", help="Answer with JSON: any object, or JSON that is valid for the schema in FILE."
-        ),
+        str | None, _option("json|FILE", "Answer with JSON: any object, or JSON that is valid for the schema in FILE.")
     ] = None
     grammar: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", help="Answer according to the grammar in FILE: Lark if it ends in .lark, else GBNF."
-        ),
+        str | None, _option("FILE", "Answer according to the grammar in FILE: Lark if it ends in .lark, else GBNF.")
     ] = None
-    regex: Annotated[
-        str | None, typer.Option(metavar="PATTERN", help="Answer with text that matches this regular expression.")
-    ] = None
+    regex: Annotated[str | None, _option("PATTERN", "Answer with text that matches this regular expression.")] = None
     think: Annotated[bool, typer.Option("--think/--no-think", help="Let the model think before it answers.")] = False
     thinking_budget: Annotated[
-        int | None, typer.Option(metavar="COUNT", help="With --think, end the thinking after this many tokens.")
+        int | None, _option("COUNT", "With --think, end the thinking after this many tokens.")
     ] = None
     hide_thinking: Annotated[bool, typer.Option("--hide-thinking", help="Do not print the thinking.")] = False
     verbose: Annotated[bool, typer.Option("--verbose", help="Print token counts and speeds to stderr.")] = False
-
-
-def expand_options(command: Callable[..., Task]) -> Callable[..., Task]:
-    """Replace a command's parameter `shared` with one Typer option for each field of SharedOptions.
-
-    Typer reads parameters with inspect.signature (typer/utils.py), which honors `__signature__`.
-    """
-
-    @wraps(command)
-    def expanded(**given: object) -> Task:
-        make: Callable[..., SharedOptions] = SharedOptions
-        shared = make(**{field.name: given.pop(field.name) for field in fields(SharedOptions)})
-        return command(**given, shared=shared)
-
-    signature = inspect.signature(command)
-    expanded.__signature__ = signature.replace(parameters=[*_expand(signature)])  # type: ignore[attr-defined] # PEP 362
-    return expanded
-
-
-def _expand(signature: inspect.Signature) -> Iterator[inspect.Parameter]:
-    for parameter in signature.parameters.values():
-        if parameter.annotation is not SharedOptions:
-            yield parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-            continue
-        for field in fields(SharedOptions):
-            yield inspect.Parameter(
-                field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type
-            )

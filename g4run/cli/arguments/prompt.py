@@ -23,8 +23,10 @@ def read_conversation(
     model: str, words: Sequence[str], messages_file: str | None, system: str | None
 ) -> "Conversation":
     """Read the prompt from the arguments and stdin, or whole messages from a file. Raises UsageError."""
+    from g4run.chat.messages import Conversation, Message, Role
+
     if messages_file is None:
-        return _user_message(_read_prompt(model, words), system)
+        return _with_system(Conversation((Message.of(Role.USER, _read_prompt(model, words)),)), system)
     if words:
         raise UsageError("--messages and a prompt cannot be used together", "put the prompt in the file")
     text = _read_stdin() if messages_file == "-" else read_file(Path(messages_file))
@@ -69,12 +71,6 @@ def parse_json(text: str, name: str, hint: str) -> "JsonValue":
 def repair_text(text: str) -> str:
     """Replace bytes that are not UTF-8, so that the text can be tokenized."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-def _user_message(prompt: str, system: str | None) -> "Conversation":
-    from g4run.chat.messages import Conversation, Message, Role
-
-    return _with_system(Conversation((Message.of(Role.USER, prompt),)), system)
 
 
 def _with_system(conversation: "Conversation", system: str | None) -> "Conversation":

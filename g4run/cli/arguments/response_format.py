@@ -57,7 +57,7 @@ def read_grammar(file: str | None, regex: str | None) -> "Grammar | None":
     if file is None:
         grammar = Grammar(regex or "", GrammarNotation.REGEX)
     else:
-        text = read_file(Path(file)).removeprefix("\ufeff")
+        text = read_file(Path(file))
         grammar = Grammar(text, GrammarNotation.LARK if Path(file).suffix == ".lark" else GrammarNotation.GBNF)
     try:
         compile_written(grammar)

@@ -35,7 +35,4 @@ def refresh(as_json: Json = False, *, output: Output) -> None:
 
     settings = read_settings()
     report = refresh_catalog(settings.data_directory, Hub(settings).list_repository)
-    if as_json:
-        output.write_json(json_value(report))
-    else:
-        output.answer.write(render_refresh(report))
+    output.write_result(json_value(report), render_refresh(report), as_json=as_json)

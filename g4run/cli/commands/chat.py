@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from g4run.cli.arguments.checked_options import make_answer_options, make_load_options
-from g4run.cli.arguments.options import SharedOptions, System, expand_options
+from g4run.cli.arguments.options import SharedOptions, System
 from g4run.cli.arguments.prompt import repair_text
 from g4run.cli.command import command
 from g4run.cli.open_hub import open_hub
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from g4run.runtime.loading import LoadOptions
 
 
-@expand_options
 @command
 def chat(
     model: Annotated[
@@ -62,7 +61,7 @@ def chat(
 
 def _choose(library: "Library", loading: "LoadOptions", output: Output) -> "ModelFile":
     """Choose a model if none was named."""
-    from g4run.cli.terminal.choose_model import ModelChooser
+    from g4run.cli.terminal.choose_model import choose_chat_model
     from g4run.planner.recommend.goals import RecommendRequest
     from g4run.runtime.choose_file import inspect_measured_machine
 
@@ -77,8 +76,8 @@ def _choose(library: "Library", loading: "LoadOptions", output: Output) -> "Mode
         return fetch_planned(library, hub, plan, output)
 
     can_ask = sys.stdin is not None and sys.stdin.isatty() and output.notes.is_terminal
-    wanted = RecommendRequest(context=loading.context_length, kv_type=loading.kv_type)
-    return ModelChooser(library, known, output.notes, sys.stdin if can_ask else None, fetch).run(wanted)
+    wanted = RecommendRequest(context=loading.context, kv_type=loading.kv_type)
+    return choose_chat_model(library, known, wanted, output.notes, sys.stdin if can_ask else None, fetch)
 
 
 def _is_interactive(output: Output) -> bool:

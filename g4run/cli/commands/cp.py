@@ -22,7 +22,5 @@ def copy(
     from g4run.models.store.store import Store
 
     record = copy_name(Store(read_settings()), source, destination)
-    if as_json:
-        output.write_json({"name": record.name, "id": record.id, "source": source})
-    else:
-        output.answer.write(f"{record.name} now names the same files as {source}\n")
+    value = {"name": record.name, "id": record.id, "source": source}
+    output.write_result(value, f"{record.name} now names the same files as {source}\n", as_json=as_json)

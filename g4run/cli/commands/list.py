@@ -11,6 +11,8 @@ from g4run.cli.output import Output
 from g4run.errors import UsageError
 from g4run.settings import read_settings
 
+_EMPTY_HINT = "no models yet: g4run pull gemma4, or g4run list --available"
+
 
 @command
 def list_models(
@@ -27,7 +29,7 @@ def list_models(
     as_json: Json = False,
     *,
     output: Output,
-) -> int:
+) -> None:
     """List the models on this machine, or those you can pull.
 
     The newest come first.
@@ -36,15 +38,18 @@ def list_models(
         if available or prefix is not None:
             problem = f"--space and {'--available' if available else 'a prefix'} cannot be used together"
             raise UsageError(problem, "g4run list --space")
-        return _show_space(as_json, output)
-    return (_show_available if available else _show_models)(prefix, as_json, output)
+        _show_space(as_json, output)
+    elif available:
+        _show_available(prefix, as_json, output)
+    else:
+        _show_models(prefix, as_json, output)
 
 
-def _show_models(prefix: str | None, as_json: bool, output: Output) -> int:
+def _show_models(prefix: str | None, as_json: bool, output: Output) -> None:
     """List the installed models; entries that cannot be read are reported on stderr."""
     from datetime import UTC, datetime
 
-    from g4run.cli.views.models import models_value, render_damaged, render_models
+    from g4run.cli.views.models import models_value, render_cut_note, render_damaged, render_models
     from g4run.cli.views.tables import line_width
     from g4run.hardware.inspection import inspect_unmeasured
     from g4run.models.library import Library
@@ -56,18 +61,19 @@ def _show_models(prefix: str | None, as_json: bool, output: Output) -> int:
     models = [
         model for model in list_installed(library, records, inspect_unmeasured) if model.name.lower().startswith(wanted)
     ]
+    table = render_models(models, datetime.now(UTC), line_width(output.answer))
+    output.write_result(models_value(models, damaged), table, as_json=as_json)
     if as_json:
-        output.write_json(models_value(models, damaged))
-        return 0
-    _show_table(render_models(models, datetime.now(UTC), line_width(output.answer)), output)
+        return
+    output.notes.write(render_cut_note(table))
     for entry in damaged:
         output.notes.write(render_damaged(entry))
     if not any(model.modified_at for model in models):
-        output.notes.write(_nothing_note(prefix))
-    return 0
+        hint = f"no model name starts with {prefix}: g4run list shows all" if prefix else _EMPTY_HINT
+        output.notes.write(f"{hint}\n")
 
 
-def _show_space(as_json: bool, output: Output) -> int:
+def _show_space(as_json: bool, output: Output) -> None:
     """Show the disk space that models use, each file counted once, and what is free."""
     from g4run.cli.views.json_values import json_value
     from g4run.cli.views.store import render_usage
@@ -77,16 +83,12 @@ def _show_space(as_json: bool, output: Output) -> int:
 
     settings = read_settings()
     usage = measure_usage(settings, Store(settings))
-    if as_json:
-        output.write_json(json_value(usage))
-    else:
-        output.answer.write(render_usage(usage, line_width(output.answer)))
-    return 0
+    output.write_result(json_value(usage), render_usage(usage, line_width(output.answer)), as_json=as_json)
 
 
-def _show_available(typed: str | None, as_json: bool, output: Output) -> int:
+def _show_available(typed: str | None, as_json: bool, output: Output) -> None:
     """List the models you can pull, from the catalog or from one repository."""
-    from g4run.cli.views.models import available_value, render_available
+    from g4run.cli.views.models import available_value, render_available, render_cut_note
     from g4run.cli.views.tables import line_width
     from g4run.hardware.inspection import inspect_unmeasured
     from g4run.models.library import Library
@@ -94,23 +96,10 @@ def _show_available(typed: str | None, as_json: bool, output: Output) -> int:
 
     library = Library(read_settings())
     models = find_available(library, typed, inspect_unmeasured, partial(open_hub, library.settings))
+    table = render_available(models, line_width(output.answer))
+    output.write_result(available_value(models), table, as_json=as_json)
     if as_json:
-        output.write_json(available_value(models))
-        return 0
-    _show_table(render_available(models, line_width(output.answer)), output)
+        return
+    output.notes.write(render_cut_note(table))
     if library.catalog.overlay_problem is not None:
         output.notes.write(f"using the built-in catalog: {library.catalog.overlay_problem}\n")
-    return 0
-
-
-def _show_table(table: str, output: Output) -> None:
-    from g4run.cli.views.models import render_cut_note
-
-    output.answer.write(table)
-    output.notes.write(render_cut_note(table))
-
-
-def _nothing_note(prefix: str | None) -> str:
-    if prefix:
-        return f"no model name starts with {prefix}: g4run list shows all\n"
-    return "no models yet: g4run pull gemma4, or g4run list --available\n"

@@ -25,9 +25,6 @@ def outdated(
 
     settings = read_settings()
     found = find_outdated(Library(settings), Hub(settings), names or ())
-    if as_json:
-        output.write_json(outdated_value(found))
-    else:
-        output.answer.write(render_outdated(found, line_width(output.answer)))
-        if any(model.is_outdated for model in found):
-            output.notes.write("g4run pull --all updates them\n")
+    output.write_result(outdated_value(found), render_outdated(found, line_width(output.answer)), as_json=as_json)
+    if not as_json and any(model.is_outdated for model in found):
+        output.notes.write("g4run pull --all updates them\n")

@@ -26,7 +26,5 @@ def prune(
 
     settings = read_settings()
     pruned = prune_store(settings, Store(settings), is_dry_run=dry_run)
-    if as_json:
-        output.write_json(pruned_value(pruned, is_dry_run=dry_run))
-    else:
-        output.answer.write(render_pruned(pruned, is_dry_run=dry_run))
+    value, text = pruned_value(pruned, is_dry_run=dry_run), render_pruned(pruned, is_dry_run=dry_run)
+    output.write_result(value, text, as_json=as_json)

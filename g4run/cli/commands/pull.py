@@ -1,6 +1,7 @@
 """`g4run pull`: download a model, or show what would be downloaded."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Annotated
@@ -95,7 +96,10 @@ def _pull_each(
             if len(requests) == 1 or isinstance(error, Interrupted):
                 raise
             failures.append((request.name, error))
-            _report(request.name, error, output, as_json=as_json)
+            if as_json:
+                output.write_event("failed", {"name": request.name, **error_value(error)})
+            else:
+                output.notes.write(render_error(error))
     if failures:
         raise _summary(failures, len(requests))
     return 0
@@ -116,12 +120,11 @@ def _updates(library: "Library", *, with_projector: bool, with_drafter: bool) ->
 
 
 def _fetch(library: "Library", hub: "Hub", plan: "PullPlan", output: Output, *, as_json: bool) -> None:
-    from g4run.cli.terminal.progress import write_event
     from g4run.cli.views.pull import record_value, render_ready
 
     record = fetch_planned(library, hub, plan, output, as_json=as_json)
     if as_json:
-        write_event(output, "done", record_value(record))
+        output.write_event("done", record_value(record))
     else:
         output.notes.write(render_ready(record.name))
 
@@ -132,14 +135,11 @@ def fetch_planned(
     """Run a plan and show the progress. Raises Interrupted on Ctrl-C, after saying what is kept."""
     from g4run.models.pull.execution import execute_pull
 
-    progress = _open_progress(library.settings, output, as_json=as_json)
     try:
-        return execute_pull(library, hub, plan, progress)
+        with closing(_open_progress(library.settings, output, as_json=as_json)) as progress:
+            return execute_pull(library, hub, plan, progress)
     except KeyboardInterrupt:
-        progress.close()
         raise _stopped(plan, output, as_json=as_json) from None
-    finally:
-        progress.close()
 
 
 def _open_progress(settings: Settings, output: Output, *, as_json: bool) -> "PullProgress":
@@ -173,23 +173,13 @@ def _stopped(plan: "PullPlan", output: Output, *, as_json: bool) -> Interrupted:
 
 
 def _show_plan(plan: "PullPlan", output: Output, *, as_json: bool) -> None:
-    from g4run.cli.terminal.progress import write_event
-    from g4run.cli.views.pull import plan_value, render_plan, render_refusal
+    from g4run.cli.views.pull import plan_value, render_plan
     from g4run.cli.views.tables import line_width
 
     if as_json:
-        write_event(output, "plan", plan_value(plan))
+        output.write_event("plan", plan_value(plan))
     else:
-        output.answer.write(render_plan(plan, line_width(output.answer)) + render_refusal(plan))
-
-
-def _report(name: str, error: G4RunError, output: Output, *, as_json: bool) -> None:
-    from g4run.cli.terminal.progress import write_event
-
-    if as_json:
-        write_event(output, "failed", {"name": name, **error_value(error)})
-    else:
-        output.notes.write(render_error(error))
+        output.answer.write(render_plan(plan, line_width(output.answer)))
 
 
 def _summary(failures: Sequence[tuple[str, G4RunError]], count: int) -> G4RunError:

@@ -31,7 +31,5 @@ def remove(
     if not names:
         raise UsageError("no name was given", "g4run rm NAME")
     removals = remove_from_store(Store(read_settings()), names)
-    if as_json:
-        output.write_json({"removed": json_value(removals)})
-    else:
-        output.answer.write("".join(render_removal(removal) for removal in removals))
+    text = "".join(render_removal(removal) for removal in removals)
+    output.write_result({"removed": json_value(removals)}, text, as_json=as_json)

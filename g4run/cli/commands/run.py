@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from g4run.cli.arguments.checked_options import make_answer_options, make_load_options
-from g4run.cli.arguments.options import SharedOptions, System, expand_options
+from g4run.cli.arguments.options import SharedOptions, System
 from g4run.cli.arguments.prompt import read_conversation
 from g4run.cli.arguments.response_format import add_tool_choice, check_has_messages
 from g4run.cli.command import Json, command
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from g4run.chat.messages import Conversation
 
 
-@expand_options
 @command
 def run(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Model name, path of a GGUF file, or 'demo'.")],

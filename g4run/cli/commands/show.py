@@ -1,7 +1,7 @@
 """`g4run show`: a model's details from its header, without loading it."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -15,7 +15,6 @@ from g4run.units import render_bytes
 if TYPE_CHECKING:
     from g4run.models.details import ModelDetails
 
-Part: TypeAlias = Literal["modelfile", "parameters", "template", "system", "license"]
 _MISSING_NOTES: Final = {
     "template": "the file has no chat template",
     "system": "the model has no system message",
@@ -44,14 +43,9 @@ def show(
     from g4run.models.details import inspect_details
     from g4run.models.library import Library
 
-    given: dict[Part, bool] = {
-        "modelfile": modelfile,
-        "parameters": parameters,
-        "template": template,
-        "system": system,
-        "license": show_license,
-    }
-    parts = [part for part, is_wanted in given.items() if is_wanted]
+    names = ("modelfile", "parameters", "template", "system", "license")
+    wanted = (modelfile, parameters, template, system, show_license)
+    parts = [part for part, is_wanted in zip(names, wanted, strict=True) if is_wanted]
     if len(parts) > 1:
         raise UsageError(f"--{parts[0]} and --{parts[1]} cannot be used together", f"g4run show {name} --{parts[0]}")
     settings = read_settings()
@@ -78,39 +72,21 @@ def _show_all(details: "ModelDetails", output: Output, *, verbose: bool) -> None
         output.answer.write(render_tensors(details.header, width))
 
 
-def _show_part(part: Part, details: "ModelDetails", output: Output, *, as_json: bool) -> None:
-    text = _part_text(part, details)
+def _show_part(part: str, details: "ModelDetails", output: Output, *, as_json: bool) -> None:
+    from g4run.cli.views.show import license_value, render_license, render_modelfile, render_parameters, sampling_value
+
+    texts = {
+        "modelfile": render_modelfile(details),
+        "parameters": render_parameters(details),
+        "template": details.template or "",
+        "license": render_license(details),
+    }
+    text = texts.get(part, "")
     if as_json:
-        output.write_json({"name": details.name, **_part_value(part, details, text)})
+        part_value: object = sampling_value(details) if part == "parameters" else text
+        value = license_value(details) if part == "license" else {part: part_value}
+        output.write_json({"name": details.name, **value})
     elif text:
         output.answer.write(text.removesuffix("\n") + "\n")
     else:
         output.notes.write(f"{_MISSING_NOTES.get(part, f'there is no {part}')}\n")
-
-
-def _part_value(part: Part, details: "ModelDetails", text: str) -> dict[str, object]:
-    from g4run.cli.views.show import license_value, sampling_value
-
-    match part:
-        case "parameters":
-            return {part: sampling_value(details)}
-        case "license":
-            return license_value(details)
-        case "modelfile" | "template" | "system":
-            return {part: text}
-
-
-def _part_text(part: Part, details: "ModelDetails") -> str:
-    from g4run.cli.views.show import render_license, render_modelfile, render_parameters
-
-    match part:
-        case "modelfile":
-            return render_modelfile(details)
-        case "parameters":
-            return render_parameters(details)
-        case "template":
-            return details.template or ""
-        case "license":
-            return render_license(details)
-        case "system":
-            return ""

@@ -1,8 +1,6 @@
 """Slash commands of the chat."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from g4run.cli.output import Output
@@ -11,20 +9,15 @@ from g4run.errors import UsageError
 from g4run.suggestions import find_similar
 
 _COMMAND: Final = re.compile(r"/[A-Za-z?]*(?=\s|$)")
+_NAMES: Final = ("help", "?", "clear", "bye", "exit")
+_HELP: Final = '''\
+/help, /?    list these commands
+/clear       clear the conversation
+/bye, /exit  leave the chat (or press Ctrl-D)
 
-_OTHER_HELP: Final = '''
 Enter sends the message. """ starts and ends a multi-line message.
 Ctrl-C stops the answer.
 '''
-
-
-@dataclass(frozen=True, slots=True)
-class SlashCommand:
-    """One command; its action returns whether the chat continues."""
-
-    names: tuple[str, ...]
-    summary: str
-    action: Callable[[ChatSession, Output], bool]
 
 
 def is_command(text: str) -> bool:
@@ -34,37 +27,16 @@ def is_command(text: str) -> bool:
 
 def run_command(text: str, session: ChatSession, output: Output) -> bool:
     """Run a command and return whether the chat continues. Raises UsageError for an unknown command."""
-    name, *rest = text.split()
-    command = next((command for command in COMMANDS if name in command.names), None)
-    if command is None:
-        known = (known.removeprefix("/") for command in COMMANDS for known in command.names)
-        nearest, *_ = (*find_similar(name.removeprefix("/"), known), "help")
-        raise UsageError(f"there is no command {name}", f"/{nearest}")
+    command, *rest = text.split()
+    name = command.removeprefix("/")
+    if name not in _NAMES:
+        nearest, *_ = (*find_similar(name, _NAMES), "help")
+        raise UsageError(f"there is no command {command}", f"/{nearest}")
     if rest:
-        raise UsageError(f"{name} takes no arguments", name)
-    return command.action(session, output)
-
-
-def _help(session: ChatSession, output: Output) -> bool:
-    rows = [(", ".join(command.names), command.summary) for command in COMMANDS]
-    width = max(len(names) for names, _ in rows)
-    lines = "".join(f"{names:<{width}}  {summary}\n" for names, summary in rows)
-    output.notes.write(lines + _OTHER_HELP)
-    return True
-
-
-def _clear(session: ChatSession, output: Output) -> bool:
-    session.clear()
-    output.notes.write("Conversation cleared.\n")
-    return True
-
-
-def _bye(session: ChatSession, output: Output) -> bool:
-    return False
-
-
-COMMANDS: Final = (
-    SlashCommand(("/help", "/?"), "list these commands", _help),
-    SlashCommand(("/clear",), "clear the conversation", _clear),
-    SlashCommand(("/bye", "/exit"), "leave the chat (or press Ctrl-D)", _bye),
-)
+        raise UsageError(f"{command} takes no arguments", command)
+    if name in ("help", "?"):
+        output.notes.write(_HELP)
+    if name == "clear":
+        session.clear()
+        output.notes.write("Conversation cleared.\n")
+    return name not in ("bye", "exit")

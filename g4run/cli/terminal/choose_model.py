@@ -19,62 +19,49 @@ if TYPE_CHECKING:
 _ANSWERS = {"": True, "y": True, "yes": True, "n": False, "no": False}
 
 
-class ModelChooser:
-    """Chooses a model, and asks before it downloads one.
+def choose_chat_model(
+    library: "Library",
+    known: "MeasuredMachine | None",
+    request: "RecommendRequest",
+    notes: Stream,
+    answers: TextIO | None,
+    fetch: "Callable[[PullRequest], Record]",
+) -> "ModelFile":
+    """Return the best installed model that fits, else a download that the user agrees to, else the demo.
 
     `known` is the machine, None if it cannot be inspected. `answers` is the terminal's input, None in a pipe. `fetch`
     pulls a model.
     """
+    from g4run.models.library import DEMO_PATH, open_file, open_record
+    from g4run.models.names.types import DEMO
+    from g4run.runtime.choose_file import choose_model, find_complete
 
-    def __init__(
-        self,
-        library: "Library",
-        known: "MeasuredMachine | None",
-        notes: Stream,
-        answers: TextIO | None,
-        fetch: "Callable[[PullRequest], Record]",
-    ) -> None:
-        self._library = library
-        self._known = known
-        self._notes = notes
-        self._answers = answers
-        self._fetch = fetch
+    records = find_complete(library.store.records())
+    choice = choose_model(library.catalog, records, known, request)
+    better = choice.better
+    if choice.installed is not None:
+        if better is not None:
+            notes.write(f"clearly better on this machine: g4run pull {better.name}\n")
+        return open_record(choice.installed)
+    if records:
+        notes.write("no installed model fits in the memory that is free now\n")
+    can_pull = known is not None and not library.settings.is_offline
+    if better is not None and answers is not None and can_pull and _wants(better, library.catalog, notes, answers):
+        from g4run.runtime.pull import request_for
 
-    def run(self, request: "RecommendRequest") -> "ModelFile":
-        """Return the best installed model that fits, else a download that the user agrees to, else the demo."""
-        from g4run.models.library import open_record
-        from g4run.runtime.choose_file import choose_for_chat
+        return open_record(fetch(request_for(library, better)))
+    notes.write(render_demo(better))
+    return open_file(DEMO, DEMO_PATH)
 
-        choice = choose_for_chat(self._library, self._known, request)
-        if choice.installed is not None:
-            if choice.better is not None:
-                self._notes.write(f"clearly better on this machine: g4run pull {choice.better.name}\n")
-            return open_record(choice.installed)
-        if choice.nothing_fits:
-            self._notes.write("no installed model fits in the memory that is free now\n")
-        if choice.better is not None and self._is_wanted(choice.better):
-            from g4run.runtime.pull import request_for
 
-            return open_record(self._fetch(request_for(self._library, choice.better)))
-        return self._demo(choice.better)
-
-    def _is_wanted(self, file: "CatalogFile") -> bool:
-        """Ask whether to download a file; no in a pipe, offline, or on an unknown machine."""
-        if self._answers is None or self._known is None or self._library.settings.is_offline:
-            return False
-        self._notes.write(render_offer(file, self._library.catalog))
-        while True:
-            line = _ask("Download it now? [Y/n] ", self._answers, self._notes)
-            answer = _ANSWERS.get(line.strip().lower()) if line else False
-            if answer is not None:
-                return answer
-
-    def _demo(self, better: "CatalogFile | None") -> "ModelFile":
-        from g4run.models.library import DEMO_PATH, open_file
-        from g4run.models.names.types import DEMO
-
-        self._notes.write(render_demo(better))
-        return open_file(DEMO, DEMO_PATH)
+def _wants(file: "CatalogFile", catalog: "Catalog", notes: Stream, answers: TextIO) -> bool:
+    """Ask whether to download a file, until the answer is yes or no; Ctrl-D is no."""
+    notes.write(render_offer(file, catalog))
+    while True:
+        line = _ask("Download it now? [Y/n] ", answers, notes)
+        answer = _ANSWERS.get(line.strip().lower()) if line else False
+        if answer is not None:
+            return answer
 
 
 def _ask(question: str, answers: TextIO, notes: Stream) -> str:

@@ -1,9 +1,7 @@
 """Pull progress as plain lines for a log and as JSON lines; progress_bars.py has the terminal's bars."""
 
-import json
 import time
 from abc import abstractmethod
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -62,7 +60,8 @@ class PullProgress(PullObserver):
     def started(self, file: "PlannedFile") -> None:
         """Start the next file."""
         self._phase = Phase(file, file.present_bytes, self._clock, is_hashing=False)
-        self._show_start(self._phase)
+        if file.source == "download":
+            self._show_start(self._phase)
 
     def progressed(self, file: "PlannedFile", done_bytes: int) -> None:
         """Record how many bytes of the file are downloaded, or hashed."""
@@ -107,13 +106,13 @@ class PlainProgress(PullProgress):
 
     def finished(self, file: "PlannedFile", path: Path) -> None:
         """Write the last line of a file."""
-        self._say(render_end(file))
+        self._say(f"{file_label(file)}: done{', sha256 verified' if file.sha256 else ''}")
 
     def _show_start(self, phase: Phase) -> None:
         self._set_due(phase)
         if phase.is_hashing:
             self._say(f"verifying {file_label(phase.file)}: {render_bytes(phase.file.size_bytes)}")
-        elif phase.file.source == "download":
+        else:
             here = f", {render_bytes(phase.done_bytes)} already downloaded" if phase.done_bytes else ""
             self._say(f"downloading {file_label(phase.file)}: {render_bytes(phase.file.size_bytes)}{here}")
 
@@ -144,27 +143,25 @@ class JsonProgress(PullProgress):
 
     def planned(self, plan: "PullPlan") -> None:
         """Write the plan."""
-        write_event(self._output, "plan", plan_value(plan))
+        self._output.write_event("plan", plan_value(plan))
 
     def waiting(self, file: "PlannedFile") -> None:
         """Write that another process is downloading this file."""
-        write_event(self._output, "waiting", {"file": file.path})
+        self._output.write_event("waiting", {"file": file.path})
 
     def finished(self, file: "PlannedFile", path: Path) -> None:
         """Write where the file is."""
-        write_event(self._output, "finished", {"file": file.path, "path": str(path), "sha256": file.sha256})
+        self._output.write_event("finished", {"file": file.path, "path": str(path), "sha256": file.sha256})
 
     def _show_start(self, phase: Phase) -> None:
         self._due = 0.0
-        if phase.is_hashing or phase.file.source == "download":
-            self._show_progress(phase)
+        self._show_progress(phase)
 
     def _show_progress(self, phase: Phase) -> None:
         if self._clock() < self._due:
             return
         self._due = self._clock() + _EVENT_SECONDS
-        write_event(
-            self._output,
+        self._output.write_event(
             "verifying" if phase.is_hashing else "progress",
             {
                 "file": phase.file.path,
@@ -173,16 +170,6 @@ class JsonProgress(PullProgress):
                 "bytes_per_second": round(phase.bytes_per_second),
             },
         )
-
-
-def write_event(output: Output, event: str, values: Mapping[str, object]) -> None:
-    """Write one JSON object on one line, also on a terminal."""
-    output.answer.write(json.dumps({"event": event, **values}, ensure_ascii=False) + "\n")
-
-
-def render_end(file: "PlannedFile") -> str:
-    """Render the last line of a file."""
-    return f"{file_label(file)}: done{', sha256 verified' if file.sha256 else ''}"
 
 
 def _progress_text(phase: Phase) -> str:

@@ -1,12 +1,12 @@
 """Pull progress on a terminal: one bar per file, with bytes, speed, and time left."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
-from rich.progress import TransferSpeedColumn as SpeedColumn
+from rich import progress as rich_progress
+from rich.console import Console
+from rich.table import Table
 
 from g4run.cli.output import Stream
 from g4run.cli.terminal.progress import Phase, PullProgress
@@ -29,19 +29,16 @@ class BarProgress(PullProgress):
     def __init__(self, notes: Stream, console: Console) -> None:
         super().__init__()
         self._notes = notes
-        is_narrow = console.width < _FULL_WIDTH
-        self._label_width = _LABEL_WIDTH
-        if is_narrow:
-            self._label_width = max(1, min(_LABEL_WIDTH, console.width - _FIGURES_WIDTH - _MARGIN))
+        self._label_width = max(1, min(_LABEL_WIDTH, console.width - _FIGURES_WIDTH - _MARGIN))
         self._bars = _Bars(
-            *(_narrow_columns() if is_narrow else _columns()),
+            *(_narrow_columns() if console.width < _FULL_WIDTH else _columns()),
             console=console,
             expand=True,
             refresh_per_second=_REFRESHES_PER_SECOND,
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        self._tasks: dict[str, TaskID] = {}
+        self._tasks: dict[str, rich_progress.TaskID] = {}
 
     def close(self) -> None:
         """Stop the bars in their last state and restore the cursor."""
@@ -60,9 +57,8 @@ class BarProgress(PullProgress):
         self._update(file, file_label(file), file.size_bytes)
 
     def _show_start(self, phase: Phase) -> None:
-        if phase.is_hashing or phase.file.source == "download":
-            self._bars.start()
-            self._show_progress(phase)
+        self._bars.start()
+        self._show_progress(phase)
 
     def _show_progress(self, phase: Phase) -> None:
         file = phase.file
@@ -81,34 +77,30 @@ class BarProgress(PullProgress):
         return f"{cut_middle(plain, self._label_width):<{self._label_width}}"
 
 
-class _Bars(Progress):
-    """Rich's bars with a right margin."""
+class _Bars(rich_progress.Progress):
+    """Rich's bars with a right margin that stays empty, without even spaces."""
 
-    def get_renderables(self) -> Iterator[RenderableType]:
-        """Yield the table of all bars."""
-        yield _WithMargin(self.make_tasks_table(self.tasks))
-
-
-class _WithMargin:
-    """A renderable with a right margin that stays empty, without even spaces."""
-
-    def __init__(self, drawn: RenderableType) -> None:
-        self._drawn = drawn
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from console.render(self._drawn, options.update_width(max(1, options.max_width - _MARGIN)))
+    def make_tasks_table(self, tasks: Iterable[rich_progress.Task]) -> Table:
+        """Return the table of all bars."""
+        table = super().make_tasks_table(tasks)
+        if self.tasks:  # without tasks, Rich is still being constructed and has no console
+            table.width = max(1, self.console.width - _MARGIN)
+        return table
 
 
-def _columns() -> tuple[ProgressColumn, ...]:
+def _columns() -> tuple[rich_progress.ProgressColumn, ...]:
     return (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=None),
-        DownloadColumn(),
-        SpeedColumn(),
-        TimeRemainingColumn(compact=True),
+        rich_progress.TextColumn("{task.description}", markup=False),
+        rich_progress.BarColumn(bar_width=None),
+        rich_progress.DownloadColumn(),
+        rich_progress.TransferSpeedColumn(),
+        rich_progress.TimeRemainingColumn(compact=True),
     )
 
 
-def _narrow_columns() -> tuple[ProgressColumn, ...]:
+def _narrow_columns() -> tuple[rich_progress.ProgressColumn, ...]:
     """Return name and percentage only, since a wrapped bar is useless."""
-    return (TextColumn("{task.description}", markup=False), TextColumn("{task.percentage:>3.0f} %", markup=False))
+    return (
+        rich_progress.TextColumn("{task.description}", markup=False),
+        rich_progress.TextColumn("{task.percentage:>3.0f} %", markup=False),
+    )

@@ -74,10 +74,7 @@ def render_models(models: Sequence["InstalledModel"], now: datetime, width: int 
 
 def models_value(models: Sequence["InstalledModel"], damaged: Sequence["DamagedEntry"]) -> dict[str, object]:
     """Return the installed models as JSON."""
-    return {
-        "models": json_value(models),
-        "damaged": [{"name": entry.name, "path": str(entry.path), "problem": entry.problem} for entry in damaged],
-    }
+    return {"models": json_value(models), "damaged": json_value(damaged)}
 
 
 def render_damaged(entry: "DamagedEntry") -> str:

@@ -3,6 +3,7 @@
 import struct
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from g4run.cli.views.json_values import json_value
@@ -11,6 +12,7 @@ from g4run.errors import G4RunError
 from g4run.models.gguf.architecture import ARCHITECTURE
 from g4run.models.gguf.header import LongArray
 from g4run.models.gguf.types import VALUE_CODES, ValueType
+from g4run.models.quantizations import FileRole
 from g4run.units import render_bytes, render_count
 
 if TYPE_CHECKING:
@@ -19,9 +21,8 @@ if TYPE_CHECKING:
 
 _SHOWN_ITEMS: Final = 4  # of an array, which can be a whole vocabulary
 _MAX_TEXT_LENGTH: Final = 60  # characters of a text, which can be a whole template
-_READ_BYTES: Final = 4096  # read from a long array for its first items
+_READ_BYTES: Final = 4096  # read from a long array of strings for its first items
 _OTHER_LABEL: Final = "other"  # label of a model that is not a published size
-_PROJECTOR: Final = "projector"
 
 
 def render_details(details: "ModelDetails") -> str:
@@ -136,7 +137,8 @@ def _render_parameter_count(count: int) -> str:
 
 
 def _projector_pairs(details: "ModelDetails") -> Sequence[tuple[str, str]]:
-    return [(_name_of(file), render_bytes(file.size_bytes)) for file in details.files if file.role.value == _PROJECTOR]
+    projectors = (file for file in details.files if file.role is FileRole.PROJECTOR)
+    return [(file.location.replace("\\", "/").rpartition("/")[2], render_bytes(file.size_bytes)) for file in projectors]
 
 
 def _sampling_pairs(details: "ModelDetails") -> Sequence[tuple[str, str]]:
@@ -148,10 +150,6 @@ def _render_file(file: "FileDetail") -> str:
     """Render a file's role, size, and origin, then its location and digest on lines of their own for copying."""
     digest = f"    sha256 {file.sha256}\n" if file.sha256 else ""
     return f"  {file.role.value}, {render_bytes(file.size_bytes)}, {file.origin}\n    {file.location}\n{digest}"
-
-
-def _name_of(file: "FileDetail") -> str:
-    return file.location.replace("\\", "/").rpartition("/")[2]
 
 
 def _render_items(first: Sequence[object], count: int) -> str:
@@ -186,23 +184,10 @@ def _plain_value(value: "MetadataValue") -> object:
 def _first_items(array: LongArray) -> Sequence[object]:
     """Return the first items of a long array; none if the file cannot be read anymore."""
     try:
-        data = array.source(array.offset, min(array.size_bytes, _READ_BYTES))
-    except (OSError, G4RunError):
-        return []
-    if array.item is ValueType.STRING:
-        return _first_strings(data)
-    layout = struct.Struct("<" + VALUE_CODES[array.item])
-    return [item for (item,) in layout.iter_unpack(data[: layout.size * min(_SHOWN_ITEMS, array.count)])]
-
-
-def _first_strings(data: bytes) -> Sequence[str]:
-    """Parse the first strings from bytes; each follows its length."""
-    strings: list[str] = []
-    position = 0
-    while len(strings) < _SHOWN_ITEMS and position + 8 <= len(data):
-        end = position + 8 + int.from_bytes(data[position : position + 8], "little")
-        if end > len(data):
-            break
-        strings.append(data[position + 8 : end].decode(errors="replace"))
-        position = end
-    return strings
+        if array.item is ValueType.STRING:
+            first = replace(array, count=_SHOWN_ITEMS, size_bytes=min(array.size_bytes, _READ_BYTES))
+            return [string.decode(errors="replace") for string in first.strings()]
+        layout = struct.Struct(f"<{_SHOWN_ITEMS}{VALUE_CODES[array.item]}")
+        return layout.unpack(array.source(array.offset, layout.size))
+    except (OSError, struct.error, G4RunError):
+        return ()

@@ -66,14 +66,7 @@ def render_pruned(pruned: "Pruned", *, is_dry_run: bool) -> str:
 
 def pruned_value(pruned: "Pruned", *, is_dry_run: bool) -> dict[str, object]:
     """Return the same as JSON."""
-    return {
-        "is_dry_run": is_dry_run,
-        "partials": json_value(pruned.partials),
-        "header_bytes": pruned.header_bytes,
-        "temporary_bytes": pruned.temporary_bytes,
-        "freed_bytes": pruned.freed_bytes,
-        "vanished": list(pruned.vanished),
-    }
+    return {"is_dry_run": is_dry_run, **json_value(pruned), "freed_bytes": pruned.freed_bytes}
 
 
 def render_found(found: "ExternalModels") -> str:

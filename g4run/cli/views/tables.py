@@ -78,7 +78,7 @@ def cut_middle(text: str, width: int) -> str:
         return text
     if width <= 1:
         return _CUT[:width]
-    tail = _fit_end(text, (width - 1) // 2)
+    tail = _fit_start(text[::-1], (width - 1) // 2)[::-1]
     return _fit_start(text, width - 1 - display_width(tail)) + _CUT + tail
 
 
@@ -105,16 +105,6 @@ def _fit_start(text: str, width: int) -> str:
         taken += _character_width(character)
         if taken > width:
             return text[:index]
-    return text
-
-
-def _fit_end(text: str, width: int) -> str:
-    """Return the longest end that fits."""
-    taken = 0
-    for index in range(len(text) - 1, -1, -1):
-        taken += _character_width(text[index])
-        if taken > width:
-            return text[index + 1 :]
     return text
 
 

@@ -4,25 +4,28 @@ The file is hashed while it arrives. It is complete only when its size and diges
 disk.
 """
 
+import hashlib
 import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial as bound
 from pathlib import Path
 from threading import Thread
 
 import httpx2
 
-from g4run.errors import DigestMismatch
+from g4run.errors import DigestMismatch, G4RunError
 from g4run.models.download.connection import KEPT, Connection
 from g4run.models.download.partial_file import PartialFile
+from g4run.models.download.retry_policy import DOWNLOADS, RetryPolicy
 from g4run.models.download.segments import Schedule
-from g4run.models.download.source import DEFAULTS, Source, SourceOptions
-from g4run.models.download.threads import Hasher, start_thread, sync_to_the_end
+from g4run.models.download.source import Source
 from g4run.models.remote_files import Link
 
+_READ_BYTES = 2 * 2**20
 _PROGRESS_SECONDS = 0.1
+_POLL_SECONDS = 0.25
+_SYNC_SECONDS = 15.0
 _ENDING_SECONDS = 3.0  # for threads to end after a stop; one that waits for an answer is abandoned
 
 
@@ -34,7 +37,7 @@ class DownloadOptions:
     segment_bytes: int = 64 * 2**20  # at most, per request
     block_bytes: int = 2**20  # written at once; a killed process loses as much per connection
     sync_bytes: int = 512 * 2**20  # between syncs, so that the last one is short
-    source: SourceOptions = DEFAULTS
+    policy: RetryPolicy = DOWNLOADS
 
 
 _DEFAULTS = DownloadOptions()
@@ -66,7 +69,7 @@ def download(
     Raises NetworkError, DiskFull, NotWritable, KeyboardInterrupt, and what `resolve` raises, keeping the partial file;
     DigestMismatch, removing it; G4RunError if another program removed it.
     """
-    source = Source(client, resolve, options.source, KEPT)
+    source = Source(client, resolve, options.policy, KEPT)
     size_bytes, etag = source.link.size_bytes, source.link.etag
     wire_bytes = 0
     while True:
@@ -84,16 +87,17 @@ def download(
 
 
 class _Run:
-    """The threads of one download."""
+    """The threads of one download: one hashes the file while it arrives, one syncs it to the disk, the others fetch."""
 
     def __init__(self, source: Source, file: PartialFile, size_bytes: int, options: DownloadOptions) -> None:
+        self._file = file
+        self._sync_bytes = options.sync_bytes
         self._schedule = Schedule(size_bytes, file.kept, options.connections, options.segment_bytes)
         count = 0 if self._schedule.is_complete else options.connections
         self._connections = [
-            Connection(source, file, self._schedule, options.block_bytes, options.source.policy) for _ in range(count)
+            Connection(source, file, self._schedule, options.block_bytes, options.policy) for _ in range(count)
         ]
-        self._hasher = Hasher(file.path, self._schedule)
-        self._sync: Callable[[], None] = bound(sync_to_the_end, file, self._schedule, options.sync_bytes)
+        self._sha256 = ""  # when the file is complete
 
     @property
     def wire_bytes(self) -> int:
@@ -102,17 +106,66 @@ class _Run:
 
     def complete(self, on_progress: Callable[[int], None]) -> str:
         """Run until the file is complete, hashed, and on the disk, then stop all threads. Returns its sha256."""
-        works = [("hash", self._hasher.run), ("sync", self._sync)]
-        works += [("connection", connection.run) for connection in self._connections]
         threads: list[Thread] = []
         try:
-            for name, work in works:
-                threads.append(start_thread(name, work, self._schedule))
+            for work in (self._hash, self._sync, *(connection.run for connection in self._connections)):
+                threads.append(self._start(work))
             self._watch(threads[:2], on_progress)
         finally:
             self._end(threads)
         self._schedule.raise_failure()
-        return self._hasher.sha256
+        return self._sha256
+
+    def _start(self, work: Callable[[], None]) -> Thread:
+        """Start a daemon thread; any exception in it, bugs included, ends the download and is raised by it.
+
+        A daemon, because a thread that waits for a name server cannot be woken.
+        """
+
+        def run() -> None:
+            try:
+                work()
+            except BaseException as error:  # noqa: BLE001 - raised again in the calling thread
+                self._schedule.fail(error)
+
+        thread = Thread(target=run, name=f"g4run-{work.__qualname__}", daemon=True)
+        thread.start()
+        return thread
+
+    def _hash(self) -> None:
+        """Hash what is present up to the end of the file; return early if the download stops."""
+        digest = hashlib.sha256()
+        buffer = memoryview(bytearray(_READ_BYTES))
+        position, size_bytes = 0, self._schedule.size_bytes
+        with self._file.path.open("rb", buffering=0) as file:
+            while position < size_bytes:
+                front = self._schedule.wait_for_front(position, _READ_BYTES)
+                if front <= position:
+                    return
+                while position < front and not self._schedule.is_stopped:
+                    count = file.readinto(buffer[: front - position])
+                    digest.update(buffer[:count])
+                    position += count
+                    if not count:
+                        raise _removed(self._file.path)
+        self._sha256 = digest.hexdigest()
+
+    def _sync(self) -> None:
+        """Sync the file every `sync_bytes` or 15 seconds, and when the download ends."""
+        synced_bytes, synced_at = self._schedule.present_bytes, time.monotonic()
+        while not self._schedule.is_ending:
+            self._schedule.pause(_POLL_SECONDS)
+            came = self._schedule.present_bytes - synced_bytes
+            is_due = time.monotonic() - synced_at >= _SYNC_SECONDS
+            if came >= self._sync_bytes or (came and is_due):
+                synced_bytes, synced_at = synced_bytes + came, time.monotonic()
+                self._sync_once()
+        self._sync_once()
+
+    def _sync_once(self) -> None:
+        if not self._file.is_in_place():
+            raise _removed(self._file.path)
+        self._file.sync()
 
     def _watch(self, threads: list[Thread], on_progress: Callable[[int], None]) -> None:
         """Report progress until the last byte is hashed and on the disk, or until something fails."""
@@ -142,3 +195,8 @@ def _mismatch(expected: str, actual: str) -> DigestMismatch:
         f"its sha256 starts with {actual[:12]}, not {expected[:12]}",
         "run the same command again; the download was removed",
     )
+
+
+def _removed(path: Path) -> G4RunError:
+    """Return the error for a partial file that is gone."""
+    return G4RunError(f"another program removed the unfinished download: {path}", "run the same command again")

@@ -103,7 +103,7 @@ class PartialFile:
         self.path.unlink(missing_ok=True)
 
     def _find_kept(self) -> tuple[Range, ...]:
-        if _size_of(self.path) != self._size_bytes:
+        if not self.path.exists() or self.path.stat().st_size != self._size_bytes:
             return ()
         content = _read_journal(self.path)
         if content is None:
@@ -160,10 +160,3 @@ def _fresh_journal_path(partial: Path) -> Path:
 def _write_all(file: FileIO, data: memoryview) -> None:
     while data:
         data = data[file.write(data) :]
-
-
-def _size_of(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return -1

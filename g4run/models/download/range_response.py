@@ -1,4 +1,4 @@
-"""Request a range of a file, and judge the answer before its body is read."""
+"""Judge the answer to the request for a range of a file, before its body is read."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,8 @@ from enum import Enum, auto
 
 import httpx2
 
-from g4run.models.remote_files import Link
+from g4run.models.download.segments import Range
+from g4run.units import render_count
 
 NETWORK_FAILURES = (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, OSError)
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d{1,18})-(\d{1,18})|\*)/(\d{1,18}|\*)", re.IGNORECASE)
@@ -23,24 +24,12 @@ class Verdict(Enum):
 
     PART = auto()  # the requested bytes, or the first of them
     WHOLE = auto()  # the whole file: the server ignores ranges
-    CHANGED = auto()  # other content than before, or the same content on another server
     OTHER_SIZE = auto()  # a file of a different size
     EXPIRED = auto()  # the link no longer works
-    BUSY = auto()  # try later
-    UNUSABLE = auto()  # ask again
+    UNUSABLE = auto()  # ask again, after a while if the server is busy
 
 
-RENEWED = frozenset({Verdict.CHANGED, Verdict.OTHER_SIZE, Verdict.EXPIRED})  # that a new link may fix
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A requested range of a file with that size; `etags` are the servers' names of the content, empty if unknown."""
-
-    start: int
-    end: int
-    size_bytes: int
-    etags: frozenset[str] = frozenset()
+RENEWED = frozenset({Verdict.OTHER_SIZE, Verdict.EXPIRED})  # that a new link may fix
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +39,7 @@ class Answer:
     verdict: Verdict
     reason: str = ""  # what went wrong, for the user
     end: int = 0  # for PART and WHOLE: where the body ends
-    total_bytes: int = 0  # for OTHER_SIZE
-    etag: str | None = None  # strong ones only
-    wait_seconds: float | None = None  # for BUSY, if the server says so
-
-
-def send_request(
-    client: httpx2.Client, link: Link, asked: Asked, stall_seconds: float, connect_seconds: float
-) -> httpx2.Response:
-    """Request a range, without reading the body of the answer. Raises NETWORK_FAILURES."""
-    headers = {**link.headers, "Range": f"bytes={asked.start}-{asked.end - 1}", "Accept-Encoding": "identity"}
-    if len(asked.etags) == 1:
-        headers["If-Range"] = min(asked.etags)
-    timeout = httpx2.Timeout(stall_seconds, connect=min(connect_seconds, stall_seconds))
-    request = client.build_request("GET", link.url, headers=headers, timeout=timeout)
-    return client.send(request, stream=True, follow_redirects=True)
+    wait_seconds: float | None = None  # for UNUSABLE, if the server says so
 
 
 def describe_failure(error: Exception) -> str:
@@ -76,19 +51,24 @@ def describe_failure(error: Exception) -> str:
     return f"the connection broke ({error})"
 
 
-def judge_answer(status: int, headers: Mapping[str, str], asked: Asked, now: datetime | None = None) -> Answer:
-    """Judge an answer; `headers` are looked up by lower-case names."""
+def judge_answer(
+    status: int, headers: Mapping[str, str], wanted: Range, size_bytes: int, now: datetime | None = None
+) -> Answer:
+    """Judge the answer for a range of a file of that size; `headers` are looked up by lower-case names.
+
+    Whether the content is right is for the digest of the whole file to tell.
+    """
     if headers.get("content-encoding", "identity").lower() not in ("identity", ""):
         return Answer(Verdict.UNUSABLE, f"the server compressed the file ({headers['content-encoding']})")
     if status == 206:
-        return _judge_part(headers, asked)
+        return _judge_part(headers, wanted, size_bytes)
     if status == 200:
-        return _judge_whole(headers, asked)
+        return _judge_whole(headers, size_bytes)
     if status == 416:
-        return _judge_unsatisfiable(headers, asked)
+        return _judge_unsatisfiable(headers, size_bytes)
     if status in _BUSY:
         wait = parse_retry_after(headers.get("retry-after", ""), now or datetime.now(UTC))
-        return Answer(Verdict.BUSY, f"the server is busy ({status})", wait_seconds=wait)
+        return Answer(Verdict.UNUSABLE, f"the server is busy ({status})", wait_seconds=wait)
     if 400 <= status < 500 and status not in _TRANSIENT_CLIENT_ERRORS:
         return Answer(Verdict.EXPIRED, f"the server rejected the link ({status})")
     return Answer(Verdict.UNUSABLE, f"the server answered {status}")
@@ -107,48 +87,41 @@ def parse_retry_after(text: str, now: datetime) -> float | None:
     return max(0.0, (date - now).total_seconds())
 
 
-def _judge_part(headers: Mapping[str, str], asked: Asked) -> Answer:
+def _judge_part(headers: Mapping[str, str], wanted: Range, size_bytes: int) -> Answer:
     given = _CONTENT_RANGE.fullmatch(headers.get("content-range", "").strip())
     if given is None or given[1] is None:
         return Answer(Verdict.UNUSABLE, "the server did not say which part of the file it sent")
     start, end = int(given[1]), int(given[2]) + 1
-    if given[3] != "*" and int(given[3]) != asked.size_bytes:
-        return Answer(Verdict.OTHER_SIZE, total_bytes=int(given[3]))
-    if start != asked.start or not start < end <= asked.end:
-        return Answer(Verdict.UNUSABLE, f"the server sent {given[0]} instead of {asked.start}-{asked.end - 1}")
+    if given[3] != "*" and int(given[3]) != size_bytes:
+        return _other_size(int(given[3]), size_bytes)
+    if start != wanted[0] or not start < end <= wanted[1]:
+        return Answer(Verdict.UNUSABLE, f"the server sent {given[0]} instead of {wanted[0]}-{wanted[1] - 1}")
     if not _has_length(headers, end - start):
         return Answer(Verdict.UNUSABLE, "the server's Content-Length and Content-Range disagree")
-    return _same_content(Answer(Verdict.PART, end=end, etag=_strong_etag(headers)), asked)
+    return Answer(Verdict.PART, end=end)
 
 
-def _judge_whole(headers: Mapping[str, str], asked: Asked) -> Answer:
+def _judge_whole(headers: Mapping[str, str], size_bytes: int) -> Answer:
     length = headers.get("content-length", "")
     if headers.get("content-type", "").lower().startswith("text/html"):
         return Answer(Verdict.EXPIRED, "the server sent a web page instead of the file")
-    if not _has_length(headers, asked.size_bytes):
-        return Answer(Verdict.OTHER_SIZE, total_bytes=int(length) if _LENGTH.fullmatch(length) else 0)
-    return _same_content(Answer(Verdict.WHOLE, end=asked.size_bytes, etag=_strong_etag(headers)), asked)
+    if not _has_length(headers, size_bytes):
+        return _other_size(int(length) if _LENGTH.fullmatch(length) else 0, size_bytes)
+    return Answer(Verdict.WHOLE, end=size_bytes)
 
 
-def _judge_unsatisfiable(headers: Mapping[str, str], asked: Asked) -> Answer:
+def _judge_unsatisfiable(headers: Mapping[str, str], size_bytes: int) -> Answer:
     given = _CONTENT_RANGE.fullmatch(headers.get("content-range", "").strip())
-    if given and given[3] != "*" and int(given[3]) != asked.size_bytes:
-        return Answer(Verdict.OTHER_SIZE, total_bytes=int(given[3]))
+    if given and given[3] != "*" and int(given[3]) != size_bytes:
+        return _other_size(int(given[3]), size_bytes)
     return Answer(Verdict.UNUSABLE, "the server does not have that part of the file (416)")
 
 
-def _same_content(answer: Answer, asked: Asked) -> Answer:
-    if asked.etags and answer.etag and answer.etag not in asked.etags:
-        return Answer(Verdict.CHANGED, "the file changed on the server", etag=answer.etag)
-    return answer
+def _other_size(found: int, size_bytes: int) -> Answer:
+    problem = f"the server's file has {render_count(found)} bytes, but the Hub says {render_count(size_bytes)}"
+    return Answer(Verdict.OTHER_SIZE, problem)
 
 
 def _has_length(headers: Mapping[str, str], expected: int) -> bool:
     """Whether the body has the expected length, or does not declare one."""
     return headers.get("content-length", str(expected)).strip() == str(expected)
-
-
-def _strong_etag(headers: Mapping[str, str]) -> str | None:
-    """Return the server's name of the content if it promises the same bytes, which `W/"…"` does not."""
-    etag = headers.get("etag", "").strip()
-    return etag if etag.startswith('"') else None

@@ -14,8 +14,11 @@ _MOST_DOUBLINGS = 60  # floats overflow at 1,024, which a bad connection reaches
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How many attempts to make, and how far apart; the defaults suit downloads of 1 to 60 GB."""
+    """How long to wait, and how often to retry; the defaults suit downloads of 1 to 60 GB."""
 
+    connect_seconds: float = 10.0
+    stall_seconds: float = 30.0  # without data
+    fresh_links: int = 3  # in a row without data
     retries: int = 8  # in a row without progress; about 90 seconds
     first_pause_seconds: float = 0.5  # doubles with every failure
     longest_pause_seconds: float = 30.0

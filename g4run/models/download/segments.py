@@ -78,7 +78,7 @@ class Schedule:
         self.size_bytes = size_bytes
         self._connections = connections
         self._segment_bytes = segment_bytes
-        lock = threading.Lock()
+        lock = threading.RLock()
         self._changed = threading.Condition(lock)  # a segment was given back, or the download ended
         self._front_moved = threading.Condition(lock)
         self._present = Ranges(present)
@@ -159,22 +159,19 @@ class Schedule:
             is_graver = isinstance(self._failure, NetworkError) and not isinstance(error, NetworkError)
             if self._failure is None or is_graver:
                 self._failure = error
-            self._stop()
+            self.stop()
 
     def stop(self) -> None:
         """Ask every thread to end."""
         with self._changed:
-            self._stop()
+            self.is_stopped = True
+            self._changed.notify_all()
+            self._front_moved.notify_all()
 
     def raise_failure(self) -> None:
         """Raise the error that ended the download, if there is one."""
         if self._failure is not None:
             raise self._failure
-
-    def _stop(self) -> None:
-        self.is_stopped = True
-        self._changed.notify_all()
-        self._front_moved.notify_all()
 
     def _next_gap(self) -> Segment | None:
         taken = Ranges(self._present)

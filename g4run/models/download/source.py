@@ -4,7 +4,6 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
 import httpx2
 
@@ -13,28 +12,12 @@ from g4run.models.download.range_response import (
     NETWORK_FAILURES,
     RENEWED,
     Answer,
-    Asked,
     Verdict,
     describe_failure,
     judge_answer,
-    send_request,
 )
-from g4run.models.download.retry_policy import DOWNLOADS, AttemptFailed, RetryPolicy
+from g4run.models.download.retry_policy import AttemptFailed, RetryPolicy
 from g4run.models.remote_files import Link
-from g4run.units import render_count
-
-
-@dataclass(frozen=True, slots=True)
-class SourceOptions:
-    """Limits of one connection."""
-
-    connect_seconds: float = 10.0
-    stall_seconds: float = 30.0  # without data
-    fresh_links: int = 3  # in a row without data
-    policy: RetryPolicy = DOWNLOADS
-
-
-DEFAULTS = SourceOptions()
 
 
 class Body:
@@ -71,18 +54,15 @@ class Body:
 class Source:
     """One file; a thread that finds the link expired renews it, and the others wait."""
 
-    def __init__(self, client: httpx2.Client, resolve: Callable[[], Link], options: SourceOptions, hint: str) -> None:
+    def __init__(self, client: httpx2.Client, resolve: Callable[[], Link], policy: RetryPolicy, hint: str) -> None:
         """Resolve the first link. Raises what `resolve` raises."""
         self._client = client
         self._resolve = resolve
-        self._options = options
+        self._policy = policy
         self._hint = hint
         self._lock = threading.Lock()
         self._renewals = 0  # without progress in between
         self._progress_bytes = -1
-        self._has_other_size = False
-        self._etags: frozenset[str] = frozenset()  # the CDN's names of the content, which differ from the Hub's
-        self.requests = 1  # links and ranges
         self.link = resolve()
 
     @contextmanager
@@ -93,19 +73,14 @@ class Source:
         new links do not help, and what `resolve` raises.
         """
         link = self.link
-        asked = Asked(start, end, link.size_bytes, self._etags)
-        self.requests += 1
         with _network_failures():
-            response = send_request(
-                self._client, link, asked, self._options.stall_seconds, self._options.connect_seconds
-            )
+            response = self._send(link, start, end)
         try:
-            answer = judge_answer(response.status_code, response.headers, asked)
+            answer = judge_answer(response.status_code, response.headers, (start, end), link.size_bytes)
             if answer.verdict in RENEWED:
                 self._renew(link, answer, progress_bytes)
                 yield None
             elif answer.verdict in (Verdict.PART, Verdict.WHOLE):
-                self._accept(answer.etag)
                 is_whole = answer.verdict is Verdict.WHOLE
                 yield Body(response, 0 if is_whole else start, answer.end, is_whole=is_whole)
             else:
@@ -114,11 +89,12 @@ class Source:
             with suppress(httpx2.HTTPError, OSError):
                 response.close()
 
-    def _accept(self, etag: str | None) -> None:
-        """Remember a server's name of the content; servers of one CDN may differ."""
-        if etag and etag not in self._etags:
-            with self._lock:
-                self._etags |= {etag}
+    def _send(self, link: Link, start: int, end: int) -> httpx2.Response:
+        """Request a range, without reading the body of the answer."""
+        headers = {**link.headers, "Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"}
+        timeout = httpx2.Timeout(self._policy.stall_seconds, connect=self._policy.connect_seconds)
+        request = self._client.build_request("GET", link.url, headers=headers, timeout=timeout)
+        return self._client.send(request, stream=True, follow_redirects=True)
 
     def _renew(self, used: Link, answer: Answer, progress_bytes: int) -> None:
         with self._lock:
@@ -131,10 +107,8 @@ class Source:
                     "the file changed on the Hub while it was being downloaded", "run the same command again"
                 )
             self.link = fresh
-            self._etags |= {answer.etag} if answer.etag else set()
 
     def _resolve_again(self) -> Link:
-        self.requests += 1
         try:
             return self._resolve()
         except (AccessDenied, Offline):
@@ -145,18 +119,10 @@ class Source:
     def _count(self, answer: Answer, progress_bytes: int) -> None:
         self._renewals = self._renewals + 1 if progress_bytes == self._progress_bytes else 1
         self._progress_bytes = progress_bytes
-        if answer.verdict is Verdict.OTHER_SIZE:
-            if self._has_other_size:
-                raise self._other_size(answer.total_bytes)
-            self._has_other_size = True
-        if self._renewals > self._options.fresh_links:
+        if self._renewals > (1 if answer.verdict is Verdict.OTHER_SIZE else self._policy.fresh_links):
             if answer.verdict is Verdict.EXPIRED:
                 raise AccessDenied(f"{answer.reason}, and new links too", self._hint)
             raise NetworkError(answer.reason, self._hint)
-
-    def _other_size(self, total_bytes: int) -> NetworkError:
-        expected, found = render_count(self.link.size_bytes), render_count(total_bytes)
-        return NetworkError(f"the server's file has {found} bytes, but the Hub says {expected}", self._hint)
 
 
 @contextmanager

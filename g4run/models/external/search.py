@@ -15,7 +15,7 @@ from g4run.models.gguf.architecture import ARCHITECTURE
 from g4run.models.gguf.header import read_header
 from g4run.models.gguf.loadable import check_loadable
 from g4run.models.gguf.shards import read_model, shard_paths
-from g4run.models.hub_cache.cache import cached_gguf_files, file_size, find_blob
+from g4run.models.hub_cache.cache import cached_gguf_files, file_size
 from g4run.models.quantizations import FileRole, role_of, shard_of
 from g4run.settings import Settings
 
@@ -79,7 +79,7 @@ def find_same_file(
 def candidates_for(settings: Settings, file_name: str, size_bytes: int, sha256: str | None) -> tuple[Path, ...]:
     """Return files of the right size that may be the same, the most likely first, without hashing them."""
     found: dict[str, Path] = {}
-    for path in _likely_places(settings, file_name, size_bytes, sha256) if sha256 else ():
+    for path in _likely_places(settings, file_name, sha256) if sha256 else ():
         if file_size(path) == size_bytes:
             found.setdefault(os.path.realpath(path), path)
     return tuple(found.values())
@@ -112,7 +112,7 @@ def _candidates(settings: Settings) -> Iterator[FoundModel]:
             yield FoundModel("Hugging Face cache", name, file.path, 0, file.sha256, None)
 
 
-def _likely_places(settings: Settings, file_name: str, size_bytes: int, sha256: str) -> Iterator[Path]:
+def _likely_places(settings: Settings, file_name: str, sha256: str) -> Iterator[Path]:
     """Yield where the file may be, the most likely places first."""
     for directory in ollama_directories(settings):
         yield ollama_blob(directory, sha256)
@@ -120,9 +120,6 @@ def _likely_places(settings: Settings, file_name: str, size_bytes: int, sha256: 
     for file in cached:
         if file.sha256 == sha256:
             yield file.path
-    blob = find_blob(settings.hub_cache, sha256, size_bytes)
-    if blob is not None:
-        yield blob
     for path, _ in lm_studio_files(settings):
         if path.name.lower() == file_name.lower():
             yield path

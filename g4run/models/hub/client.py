@@ -10,19 +10,13 @@ import ssl
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from time import sleep
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import httpx2
 from huggingface_hub import HfApi, ModelInfo, constants, get_hf_file_metadata, hf_hub_url
-from huggingface_hub.errors import (
-    DeviceCodeError,
-    HfHubHTTPError,
-    HFValidationError,
-    OfflineModeIsEnabled,
-    OIDCError,
-)
+from huggingface_hub.errors import DeviceCodeError, HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, OIDCError
 from huggingface_hub.file_download import HfFileMetadata
 from huggingface_hub.hf_api import RepoSibling
 from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, but exported lazily
@@ -31,29 +25,29 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, but
 )
 
 from g4run import __version__
-from g4run.errors import AccessDenied, G4RunError, ModelNotFound, Offline, UsageError
+from g4run.errors import AccessDenied, UsageError
 from g4run.models.digest import is_sha256
 from g4run.models.download.retry_policy import AttemptFailed, Retries, RetryPolicy
 from g4run.models.hub.errors import (
+    LOG_IN,
     Subject,
+    explain,
     explain_setup,
     explain_status,
-    explain_transport,
     find_cause,
     not_the_hub,
+    offline,
     retry_after_seconds,
 )
 from g4run.models.hub_cache.cache import is_commit
 from g4run.models.hub_cache.layout import is_etag
 from g4run.models.remote_files import Link, RemoteFile, RemoteRepository
 from g4run.settings import Settings
-from g4run.suggestions import did_you_mean, find_similar
 
 POLICY = RetryPolicy(longest_pause_seconds=8.0, longest_wait_seconds=25.0, total_seconds=25.0)
 _LIBRARY = "g4run"
 _RETRIED = frozenset({408, 429, 500, 502, 503, 504})  # the ones that huggingface_hub retries
 _UNCONNECTED_RETRIES = 2
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 _STRANGE_ANSWER = (ValueError, KeyError, TypeError, AttributeError)  # raised by huggingface_hub for an invalid listing
 
 T = TypeVar("T")
@@ -81,36 +75,25 @@ class Hub:
     def list_repository(self, repository: str, revision: str | None = None) -> RemoteRepository:
         """List a repository at a revision (None: the newest). Raises NetworkError, ModelNotFound, UsageError."""
         subject = Subject(self._endpoint, repository, revision)
+        timeout = self._policy.answer_seconds
+        ask = partial(self._api.model_info, repository, revision=revision, timeout=timeout, files_metadata=True)
         with self._explained(subject):
-            info = self._retried(lambda: self._ask_listing(subject))
+            info = self._retried(ask)
         return _read_listing(info, subject)
 
     def locate(self, repository: str, commit: str, path: str) -> Link:
         """Return a new download link for a file. Raises NetworkError, ModelNotFound, UsageError."""
         subject = Subject(self._endpoint, repository, commit, path)
-        try:
-            with self._explained(subject):
-                metadata = self._retried(lambda: self._ask_metadata(subject))
-                return self._read_link(metadata, subject)
-        except ModelNotFound as error:
-            raise self._with_nearest(error, subject) from error
-
-    def _ask_listing(self, subject: Subject) -> ModelInfo:
-        return self._api.model_info(
-            subject.repository,
-            revision=subject.revision,
-            timeout=self._policy.answer_seconds,
-            files_metadata=True,
-        )
-
-    def _ask_metadata(self, subject: Subject) -> HfFileMetadata:
-        return get_hf_file_metadata(
-            hf_hub_url(subject.repository, subject.path, revision=subject.revision, endpoint=self._endpoint),
-            timeout=self._policy.answer_seconds,
-            library_name=_LIBRARY,
-            library_version=__version__,
-            endpoint=self._endpoint,
-        )
+        with self._explained(subject):
+            ask = partial(
+                get_hf_file_metadata,
+                hf_hub_url(repository, path, revision=commit, endpoint=self._endpoint),
+                timeout=self._policy.answer_seconds,
+                library_name=_LIBRARY,
+                library_version=__version__,
+                endpoint=self._endpoint,
+            )
+            return self._read_link(self._retried(ask), subject)
 
     def _read_link(self, metadata: HfFileMetadata, subject: Subject) -> Link:
         if metadata.commit_hash is None or metadata.size is None or not is_etag(metadata.etag or ""):
@@ -119,17 +102,6 @@ class Hub:
         token = None if is_hub else False  # None: the one of the environment or `hf auth login`
         headers: dict[str, str] = build_hf_headers(token=token, library_name=_LIBRARY, library_version=__version__)
         return Link(metadata.location, headers, metadata.size, metadata.etag or "")
-
-    def _with_nearest(self, error: ModelNotFound, subject: Subject) -> ModelNotFound:
-        """Return the error with similar file names."""
-        try:
-            listing = self.list_repository(subject.repository, subject.revision)
-        except G4RunError:
-            return error
-        near = find_similar(subject.path, (file.path for file in listing.files))
-        if listing.find(subject.path) or not near:
-            return error
-        return ModelNotFound(error.message, did_you_mean(near))
 
     def _retried(self, ask: Callable[[], T]) -> T:
         """Call `ask`, and retry after temporary failures. Raises the last one."""
@@ -147,12 +119,21 @@ class Hub:
     @contextmanager
     def _explained(self, subject: Subject) -> Iterator[None]:
         if self._is_offline:
-            raise _offline(subject)
+            raise offline(subject)
         _ = self.session  # opened here, so that its errors are not taken for answers
         try:
             yield
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, OIDCError, DeviceCodeError, *_STRANGE_ANSWER) as error:
-            raise _explain(error, subject) from error
+        except HfHubHTTPError as error:
+            raise explain_status(error.response, subject) from error
+        except OfflineModeIsEnabled as error:
+            raise offline(subject) from error
+        except HFValidationError as error:
+            problem = f"not the name of a repository: {subject.repository}"
+            raise UsageError(problem, "write hf.co/USER/REPOSITORY") from error
+        except (OIDCError, DeviceCodeError) as error:
+            raise AccessDenied(f"cannot get an access token: {error}", LOG_IN) from error
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, *_STRANGE_ANSWER) as error:
+            raise explain(error, subject) from error
 
 
 def _may_pass(error: httpx2.HTTPError, failures: int) -> bool:
@@ -163,29 +144,6 @@ def _may_pass(error: httpx2.HTTPError, failures: int) -> bool:
     if isinstance(error, httpx2.ConnectError):
         return failures < _UNCONNECTED_RETRIES and find_cause(error, ssl.SSLError) is None
     return isinstance(error, httpx2.TimeoutException | httpx2.NetworkError | httpx2.RemoteProtocolError)
-
-
-def _explain(error: Exception, subject: Subject) -> G4RunError:
-    match error:
-        case HfHubHTTPError(response=response):
-            return explain_status(response, subject)
-        case OfflineModeIsEnabled():
-            return _offline(subject)
-        case HFValidationError():
-            return UsageError(f"not the name of a repository: {subject.repository}", "write hf.co/USER/REPOSITORY")
-        case OIDCError() | DeviceCodeError():
-            return AccessDenied(f"cannot get an access token: {error}", "set HF_TOKEN, or run `hf auth login`")
-        case httpx2.HTTPError() | httpx2.InvalidURL() | UnicodeEncodeError():
-            return explain_transport(error, subject)
-        case OSError():
-            problem = f"cannot read the stored access token: {error.filename or error}"
-            return AccessDenied(problem, "set HF_TOKEN, or run `hf auth login`")
-    return not_the_hub(subject)
-
-
-def _offline(subject: Subject) -> Offline:
-    wanted = f"{subject.repository}/{subject.path}".rstrip("/")
-    return Offline(f"offline mode is on, and {wanted} is on the Hub", "unset HF_HUB_OFFLINE")
 
 
 def _read_listing(info: ModelInfo, subject: Subject) -> RemoteRepository:
@@ -207,8 +165,8 @@ def _read_file(sibling: RepoSibling, subject: Subject) -> RemoteFile:
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname or "", parts.port or _DEFAULT_PORTS.get(parts.scheme)
+    parts = httpx2.URL(url)
+    return parts.scheme, parts.host, parts.port  # None: the scheme's own
 
 
 def _silence() -> None:

@@ -4,7 +4,6 @@ import math
 import re
 import socket
 import ssl
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -13,11 +12,11 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 
-from g4run.errors import AccessDenied, G4RunError, ModelNotFound, NetworkError, UsageError
+from g4run.errors import AccessDenied, G4RunError, ModelNotFound, NetworkError, Offline, UsageError
 from g4run.models.download.range_response import parse_retry_after
 
-TRY_LATER = "try again in a few minutes; https://status.huggingface.co shows whether the Hub is down"
-_LOG_IN = "set HF_TOKEN, or run `hf auth login`"
+_TRY_LATER = "try again in a few minutes; https://status.huggingface.co shows whether the Hub is down"
+LOG_IN = "set HF_TOKEN, or run `hf auth login`"
 _OTHER_TOKEN = "unset HF_TOKEN or set it to a valid token; `hf auth login` replaces a stored one"
 _WRONG_TOKEN = "Invalid credentials in Authorization header"  # the Hub's text
 _RATE_LIMIT = re.compile(r";\s*r=0\s*;\s*t=(\d{1,6})\b")  # no requests left, and the seconds until there are
@@ -45,47 +44,7 @@ class Subject:
         return urlsplit(self.endpoint).netloc.rpartition("@")[2] or self.endpoint
 
 
-def explain_status(response: httpx2.Response, subject: Subject) -> G4RunError:
-    """Return the error for a response with an error status."""
-    code = response.headers.get("X-Error-Code")
-    message = response.headers.get("X-Error-Message") or ""
-    status = response.status_code
-    if code == "GatedRepo":
-        return _gated(status, subject)
-    has_token = "authorization" in response.request.headers
-    if status == 401 and (message == _WRONG_TOKEN or (has_token and code is None)):
-        return AccessDenied(f"{subject.host} rejected the access token", _OTHER_TOKEN)
-    if code == "RevisionNotFound":
-        hint = f"its branches and tags: {subject.address}/tree/main"
-        return ModelNotFound(f"{subject.repository} has no revision {subject.revision}", hint)
-    if code == "EntryNotFound":
-        hint = f"its files: {subject.address}/tree/main"
-        return ModelNotFound(f"{subject.repository} has no file {subject.path}", hint)
-    if code == "RepoNotFound" or status in (401, 404):
-        return ModelNotFound(
-            f"there is no repository {subject.repository} on the Hub, or it is private",
-            f"check the spelling: {subject.address}; for a private repository, {_LOG_IN}",
-        )
-    return _explain_refusal(response, subject, message)
-
-
-def _explain_refusal(response: httpx2.Response, subject: Subject, message: str) -> G4RunError:
-    status = response.status_code
-    if status == 403:
-        reason = f": {_one_line(message)}" if message else ""
-        return AccessDenied(f"{subject.host} denied access to {subject.repository}{reason}", f"see {subject.address}")
-    if status == 407:
-        return _proxy_refuses(subject, "407")
-    if status == 429:
-        return _too_many(response, subject)
-    if status >= 500:
-        return NetworkError(f"{subject.host} has a server error ({status})", TRY_LATER)
-    if 300 <= status < 400:
-        return _redirects(subject)
-    return NetworkError(f"{subject.host} answered {status} {response.reason_phrase}".rstrip(), "check HF_ENDPOINT")
-
-
-def explain_transport(error: Exception, subject: Subject) -> G4RunError:
+def explain(error: Exception, subject: Subject) -> G4RunError:
     """Return the error for a request without a usable response."""
     match error:
         case httpx2.TooManyRedirects():
@@ -103,7 +62,54 @@ def explain_transport(error: Exception, subject: Subject) -> G4RunError:
             return NetworkError(f"{subject.host} closed the connection{_through_proxy(subject)}", "try again")
         case httpx2.LocalProtocolError() | UnicodeEncodeError():
             return AccessDenied("the access token contains invalid characters", _OTHER_TOKEN)
+        case OSError():
+            return AccessDenied(f"cannot read the stored access token: {error.filename or error}", LOG_IN)
     return not_the_hub(subject)
+
+
+def offline(subject: Subject) -> Offline:
+    """Return the error for a request in offline mode."""
+    wanted = f"{subject.repository}/{subject.path}".rstrip("/")
+    return Offline(f"offline mode is on, and {wanted} is on the Hub", "unset HF_HUB_OFFLINE")
+
+
+def explain_status(response: httpx2.Response, subject: Subject) -> G4RunError:
+    """Return the error for a response with an error status."""
+    code = response.headers.get("X-Error-Code")
+    message = response.headers.get("X-Error-Message") or ""
+    status, has_token = response.status_code, "authorization" in response.request.headers
+    if code == "GatedRepo":
+        return _gated(status, subject)
+    if status == 401 and (message == _WRONG_TOKEN or (has_token and code is None)):
+        return AccessDenied(f"{subject.host} rejected the access token", _OTHER_TOKEN)
+    if code == "RevisionNotFound":
+        hint = f"its branches and tags: {subject.address}/tree/main"
+        return ModelNotFound(f"{subject.repository} has no revision {subject.revision}", hint)
+    if code == "EntryNotFound":
+        hint = f"its files: {subject.address}/tree/main"
+        return ModelNotFound(f"{subject.repository} has no file {subject.path}", hint)
+    if code == "RepoNotFound" or status in (401, 404):
+        return ModelNotFound(
+            f"there is no repository {subject.repository} on the Hub, or it is private",
+            f"check the spelling: {subject.address}; for a private repository, {LOG_IN}",
+        )
+    if status == 403:
+        reason = f": {_one_line(message)}" if message else ""
+        return AccessDenied(f"{subject.host} denied access to {subject.repository}{reason}", f"see {subject.address}")
+    return _explain_trouble(response, subject)
+
+
+def _explain_trouble(response: httpx2.Response, subject: Subject) -> NetworkError:
+    status = response.status_code
+    if status == 407:
+        return _proxy_refuses(subject, "407")
+    if status == 429:
+        return _too_many(response, subject)
+    if status >= 500:
+        return NetworkError(f"{subject.host} has a server error ({status})", _TRY_LATER)
+    if 300 <= status < 400:
+        return _redirects(subject)
+    return NetworkError(f"{subject.host} answered {status} {response.reason_phrase}".rstrip(), "check HF_ENDPOINT")
 
 
 def explain_setup(error: Exception) -> G4RunError:
@@ -135,18 +141,11 @@ def retry_after_seconds(response: httpx2.Response) -> float | None:
     return parse_retry_after(response.headers.get("Retry-After", ""), datetime.now(UTC))
 
 
-def find_cause(error: BaseException, kind: type[Cause]) -> Cause | None:
+def find_cause(error: BaseException | None, kind: type[Cause]) -> Cause | None:
     """Return the first error of a kind among an error and its causes."""
-    return next((cause for cause in _causes(error) if isinstance(cause, kind)), None)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    current: BaseException | None = error
-    while current is not None and id(current) not in seen:
-        yield current
-        seen.add(id(current))
-        current = current.__cause__ or current.__context__
+    while error is not None and not isinstance(error, kind):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _gated(status: int, subject: Subject) -> AccessDenied:
@@ -157,7 +156,7 @@ def _gated(status: int, subject: Subject) -> AccessDenied:
         )
     return AccessDenied(
         f"{subject.repository} is gated: you must accept its license first",
-        f"accept the license at {subject.address}, then {_LOG_IN}",
+        f"accept the license at {subject.address}, then {LOG_IN}",
     )
 
 

@@ -1,124 +1,127 @@
-"""Read the header of a model on the Hub without the model, and cache it on disk by the file's digest."""
+"""Read the header of a model on the Hub without the model, and cache it on disk by the file's digest.
+
+Each file takes one request, which ends as soon as enough has arrived.
+"""
 
 import hashlib
-import re
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+
+import httpx2
 
 from g4run.errors import DiskFull, InvalidModelFile, NetworkError, NotWritable
 from g4run.files import write_atomically
-from g4run.models.download.source import SourceOptions
+from g4run.models.download.retry_policy import DOWNLOADS, AttemptFailed, Retries, RetryPolicy
+from g4run.models.download.source import Body, Source
 from g4run.models.gguf.header import GgufHeader, parse_header
 from g4run.models.gguf.other_formats import LOCAL_HINTS
 from g4run.models.gguf.shards import merge_headers, trim_metadata
 from g4run.models.hub.client import Hub
-from g4run.models.hub.header_stream import RemoteStart
+from g4run.models.remote_files import Link
+from g4run.units import render_bytes
 
-_SUFFIX = ".header"
+RANGE_BYTES = 16 << 20  # at most, per request; the header of a Gemma 4 is 15.8 MB, 15.77 of them vocabulary
+MAX_START_BYTES = 32 << 20  # at most, held in memory
 
 _DIGEST_BYTES = 32  # at the end of a cached header: the sha256 of the rest
-_SAFE_NAME = re.compile(r"[0-9A-Za-z_-]{1,128}")
+_AGAIN = "run the same command again"
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteHeader:
-    """A header and what it cost; for a model in several files, all of them together.
-
-    `size_bytes` is of the files; `wire_bytes` is what came of them, `requests` counts links and ranges.
-    """
+    """A header, and how many bytes were downloaded to read it."""
 
     header: GgufHeader
-    size_bytes: int
     wire_bytes: int
-    requests: int
 
 
 def read_remote_header(
-    hub: Hub,
-    repository: str,
-    commit: str,
-    paths: str | Sequence[str],
-    cache_directory: Path,
-    options: SourceOptions | None = None,
+    hub: Hub, repository: str, commit: str, paths: Sequence[str], cache_directory: Path, policy: RetryPolicy = DOWNLOADS
 ) -> RemoteHeader:
     """Read the header of a model's file, or of all its parts in order.
 
     Raises InvalidModelFile that begins with the file's path, NetworkError, and what `Hub.locate` raises.
     """
-    paths = (paths,) if isinstance(paths, str) else tuple(paths)
-    reader = _Reader(hub, repository, commit, cache_directory, options or SourceOptions())
+    parts: list[GgufHeader] = []
+    wire_bytes = 0
     # The first comes last: its metadata stay in memory, and a hostile part's are freed before the next part's arrive.
-    later = [trim_metadata(reader.read(path)) for path in reversed(paths[1:])]
-    header = reader.read(paths[0])
-    if later:
-        header = merge_headers(paths, [header, *reversed(later)])
-    return RemoteHeader(header, reader.size_bytes, reader.wire_bytes, reader.requests)
-
-
-class _Reader:
-    """Read headers of one commit, and count the cost."""
-
-    def __init__(self, hub: Hub, repository: str, commit: str, cache_directory: Path, options: SourceOptions) -> None:
-        self._hub = hub
-        self._repository = repository
-        self._commit = commit
-        self._cache_directory = cache_directory
-        self._options = options
-        self.size_bytes = self.wire_bytes = self.requests = 0
-
-    def read(self, path: str) -> GgufHeader:
-        """Read the header of one file, from the cache if it is there."""
-        start = RemoteStart(
-            self._hub.session, lambda: self._hub.locate(self._repository, self._commit, path), self._options
-        )
+    for path in reversed(paths):
+        start = _RemoteStart(hub.session, partial(hub.locate, repository, commit, path), policy)
         try:
-            with closing(start):
-                return self._read(start)
+            header = _read_cached(start, cache_directory / f"{start.link.etag}.header")
         except InvalidModelFile as error:
             hint = "" if error.hint in LOCAL_HINTS else error.hint  # nothing was downloaded
             raise InvalidModelFile(f"{path}: {error.message}", hint) from None
         except NetworkError as error:
-            raise type(error)(f"the header of {self._repository}/{path}: {error.message}", error.hint) from error
-        finally:
-            self.size_bytes += start.link.size_bytes
-            self.wire_bytes += start.wire_bytes
-            self.requests += start.requests
+            raise type(error)(f"the header of {repository}/{path}: {error.message}", error.hint) from error
+        parts.insert(0, header if path == paths[0] else trim_metadata(header))
+        wire_bytes += start.wire_bytes
+    return RemoteHeader(parts[0] if len(parts) == 1 else merge_headers(paths, parts), wire_bytes)
 
-    def _read(self, start: RemoteStart) -> GgufHeader:
-        kept_at = _kept_at(self._cache_directory, start.link.etag)
-        kept = _read_kept(kept_at, start.link.size_bytes)
-        if kept is not None:
-            return kept
+
+class _RemoteStart:
+    """The start of a remote file in memory; `read` is for the GGUF reader, and waits for the network."""
+
+    def __init__(self, client: httpx2.Client, resolve: Callable[[], Link], policy: RetryPolicy) -> None:
+        """Resolve the link. Raises what `resolve` raises."""
+        self._source = Source(client, resolve, policy, _AGAIN)
+        self._retries = Retries(policy, _AGAIN)
+        self._arrivals = self._receive()
+        self.link = self._source.link
+        self.data = bytearray()
+        self.wire_bytes = 0
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return at most `length` bytes from `offset`, at least one unless the file ends there.
+
+        Raises NetworkError, InvalidModelFile for an offset too far from the start, and what `resolve` raises.
+        """
+        if offset >= MAX_START_BYTES:
+            raise InvalidModelFile(f"the header is longer than {render_bytes(MAX_START_BYTES)}")
+        while len(self.data) <= offset and next(self._arrivals, None):
+            pass
+        return bytes(memoryview(self.data)[offset : offset + length])
+
+    def close(self) -> None:
+        """End the request without reading the rest of its range."""
+        self._arrivals.close()
+
+    def _receive(self) -> Generator[int, None, None]:
+        """Receive the file range by range, and resume after a broken connection; yield as bytes arrive."""
+        size_bytes = self.link.size_bytes
+        while (start := len(self.data)) < size_bytes:
+            try:
+                with self._source.request(start, min(start + RANGE_BYTES, size_bytes), start) as body:
+                    yield from self._keep(body)
+            except AttemptFailed as failure:
+                came_bytes = len(self.data) - start
+                time.sleep(self._retries.pause_seconds(failure, came_bytes, has_progress=came_bytes > 0))
+
+    def _keep(self, body: Body | None) -> Generator[int, None, None]:
+        position = body.position if body else 0
+        for chunk in body.chunks() if body else ():
+            self.wire_bytes += len(chunk)
+            known = len(self.data) - position  # if the server ignores ranges
+            position += len(chunk)
+            if known < len(chunk):
+                self.data += chunk[max(0, known) :]
+                yield position
+
+
+def _read_cached(start: _RemoteStart, path: Path) -> GgufHeader:
+    """Read the header from its file in the cache; otherwise download it, and cache it if the disk allows."""
+    with suppress(OSError, InvalidModelFile):
+        cached = path.read_bytes()
+        data, digest = cached[:-_DIGEST_BYTES], cached[-_DIGEST_BYTES:]
+        if hashlib.sha256(data).digest() == digest:
+            return parse_header(lambda offset, length: data[offset : offset + length], start.link.size_bytes)
+    with closing(start):  # before it is cached, because the rest of the range is still arriving
         header = parse_header(start.read, start.link.size_bytes)
-        start.close()  # first, because the rest of the range is still arriving
-        _keep(kept_at, start.start(header.data_offset))
-        return header
-
-
-def _kept_at(directory: Path, etag: str) -> Path:
-    """Return the path of a cached header; etags come from a server, and could be any path."""
-    name = etag if _SAFE_NAME.fullmatch(etag) else hashlib.sha256(etag.encode()).hexdigest()
-    return directory / f"{name}{_SUFFIX}"
-
-
-def _read_kept(path: Path, size_bytes: int) -> GgufHeader | None:
-    """Return the cached header; None if there is none, or it is damaged."""
-    try:
-        kept = path.read_bytes()
-    except OSError:
-        return None
-    data, digest = kept[:-_DIGEST_BYTES], kept[-_DIGEST_BYTES:]
-    if hashlib.sha256(data).digest() != digest:
-        return None
-    try:
-        return parse_header(lambda offset, length: data[offset : offset + length], size_bytes)
-    except InvalidModelFile:
-        return None
-
-
-def _keep(path: Path, data: bytes) -> None:
-    """Cache a header, if the disk allows it."""
+    data = bytes(start.data[: header.data_offset])
     with suppress(DiskFull, NotWritable):
         write_atomically(path, data + hashlib.sha256(data).digest())
+    return header

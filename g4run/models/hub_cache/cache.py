@@ -72,28 +72,6 @@ def model_directories(hub_cache: Path) -> tuple[Path, ...]:
     return tuple(entry for entry in entries_of(hub_cache) if entry.name.startswith(MODELS_PREFIX) and entry.is_dir())
 
 
-def find_snapshot_file(hub_cache: Path, repository: str, revision: str | None, path: str) -> Path | None:
-    """Find a file of a revision; without one, of `main`, else of the newest snapshot that has it."""
-    parts = PurePosixPath(path).parts
-    if not parts or ".." in parts or parts[0] == "/":
-        return None
-    directory = repository_directory(hub_cache, repository)
-    for commit in commits_of(directory, revision):
-        pointer = directory / "snapshots" / commit / Path(*parts)
-        if file_size(pointer) is not None:
-            return pointer
-    return None
-
-
-def find_blob(hub_cache: Path, sha256: str, size_bytes: int) -> Path | None:
-    """Find a blob with that name and size in any repository, without hashing it."""
-    for directory in entries_of(hub_cache):
-        blob = directory / "blobs" / sha256
-        if file_size(blob) == size_bytes:
-            return blob
-    return None
-
-
 def locate_in_snapshot(hub_cache: Path, path: Path) -> SnapshotPlace | None:
     """Return the place of a path in a snapshot; None if it is not in one."""
     for cache, file in ((hub_cache, path), (_absolute(hub_cache), _absolute(path)), (hub_cache.resolve(), path)):
@@ -153,6 +131,22 @@ def file_size(path: Path) -> int | None:
         return None
 
 
+def modified_at(path: Path) -> float:
+    """Return when a file, or a link itself, was last changed; 0 if it does not exist."""
+    try:
+        return path.lstat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def is_same_file(path: Path, other: Path) -> bool:
+    """Whether two paths lead to the same file or directory, which exists."""
+    try:
+        return path.samefile(other)
+    except OSError:
+        return False
+
+
 def commits_of(directory: Path, revision: str | None) -> Iterator[str]:
     """Yield the commits that a revision may mean, the most likely first."""
     if revision is not None and is_commit(revision):
@@ -162,7 +156,8 @@ def commits_of(directory: Path, revision: str | None) -> Iterator[str]:
     if named is not None:
         yield named
     if revision is None:
-        yield from (snapshot.name for snapshot in _newest_first(directory / "snapshots"))
+        newest_first = sorted(entries_of(directory / "snapshots"), key=modified_at, reverse=True)
+        yield from (snapshot.name for snapshot in newest_first)
 
 
 def _read_ref(directory: Path, revision: str) -> str | None:
@@ -174,16 +169,6 @@ def _read_ref(directory: Path, revision: str) -> str | None:
     except (OSError, ValueError):
         return None
     return commit if commit and "/" not in commit and "\\" not in commit and commit != ".." else None
-
-
-def _newest_first(snapshots: Path) -> list[Path]:
-    found = []
-    for entry in entries_of(snapshots):
-        try:
-            found.append((entry.stat().st_mtime, entry.name, entry))
-        except OSError:
-            continue
-    return [entry for _, _, entry in sorted(found, reverse=True)]
 
 
 def _as_listed(path: Path, snapshot: Path) -> RemoteFile:

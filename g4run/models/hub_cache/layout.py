@@ -14,7 +14,7 @@ from pathlib import Path
 
 from g4run.errors import NetworkError
 from g4run.files import CACHE, translate_write_errors
-from g4run.models.hub_cache.cache import MODELS_PREFIX, PARTIAL_SUFFIX, STRAY_PREFIX, is_commit
+from g4run.models.hub_cache.cache import MODELS_PREFIX, PARTIAL_SUFFIX, STRAY_PREFIX, is_commit, is_same_file
 from g4run.models.hub_cache.locks import blob_lock
 
 _CACHE_TAG = "CACHEDIR.TAG"
@@ -26,7 +26,7 @@ _ETAG = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
 _NO_SYMBOLIC_LINKS = frozenset(
     {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 )  # EINVAL: a Windows account without the privilege
-_WINDOWS_RESERVED = frozenset('\\:*?"<>|')
+_FORBIDDEN = frozenset('\\:*?"<>|' if os.name == "nt" else "\\")
 
 
 class HubCache:
@@ -42,7 +42,7 @@ class HubCache:
 
     def blob_path(self, repository: str, etag: str) -> Path:
         """Return the path of a blob."""
-        return self.repository_directory(repository) / "blobs" / _checked_etag(etag)
+        return self.repository_directory(repository) / "blobs" / _checked("digest", etag, is_etag)
 
     def partial_path(self, repository: str, etag: str) -> Path:
         """Return the path of a blob's partial file; cache scanners see it as an incomplete download."""
@@ -52,15 +52,16 @@ class HubCache:
     @contextlib.contextmanager
     def lock(self, repository: str, etag: str, on_wait: Callable[[], None]) -> Iterator[None]:
         """Hold the lock that huggingface_hub takes for a blob; call `on_wait` if another process has it."""
+        blob = self.blob_path(repository, etag)
         with contextlib.ExitStack() as stack:
             with translate_write_errors(self.directory, CACHE):
-                stack.enter_context(blob_lock(self.repository_directory(repository), _checked_etag(etag), on_wait))
+                stack.enter_context(blob_lock(blob.parent.parent, blob.name, on_wait))
             yield
 
     def prepare(self, repository: str, commit: str) -> None:
         """Create the directories; the snapshot's first, because scanners call a repository without one damaged."""
         directory = self.repository_directory(repository)
-        snapshot = directory / "snapshots" / _checked_commit(commit)
+        snapshot = directory / "snapshots" / _checked("commit", commit, is_commit)
         with translate_write_errors(snapshot, CACHE):
             snapshot.mkdir(parents=True, exist_ok=True)
             (directory / "blobs").mkdir(exist_ok=True)
@@ -79,7 +80,7 @@ class HubCache:
     def pointer_path(self, repository: str, commit: str, path: str) -> Path:
         """Return the path of a file in the snapshot of a commit."""
         directory = self.repository_directory(repository)
-        return directory.joinpath("snapshots", _checked_commit(commit), *checked_parts(path))
+        return directory.joinpath("snapshots", _checked("commit", commit, is_commit), *checked_parts(path))
 
     def link(self, repository: str, commit: str, revision: str | None, path: str, etag: str) -> Path:
         """Create the snapshot's pointer to a blob, then the ref of the requested revision (None: main)."""
@@ -103,7 +104,8 @@ class HubCache:
         try:
             temporary.symlink_to(os.path.relpath(blob, pointer.parent))
         except OSError as error:
-            if not _has_no_links(error):
+            needs_privilege = getattr(error, "winerror", None) == 1314  # ERROR_PRIVILEGE_NOT_HELD
+            if error.errno not in _NO_SYMBOLIC_LINKS and not needs_privilege:
                 raise
             blob.replace(pointer)
         else:
@@ -113,7 +115,7 @@ class HubCache:
 def checked_parts(path: str) -> tuple[str, ...]:
     """Split a repository path. Raises NetworkError if it points outside its directory, on any system."""
     parts = tuple(path.split("/"))
-    if any(part in ("", ".", "..") or set(part) & _forbidden() for part in parts) or "\0" in path or ":" in parts[0]:
+    if any(part in ("", ".", "..") or set(part) & _FORBIDDEN for part in parts) or "\0" in path or ":" in parts[0]:
         raise NetworkError(
             f"the repository has a file name that points outside its directory: {path!r}",
             "do not use this repository: the name is an attack",
@@ -126,31 +128,15 @@ def is_etag(text: str) -> bool:
     return _ETAG.fullmatch(text) is not None
 
 
-def _forbidden() -> frozenset[str]:
-    return _WINDOWS_RESERVED if os.name == "nt" else frozenset("\\")
-
-
-def _checked_commit(commit: str) -> str:
-    if not is_commit(commit):
-        raise NetworkError(f"the Hub sent an invalid commit: {commit!r}", "check HF_ENDPOINT")
-    return commit
-
-
-def _checked_etag(etag: str) -> str:
-    if not is_etag(etag):
-        raise NetworkError(f"the Hub sent an invalid digest: {etag!r}", "check HF_ENDPOINT")
-    return etag
+def _checked(what: str, text: str, is_valid: Callable[[str], bool]) -> str:
+    if not is_valid(text):
+        raise NetworkError(f"the Hub sent an invalid {what}: {text!r}", "check HF_ENDPOINT")
+    return text
 
 
 def _is_there(pointer: Path, blob: Path) -> bool:
     """Whether the pointer leads to the blob, or, without links, is the file itself."""
-    if not pointer.exists():
-        return False
-    return not blob.exists() or pointer.samefile(blob)
-
-
-def _has_no_links(error: OSError) -> bool:
-    return error.errno in _NO_SYMBOLIC_LINKS or getattr(error, "winerror", None) == 1314  # ERROR_PRIVILEGE_NOT_HELD
+    return pointer.exists() and (not blob.exists() or is_same_file(pointer, blob))
 
 
 def _write_ref(directory: Path, revision: str, commit: str) -> None:

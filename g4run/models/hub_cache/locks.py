@@ -53,25 +53,15 @@ def _lock_files(repository_directory: Path) -> list[Path]:
 
 @contextmanager
 def _held(path: Path, on_wait: Callable[[], None] | None = None) -> Iterator[bool]:
-    from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout  # noqa: PLC0415 - imports asyncio
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - imports asyncio
 
-    def is_acquired(lock: BaseFileLock) -> bool:
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            if on_wait is None:
-                return False
-            on_wait()
-            lock.acquire()
-        return True
-
-    lock: BaseFileLock = FileLock(path, mode=_MODE)
+    lock = FileLock(path, mode=_MODE)
+    with contextlib.suppress(Timeout):
+        lock.acquire(timeout=0)
+    if not lock.is_locked and on_wait is not None:
+        on_wait()
+        lock.acquire()
     try:
-        is_held = is_acquired(lock)
-    except NotImplementedError:  # no locks on this file system; huggingface_hub falls back to the same
-        lock = SoftFileLock(path, mode=_MODE)
-        is_held = is_acquired(lock)
-    try:
-        yield is_held
+        yield lock.is_locked
     finally:
         lock.release()

@@ -16,6 +16,7 @@ from g4run.models.hub_cache.cache import (
     SnapshotPlace,
     blob_of,
     file_size,
+    is_same_file,
     locate_in_snapshot,
     snapshot_files,
 )
@@ -91,14 +92,10 @@ def _unlink(place: SnapshotPlace, pointer: Path, blob: Path, blob_user: str | No
         return Unlinked(0, blob_user)
     if any(blob_of(other) == blob for _, other in snapshot_files(place.directory)):
         return Unlinked(0, f"another revision of {place.repository} uses it")
-    if blob.parent != place.directory / "blobs" and not _is_same(blob.parent, place.directory / "blobs"):
+    if blob.parent != place.directory / "blobs" and not is_same_file(blob.parent, place.directory / "blobs"):
         return Unlinked(0, "its data is outside the cache")
     remove_file(blob)
     return Unlinked(0, "the cache shares it between repositories") if is_shared else Unlinked(size_bytes)
-
-
-def _is_same(directory: Path, other: Path) -> bool:
-    return directory.is_dir() and other.is_dir() and directory.samefile(other)
 
 
 def _is_empty(directory: Path) -> bool:

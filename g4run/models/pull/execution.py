@@ -15,12 +15,12 @@ from g4run.models.hub.client import Hub
 from g4run.models.hub_cache.cache import file_size
 from g4run.models.hub_cache.layout import HubCache
 from g4run.models.library import Library
-from g4run.models.pull.fetching import Fetched, Fetcher, PullObserver
-from g4run.models.pull.plan import OTHERS, PlannedFile, PullPlan, check_space
+from g4run.models.pull.fetching import Fetcher, PullObserver
+from g4run.models.pull.plan import OTHERS, PullPlan, check_space
 from g4run.models.quantizations import FileRole
 from g4run.models.store.records import Entry, timestamp
 from g4run.models.store.removal import arrived_files, release_files
-from g4run.models.store.store import Record, Summary
+from g4run.models.store.store import Record, StoredFile, Summary
 
 COMPANION_ARCHITECTURES = {FileRole.PROJECTOR: "clip", FileRole.DRAFTER: "gemma4-assistant"}
 WITHOUT_COMPANION = {FileRole.PROJECTOR: "pull without it: --no-projector", FileRole.DRAFTER: "leave --drafter out"}
@@ -29,29 +29,27 @@ WITHOUT_COMPANION = {FileRole.PROJECTOR: "pull without it: --no-projector", File
 def execute_pull(library: Library, hub: Hub, plan: PullPlan, observer: PullObserver) -> Record:
     """Carry out a plan and return the new record of its name.
 
-    Raises the plan's refusal and DiskFull before the first byte, and what `download` raises, which keeps what has
-    arrived for the next pull. Raises DigestMismatch or InvalidModelFile for wrong files; the name then stays as it was.
+    Raises DiskFull before the first byte, and what `download` raises, which keeps what has arrived for the next pull.
+    Raises DigestMismatch or InvalidModelFile for wrong files; the name then stays as it was.
     """
     observer.planned(plan)
-    if plan.refusal is not None:
-        raise plan.refusal
     check_space(plan)
     store = library.store
     with ExitStack() as locks:  # held until the record is complete, so that no process removes the new files
         fetcher = Fetcher(library, hub, plan, observer, locks)
         fetcher.begin()  # fails before the first byte if the store is not writable
-        fetched = [fetcher.fetch(file) for file in plan.files]
+        files = [fetcher.fetch(file) for file in plan.files]
         try:
-            model, header = _check_files(fetched)
+            model, header = _check_files(files)
         except InvalidModelFile:
             locks.close()
-            release_files(store, [file.stored for file in fetched if file.is_new])
+            release_files(store, fetcher.new)
             store.save_pulling(plan.name, ())
             raise
         with store.locked():
             before = store.find_entry(plan.name) or Entry(plan.name, None)
             unused = (*(before.record.files if before.record else ()), *arrived_files(store, before))
-            record = _make_record(plan, before.record, model, header, fetched)
+            record = _make_record(plan, before.record, model, header, files)
             store.save(record)
     release_files(store, unused)
     return record
@@ -59,20 +57,18 @@ def execute_pull(library: Library, hub: Hub, plan: PullPlan, observer: PullObser
 
 def downloaded_bytes(plan: PullPlan) -> int:
     """Return how much of a plan's downloads is on disk, complete or not."""
-    return sum(_kept_bytes(HubCache(plan.cache_directory), file) for file in plan.files if file.source == "download")
+    cache, total_bytes = HubCache(plan.cache_directory), 0
+    for file in plan.files:
+        if file.source == "download" and file.sha256 is not None:
+            is_complete = file_size(cache.blob_path(file.repository, file.sha256)) == file.size_bytes
+            partial_file = cache.partial_path(file.repository, file.sha256)
+            total_bytes += file.size_bytes if is_complete else present_bytes(partial_file)
+    return total_bytes
 
 
-def _kept_bytes(cache: HubCache, file: PlannedFile) -> int:
-    if file.sha256 is None:
-        return 0
-    if file_size(cache.blob_path(file.repository, file.sha256)) == file.size_bytes:
-        return file.size_bytes
-    return present_bytes(cache.partial_path(file.repository, file.sha256))
-
-
-def _check_files(fetched: list[Fetched]) -> tuple[Gemma4, GgufHeader]:
+def _check_files(files: list[StoredFile]) -> tuple[Gemma4, GgufHeader]:
     """Read and check every header. Raises InvalidModelFile, which names the file."""
-    paths = [file.stored.path for file in fetched if file.planned.role is FileRole.MODEL]
+    paths = [file.path for file in files if file.role is FileRole.MODEL]
     try:
         header = read_model(paths)
         model = inspect_architecture(header)
@@ -80,9 +76,9 @@ def _check_files(fetched: list[Fetched]) -> tuple[Gemma4, GgufHeader]:
     except InvalidModelFile as error:
         named = error.message if ".gguf" in error.message else f"{paths[0].name}: {error.message}"
         raise InvalidModelFile(named, error.hint or OTHERS) from None
-    for file in fetched:
-        if file.planned.role in COMPANION_ARCHITECTURES:
-            _check_companion(file.stored.path, file.planned.role)
+    for file in files:
+        if file.role in COMPANION_ARCHITECTURES:
+            _check_companion(file.path, file.role)
     return model, header
 
 
@@ -97,12 +93,12 @@ def _check_companion(path: Path, role: FileRole) -> None:
 
 
 def _make_record(
-    plan: PullPlan, before: Record | None, model: Gemma4, header: GgufHeader, fetched: list[Fetched]
+    plan: PullPlan, before: Record | None, model: Gemma4, header: GgufHeader, files: list[StoredFile]
 ) -> Record:
     now = timestamp()
     return Record(
         name=plan.name,
-        files=tuple(file.stored for file in fetched),
+        files=tuple(files),
         summary=Summary(
             size_label=model.size_label,
             parameters=model.parameters,

@@ -1,8 +1,7 @@
 """Fetch the files of a pull: use files on this machine if they are right, and download the others."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from g4run.models.digest import is_sha256, sha256_of
 from g4run.models.download.download import download
 from g4run.models.external.search import find_same_file
 from g4run.models.hub.client import Hub
-from g4run.models.hub_cache.cache import blob_of, file_size, locate_in_snapshot
+from g4run.models.hub_cache.cache import blob_of, file_size, is_same_file, locate_in_snapshot
 from g4run.models.hub_cache.layout import HubCache
 from g4run.models.hub_cache.locks import blob_lock
 from g4run.models.library import Library
@@ -47,17 +46,11 @@ class PullObserver(Protocol):
         """The file is complete and verified."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """A verified file; `is_new` if this pull downloaded it, or an earlier one that was stopped."""
-
-    planned: PlannedFile
-    stored: StoredFile
-    is_new: bool
-
-
 class Fetcher:
-    """Fetch the files of one pull; the locks it takes are released when `locks` is closed."""
+    """Fetch the files of one pull; the locks it takes are released when `locks` is closed.
+
+    `new` are the files that this pull downloaded, or an earlier one that was stopped.
+    """
 
     def __init__(self, library: Library, hub: Hub, plan: PullPlan, observer: PullObserver, locks: ExitStack) -> None:
         self._settings = library.settings
@@ -68,18 +61,16 @@ class Fetcher:
         self._observer = observer
         self._locks = locks
         self._locked: set[Path] = set()
+        self.new: list[StoredFile] = []
 
     def begin(self) -> None:
         """Record what will be downloaded, and keep what a stopped pull of the name downloaded. Raises NotWritable."""
         with self._store.locked():
-            entry = self._store.find_entry(self._plan.name)
             planned = [self._stored(file, None) for file in self._plan.files if file.source == "download"]
-            arrived = [file for file in entry.pulling if file.modified_ns is not None] if entry else []
-            self._store.save_pulling(
-                self._plan.name, tuple({file.path: file for file in (*planned, *arrived)}.values())
-            )
+            arrived = [file for file in self._store.find_pulling(self._plan.name) if file.modified_ns is not None]
+            self._store.save_pulling(self._plan.name, (*planned, *arrived))
 
-    def fetch(self, file: PlannedFile) -> Fetched:
+    def fetch(self, file: PlannedFile) -> StoredFile:
         """Use a file on this machine if its digest is right; otherwise download it."""
         self._observer.started(file)
         found = None
@@ -89,7 +80,7 @@ class Fetcher:
             found = self._use_cached(file, file.where)
         return found or self._download(file)
 
-    def _use_external(self, file: PlannedFile) -> Fetched | None:
+    def _use_external(self, file: PlannedFile) -> StoredFile | None:
         """Use a file of another program or another repository; each candidate is hashed."""
         self._observer.verifying(file)
         on_progress = partial(self._observer.progressed, file)
@@ -101,7 +92,7 @@ class Fetcher:
             self._keep(place.directory / "blobs" / blob_of(path).name)
         return self._done(file, path, file.sha256)
 
-    def _use_cached(self, file: PlannedFile, path: Path) -> Fetched | None:
+    def _use_cached(self, file: PlannedFile, path: Path) -> StoredFile | None:
         """Use the cached file, unless it is damaged or was removed meanwhile."""
         if file.sha256 is not None:
             self._keep(self._cache.blob_path(file.repository, file.sha256))
@@ -112,13 +103,17 @@ class Fetcher:
             return None
         return self._done(file, self._link(file, file.sha256 or self._locate(file).etag), digest)
 
-    def _download(self, file: PlannedFile) -> Fetched:
+    def _download(self, file: PlannedFile) -> StoredFile:
         first = self._locate(file)
-        has_waited = self._wait_for_lock(file, first.etag)
+        blob = self._cache.blob_path(file.repository, first.etag)
+        if blob not in self._locked:
+            lock = self._cache.lock(file.repository, first.etag, partial(self._observer.waiting, file))
+            self._locks.enter_context(lock)
+            self._locked.add(blob)
         self._cache.prepare(file.repository, file.commit)
         found = None
-        if file.sha256 is not None and (has_waited or file.source != "cache"):  # another process may have downloaded it
-            found = self._use_cached(file, self._cache.blob_path(file.repository, first.etag))
+        if file.sha256 is not None and file.source != "cache":  # another process may have downloaded it meanwhile
+            found = self._use_cached(file, blob)
         if found is None:
             digest = self._transfer(file, first)
             found = self._done(file, self._link(file, first.etag), digest)
@@ -135,31 +130,11 @@ class Fetcher:
             expected_sha256=file.sha256 or (first.etag if is_sha256(first.etag) else None),
             on_progress=partial(self._observer.progressed, file),
         )
-        self._note(replace(self._stored(file, done.sha256), modified_ns=partial_file.stat().st_mtime_ns))
+        arrived = replace(self._stored(file, done.sha256), modified_ns=partial_file.stat().st_mtime_ns)
+        with self._store.locked():  # until the name's record is complete, nothing else shows that the file is ours
+            self._store.save_pulling(self._plan.name, (*self._store.find_pulling(self._plan.name), arrived))
         self._cache.commit_blob(file.repository, first.etag, partial_file)
         return done.sha256
-
-    def _note(self, arrived: StoredFile) -> None:
-        """Record a downloaded file: until the name's record is complete, nothing else shows that it is ours."""
-        with self._store.locked():
-            entry = self._store.find_entry(self._plan.name)
-            others = [file for file in entry.pulling if file.path != arrived.path] if entry else []
-            self._store.save_pulling(self._plan.name, (*others, arrived))
-
-    def _wait_for_lock(self, file: PlannedFile, etag: str) -> bool:
-        """Take the lock of a blob, and return whether another process had it."""
-        has_waited = False
-
-        def wait() -> None:
-            nonlocal has_waited
-            has_waited = True
-            self._observer.waiting(file)
-
-        blob = self._cache.blob_path(file.repository, etag)
-        if blob not in self._locked:
-            self._locks.enter_context(self._cache.lock(file.repository, etag, wait))
-            self._locked.add(blob)
-        return has_waited
 
     def _keep(self, blob: Path) -> None:
         """Keep other processes from removing an existing blob, without waiting.
@@ -176,14 +151,17 @@ class Fetcher:
             if path.stat().st_mtime <= datetime.fromisoformat(record.modified_at).timestamp():
                 return known.sha256
         self._observer.verifying(file)
-        with _readable(path):
+        try:
             return sha256_of(path, partial(self._observer.progressed, file))
+        except OSError as error:
+            problem = f"cannot read {path}: {error.strerror or error}"
+            raise G4RunError(problem, "make it readable, or set HF_HOME to a directory of your own") from error
 
     def _known_files(self, sha256: str | None, path: Path) -> Iterator[tuple[Record, StoredFile]]:
         """Yield the same file as records have it, after each record."""
         for record in self._store.records() if sha256 is not None else ():
             for known in record.files:
-                if known.sha256 == sha256 and _is_same(known.path, path):
+                if known.sha256 == sha256 and is_same_file(known.path, path):
                     yield record, known
 
     def _origin_of(self, sha256: str | None, path: Path) -> tuple[Origin, bool]:
@@ -200,7 +178,7 @@ class Fetcher:
     def _link(self, file: PlannedFile, etag: str) -> Path:
         return self._cache.link(file.repository, file.commit, file.reference or file.commit, file.path, etag)
 
-    def _done(self, file: PlannedFile, path: Path, sha256: str | None) -> Fetched:
+    def _done(self, file: PlannedFile, path: Path, sha256: str | None) -> StoredFile:
         size_bytes = path.stat().st_size
         if size_bytes != file.size_bytes:
             raise DigestMismatch(
@@ -208,7 +186,9 @@ class Fetcher:
             )
         origin, is_new = self._origin_of(sha256, path)
         self._observer.finished(file, path)
-        return Fetched(file, replace(self._stored(file, sha256), path=path, origin=origin), is_new)
+        stored = replace(self._stored(file, sha256), path=path, origin=origin)
+        self.new += [stored] if is_new else []
+        return stored
 
     def _stored(self, file: PlannedFile, sha256: str | None) -> StoredFile:
         """Describe a file at its place in the cache, as downloaded."""
@@ -222,19 +202,3 @@ class Fetcher:
             commit=file.commit,
             repository_path=file.path,
         )
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """Turn OSError into an error with a hint."""
-    try:
-        yield
-    except OSError as error:
-        problem = f"cannot read {path}: {error.strerror or error}"
-        raise G4RunError(problem, "make it readable, or set HF_HOME to a directory of your own") from error
-
-
-def _is_same(path: Path, other: Path) -> bool:
-    with suppress(OSError):
-        return path.samefile(other)
-    return False

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from g4run.models.hub.client import Hub
 from g4run.models.library import Library
 from g4run.models.pull.target import place_of
-from g4run.models.remote_files import RemoteRepository
+from g4run.models.remote_files import RemoteFile, RemoteRepository
 from g4run.models.store.store import Record, StoredFile
 
 
@@ -47,17 +47,16 @@ def find_outdated(library: Library, hub: Hub, names: Sequence[str] = ()) -> tupl
 
 
 def _compare(record: Record, repository: str, commit: str, newest: RemoteRepository) -> OutdatedModel:
-    there = {file.path: file for file in newest.files}
     changed = []
     for file in record.files:
         if file.repository == repository and file.repository_path is not None:
-            now = there.get(file.repository_path)
-            if now is None or not _is_same(file, now.sha256, now.size_bytes):
+            now = newest.find(file.repository_path)
+            if now is None or not _is_same(file, now):
                 changed.append(file.repository_path)
     return OutdatedModel(record.name, repository, commit, newest.commit, tuple(changed))
 
 
-def _is_same(file: StoredFile, sha256: str | None, size_bytes: int | None) -> bool:
-    if sha256 is None or file.sha256 is None:
-        return size_bytes in (None, file.size_bytes)
-    return sha256 == file.sha256
+def _is_same(file: StoredFile, now: RemoteFile) -> bool:
+    if now.sha256 is None or file.sha256 is None:
+        return now.size_bytes in (None, file.size_bytes)
+    return now.sha256 == file.sha256

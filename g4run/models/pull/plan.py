@@ -6,14 +6,14 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from g4run.errors import DigestMismatch, DiskFull, InvalidModelFile, ModelNotFound
+from g4run.errors import DiskFull, InvalidModelFile
 from g4run.files import free_bytes
 from g4run.models.download.partial_file import present_bytes
 from g4run.models.external.search import candidates_for
 from g4run.models.gguf.architecture import inspect_architecture
 from g4run.models.hub.client import Hub
 from g4run.models.hub.remote_header import read_remote_header
-from g4run.models.hub_cache.cache import file_size, find_snapshot_file, list_cached_repository
+from g4run.models.hub_cache.cache import file_size, list_cached_repository
 from g4run.models.hub_cache.layout import HubCache
 from g4run.models.library import Library
 from g4run.models.pull.selection import Chosen, Selection, select_files
@@ -23,7 +23,6 @@ from g4run.models.remote_files import RemoteRepository
 from g4run.models.store.usage import HEADERS
 from g4run.units import render_bytes
 
-Source: TypeAlias = Literal["download", "cache", "elsewhere"]
 ListRevision: TypeAlias = Callable[[str, str | None], RemoteRepository]
 
 OTHERS = "`g4run list --available` lists models that g4run runs"
@@ -42,7 +41,7 @@ class PlannedFile:
     size_bytes: int
     sha256: str | None
     present_bytes: int  # on disk, from an earlier download; all of it if nothing needs to be downloaded
-    source: Source
+    source: Literal["download", "cache", "elsewhere"]
     where: Path | None  # the file on this machine
     reference: str | None = None  # the branch or tag that has this commit now, for the cache's refs
 
@@ -60,7 +59,6 @@ class PullPlan:
     free_bytes: int | None  # on the file system of the cache, if known
     cache_directory: Path
     notes: tuple[str, ...]
-    refusal: DigestMismatch | None = None  # why it cannot be carried out
 
     @property
     def total_bytes(self) -> int:
@@ -76,27 +74,24 @@ class PullPlan:
 def plan_pull(library: Library, hub: Hub, request: PullRequest) -> PullPlan:
     """Ask the Hub what a name means, and check what is on this machine.
 
-    If the Hub's files differ from the catalog's, the plan has a refusal. Raises UsageError, ModelNotFound,
-    NetworkError, Offline, and InvalidModelFile for a large file that is not in the catalog and not a Gemma 4.
+    If the Hub's files differ from the catalog's, a note says so. Raises UsageError, ModelNotFound, NetworkError,
+    Offline, and InvalidModelFile for a large file that is not in the catalog and not a Gemma 4.
     """
     target = find_target(library, request)
+    is_offline = library.settings.is_offline
     list_repository: ListRevision = hub.list_repository
-    if library.settings.is_offline:
+    if is_offline:
         list_repository = partial(list_cached_repository, library.settings.hub_cache)
-    choice = _choose(list_repository, target, request)
-    repository, selection = choice.repository, choice.selection
+    selection = _select(list_repository, target, request)
+    repository = selection.repository
     parts = sum(chosen.role is FileRole.MODEL for chosen in selection.files)
     wanted = request.revision or target.revision or "main"
-    own_reference = None if library.settings.is_offline or choice.note else wanted  # note: an older commit is used
-    main = None if library.settings.is_offline else "main"
-    files = tuple(
-        replace(
-            _plan_file(library, hub, chosen, is_part=parts > 1 and chosen.role is FileRole.MODEL),
-            reference=own_reference if chosen.repository == repository else main,
-        )
-        for chosen in selection.files
-    )
-    if target.entry is None and not library.settings.is_offline:
+    files = []
+    for chosen in selection.files:
+        reference = wanted if chosen.repository == repository else "main"
+        is_part = parts > 1 and chosen.role is FileRole.MODEL
+        files.append(_plan_file(library, hub, chosen, None if is_offline else reference, is_part=is_part))
+    if target.entry is None and not is_offline:
         _refuse_foreign(library, hub, files)
     return PullPlan(
         name=target.name,
@@ -104,11 +99,10 @@ def plan_pull(library: Library, hub: Hub, request: PullRequest) -> PullPlan:
         commit=repository.commit,
         requested_revision=request.revision or target.revision,
         quantization=selection.quantization,
-        files=files,
+        files=tuple(files),
         free_bytes=free_bytes(library.settings.hub_cache),
         cache_directory=library.settings.hub_cache,
-        notes=tuple(note for note in (choice.note, *selection.notes) if note),
-        refusal=choice.refusal,
+        notes=selection.notes,
     )
 
 
@@ -136,42 +130,21 @@ def check_space(plan: PullPlan) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """The files to fetch, with a refusal if they differ from the catalog's."""
-
-    repository: RemoteRepository
-    selection: Selection
-    note: str = ""
-    refusal: DigestMismatch | None = None
-
-
-def _choose(list_repository: ListRevision, target: Target, request: PullRequest) -> _Choice:
-    """Choose the files at the wanted revision, or at the catalog's if the branch has changed since."""
+def _select(list_repository: ListRevision, target: Target, request: PullRequest) -> Selection:
+    """Select the files at the wanted revision, with a note if they changed after the catalog was written."""
     wanted = request.revision or target.revision
 
     def list_main(other: str) -> RemoteRepository:
         return list_repository(other, None)
 
-    repository = list_repository(target.repository, wanted)
-    selection = select_files(repository, target, request, list_main)
-    changed = _unlike_the_catalog(selection)
-    if not changed or wanted is not None or target.entry is None:
-        return _Choice(repository, selection)
-    refused = _Choice(repository, selection, refusal=_other_bytes(target, repository, changed))
+    selection = select_files(list_repository(target.repository, wanted), target, request, list_main)
+    changed = "" if wanted is not None or target.entry is None else _unlike_the_catalog(selection)
+    if not changed or target.entry is None:
+        return selection
     pinned = target.entry.revision
-    if pinned is None or pinned == repository.commit:
-        return refused
-    try:
-        older = list_repository(target.repository, pinned)
-        selection = select_files(older, target, request, list_main)
-    except ModelNotFound:  # the revision is gone
-        return refused
-    if _unlike_the_catalog(selection):
-        return refused
-    return _Choice(
-        older, selection, f"the Hub has a newer upload than {pinned[:8]}, which the catalog knows and is taken"
-    )
+    other = f"; `g4run pull {target.exact_name} --revision {pinned}` pulls the catalog's file" if pinned else ""
+    note = f"{changed}: this pulls the newer file, verified by the Hub's digest{other}"
+    return replace(selection, notes=(note, *selection.notes))
 
 
 def _unlike_the_catalog(selection: Selection) -> str:
@@ -187,15 +160,11 @@ def _unlike_the_catalog(selection: Selection) -> str:
     return ""
 
 
-def _other_bytes(target: Target, repository: RemoteRepository, difference: str) -> DigestMismatch:
-    return DigestMismatch(
-        f"{repository.id} changed after the catalog was written: {difference}",
-        "`g4run catalog refresh` updates the catalog; "
-        f"`g4run pull {target.exact_name} --revision main` pulls the new file this once",
-    )
+def _plan_file(library: Library, hub: Hub, chosen: Chosen, reference: str | None, *, is_part: bool) -> PlannedFile:
+    """Find out whether a file is on this machine, by size and name: in the cache, or in another program's folder.
 
-
-def _plan_file(library: Library, hub: Hub, chosen: Chosen, *, is_part: bool) -> PlannedFile:
+    llama.cpp needs the parts of a model in one directory, so parts are only taken from the cache.
+    """
     repository, path = chosen.repository, chosen.file.path
     sha256, size_bytes = chosen.file.sha256, chosen.file.size_bytes
     etag, link = sha256, None
@@ -213,27 +182,14 @@ def _plan_file(library: Library, hub: Hub, chosen: Chosen, *, is_part: bool) -> 
         present_bytes=present_bytes(cache.partial_path(repository.id, etag)),
         source="download",
         where=None,
+        reference=reference,
     )
-    source, where = _find_present(library, planned, cache.blob_path(repository.id, etag), is_part=is_part)
-    if where is not None:
-        return replace(planned, source=source, where=where, present_bytes=size_bytes)
-    if link is None:
-        hub.locate(
-            repository.id, repository.commit, path
-        )  # fails for a gated repository, before anything is downloaded
+    for cached in (cache.pointer_path(repository.id, repository.commit, path), cache.blob_path(repository.id, etag)):
+        if file_size(cached) == size_bytes:
+            return replace(planned, source="cache", where=cached, present_bytes=size_bytes)
+    found = () if is_part else candidates_for(library.settings, Path(path).name, size_bytes, sha256)
+    if found:
+        return replace(planned, source="elsewhere", where=found[0], present_bytes=size_bytes)
+    if link is None:  # fails for a gated repository, before anything is downloaded
+        hub.locate(repository.id, repository.commit, path)
     return planned
-
-
-def _find_present(library: Library, file: PlannedFile, blob: Path, *, is_part: bool) -> tuple[Source, Path | None]:
-    """Find a file that seems to be the same, by size and name: in the cache, or in another program's folder.
-
-    llama.cpp needs the parts of a model in one directory, so parts are only taken from the cache.
-    """
-    cached = find_snapshot_file(library.settings.hub_cache, file.repository, file.commit, file.path)
-    for candidate in (cached, blob):
-        if candidate is not None and file_size(candidate) == file.size_bytes:
-            return "cache", candidate
-    found = candidates_for(library.settings, Path(file.path).name, file.size_bytes, file.sha256)
-    if found and not is_part:
-        return "elsewhere", found[0]
-    return "download", None

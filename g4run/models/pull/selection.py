@@ -1,7 +1,7 @@
 """Which of a repository's files make up the wanted model: its weights, its projector, its drafter."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias
 
@@ -24,27 +24,20 @@ MAX_LISTED = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What the catalog knows for certain about a file."""
-
-    size_bytes: int | None
-    sha256: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Chosen:
-    """One file of the model, the listing that it is from, and what the catalog knows of it."""
+    """One file of the model, the listing that it is from, and what the catalog knows for certain about it."""
 
     role: FileRole
     repository: RemoteRepository
     file: RemoteFile
-    known: Known | None
+    known: RemoteFile | None
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """The files to fetch, in order."""
 
+    repository: RemoteRepository
     quantization: str | None
     files: tuple[Chosen, ...]
     notes: tuple[str, ...]
@@ -64,65 +57,57 @@ def select_files(
     return _Selecting(repository, target, request, list_repository).run()
 
 
+@dataclass(slots=True)
 class _Selecting:
     """One choice, collecting files and notes."""
 
-    def __init__(
-        self,
-        repository: RemoteRepository,
-        target: Target,
-        request: PullRequest,
-        list_repository: ListRepository,
-    ) -> None:
-        self._list_repository = list_repository
-        self._repository = repository
-        self._target = target
-        self._request = request
-        self._by_path = {file.path: file for file in repository.files}
-        self._files: list[Chosen] = []
-        self._notes: list[str] = []
+    repository: RemoteRepository
+    target: Target
+    request: PullRequest
+    list_repository: ListRepository
+    files: list[Chosen] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def run(self) -> Selection:
         """Weights first, then what belongs to them."""
         paths = self._choose_model()
-        entry = self._target.entry
+        entry = self.target.entry
         known = None
         if entry is not None and paths == entry.paths and len(paths) == 1:
-            known = Known(entry.size_bytes if entry.size_is_exact else None, entry.sha256)
-        self._files += [Chosen(FileRole.MODEL, self._repository, self._by_path[path], known) for path in paths]
-        if self._request.with_projector:
-            self._add_projector(self._target.projector)
-        if self._request.with_drafter:
-            self._add_drafter(self._target.drafter)
-        quantization = quantization_of(paths[0]) or self._target.quantization
-        return Selection(quantization, tuple(self._files), tuple(self._notes))
+            known = _known_file(entry)
+        by_path = {file.path: file for file in self.repository.files}
+        self.files += [Chosen(FileRole.MODEL, self.repository, by_path[path], known) for path in paths]
+        if self.request.with_projector:
+            self._add_projector(self.target.projector)
+        if self.request.with_drafter:
+            self._add_drafter(self.target.drafter)
+        quantization = quantization_of(paths[0]) or self.target.quantization
+        return Selection(self.repository, quantization, tuple(self.files), tuple(self.notes))
 
     def _choose_model(self) -> tuple[str, ...]:
-        models = self._models()
+        files = self.repository.files
+        models = list(group_shards(file.path for file in files if role_of(file.path) is FileRole.MODEL))
         if not models:
-            raise ModelNotFound(f"{self._repository.id} has no GGUF model files", "give a repository with GGUF files")
-        entry = self._target.entry
+            raise ModelNotFound(f"{self.repository.id} has no GGUF model files", "give a repository with GGUF files")
+        entry = self.target.entry
         if entry is not None and entry.paths in models:
             return entry.paths
-        if self._target.path is not None:
-            return self._with_path(models, self._target.path)
-        if self._target.quantization is not None:
-            return self._with_quantization(models, self._target.quantization, entry)
+        if self.target.path is not None:
+            return self._with_path(models, self.target.path)
+        if self.target.quantization is not None:
+            return self._with_quantization(models, self.target.quantization, entry)
         return self._best(models)
-
-    def _models(self) -> list[tuple[str, ...]]:
-        return list(group_shards(path for path in self._by_path if role_of(path) is FileRole.MODEL))
 
     def _with_path(self, models: list[tuple[str, ...]], wanted: str) -> tuple[str, ...]:
         for paths in models:
             if wanted.lower() in (path.lower() for path in paths):
                 return paths
-        other = next((path for path in self._by_path if path.lower() == wanted.lower()), None)
+        other = next((file.path for file in self.repository.files if file.path.lower() == wanted.lower()), None)
         if other is not None:
             what = {FileRole.PROJECTOR: "a projector", FileRole.DRAFTER: "a drafter"}.get(role_of(other), "no model")
             raise self._not_there(f"{other} is {what}", wanted, [model[0] for model in models])
         there = [paths[0] for paths in models]
-        message = f"{self._repository.id} has no file {wanted}"
+        message = f"{self.repository.id} has no file {wanted}"
         raise self._not_there(message, wanted, find_similar(wanted, there) or there)
 
     def _with_quantization(
@@ -131,23 +116,23 @@ class _Selecting:
         found = [paths for paths in models if (quantization_of(paths[0]) or "").lower() == wanted.lower()]
         if not found:
             there = sorted({tag for paths in models if (tag := quantization_of(paths[0]))})
-            message = f"{self._repository.id} has no {wanted}"
+            message = f"{self.repository.id} has no {wanted}"
             raise self._not_there(message, wanted, find_similar(wanted, there) or there)
         if entry is not None:
-            self._notes.append(f"{entry.path} is not there any more; {found[0][0]} has the same quantization")
+            self.notes.append(f"{entry.path} is not there any more; {found[0][0]} has the same quantization")
         return found[0]
 
     def _best(self, models: list[tuple[str, ...]]) -> tuple[str, ...]:
         tagged = [(tag, paths) for paths in models if (tag := quantization_of(paths[0]))]
         if tagged:
-            is_qat = "qat" in self._repository.id.lower()
+            is_qat = "qat" in self.repository.id.lower()
             return min(tagged, key=lambda model: default_rank(model[0], is_qat=is_qat))[1]
         if len(models) == 1:
             return models[0]
-        raise self._not_there(f"{self._repository.id} has several models", "", [paths[0] for paths in models])
+        raise self._not_there(f"{self.repository.id} has several models", "", [paths[0] for paths in models])
 
     def _not_there(self, message: str, part: str, instead: Sequence[str]) -> ModelNotFound:
-        typed = self._request.name
+        typed = self.request.name
         start = typed.lower().rfind(part.lower()) if part else -1
         pointer = Pointer(typed, start, start + len(part)) if start >= 0 else None
         more = f" and {len(instead) - MAX_LISTED} more" if len(instead) > MAX_LISTED else ""
@@ -155,23 +140,28 @@ class _Selecting:
 
     def _add_projector(self, known: CompanionFile | None) -> None:
         if not self._add_companion(FileRole.PROJECTOR, known, projector_rank):
-            self._notes.append(f"no projector was found in {self._repository.id}: the model will read text only")
+            self.notes.append(f"no projector was found in {self.repository.id}: the model will read text only")
 
     def _add_drafter(self, known: CompanionFile | None) -> None:
-        rank = partial(drafter_rank, has_experts="a4b" in self._repository.id.lower())
+        rank = partial(drafter_rank, has_experts="a4b" in self.repository.id.lower())
         if not self._add_companion(FileRole.DRAFTER, known, rank):
-            raise ModelNotFound(f"{self._repository.id} has no drafter", "leave --drafter out")
+            raise ModelNotFound(f"{self.repository.id} has no drafter", "leave --drafter out")
 
     def _add_companion(self, role: FileRole, known: CompanionFile | None, rank: Rank) -> bool:
         """Add what the catalog names, or the best of the model's own repository; False where there is none."""
-        repository = self._repository
+        repository = self.repository
         if known is not None and known.repository.lower() != repository.id.lower():
-            repository = self._list_repository(known.repository)
+            repository = self.list_repository(known.repository)
         found = next((file for file in repository.files if known is not None and file.path == known.path), None)
-        exact = Known(known.size_bytes if known.size_is_exact else None, known.sha256) if found and known else None
+        exact = _known_file(known) if found and known else None
         if found is None:
             fitting = [file for file in repository.files if role_of(file.path) is role]
             found = min(fitting, key=lambda file: rank(file.path), default=None)
         if found is not None:
-            self._files.append(Chosen(role, repository, found, exact))
+            self.files.append(Chosen(role, repository, found, exact))
         return found is not None
+
+
+def _known_file(known: CatalogFile | CompanionFile) -> RemoteFile:
+    """Return what the catalog knows for certain."""
+    return RemoteFile(known.path, known.size_bytes if known.size_is_exact else None, known.sha256)

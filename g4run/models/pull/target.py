@@ -1,6 +1,6 @@
-"""What a name that is to be pulled means: a repository of the Hub, and which of its files."""
+"""Resolve a name to be pulled: a repository of the Hub, and which of its files."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from g4run.errors import UsageError
 from g4run.models.catalog.values import CatalogFile, CompanionFile
@@ -12,9 +12,9 @@ from g4run.models.store.store import Record, StoredFile
 
 @dataclass(frozen=True, slots=True)
 class PullRequest:
-    """What a person asked for; a record that is given takes the place of what the name means.
+    """What to pull; a record, if given, decides instead of the name.
 
-    `entry` is the file that was chosen for a name which leaves that open (`open_size`); None: the catalog's default.
+    `entry` is the file that was chosen for a name that leaves the quantization open; None: the catalog's default.
     """
 
     name: str
@@ -35,13 +35,13 @@ class Target:
     path: str | None
     quantization: str | None
     revision: str | None  # that the name itself asks for
-    projector: CompanionFile | None  # what belongs to it as far as the catalog, or the name's record, knows
+    projector: CompanionFile | None  # according to the catalog or the name's record
     drafter: CompanionFile | None
-    exact_name: str  # which means this very file, whatever may be chosen for `name` the next time
+    exact_name: str  # of this very file, whatever is chosen for `name` the next time
 
 
 def open_size(library: Library, request: PullRequest) -> Size | None:
-    """The size whose quantization is still to be chosen; None where the name, a revision, or the store settles it.
+    """Return the size whose quantization is still to be chosen; None if the name, a revision, or the store decides it.
 
     A name that is in the store keeps the quantization that it was pulled with.
     """
@@ -52,7 +52,7 @@ def open_size(library: Library, request: PullRequest) -> Size | None:
 
 
 def find_target(library: Library, request: PullRequest) -> Target:
-    """The place on the Hub that a request means. Raises UsageError, ModelNotFound."""
+    """Return the place on the Hub that a request means. Raises UsageError, ModelNotFound."""
     if request.record is not None:
         return _recorded(request.record)
     match parse_name(request.name):
@@ -64,7 +64,9 @@ def find_target(library: Library, request: PullRequest) -> Target:
             return _family(library, name, request.entry)
         case HubName() as name:
             known = library.catalog.find(name)
-            return _target(name.text, name.repository, known, name.file, name.quantization, name.revision)
+            projector, drafter = (known.projector, known.drafter) if known else (None, None)
+            place = name.repository, known, name.file, name.quantization, name.revision
+            return Target(name.text, *place, projector, drafter, name.text)
         case CustomName() as name:
             record = library.store.find(name.text)
             if record is None:
@@ -73,7 +75,7 @@ def find_target(library: Library, request: PullRequest) -> Target:
 
 
 def update_request(record: Record) -> PullRequest:
-    """The request that fetches the newest of the very files that a name has."""
+    """Return the request for the newest versions of a name's files."""
     return PullRequest(
         name=record.name,
         revision=record.requested_revision or "main",
@@ -84,7 +86,7 @@ def update_request(record: Record) -> PullRequest:
 
 
 def place_of(record: Record) -> tuple[str, str]:
-    """Repository and path of a record's model. Raises UsageError for one that did not come from the Hub."""
+    """Return repository and path of a record's model. Raises UsageError if it did not come from the Hub."""
     file = record.model_files[0]
     if file.hub_place is None:
         raise UsageError(f"{record.name} was imported from {file.path}, not pulled", f"g4run show {record.name}")
@@ -92,38 +94,27 @@ def place_of(record: Record) -> tuple[str, str]:
 
 
 def _family(library: Library, name: FamilyName, chosen: CatalogFile | None) -> Target:
-    """The file that the store has under a size's name, else the one that was chosen, else what the catalog says."""
+    """Return the file that the store has under a size's name, else the chosen one, else the catalog's default."""
     record = library.store.find(name.text) if name.is_size_only else None
     default = library.catalog.resolve(name)
     kept = library.catalog.find_file(*place_of(record)) if record else None
     if record is not None and kept is None:
         return _recorded(record)
     entry = kept or chosen or default
-    target = _target(name.text, entry.repository, entry, None, entry.quantization, None)
-    return target if kept or entry == default else replace(target, exact_name=entry.name)
-
-
-def _target(
-    name: str,
-    repository: str,
-    entry: CatalogFile | None,
-    path: str | None,
-    quantization: str | None,
-    revision: str | None,
-) -> Target:
-    projector, drafter = (entry.projector, entry.drafter) if entry else (None, None)
-    return Target(name, repository, entry, path, quantization, revision, projector, drafter, name)
+    exact_name = name.text if kept or entry == default else entry.name
+    place = entry.repository, entry, None, entry.quantization, None
+    return Target(name.text, *place, entry.projector, entry.drafter, exact_name)
 
 
 def _recorded(record: Record) -> Target:
-    """The very files that a name has, wherever they came from."""
+    """Return the files of a record, from whichever repositories they came."""
     repository, path = place_of(record)
     projector, drafter = _companion(record.projector), _companion(record.drafter)
     return Target(record.name, repository, None, path, None, None, projector, drafter, record.name)
 
 
 def _companion(file: StoredFile | None) -> CompanionFile | None:
-    """Where a file that belongs to a model came from; None where that was not the Hub."""
+    """Return where a projector or drafter came from; None if that was not the Hub."""
     if file is None or file.hub_place is None:
         return None
     repository, path = file.hub_place

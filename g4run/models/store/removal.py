@@ -9,7 +9,7 @@ from pathlib import Path
 from g4run.errors import DamagedRecord, G4RunError, ModelNotFound
 from g4run.files import CACHE, DATA, remove_file, translate_write_errors
 from g4run.models.hub_cache.cache import file_size, locate_in_snapshot, repository_directory
-from g4run.models.hub_cache.removal import unlink_snapshot_file
+from g4run.models.hub_cache.removal import Unlinked, unlink_snapshot_file
 from g4run.models.hub_cache.unfinished import find_unfinished, remove_unfinished
 from g4run.models.names.parse import parse_name
 from g4run.models.names.types import DEMO, DemoName
@@ -120,32 +120,27 @@ def _release_all(store: Store, files: Sequence[StoredFile], users: "_Users") -> 
     for file in files:
         is_cached = file.path.is_relative_to(store.settings.hub_cache)
         with translate_write_errors(file.path, CACHE if is_cached else DATA):
-            freed, reason = _release(store, file, users)
-        freed_bytes += freed
-        if reason is not None:
-            kept.append(KeptFile(file.path, reason))
+            unlinked = _release(store, file, users)
+        freed_bytes += unlinked.freed_bytes
+        kept += [KeptFile(file.path, unlinked.kept)] if unlinked.kept else []
     return Released(freed_bytes, tuple(kept))
 
 
-def _release(store: Store, file: StoredFile, users: "_Users") -> tuple[int, str | None]:
-    """Return the bytes freed, and why the file stays, if it does."""
+def _release(store: Store, file: StoredFile, users: "_Users") -> Unlinked:
+    """Remove a file unless something else needs it."""
     user = users.of_path(file.path)
     if user is not None:
-        return 0, f"{user} also uses it" if os.path.lexists(file.path) else None
+        return Unlinked(0, f"{user} also uses it" if os.path.lexists(file.path) else None)
     if not file.origin.is_ours:
-        return 0, _not_ours(store, file) if file.path.exists() else None
+        return Unlinked(0, _not_ours(store, file) if file.path.exists() else None)
     if users.unreadable is not None:
-        return 0, f"the record of {users.unreadable} cannot be read and may need it: g4run rm {users.unreadable}"
+        damaged = users.unreadable
+        return Unlinked(0, f"the record of {damaged} cannot be read and may need it: g4run rm {damaged}")
     if file.origin is Origin.COPIED:
         return _remove_copy(store, file.path)
     user = users.of_bytes(file.path)
-    unlinked = unlink_snapshot_file(
-        store.settings.hub_cache,
-        file.path,
-        sha256=file.sha256,
-        blob_user=None if user is None else f"{user} also uses it",
-    )
-    return unlinked.freed_bytes, unlinked.kept
+    reason = None if user is None else f"{user} also uses it"
+    return unlink_snapshot_file(store.settings.hub_cache, file.path, sha256=file.sha256, blob_user=reason)
 
 
 def _not_ours(store: Store, file: StoredFile) -> str:
@@ -156,15 +151,15 @@ def _not_ours(store: Store, file: StoredFile) -> str:
     return "it is another program's file"
 
 
-def _remove_copy(store: Store, path: Path) -> tuple[int, str | None]:
+def _remove_copy(store: Store, path: Path) -> Unlinked:
     directory = store.settings.data_directory / _COPIES
     if not path.parent.is_relative_to(directory) or path.parent == directory or ".." in path.parts:
-        return 0, f"it is not in {directory}"
+        return Unlinked(0, f"it is not in {directory}")
     size_bytes = file_size(path) or 0
     remove_file(path)
     with contextlib.suppress(OSError):
         path.parent.rmdir()
-    return size_bytes, None
+    return Unlinked(size_bytes)
 
 
 @dataclass(frozen=True, slots=True)

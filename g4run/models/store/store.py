@@ -6,7 +6,7 @@ Files: `<data>/models/<quoted name>.json`. Readers take no lock and never see ha
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -81,6 +81,11 @@ class Store:
             )
         return found
 
+    def find_pulling(self, name: str) -> tuple[StoredFile, ...]:
+        """Return which files an unfinished pull of a name downloads. Raises DamagedRecord."""
+        entry = self.find_entry(name)
+        return entry.pulling if entry else ()
+
     def get(self, name: str) -> Record:
         """Return the complete model of a name. Raises ModelNotFound with similar names, DamagedRecord."""
         record = self.find(name)
@@ -97,11 +102,12 @@ class Store:
         """Replace the entry of a name with a complete model. Raises DiskFull, NotWritable."""
         self._save(Entry(record.name, record))
 
-    def save_pulling(self, name: str, files: tuple[StoredFile, ...]) -> None:
+    def save_pulling(self, name: str, files: Iterable[StoredFile]) -> None:
         """Record which files a pull downloads for a name, and keep its complete model; no files end the pull.
 
-        Raises DamagedRecord, DiskFull, NotWritable.
+        Of several files at one path, the last counts. Raises DamagedRecord, DiskFull, NotWritable.
         """
+        files = tuple({file.path: file for file in files}.values())
         with self.locked():
             entry = self.find_entry(name) or Entry(name, None)
             if entry.record is None and not files:

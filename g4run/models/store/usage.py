@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from g4run.files import CACHE, DATA, TEMPORARY_SUFFIX, free_bytes, remove_file, translate_write_errors
-from g4run.models.hub_cache.cache import STRAY_PREFIX, file_size, repository_directory
+from g4run.models.hub_cache.cache import STRAY_PREFIX, file_size, modified_at, repository_directory
 from g4run.models.hub_cache.locks import is_any_locked
 from g4run.models.hub_cache.unfinished import UnfinishedDownload, bytes_on_disk, find_unfinished, remove_unfinished
 from g4run.models.store.records import Record, StoredFile
@@ -166,14 +166,7 @@ def _temporaries(settings: Settings, store: Store) -> list[Path]:
     data = settings.data_directory
     ours = (path for path in (*data.glob(pattern), *data.glob(f"*/{pattern}")) if path.parent != store.directory)
     stale = (*ours, *settings.hub_cache.glob(f"models--*/{STRAY_PREFIX}*"))
-    return [*(path for path in stale if _modified(path) < oldest), *store.directory.glob(pattern)]
-
-
-def _modified(path: Path) -> float:
-    try:
-        return path.lstat().st_mtime
-    except OSError:
-        return 0.0
+    return [*(path for path in stale if modified_at(path) < oldest), *store.directory.glob(pattern)]
 
 
 def _total_bytes(paths: Iterable[Path]) -> int:

@@ -1,10 +1,14 @@
 """The constants of the speed formula for each device class, fitted to published measurements.
 
-    milliseconds = (weight bytes + cache weight x cache bytes) / (efficiency x bandwidth) + overhead
+    milliseconds = max(weight bytes / (efficiency x bandwidth), weights x type cost / arithmetic)
+                 + cache bytes / (cache share x efficiency x bandwidth) + attention operations / rate
+                 + layers x overhead
+
+Arithmetic is 2 operations per weight at a share of a GPU's vector rate, or a rate per core by instruction set.
 
 tests/planner/speed/speed_fit.py fits them to tests/golden/speed-calibration.csv, which names each row's source; a test
-repeats the fit and compares. Bandwidths are nominal. Ranges are the 5th and 95th percentiles of rows predicted by fits
-without their device.
+repeats the fit and compares. Bandwidths are nominal. Ranges hold 95 % of the rows, predicted by fits without their
+device.
 """
 
 import msgspec
@@ -23,50 +27,70 @@ class Constants(msgspec.Struct, frozen=True):
     """How one device class turns bandwidth and arithmetic into tokens."""
 
     efficiency: float  # share of the nominal bandwidth
-    overhead_milliseconds: float  # per token, for any model
-    cache_weight: float  # time per byte of keys and values, relative to a byte of weights
-    prompt_efficiency: float  # share of a GPU's half-precision rate, or of PROCESSOR_FLOPS per core
+    arithmetic: float  # share of a GPU's vector rate; for processors, weights per second and core
+    layer_milliseconds: float  # overhead; for processors, of barriers, per thread
+    prompt_efficiency: float  # share of a GPU's half-precision rate; for processors, operations per second and core
     flops_per_byte: float  # half-precision operations per byte of bandwidth, if the rate is unknown
     is_calibrated: bool
     spread: Spread
 
 
-GPU_SPREAD = Spread(0.78, 1.14)
-PROCESSOR_SPREAD = Spread(0.55, 1.30)
-PASCAL_SPREAD = Spread(0.65, 1.45)  # two cards, measured with two programs
+class Law(msgspec.Struct, frozen=True):
+    """The constants that all GPUs share."""
+
+    mixture_milliseconds: float  # more per layer of a mixture of experts
+    embedding_milliseconds: float  # more per layer with per-layer embeddings: E2B and E4B
+    token_milliseconds: float  # per token
+    cache_share: float  # efficiency of reading the cache, relative to weights
+    k_quant_cost: float  # arithmetic per weight of K- and I-quants, relative to Q4_0 and Q8_0
+    expert_share: float  # efficiency of reading experts, relative to other weights; also on processors
+
+
+GPU_SPREAD = Spread(0.86, 1.22)
+SHARED_SPREAD = Spread(0.77, 1.25)
+FEW_SPREAD = Spread(0.70, 1.30)  # one to three devices
+PROCESSOR_SPREAD = Spread(0.70, 1.20)
 WIDE_SPREAD = Spread(0.40, 1.60)  # bandwidth or class unknown
 PROMPT_SPREAD = Spread(0.60, 1.50)
 MEASURED_SPREAD = Spread(0.90, 1.10)  # from one run to the next
 
-# Prompt efficiencies are medians of the prompt rows. Classes without any are marked "no row": GB10, Pascal, and other
-# GPUs get half of what recent NVIDIA cards reach.
+LAW = Law(0.0420, 0.0231, 0.560, 0.960, 1.088, 0.665)
+
+# Prompt efficiencies are medians of the prompt rows. Classes without any are marked "no row": GB10, Jetson, and other
+# GPUs get half of what recent NVIDIA cards reach, or less.
 CONSTANTS = {
-    DeviceClass.NVIDIA: Constants(0.798, 2.89, 1.5, 0.63, 75, True, GPU_SPREAD),
-    DeviceClass.PASCAL: Constants(0.401, 3.10, 1.5, 0.32, 20, True, PASCAL_SPREAD),  # no row
-    DeviceClass.AMD: Constants(0.832, 4.05, 1.5, 0.18, 125, True, GPU_SPREAD),
-    DeviceClass.APPLE_M1: Constants(0.741, 3.24, 1.5, 0.49, 26, True, GPU_SPREAD),
-    DeviceClass.APPLE: Constants(0.754, 3.02, 1.5, 0.49, 34, True, GPU_SPREAD),  # prompt: as M1
-    DeviceClass.GB10: Constants(0.791, 2.95, 1.5, 0.32, 450, True, GPU_SPREAD),  # no row
-    DeviceClass.INTEGRATED: Constants(0.831, 3.36, 1.5, 0.19, 100, True, GPU_SPREAD),
-    DeviceClass.OTHER_GPU: Constants(0.789, 3.10, 1.5, 0.20, 75, False, WIDE_SPREAD),  # no row
-    DeviceClass.X86: Constants(0.654, 10.04, 3.5, 1.0, 0, True, PROCESSOR_SPREAD),
-    DeviceClass.X86_512: Constants(0.654, 10.04, 3.5, 1.0, 0, True, PROCESSOR_SPREAD),  # generation: as x86
-    DeviceClass.ARM: Constants(0.654, 10.04, 3.5, 1.0, 0, True, PROCESSOR_SPREAD),
+    DeviceClass.NVIDIA: Constants(0.851, 0.0734, 0.0384, 0.60, 75, True, GPU_SPREAD),
+    DeviceClass.PASCAL: Constants(0.815, 0.0685, 0.0471, 1.01, 20, True, GPU_SPREAD),
+    DeviceClass.AMD: Constants(0.816, 0.0791, 0.0514, 0.18, 125, True, GPU_SPREAD),
+    DeviceClass.GCN: Constants(0.817, 0.0602, 0.0497, 0.58, 26, True, FEW_SPREAD),
+    DeviceClass.APPLE: Constants(0.802, 0.0738, 0.0581, 0.49, 34, True, SHARED_SPREAD),
+    DeviceClass.GB10: Constants(0.821, 0.0689, 0.0464, 0.32, 450, True, GPU_SPREAD),  # no row
+    DeviceClass.JETSON: Constants(0.813, 0.0606, 0.0498, 0.12, 200, True, FEW_SPREAD),  # no row
+    DeviceClass.INTEGRATED: Constants(0.784, 0.0689, 0.0544, 0.20, 100, True, SHARED_SPREAD),
+    DeviceClass.OTHER_GPU: Constants(0.815, 0.0689, 0.0491, 0.20, 75, False, WIDE_SPREAD),  # no row
+    DeviceClass.X86_OLD: Constants(0.701, 5.0e9, 0.0237, 27e9, 0, False, WIDE_SPREAD),  # no row: half of AVX2
+    DeviceClass.X86: Constants(0.701, 9.97e9, 0.0237, 55e9, 0, True, PROCESSOR_SPREAD),
+    DeviceClass.X86_VNNI: Constants(0.701, 11.96e9, 0.0237, 41e9, 0, True, PROCESSOR_SPREAD),
+    DeviceClass.X86_512: Constants(0.701, 15.95e9, 0.0237, 138e9, 0, True, PROCESSOR_SPREAD),
+    DeviceClass.ARM_NEON: Constants(0.589, 0.97e9, 0.0237, 4e9, 0, True, PROCESSOR_SPREAD),
+    DeviceClass.ARM: Constants(0.589, 10.23e9, 0.0237, 32e9, 0, True, PROCESSOR_SPREAD),
+    DeviceClass.ARM_I8MM: Constants(0.589, 10.95e9, 0.0237, 102e9, 0, True, PROCESSOR_SPREAD),
 }
 
-# Operations per second and core: i7-10750H 55e9, Ultra 7 155H 41e9; a Xeon's virtual machine 128e9; Pi 5 27e9, 37e9.
-PROCESSOR_FLOPS = {DeviceClass.X86: 48e9, DeviceClass.X86_512: 128e9, DeviceClass.ARM: 32e9}
-CORE_BYTES_PER_SECOND = 12e9  # weights that one core can multiply, assumed: an AVX2 core at 4-bit weights
+CORE_ATTENTION_FLOPS = 11.77e9  # operations of attention per second and core; fitted
+VECTOR_FLOPS_PER_BYTE = 35  # vector operations per byte of bandwidth of an unknown GPU: median of the table
+MOST_WAITING = 16  # threads whose barriers cost time; assumed: more were not measured
+CORE_BYTES_PER_SECOND = 12e9  # that one core can read, assumed
 # A virtual processor may be half a core. Measured with llama-bench on two of a Sapphire Rapids Xeon: E2B Q4_K_M
-# 7.4 to 8.5 tokens/s, E2B Q4_0 5.3, and 26B Q4_0 3.05, which one constant and one factor match within 12 %.
-VIRTUAL_CORE_BYTES_PER_SECOND = 7e9
-VIRTUAL_TYPE_RATES = {"Q4_0": 0.7}  # factor by weight type: Q4_0 needs more arithmetic per byte than Q4_K
+# 7.4 to 8.5 tokens/s, E2B Q4_0 5.3, and 26B Q4_0 3.05, which one share and one factor match within 12 %.
+VIRTUAL_CORE_SHARE = 0.6
+VIRTUAL_TYPE_RATES = {"Q4_0": 0.65}  # factor by weight type: Q4_0 needs more arithmetic per weight than Q4_K there
 MEASURED_OF_NOMINAL = 0.8  # share of the nominal memory bandwidth that a copy loop reaches, assumed
+READ_OF_MEASURED = 0.876  # share of a measured memory bandwidth at which processors read weights: x86's 0.701 / 0.8
 
-# R9700 (Vulkan), 26B UD-Q5_K_XL, 0 to 30 layers of experts on the CPU: 1.14 ms per layer, of which 0.68 ms is reading
-# 40 MB at 89.6 GB/s x 0.654 (the host's memory is unknown: two channels of DDR5-5600 assumed), and 0.08 ms is saved on
-# the card.
-EXPERT_LAYER_MILLISECONDS = 0.54
+# R9700 (Vulkan), 26B UD-Q5_K_XL, 0 to 30 layers of experts on the CPU: 1.14 ms per layer, of which reading takes more
+# than half (the host's memory is unknown: two channels of DDR5-5600 assumed), and 0.1 ms is saved on the card.
+EXPERT_LAYER_MILLISECONDS = 0.3
 SWITCH_MILLISECONDS = 0.3  # once per token if both GPU and CPU have layers; assumed from the same rows
 
 # Same rows, prompts of 512 and 2,048 tokens: 62 to 99 ms per layer and micro-batch for 639 MB of experts.

@@ -1,32 +1,50 @@
 """The devices that run a plan: its GPUs, each with its share of the layers, and the processors."""
 
+import re
 from collections.abc import Sequence
+from functools import lru_cache
+from math import inf
+from typing import Final
 
 import msgspec
 
+from g4run.hardware.gpus.gpu_table import find_gpu
 from g4run.hardware.machine import Bandwidth, FigureSource, Gpu, GpuKind, Machine
 from g4run.planner.memory.layer_split import usable_gpus
 from g4run.planner.speed.calibration import (
     CONSTANTS,
+    CORE_ATTENTION_FLOPS,
     CORE_BYTES_PER_SECOND,
+    LAW,
     MEASURED_OF_NOMINAL,
-    PROCESSOR_FLOPS,
-    VIRTUAL_CORE_BYTES_PER_SECOND,
+    MOST_WAITING,
+    READ_OF_MEASURED,
+    VECTOR_FLOPS_PER_BYTE,
+    VIRTUAL_CORE_SHARE,
     VIRTUAL_TYPE_RATES,
     Constants,
     card_bandwidth,
 )
 from g4run.planner.speed.device_classes import class_of_gpu, class_of_processors
-from g4run.planner.values import Plan
+from g4run.planner.values import ModelShape, Plan
+
+_K_QUANT: Final = re.compile(r"Q\d_K|IQ")
+_COPYING: Final = ("CUDA", "ROCm")  # backends that convert a quantized cache before they read it
 
 
 class SpeedDevice(msgspec.Struct, frozen=True):
-    """A device in the speed formula: nominal bandwidth, operations per second, and its share of the layers."""
+    """A device in the speed formula, as it runs one model; all rates are those it reaches."""
 
     constants: Constants
     bytes_per_second: float
-    operations_per_second: float
-    share: float
+    cache_bytes_per_second: float
+    weights_per_second: float
+    attention_flops: float
+    copies_cache: bool
+    layer_milliseconds: float
+    token_milliseconds: float
+    operations_per_second: float  # for prompts
+    share: float  # of the layers
     is_known: bool  # False if its class or its bandwidth is a guess
 
 
@@ -43,43 +61,80 @@ def speed_devices(plan: Plan, machine: Machine) -> SpeedDevices:
     shares = _shares(plan, len(usable))
     return SpeedDevices(
         processors=_processors(plan, machine),
-        gpus=tuple(_gpu(gpu, machine, share) for gpu, share in zip(usable, shares, strict=True) if share > 0),
+        gpus=tuple(_gpu(plan.shape, gpu, machine, share) for gpu, share in zip(usable, shares, strict=True) if share),
     )
 
 
 def _processors(plan: Plan, machine: Machine) -> SpeedDevice:
-    """Return the processors, limited by memory bandwidth and by what their cores can multiply."""
-    kind = class_of_processors(machine)
+    """Return the processors, limited by memory bandwidth, and by what their cores can read and multiply."""
+    constants = CONSTANTS[class_of_processors(machine)]
     threads = max(1, min(plan.settings.threads, machine.processors.threads))
-    return SpeedDevice(
-        constants=CONSTANTS[kind],
-        bytes_per_second=min(_nominal(machine.memory_bandwidth), threads * _core_rate(plan, machine)),
-        operations_per_second=threads * PROCESSOR_FLOPS[kind],
-        share=1.0,
-        is_known=machine.memory_bandwidth.source is not FigureSource.ASSUMED,
-    )
-
-
-def _core_rate(plan: Plan, machine: Machine) -> float:
-    """Return the bytes per second that one core can multiply, as a nominal bandwidth; WSL shows real cores."""
-    if not machine.processors.are_virtual or machine.platform.is_wsl:
-        return CORE_BYTES_PER_SECOND / MEASURED_OF_NOMINAL
-    type_rate = VIRTUAL_TYPE_RATES.get(plan.shape.weight_type, 1.0)
-    return VIRTUAL_CORE_BYTES_PER_SECOND * type_rate / MEASURED_OF_NOMINAL
-
-
-def _gpu(gpu: Gpu, machine: Machine, share: float) -> SpeedDevice:
-    constants = CONSTANTS[class_of_gpu(gpu)]
-    bandwidth = _gpu_bandwidth(gpu, machine)
-    bytes_per_second = _nominal(bandwidth)
-    flops = gpu.half_precision_flops or bytes_per_second * constants.flops_per_byte
+    bytes_per_second = min(_read_bandwidth(machine.memory_bandwidth, constants), threads * CORE_BYTES_PER_SECOND)
     return SpeedDevice(
         constants=constants,
         bytes_per_second=bytes_per_second,
-        operations_per_second=flops * constants.prompt_efficiency,
+        cache_bytes_per_second=bytes_per_second,
+        weights_per_second=threads * constants.arithmetic * _core_share(plan.shape, machine),
+        attention_flops=threads * CORE_ATTENTION_FLOPS,
+        copies_cache=False,
+        layer_milliseconds=constants.layer_milliseconds * min(threads, MOST_WAITING),
+        token_milliseconds=0.0,
+        operations_per_second=threads * constants.prompt_efficiency,
+        share=1.0,
+        is_known=machine.memory_bandwidth.source is not FigureSource.ASSUMED and constants.is_calibrated,
+    )
+
+
+def _read_bandwidth(bandwidth: Bandwidth, constants: Constants) -> float:
+    """Return the bytes per second at which processors read weights."""
+    is_measured = bandwidth.source is FigureSource.MEASURED
+    return bandwidth.bytes_per_second * (READ_OF_MEASURED if is_measured else constants.efficiency)
+
+
+def _core_share(shape: ModelShape, machine: Machine) -> float:
+    """Return what a processor multiplies, as a share of a core; WSL shows real cores."""
+    if not machine.processors.are_virtual or machine.platform.is_wsl:
+        return 1.0
+    return VIRTUAL_CORE_SHARE * VIRTUAL_TYPE_RATES.get(shape.weight_type, 1.0)
+
+
+def _gpu(shape: ModelShape, gpu: Gpu, machine: Machine, share: float) -> SpeedDevice:
+    constants = CONSTANTS[class_of_gpu(gpu)]
+    bandwidth = _gpu_bandwidth(gpu, machine)
+    nominal = _nominal(bandwidth)
+    type_cost = LAW.k_quant_cost if _K_QUANT.match(shape.weight_type) else 1.0
+    half = gpu.half_precision_flops or nominal * constants.flops_per_byte
+    return SpeedDevice(
+        constants=constants,
+        bytes_per_second=nominal * constants.efficiency,
+        cache_bytes_per_second=nominal * constants.efficiency * LAW.cache_share,
+        weights_per_second=_vector_flops(gpu, nominal) * constants.arithmetic / 2 / type_cost,
+        attention_flops=inf,
+        copies_cache=gpu.backend in _COPYING,
+        layer_milliseconds=_layer_milliseconds(shape, constants),
+        token_milliseconds=LAW.token_milliseconds,
+        operations_per_second=half * constants.prompt_efficiency,
         share=share,
         is_known=bandwidth.source is not FigureSource.ASSUMED and constants.is_calibrated,
     )
+
+
+def _layer_milliseconds(shape: ModelShape, constants: Constants) -> float:
+    architecture = shape.architecture
+    more = LAW.mixture_milliseconds if architecture.expert_count else 0.0
+    more += LAW.embedding_milliseconds if architecture.per_layer_embedding_length else 0.0
+    return constants.layer_milliseconds + more
+
+
+def _vector_flops(gpu: Gpu, bandwidth: float) -> float:
+    known = _find_gpu(gpu.name, gpu.total_bytes)
+    return known or bandwidth * VECTOR_FLOPS_PER_BYTE
+
+
+@lru_cache(maxsize=16)
+def _find_gpu(name: str, total_bytes: int) -> float | None:
+    known = find_gpu(name, total_bytes)
+    return None if known is None else known.vector_flops
 
 
 def _gpu_bandwidth(gpu: Gpu, machine: Machine) -> Bandwidth:

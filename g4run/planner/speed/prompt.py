@@ -7,9 +7,9 @@ llama.cpp computes large batches on the GPU even if the weights are in main memo
 from functools import lru_cache
 
 from g4run.models.gguf.dimensions import Gemma4
-from g4run.planner.speed.bytes_read import attention_operations, matrix_operations
 from g4run.planner.speed.calibration import MIXTURE_EFFICIENCY, TRANSFER_BYTES_PER_SECOND
 from g4run.planner.speed.devices import SpeedDevice, SpeedDevices
+from g4run.planner.speed.token_cost import attention_operations, matrix_operations
 from g4run.planner.values import ModelShape, PlanSettings
 
 PROMPT_TOKENS = 512  # prompt length that prompt speeds refer to
@@ -56,5 +56,5 @@ def _layer_bytes(shape: ModelShape) -> int:
 
 def _seconds(device: SpeedDevice, operations: float, weight_bytes: float, batch: int) -> float:
     """Return the seconds per token: to compute, or to read all weights per micro-batch, whichever is longer."""
-    reading = weight_bytes / (device.constants.efficiency * device.bytes_per_second) / batch
+    reading = weight_bytes / device.bytes_per_second / batch
     return max(operations / device.operations_per_second, reading)

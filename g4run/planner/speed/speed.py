@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from g4run.hardware.machine import Machine
-from g4run.planner.speed.bytes_read import BytesRead, SplitBytesRead, split_reads
 from g4run.planner.speed.calibration import (
     EXPERT_LAYER_MILLISECONDS,
+    LAW,
     MEASURED_SPREAD,
     PROMPT_SPREAD,
     SWITCH_MILLISECONDS,
@@ -17,6 +17,7 @@ from g4run.planner.speed.calibration import (
 from g4run.planner.speed.devices import SpeedDevice, SpeedDevices, speed_devices
 from g4run.planner.speed.measured import MeasuredSpeed, find_measured
 from g4run.planner.speed.prompt import prompt_tokens_per_second
+from g4run.planner.speed.token_cost import SplitCost, TokenCost, split_cost
 from g4run.planner.values import Plan, Speed, SpeedRange, SpeedSource
 
 
@@ -39,10 +40,10 @@ def estimate_speed(plan: Plan, machine: Machine, *, position: int = 0, measured:
 def _estimate(plan: Plan, machine: Machine, position: int) -> Speed:
     devices = speed_devices(plan, machine)
     settings = plan.settings if devices.gpus else replace(plan.settings, gpu_layers=0, cpu_expert_layers=0)
-    reads = split_reads(plan.shape, settings, position)
-    used = (*devices.gpus, *((devices.processors,) if reads.cpu.weight_bytes > 0 else ()))
+    cost = split_cost(plan.shape, settings, position)
+    used = (*devices.gpus, *((devices.processors,) if cost.cpu.weight_bytes > 0 else ()))
     is_known = all(device.is_known for device in used)
-    milliseconds = _generation_milliseconds(reads, devices, len(plan.shape.layers) + 1)
+    milliseconds = _generation_milliseconds(cost, devices)
     prompt = prompt_tokens_per_second(plan.shape, settings, devices, position)
     return Speed(
         generation=_range(1000 / milliseconds, _widest(used) if is_known else WIDE_SPREAD),
@@ -51,21 +52,23 @@ def _estimate(plan: Plan, machine: Machine, position: int) -> Speed:
     )
 
 
-def _generation_milliseconds(reads: SplitBytesRead, devices: SpeedDevices, layers: int) -> float:
+def _generation_milliseconds(cost: SplitCost, devices: SpeedDevices) -> float:
     """Return the time per token: of all devices, one after the other, and of the transfers between them."""
-    on_gpus = sum(gpu.share * _milliseconds(reads.gpu, gpu, layers) for gpu in devices.gpus)
-    on_processors = _milliseconds(reads.cpu, devices.processors, layers)
-    has_both = reads.gpu.layers > 0 and reads.cpu.layers > 0
-    passing = reads.expert_layers * EXPERT_LAYER_MILLISECONDS + has_both * SWITCH_MILLISECONDS
+    on_gpus = sum(gpu.share * _milliseconds(cost.gpu, gpu) for gpu in devices.gpus)
+    on_processors = _milliseconds(cost.cpu, devices.processors)
+    has_both = cost.gpu.layers > 0 and cost.cpu.layers > 0
+    passing = cost.expert_layers * EXPERT_LAYER_MILLISECONDS + has_both * SWITCH_MILLISECONDS
     return on_gpus + on_processors + passing
 
 
-def _milliseconds(reads: BytesRead, device: SpeedDevice, layers: int) -> float:
-    """Apply the speed formula to one device's part, with the overhead of its layers."""
-    constants = device.constants
-    read_bytes = reads.weight_bytes + constants.cache_weight * reads.cache_bytes
-    reading = read_bytes / (constants.efficiency * device.bytes_per_second) * 1000
-    return reading + constants.overhead_milliseconds * reads.layers / layers
+def _milliseconds(cost: TokenCost, device: SpeedDevice) -> float:
+    """Apply the speed formula to one device's part."""
+    read_bytes = cost.weight_bytes + cost.expert_bytes * (1 / LAW.expert_share - 1)
+    reading, multiplying = read_bytes / device.bytes_per_second, cost.weights / device.weights_per_second
+    cache_bytes = cost.cache_bytes + device.copies_cache * cost.copied_bytes
+    attention = cache_bytes / device.cache_bytes_per_second + cost.attention_operations / device.attention_flops
+    overhead = cost.layers * device.layer_milliseconds + device.token_milliseconds
+    return (max(reading, multiplying) + attention) * 1000 + overhead
 
 
 def _range(expected: float, spread: Spread) -> SpeedRange:

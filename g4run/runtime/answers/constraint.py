@@ -1,4 +1,4 @@
-"""The grammar that constrains an answer, compiled from what a request asks for and checked by the engine's library."""
+"""Compile the grammar that constrains an answer, and check it with the engine's library."""
 
 import re
 from collections.abc import Sequence
@@ -20,14 +20,13 @@ _AT_LINE: Final = re.compile(r"grammar, line (\d+), column \d+: ")
 
 
 def compile_grammar(conversation: Conversation, options: AnswerOptions) -> str | None:
-    """The Lark grammar of what a request asks for, None if it asks for nothing.
+    """Return the Lark grammar for a request; None if the answer is free.
 
-    With tools that the model may call, an answer in JSON may be calls as well; a grammar has to allow for them itself.
-    Raises UsageError for options that exclude each other, for a schema or a grammar that cannot be enforced, and where
-    there is no such tool.
+    If the model may call tools, calls are valid in place of JSON; your own grammar has to allow them itself. Raises
+    UsageError for conflicting options, a schema or grammar that cannot be enforced, and an unknown tool.
     """
     if (options.response_format is not None) + (options.grammar is not None) + options.must_call > 1:
-        raise UsageError("a grammar, a response format and a tool that must be called exclude one another")
+        raise UsageError("a grammar, a response format and a required tool call cannot be combined")
     if options.grammar is not None:
         return compile_written(options.grammar)
     if options.must_call:
@@ -39,18 +38,18 @@ def compile_grammar(conversation: Conversation, options: AnswerOptions) -> str |
 
 
 def compile_format(format: JsonFormat, tools: Sequence[Tool] = ()) -> str:
-    """The Lark grammar of JSON, or of calls of the tools in its place. Raises UsageError as compile_grammar does."""
+    """Return the Lark grammar of JSON, or of tool calls in its place. Raises UsageError as compile_grammar does."""
     schema = ANY_OBJECT if format.schema is None else format.schema
     return _checked(calls_or_json_grammar(tools, schema) if tools else compile_json_schema(schema))
 
 
 def compile_written(grammar: Grammar) -> str:
-    """A grammar that somebody wrote, in Lark. Raises UsageError that names line and column where it can."""
+    """Return a user's grammar in Lark. Raises UsageError that names line and column, if known."""
     return _checked(grammar.write_lark(), grammar.notation)
 
 
 def _checked(lark: str, notation: GrammarNotation = GrammarNotation.GBNF) -> str:
-    """The same grammar. Raises UsageError where llguidance refuses it; each of our own lines ends with its place."""
+    """Return a grammar that llguidance accepts. Raises UsageError with the place, which ends each of our lines."""
     try:
         check_grammar(lark)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""What a request asks for, as the engine takes it: a grammar, the tokens of a thought, forbidden tokens."""
+"""Convert a request to the engine's parameters: the grammar, the thinking tokens, and forbidden tokens."""
 
 import math
 from dataclasses import replace
@@ -19,7 +19,7 @@ _THOUGHT_NAME: Final = "thought\n"
 def make_parameters(
     conversation: Conversation, options: AnswerOptions, prompt: Prompt, vocabulary: Vocabulary, seed: int
 ) -> GenerationParameters:
-    """A request as the engine takes it. Raises UsageError as compile_grammar does, and InvalidModelFile."""
+    """Return the engine's parameters for a request. Raises UsageError as compile_grammar does, and InvalidModelFile."""
     budget = options.thinking_budget if options.thinking else None
     if budget is not None and not prompt.opens_thought:
         budget += len(vocabulary.tokenize(_THOUGHT_NAME))  # the engine counts the name too
@@ -42,7 +42,7 @@ def _thought_tokens(prompt: Prompt, vocabulary: Vocabulary) -> ThoughtTokens:
 def _sampling(
     conversation: Conversation, options: AnswerOptions, vocabulary: Vocabulary, seed: int
 ) -> SamplingParameters:
-    """The sampling as asked for; a model that must not call tools is kept from opening a call."""
+    """Return the requested sampling; if the model must not call tools, the token that opens a call is forbidden."""
     bias = options.sampling.logit_bias
     if conversation.tools and options.tool_choice is ToolChoice.NONE:
         bias = (*bias, (control_token(TOOL_CALL_OPEN, vocabulary), -math.inf))

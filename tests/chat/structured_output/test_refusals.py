@@ -21,7 +21,7 @@ REFUSED: list[tuple[JsonValue, str]] = [
     ({"minimun": 3}, 'the JSON schema at #: the keyword "minimun" is not supported'),
     (
         {"type": "array", "uniqueItems": True},
-        "the JSON schema at #/uniqueItems: unique items cannot be enforced",
+        "the JSON schema at #/uniqueItems: uniqueItems cannot be enforced",
     ),
     ({"type": "string", "pattern": "(?=a)"}, "the JSON schema at #/pattern: the pattern (?=a) uses lookaround"),
     ({"type": "string", "pattern": "(?<!a)b"}, "the JSON schema at #/pattern: the pattern (?<!a)b uses lookaround"),
@@ -30,22 +30,22 @@ REFUSED: list[tuple[JsonValue, str]] = [
         {"type": "string", "pattern": r"\bx"},
         r"the JSON schema at #/pattern: the pattern \bx uses \b, which is not supported",
     ),
-    ({"type": "string", "pattern": "a)"}, "the JSON schema at #/pattern: the pattern a) has a surplus )"),
-    ({"type": "string", "pattern": "(a"}, "the JSON schema at #/pattern: the pattern (a has a ( that is not closed"),
-    ({"type": "string", "pattern": "[a"}, "the JSON schema at #/pattern: the pattern [a has a [ that is not closed"),
+    ({"type": "string", "pattern": "a)"}, "the JSON schema at #/pattern: the pattern a) has an unmatched )"),
+    ({"type": "string", "pattern": "(a"}, "the JSON schema at #/pattern: the pattern (a has an unclosed ("),
+    ({"type": "string", "pattern": "[a"}, "the JSON schema at #/pattern: the pattern [a has an unclosed ["),
     (
         {"type": "string", "pattern": "*a"},
-        "the JSON schema at #/pattern: the pattern *a has a quantifier with nothing before it",
+        "the JSON schema at #/pattern: the pattern *a has a quantifier with nothing to repeat",
     ),
     (
         {"type": "string", "pattern": "a^b"},
-        "the JSON schema at #/pattern: the pattern a^b has an anchor in its middle",
+        "the JSON schema at #/pattern: the pattern a^b has an anchor in the middle",
     ),
     ({"type": "integer", "format": "int128"}, 'the JSON schema at #/format: the format "int128" is not supported'),
     ({"format": "intt32"}, 'the JSON schema at #/format: the format "intt32" is not supported'),
     (
         {"properties": {"a": {"$id": "https://example.com/a", "$ref": "#/$defs/x"}}},
-        "the JSON schema at #/properties/a/$id: a schema within a schema with an $id of its own is not supported",
+        "the JSON schema at #/properties/a/$id: an $id in a nested schema is not supported",
     ),
     (
         {"type": "number", "multipleOf": 0.25, "exclusiveMinimum": 2333007492142792},
@@ -58,9 +58,9 @@ REFUSED: list[tuple[JsonValue, str]] = [
     ({"type": "string", "format": "regex"}, 'the JSON schema at #/format: the format "regex" is not supported'),
     (
         {"type": "text"},
-        "the JSON schema at #/type: must be one or several of null, boolean, integer, number, string, object, array",
+        "the JSON schema at #/type: must be one or more of null, boolean, integer, number, string, object, array",
     ),
-    ({"type": "string", "minLength": -1}, "the JSON schema at #/minLength: must be an integer that is not negative"),
+    ({"type": "string", "minLength": -1}, "the JSON schema at #/minLength: must be a non-negative integer"),
     ({"type": "string", "minLength": "1"}, "the JSON schema at #/minLength: must be a number, not a string"),
     ({"type": "integer", "multipleOf": 0}, "the JSON schema at #/multipleOf: must be greater than 0"),
     ({"properties": []}, "the JSON schema at #/properties: must be an object, not a list"),
@@ -73,26 +73,26 @@ REFUSED: list[tuple[JsonValue, str]] = [
     ({"$ref": "#/$defs/x"}, 'the JSON schema at #/$ref: there is nothing at "#/$defs/x"'),
     (
         {"$ref": "https://example.com/a.json"},
-        'the JSON schema at #/$ref: "https://example.com/a.json" is no pointer into this schema, '
-        "and others are not supported",
+        "the JSON schema at #/$ref: only references into this schema (#/...) are supported, "
+        'not "https://example.com/a.json"',
     ),
     (
         {"oneOf": [{"type": "integer"}, {"type": "number"}]},
-        "the JSON schema at #/oneOf: a value may satisfy several branches, which cannot be ruled out; use anyOf",
+        "the JSON schema at #/oneOf: the branches may overlap; use anyOf",
     ),
     (
         {"type": "object", "additionalProperties": True, "minProperties": 2},
-        "the JSON schema at #: minProperties 2 cannot be enforced where names are free, as a name may repeat",
+        "the JSON schema at #: minProperties 2 cannot be enforced with undeclared properties, whose names may repeat",
     ),
-    ({"const": "\ud800"}, "the JSON schema at #/const: lists a value that JSON cannot write"),
+    ({"const": "\ud800"}, "the JSON schema at #/const: lists a value that JSON cannot represent"),
     (
         {"enum": ["a" * 40 + "b"], "pattern": "^(a*)*$"},
-        "the JSON schema at #/pattern: the pattern is too complex to be compared with what is listed beside it",
+        "the JSON schema at #/pattern: the pattern is too complex to be combined with listed values or names",
     ),
     (
         {"properties": {"a" * 40 + "b": {}}, "patternProperties": {"^(a*)*$": {}}},
-        "the JSON schema at #/patternProperties/^(a*)*$: the pattern ^(a*)*$ is too complex to be compared with what "
-        "is listed beside it",
+        "the JSON schema at #/patternProperties/^(a*)*$: the pattern ^(a*)*$ is too complex to be combined with listed "
+        "values or names",
     ),
     ("string", "the JSON schema at #: a schema must be an object or a boolean, not a string"),
 ]
@@ -115,7 +115,7 @@ CONTRADICTIONS: list[tuple[JsonValue, str]] = [
     ({"type": "integer", "enum": ["a"]}, "the JSON schema at #/enum: none of the listed values satisfies the schema"),
     (
         {"allOf": [{"type": "string"}, {"type": "null"}]},
-        "the JSON schema at #/allOf/0/type: its types exclude one another",
+        "the JSON schema at #/allOf/0/type: no type satisfies all schemas",
     ),
     (
         {"type": "object", "properties": {"a": False}, "required": ["a"]},
@@ -123,11 +123,11 @@ CONTRADICTIONS: list[tuple[JsonValue, str]] = [
     ),
     (
         {"type": "object", "properties": {"a": {}, "b": {}}, "required": ["a", "b"], "maxProperties": 1},
-        "the JSON schema at #: 2 properties are required, and at most 1 allowed",
+        "the JSON schema at #: 2 properties are required, but at most 1 are allowed",
     ),
     (
         {"type": "array", "prefixItems": [{}], "minItems": 2},
-        "the JSON schema at #: minItems 2 is more than the 1 items there can be",
+        "the JSON schema at #: minItems 2 is more than the 1 items allowed",
     ),
     (False, "no value can satisfy the JSON schema"),
     ({"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]}, "no value can satisfy the JSON schema"),
@@ -182,7 +182,7 @@ def test_what_only_looks_wrong_is_taken(schema: JsonValue) -> None:
         (
             [Tool("a", "", {"type": "string"})],
             None,
-            'the parameters of the tool "a" at #: arguments are always an object; say "type": "object"',
+            'the parameters of the tool "a" at #: arguments are always an object; add "type": "object"',
         ),
         (
             [Tool("a", "", {"type": "object", "properties": {'<|"|>': {}}, "required": ['<|"|>']})],

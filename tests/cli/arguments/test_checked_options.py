@@ -39,7 +39,9 @@ def test_the_rarer_samplers() -> None:
 
 def test_load_options() -> None:
     given = SharedOptions(context_length=4096, kv="Q8_0", gpu_layers=0, cpu_experts=3, force=True)
-    assert make_load_options(given) == LoadOptions(4096, KvType.Q8_0, 0, 3, ignores_memory=True)
+    assert make_load_options(given) == LoadOptions(
+        4096, KvType.Q8_0, gpu_layers=0, cpu_expert_layers=3, ignores_memory=True
+    )
 
 
 def test_json_and_a_grammar_cannot_be_combined() -> None:

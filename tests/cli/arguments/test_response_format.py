@@ -35,8 +35,7 @@ def test_a_file_named_json_needs_a_path(tmp_path: Path, monkeypatch: pytest.Monk
         ('{"type":\n "strin"', " is not JSON: expecting ',' delimiter at line 2, column 9"),
         (
             '{"type": "strin"}',
-            ": the JSON schema at #/type: must be one or several of "
-            "null, boolean, integer, number, string, object, array",
+            ": the JSON schema at #/type: must be one or more of null, boolean, integer, number, string, object, array",
         ),
         ("null", " contains null, which is not a JSON schema"),
         ("3", ": the JSON schema at #: a schema must be an object or a boolean, not a number"),
@@ -71,7 +70,7 @@ def test_a_grammar_is_the_text_of_its_file(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("", ": there is no rule named root"),
-        ('root ::= "a"\nother ::= (\n', ", line 3, column 1: a closing parenthesis is expected"),
+        ('root ::= "a"\nother ::= (\n', ", line 3, column 1: expected a closing parenthesis"),
         ("root ::= item", ": there is no rule named item"),
         ('root ::= root "a"', ": no text satisfies it"),
     ],

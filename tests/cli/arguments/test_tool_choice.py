@@ -78,7 +78,7 @@ def test_without_messages_there_are_no_tools() -> None:
             ASKED,
             "broken",
             TOOLS,
-            'the parameters of the tool "broken" at #: arguments are always an object; say "type": "object"',
+            'the parameters of the tool "broken" at #: arguments are always an object; add "type": "object"',
             "",
         ),
     ],

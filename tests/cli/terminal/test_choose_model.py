@@ -10,7 +10,7 @@ import pytest
 from msgspec import structs
 from msgspec.structs import replace
 
-from g4run.cli.terminal.choose_model import ModelChooser, render_demo, render_offer
+from g4run.cli.terminal.choose_model import choose_chat_model, render_demo, render_offer
 from g4run.models.catalog.values import CatalogFile, CompanionFile
 from g4run.models.library import DEMO_PATH, Library, ModelFile
 from g4run.models.names.parse import parse_name
@@ -41,8 +41,8 @@ class Person:
 
     def chats(self, typed: str | None, request: RecommendRequest | None = None) -> ModelFile:
         answers = None if typed is None else io.StringIO(typed)
-        choosing = ModelChooser(self.library, self.known, self.output.notes, answers, self.fetch)
-        return choosing.run(request or RecommendRequest())
+        wanted = request or RecommendRequest()
+        return choose_chat_model(self.library, self.known, wanted, self.output.notes, answers, self.fetch)
 
     def fetch(self, request: PullRequest) -> Record:
         self.fetched.append(request)

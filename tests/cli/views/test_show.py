@@ -21,6 +21,7 @@ from g4run.models.library import DEMO_PATH
 from g4run.models.quantizations import FileRole
 
 STRINGS = b"".join(len(text).to_bytes(8, "little") + text for text in (b"<pad>", b"<eos>", b"\xff", b"d", b"e"))
+STRINGS = STRINGS.ljust(4096, b"\0")  # as in a file, which goes on
 NUMBERS = b"".join(number.to_bytes(4, "little") for number in range(10_000))
 
 

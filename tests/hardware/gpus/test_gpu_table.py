@@ -2,11 +2,11 @@
 
 import pytest
 
-from g4run.hardware.gpus.gpu_table import _table, find_gpu, find_memory_bandwidth
+from g4run.hardware.gpus.gpu_table import find_gpu, find_memory_bandwidth, gpu_table
 from g4run.hardware.machine import GpuKind
 
 GIB = 1 << 30
-KNOWN_GPUS = [entry.gpu for entry in _table()]
+KNOWN_GPUS = [entry.row for entry in gpu_table()]
 
 
 @pytest.mark.parametrize(
@@ -91,6 +91,7 @@ def test_every_entry_is_found_by_its_own_name() -> None:
 def test_every_figure_has_a_source_and_a_plausible_size() -> None:
     for gpu in KNOWN_GPUS:
         assert gpu.source, gpu
-        assert 50e9 < gpu.bandwidth < 1e13, gpu
-        assert 1e12 < gpu.half_precision_flops < 1e16, gpu
+        assert 20e9 < gpu.bandwidth < 1e13, gpu
+        assert 4e11 < gpu.half_precision_flops < 1e16, gpu
+        assert 5 < gpu.bandwidth / gpu.vector_flops * 1000 < 150, gpu  # bytes per 1,000 operations
         assert gpu.kind is GpuKind.DISCRETE or gpu.total_bytes in (0, 8 * GIB, 128 * GIB), gpu

@@ -15,7 +15,6 @@ import httpx2
 from g4run.models.download.download import Downloaded, DownloadOptions, download
 from g4run.models.download.retry_policy import RetryPolicy
 from g4run.models.download.segments import Range
-from g4run.models.download.source import SourceOptions
 from g4run.models.remote_files import Link
 from tests.fakes.hub import FakeHub
 
@@ -24,9 +23,7 @@ NAME = "model.gguf"
 QUICK = DownloadOptions(
     segment_bytes=1_000_000,
     block_bytes=100_000,
-    source=SourceOptions(
-        stall_seconds=3, policy=RetryPolicy(retries=3, first_pause_seconds=0.01, longest_pause_seconds=0.05)
-    ),
+    policy=RetryPolicy(stall_seconds=3, retries=3, first_pause_seconds=0.01, longest_pause_seconds=0.05),
 )
 
 
@@ -86,7 +83,7 @@ class Pull:
 
     def set_stall(self, seconds: float) -> None:
         """How long a connection may send nothing."""
-        self.options = replace(self.options, source=replace(self.options.source, stall_seconds=seconds))
+        self.options = replace(self.options, policy=replace(self.options.policy, stall_seconds=seconds))
 
     def recorded(self) -> tuple[Range, ...]:
         """What the journal says is there."""

@@ -140,7 +140,7 @@ def test_links_that_never_work_are_given_up(status: int, pull: Pull) -> None:
     with pytest.raises(AccessDenied) as caught:
         pull.run()
     assert caught.value.message == f"the server rejected the link ({status}), and new links too"
-    assert pull.links == 1 + pull.options.source.fresh_links
+    assert pull.links == 1 + pull.options.policy.fresh_links
 
 
 def test_links_that_live_for_one_request_get_there(pull: Pull) -> None:
@@ -184,18 +184,6 @@ def test_a_server_that_begins_to_ignore_ranges_is_not_believed_twice(pull: Pull)
     pull.run()
     assert pull.is_finished()
     assert pull.progress == sorted(pull.progress)
-
-
-def test_another_etag_of_the_same_file_is_followed(pull: Pull) -> None:
-    pull.hub.fault(FaultKind.CHANGE_ETAG, times=None, skip=2)
-    pull.options = replace(pull.options, connections=1)
-    pull.run()
-    assert pull.is_finished()
-    assert pull.links == 2
-    asked = [request.headers.get("if-range") for request in pull.hub.requests if request.method == "GET"]
-    assert asked[0] is None  # nothing is known
-    assert asked[1] == asked[2] is not None
-    assert set(asked[3:]) == {None}  # two names are known, and either may come
 
 
 def test_a_file_that_changes_on_the_hub_is_an_error(pull: Pull) -> None:

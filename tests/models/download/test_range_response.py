@@ -2,10 +2,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from g4run.models.download.range_response import Asked, Verdict, judge_answer, parse_retry_after
+from g4run.models.download.range_response import Verdict, judge_answer, parse_retry_after
 
-ASKED = Asked(100, 200, 1000, frozenset({'"cdn"', '"its twin"'}))
-PART = {"content-range": "bytes 100-199/1000", "content-length": "100", "etag": '"cdn"'}
+WANTED, SIZE = (100, 200), 1000
+PART = {"content-range": "bytes 100-199/1000", "content-length": "100"}
 
 
 @pytest.mark.parametrize(
@@ -14,9 +14,6 @@ PART = {"content-range": "bytes 100-199/1000", "content-length": "100", "etag": 
         (206, PART, Verdict.PART),
         (206, {"content-range": "bytes 100-149/1000"}, Verdict.PART),
         (206, PART | {"content-range": "Bytes 100-199/*"}, Verdict.PART),
-        (206, PART | {"etag": 'W/"other"'}, Verdict.PART),
-        (206, PART | {"etag": '"its twin"'}, Verdict.PART),
-        (206, PART | {"etag": '"other"'}, Verdict.CHANGED),
         (206, PART | {"content-range": "bytes 101-200/1000"}, Verdict.UNUSABLE),
         (206, PART | {"content-range": "bytes 0-99/1000"}, Verdict.UNUSABLE),
         (206, PART | {"content-range": "bytes 100-200/1000", "content-length": "101"}, Verdict.UNUSABLE),
@@ -26,9 +23,8 @@ PART = {"content-range": "bytes 100-199/1000", "content-length": "100", "etag": 
         (206, {"content-type": "multipart/byteranges; boundary=x"}, Verdict.UNUSABLE),
         (206, PART | {"content-encoding": "gzip"}, Verdict.UNUSABLE),
         (206, PART | {"content-range": "bytes 100-199/1001"}, Verdict.OTHER_SIZE),
-        (200, {"content-length": "1000", "etag": '"cdn"'}, Verdict.WHOLE),
+        (200, {"content-length": "1000"}, Verdict.WHOLE),
         (200, {}, Verdict.WHOLE),
-        (200, {"content-length": "1000", "etag": '"other"'}, Verdict.CHANGED),
         (200, {"content-length": "999"}, Verdict.OTHER_SIZE),
         (200, {"content-length": "²"}, Verdict.OTHER_SIZE),
         (200, {"content-type": "text/html; charset=utf-8"}, Verdict.EXPIRED),
@@ -43,16 +39,16 @@ PART = {"content-range": "bytes 100-199/1000", "content-length": "100", "etag": 
         (304, {}, Verdict.UNUSABLE),
         (500, {}, Verdict.UNUSABLE),
         (502, {}, Verdict.UNUSABLE),
-        (429, {}, Verdict.BUSY),
-        (503, {"retry-after": "3"}, Verdict.BUSY),
+        (429, {}, Verdict.UNUSABLE),
+        (503, {"retry-after": "3"}, Verdict.UNUSABLE),
     ],
 )
 def test_verdicts(status: int, headers: dict[str, str], verdict: Verdict) -> None:
-    assert judge_answer(status, headers, ASKED).verdict is verdict
+    assert judge_answer(status, headers, WANTED, SIZE).verdict is verdict
 
 
 def test_a_shorter_part_says_where_it_ends() -> None:
-    assert judge_answer(206, {"content-range": "bytes 100-149/1000"}, ASKED).end == 150
+    assert judge_answer(206, {"content-range": "bytes 100-149/1000"}, WANTED, SIZE).end == 150
 
 
 @pytest.mark.parametrize(

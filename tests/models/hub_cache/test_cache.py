@@ -4,11 +4,11 @@ import pytest
 from huggingface_hub import hf_hub_download, scan_cache_dir
 from huggingface_hub.errors import LocalEntryNotFoundError
 
+from g4run.errors import Offline
 from g4run.models.hub_cache.cache import (
     blob_of,
     cached_gguf_files,
-    find_blob,
-    find_snapshot_file,
+    list_cached_repository,
     locate_in_snapshot,
     repository_directory,
 )
@@ -38,6 +38,16 @@ def download(cache: FakeCache, path: str, revision: str = "main", repository: st
     return Path(hf_hub_download(repository, path, revision=revision, cache_dir=cache.hub_cache, local_files_only=True))
 
 
+def find(cache: FakeCache, revision: str | None, path: str, repository: str = REPOSITORY) -> Path | None:
+    """What is listed offline."""
+    try:
+        listing = list_cached_repository(cache.hub_cache, repository, revision)
+    except Offline:
+        return None
+    snapshot = repository_directory(cache.hub_cache, repository) / "snapshots" / listing.commit
+    return snapshot / path if listing.find(path) else None
+
+
 def warnings(cache: FakeCache) -> list[str]:
     return [str(warning) for warning in scan_cache_dir(cache.hub_cache).warnings]
 
@@ -47,16 +57,16 @@ def test_a_file_is_found_where_huggingface_hub_finds_it(cache: FakeCache, model:
     pointer = cache.add("Q8/a.gguf", model, revision="main")
     cache.add("b.gguf", model, commit=NEWER_COMMIT, revision="refs/pr/3")
     name = "b.gguf" if revision == "refs/pr/3" else "Q8/a.gguf"
-    found = find_snapshot_file(cache.hub_cache, REPOSITORY, revision, name)
+    found = find(cache, revision, name)
     assert found == download(cache, name, revision)
     assert (found == pointer) is (revision != "refs/pr/3")
 
 
 def test_without_a_revision_main_counts_and_then_any(cache: FakeCache, model: Path, other: Path) -> None:
     newer = cache.add("a.gguf", model, commit=NEWER_COMMIT, revision=None)
-    assert find_snapshot_file(cache.hub_cache, REPOSITORY, None, "a.gguf") == newer
+    assert find(cache, None, "a.gguf") == newer
     older = cache.add("a.gguf", other, commit=COMMIT, revision="main")
-    assert find_snapshot_file(cache.hub_cache, REPOSITORY, None, "a.gguf") == older
+    assert find(cache, None, "a.gguf") == older
 
 
 @pytest.mark.parametrize(
@@ -72,27 +82,18 @@ def test_without_a_revision_main_counts_and_then_any(cache: FakeCache, model: Pa
 )
 def test_what_is_not_there_is_not_found(cache: FakeCache, model: Path, revision: str | None, path: str) -> None:
     cache.add("a.gguf", model)
-    assert find_snapshot_file(cache.hub_cache, REPOSITORY, revision, path) is None
+    assert find(cache, revision, path) is None
 
 
 def test_a_link_that_leads_nowhere_is_not_found(cache: FakeCache, model: Path) -> None:
     blob_of(cache.add("a.gguf", model)).unlink()
-    assert find_snapshot_file(cache.hub_cache, REPOSITORY, None, "a.gguf") is None
     assert cached_gguf_files(cache.hub_cache) == ()
 
 
 def test_a_repository_is_found_in_another_spelling(cache: FakeCache, model: Path) -> None:
     pointer = cache.add("a.gguf", model)
-    assert find_snapshot_file(cache.hub_cache, REPOSITORY.upper(), None, "a.gguf") == pointer
+    assert find(cache, None, "a.gguf", REPOSITORY.upper()) == pointer
     assert repository_directory(cache.hub_cache, "No/Such") == cache.hub_cache / "models--No--Such"
-
-
-def test_a_blob_is_found_in_any_repository_by_digest_and_size(cache: FakeCache, model: Path) -> None:
-    cache.add("a.gguf", model, repository="a/b")
-    digest, size_bytes = digest_of(model), model.stat().st_size
-    assert find_blob(cache.hub_cache, digest, size_bytes) == cache.blob(digest, "a/b")
-    assert find_blob(cache.hub_cache, digest, size_bytes + 1) is None
-    assert find_blob(cache.hub_cache / "nowhere", digest, size_bytes) is None
 
 
 def test_gguf_files_are_listed_once_with_their_place(cache: FakeCache, model: Path, other: Path) -> None:

@@ -2,8 +2,9 @@
 
 Each row is a published measurement with its source; `excluded` says why a row is not used. `bits_per_weight` counts
 the weights read per token: 4.5 for Q4_0 including a Q6_K head, else the published file's size divided by its
-parameters, or the quantization's own. `reads_head` is no if prompt tokens were fed one at a time, which skips the
-head. `position` is the mean position of the generated tokens; `prompt_depth` is where the prompt started.
+parameters, or the quantization's own; in a model of another family, only the type of weights counts. `reads_head` is
+no if prompt tokens were fed one at a time, which skips the head. `position` is the mean position of the generated
+tokens; `prompt_depth` is where the prompt started.
 `half_precision_tflops` is the vendor's figure for dense FP16 with FP32 accumulation. All values come from backends and
 programs that compute like llama.cpp.
 """
@@ -16,11 +17,38 @@ from msgspec.structs import replace
 
 from g4run.kv_types import KvType
 from g4run.models.gguf.dimensions import Gemma4
-from g4run.planner.memory.kv_cache import VALUE_BYTES
-from g4run.planner.speed.bytes_read import matrix_operations
+from g4run.planner.speed.token_cost import matrix_operations
 from g4run.planner.values import LayerWeights, ModelShape
 from scripts.shapes.sizes import SHAPES, VOCABULARY_SIZE, Shape
-from tests.planner.speed.speed_fit import Observation
+
+ALL_TOKENS = 1 << 20  # the window of models without sliding ones
+
+
+def _other(name: str, layers: int, width: int, feed_forward: int, heads: int, kv_heads: int) -> Shape:
+    """Return the dimensions of a dense model without sliding windows, with heads of 128."""
+    return Shape(
+        name,
+        layers,
+        width,
+        feed_forward,
+        heads,
+        kv_heads,
+        kv_heads,
+        window=ALL_TOKENS,
+        group=ALL_TOKENS,
+        key_length=128,
+        key_length_swa=128,
+    )
+
+
+# Models of rows for devices that lack one of Gemma 4; and their vocabularies.
+OTHER_MODELS = {
+    "llama-3B": (_other("llama 3B", 28, 3072, 8192, 24, 8), 128_256),
+    "llama-7B": (_other("llama 7B", 32, 4096, 11_008, 32, 32), 32_000),
+    "llama-8B": (_other("llama 8B", 32, 4096, 14_336, 32, 8), 128_256),
+    "qwen-4B": (_other("qwen 4B", 36, 2560, 9728, 32, 8), 151_936),
+    "qwen-8B": (_other("qwen 8B", 36, 4096, 12_288, 32, 8), 151_936),
+}
 
 PATH = Path(__file__).parents[2] / "golden" / "speed-calibration.csv"
 
@@ -101,34 +129,12 @@ def prompt_rows() -> tuple[Row, ...]:
     return tuple(row for row in used_rows() if row.prompt_tokens_per_second and not row.cpu_expert_layers)
 
 
-def observation(row: Row) -> Observation:
-    """Return the observation of a row with a generation speed."""
-    assert row.generation_tokens_per_second
-    shape = model_shape(row.size, row.bits_per_weight)
-    head = shape.embedding_bytes if row.reads_head else 0
-    architecture = shape.architecture
-    experts = architecture.expert_used_count / architecture.expert_count if architecture.expert_count else 0.0
-    return Observation(
-        device=row.device,
-        device_class=row.device_class,
-        weight_bytes=sum(layer.dense_bytes + layer.expert_bytes * experts for layer in shape.layers) + head,
-        cache_bytes=_cache_bytes(architecture, row.kv_type, row.position),
-        bytes_per_second=row.bytes_per_second,
-        milliseconds=1000 / row.generation_tokens_per_second,
-    )
-
-
-def _cache_bytes(architecture: Gemma4, kv_type: KvType, position: int) -> float:
-    cells = (
-        min(position, architecture.sliding_window) if sliding else position for sliding in architecture.sliding_pattern
-    )
-    lengths = (2 * heads * architecture.key_length_of(layer) for layer, heads in enumerate(architecture.kv_head_counts))
-    return sum(VALUE_BYTES[kv_type] * cell * length for cell, length in zip(cells, lengths, strict=True))
-
-
-def model_shape(size: str, bits_per_weight: float) -> ModelShape:
+def model_shape(size: str, bits_per_weight: float, weight_type: str = "") -> ModelShape:
     """Return a model with the same bits for every weight."""
-    architecture = architecture_of(SHAPES[size.lower()])
+    other = OTHER_MODELS.get(size)
+    architecture = architecture_of(SHAPES[size.lower()] if other is None else other[0])
+    vocabulary = VOCABULARY_SIZE if other is None else other[1]
+    architecture = replace(architecture, vocabulary_size=vocabulary)
     byte = bits_per_weight / 8
     experts = architecture.expert_count * 3 * architecture.embedding_length * architecture.expert_feed_forward_length
     dense = replace(architecture, expert_used_count=0)
@@ -136,10 +142,11 @@ def model_shape(size: str, bits_per_weight: float) -> ModelShape:
         LayerWeights(round(matrix_operations(dense, layer) / 2 * byte), round(experts * byte))
         for layer in range(architecture.layers)
     )
-    head = round(VOCABULARY_SIZE * architecture.embedding_length * byte)
-    table = round(VOCABULARY_SIZE * architecture.per_layer_embedding_length * architecture.layers * byte)
+    head = round(vocabulary * architecture.embedding_length * byte)
+    table = round(vocabulary * architecture.per_layer_embedding_length * architecture.layers * byte)
     total = sum(layer.dense_bytes + layer.expert_bytes for layer in layers) + head + table
-    return ModelShape(f"gemma4:{size.lower()}", architecture, layers, head, table, 0, total, 0, 0, False)
+    name = f"gemma4:{size.lower()}"
+    return ModelShape(name, architecture, layers, head, table, 0, total, 0, 0, False, weight_type=weight_type)
 
 
 def architecture_of(shape: Shape) -> Gemma4:

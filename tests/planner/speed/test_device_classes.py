@@ -46,8 +46,17 @@ ROOT = Path(__file__).parents[3]
         ("Intel(R) Arc(TM) B580 Graphics", GpuKind.DISCRETE, DeviceClass.OTHER_GPU),
         ("Intel Arc A770", GpuKind.DISCRETE, DeviceClass.OTHER_GPU),
         ("Moore Threads MTT S80", GpuKind.DISCRETE, DeviceClass.OTHER_GPU),
-        ("Apple M1", GpuKind.UNIFIED, DeviceClass.APPLE_M1),
-        ("Apple M1 Ultra", GpuKind.UNIFIED, DeviceClass.APPLE_M1),
+        ("Apple M1", GpuKind.UNIFIED, DeviceClass.APPLE),
+        ("Orin", GpuKind.UNIFIED, DeviceClass.JETSON),
+        ("NVIDIA Jetson AGX Thor", GpuKind.UNIFIED, DeviceClass.JETSON),
+        ("Xavier", GpuKind.INTEGRATED, DeviceClass.JETSON),
+        ("NVIDIA Tegra X1", GpuKind.INTEGRATED, DeviceClass.JETSON),
+        ("AMD Instinct MI50", GpuKind.DISCRETE, DeviceClass.GCN),
+        ("AMD Radeon VII", GpuKind.DISCRETE, DeviceClass.GCN),
+        ("Radeon RX Vega 64", GpuKind.DISCRETE, DeviceClass.GCN),
+        ("AMD Radeon RX 580 Series", GpuKind.DISCRETE, DeviceClass.GCN),
+        ("AMD Radeon RX 5700 XT", GpuKind.DISCRETE, DeviceClass.AMD),
+        ("AMD Radeon Vega 8 Graphics", GpuKind.INTEGRATED, DeviceClass.INTEGRATED),
         ("Apple M2 Pro", GpuKind.UNIFIED, DeviceClass.APPLE),
         ("Apple M4 Max", GpuKind.UNIFIED, DeviceClass.APPLE),
     ],
@@ -64,12 +73,25 @@ def test_all_gpus_of_the_table_but_intels_are_calibrated() -> None:
     assert [name for name in others if not name.startswith("Arc ")] == []
 
 
-def test_processor_classes_by_architecture() -> None:
-    assert class_of_processors(make_machine(architecture="aarch64")) is DeviceClass.ARM
-    assert class_of_processors(make_machine(architecture="arm64")) is DeviceClass.ARM
-    assert class_of_processors(make_machine()) is DeviceClass.X86
-    assert class_of_processors(make_machine(instruction_sets=("avx2", "avx_vnni"))) is DeviceClass.X86
-    assert class_of_processors(make_machine(instruction_sets=("avx2", "avx512_vnni"))) is DeviceClass.X86_512
+@pytest.mark.parametrize(
+    ("architecture", "sets", "expected"),
+    [
+        ("aarch64", (), DeviceClass.ARM),
+        ("arm64", ("neon", "fp16", "dotprod"), DeviceClass.ARM),
+        ("aarch64", ("neon",), DeviceClass.ARM_NEON),
+        ("aarch64", ("neon", "dotprod", "i8mm"), DeviceClass.ARM_I8MM),
+        ("aarch64", ("neon", "dotprod", "sve"), DeviceClass.ARM_I8MM),
+        ("x86_64", (), DeviceClass.X86),
+        ("x86_64", ("avx", "f16c"), DeviceClass.X86_OLD),
+        ("x86_64", ("avx", "avx2"), DeviceClass.X86),
+        ("AMD64", ("avx2", "avx_vnni"), DeviceClass.X86_VNNI),
+        ("x86_64", ("avx2", "avx_vnni", "avx512_vnni"), DeviceClass.X86_512),
+    ],
+)
+def test_processor_classes_by_architecture_and_instruction_sets(
+    architecture: str, sets: tuple[str, ...], expected: DeviceClass
+) -> None:
+    assert class_of_processors(make_machine(architecture=architecture, instruction_sets=sets)) is expected
 
 
 def test_every_class_has_plausible_constants() -> None:

@@ -34,8 +34,9 @@ def device_ledger(name: str, kind: str, weights: int) -> DeviceLedger:
 
 def test_a_whole_speed() -> None:
     speed = estimate_speed(make_plan(DENSE, gpu_layers=49), GPU_MACHINE)
-    expected = 1000 / (11.9066e9 * 4.7 / 8 / (0.798 * 936e9) * 1000 + 2.89)
-    assert figures(speed.generation) == pytest.approx((expected * 0.78, expected, expected * 1.14), rel=1e-3)
+    reading, multiplying = 11.9066e9 * 4.7 / 8 / (0.851 * 936e9), 2 * 11.9066e9 / (0.0734 * 35.5e12)
+    expected = 1 / (max(reading, multiplying) + 49 * 0.0384e-3 + 0.56e-3)
+    assert figures(speed.generation) == pytest.approx((expected * 0.86, expected, expected * 1.22), rel=1e-3)
     assert (speed.prompt.low, speed.prompt.high) == (speed.prompt.expected * 0.6, speed.prompt.expected * 1.5)
     assert speed.source is SpeedSource.CALIBRATED
 
@@ -56,9 +57,50 @@ def test_experts_on_the_cpu_are_faster_than_whole_layers_there() -> None:
 def test_a_longer_context_and_a_larger_cache_cost_speed() -> None:
     plan = make_plan(DENSE, gpu_layers=49)
     assert generation(plan) > generation(plan, position=8_000) > generation(plan, position=64_000)
-    smaller = make_plan(DENSE, gpu_layers=49, kv_type=KvType.Q8_0)
-    assert generation(smaller, position=64_000) > generation(plan, position=64_000)
     assert prompt(plan) > prompt(plan, position=64_000)
+
+
+@pytest.mark.parametrize(
+    ("backend", "is_faster"), [("CUDA", False), ("ROCm", False), ("Vulkan", True), ("Metal", True)]
+)
+def test_a_quantized_cache_saves_time_unless_it_is_converted_first(backend: str, *, is_faster: bool) -> None:
+    machine = make_machine(make_gpu(backend=backend))
+    smaller, plan = (make_plan(DENSE, gpu_layers=49, kv_type=kind) for kind in (KvType.Q8_0, KvType.F16))
+    assert (generation(smaller, machine, 64_000) > generation(plan, machine, 64_000)) is is_faster
+
+
+def test_a_card_with_little_arithmetic_does_not_use_its_bandwidth() -> None:
+    """An MI50 ran 31B Q4_0 at 22.66 tokens/s, 39 % of its 1,024 GB/s; a T4000 is a Jetson Thor with fewer units."""
+    plan = make_plan(model_shape("31B", 4.595, "Q4_0"), gpu_layers=61)
+    mi50 = make_machine(make_gpu("AMD Instinct MI50", 1024e9, 26.5e12, gibibytes=32, backend="ROCm"))
+    assert generation(plan, mi50) == pytest.approx(22.66, rel=0.15)
+    thor, small = (
+        make_machine(make_gpu(name, 273e9, 258e12, GpuKind.UNIFIED)) for name in ("Jetson AGX Thor", "Jetson T4000")
+    )
+    assert generation(plan, small) < 0.75 * generation(plan, thor)
+
+
+def test_k_quants_cost_arithmetic() -> None:
+    shapes = (model_shape("12B", 4.7, kind) for kind in ("Q4_0", "Q4_K"))
+    machine = make_machine(make_gpu("Apple M1 Max", 400e9, 10.4e12, GpuKind.UNIFIED, backend="Metal"))
+    plain, k_quant = (generation(make_plan(shape, gpu_layers=49), machine) for shape in shapes)
+    assert plain > 1.05 * k_quant
+
+
+@pytest.mark.parametrize(
+    ("sets", "expected"), [(("neon",), 1.68), (("neon", "dotprod"), 4.5), ((), 4.5)], ids=["Pi 4", "dotprod", "unknown"]
+)
+def test_arm_cores_without_dot_products_are_bound_by_arithmetic(sets: tuple[str, ...], expected: float) -> None:
+    """A Raspberry Pi 4 ran E2B Q4_K_M at 1.68 tokens/s; its bandwidth alone would allow 5."""
+    machine = make_machine(bandwidth=12.8e9, cores=4, architecture="aarch64", instruction_sets=sets)
+    plan = make_plan(model_shape("E2B", 4.75, "Q4_K"), threads=4)
+    assert generation(plan, machine) == pytest.approx(expected, rel=0.25)
+
+
+def test_attention_costs_processors_arithmetic() -> None:
+    """An i7-10750H went from 20.48 tokens/s to 17.29 at 4,096 tokens, far more than reading 60 MB takes."""
+    machine, plan = make_machine(bandwidth=45.8e9, cores=6), make_plan(model_shape("E2B", 4.865), threads=6)
+    assert generation(plan, machine, 4224) / generation(plan, machine, 128) == pytest.approx(17.29 / 20.48, rel=0.05)
 
 
 def test_a_larger_micro_batch_copies_host_weights_less_often() -> None:
@@ -67,7 +109,7 @@ def test_a_larger_micro_batch_copies_host_weights_less_often() -> None:
 
 
 def test_threads_and_memory_limit_the_processors() -> None:
-    machine = make_machine(bandwidth=300e9, cores=64)
+    machine = make_machine(bandwidth=200e9, cores=64)
     speeds = [generation(make_plan(DENSE, threads=count), machine) for count in (1, 2, 4, 16, 32)]
     assert speeds[0] < speeds[1] < speeds[2] < speeds[3] < speeds[4] * 1.001
     assert generation(make_plan(DENSE, threads=64), machine) == speeds[4]
@@ -78,7 +120,7 @@ def test_threads_and_memory_limit_the_processors() -> None:
 
 def test_virtual_processors_multiply_less_and_q4_0_even_less() -> None:
     """Two processors at a measured 22 GB/s ran 26B Q4_0 at 3.05 tokens/s, E2B Q4_0 at 5.3, and Q4_K_M at 7.4 to 8.5."""
-    real = make_machine(bandwidth=27.5e9, cores=2)
+    real = make_machine(bandwidth=27.5e9, cores=2, instruction_sets=("avx2", "avx512_vnni"))
     virtual = replace(real, processors=replace(real.processors, are_virtual=True))
     wsl = replace(virtual, platform=replace(virtual.platform, is_wsl=True))
     plan = make_plan(real_shape("26b", "Q4_0"), threads=2)
@@ -95,9 +137,8 @@ def test_more_threads_than_the_container_has_change_nothing() -> None:
 
 def test_a_measured_bandwidth_is_less_than_a_nominal_one() -> None:
     measured = make_machine(bandwidth=40e9, source=FigureSource.MEASURED)
-    assert generation(make_plan(DENSE), measured) == pytest.approx(
-        generation(make_plan(DENSE), make_machine(bandwidth=50e9))
-    )
+    nominal = make_machine(bandwidth=50e9)
+    assert generation(make_plan(DENSE), measured) == pytest.approx(generation(make_plan(DENSE), nominal), rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +166,7 @@ def test_assumed_memory_does_not_affect_a_gpu_plan() -> None:
 
 def test_the_range_is_that_of_the_least_known_device() -> None:
     speed = estimate_speed(make_plan(DENSE, gpu_layers=40), GPU_MACHINE).generation
-    assert figures(speed) == pytest.approx((0.55 * speed.expected, speed.expected, 1.3 * speed.expected))
+    assert figures(speed) == pytest.approx((0.7 * speed.expected, speed.expected, 1.22 * speed.expected))
 
 
 def test_a_gpu_without_a_backend_is_ignored() -> None:

@@ -70,7 +70,7 @@ def test_each_wish_is_a_grammar(conversation: Conversation, options: AnswerOptio
         (
             PLAIN,
             AnswerOptions(grammar=Grammar("root ::= (")),
-            "grammar, line 1, column 11: a closing parenthesis is expected",
+            "grammar, line 1, column 11: expected a closing parenthesis",
         ),
         (
             PLAIN,
@@ -96,7 +96,7 @@ def test_each_wish_is_a_grammar(conversation: Conversation, options: AnswerOptio
         (
             PLAIN,
             AnswerOptions(response_format=JsonFormat(), grammar=Grammar('root ::= "a"')),
-            "a grammar, a response format and a tool that must be called exclude one another",
+            "a grammar, a response format and a required tool call cannot be combined",
         ),
     ],
 )

@@ -2,15 +2,16 @@ import pytest
 from msgspec.structs import replace
 
 from g4run.kv_types import KvType
-from g4run.planner.speed.bytes_read import (
-    BytesRead,
-    SplitBytesRead,
+from g4run.planner.speed.prompt import host_bytes
+from g4run.planner.speed.token_cost import (
+    TokenCost,
     attention_operations,
     cache_read_bytes,
+    copied_cache_bytes,
+    expert_weights,
     matrix_operations,
-    split_reads,
+    split_cost,
 )
-from g4run.planner.speed.prompt import host_bytes
 from g4run.planner.values import LayerWeights, ModelShape
 from tests.planner.speed.speed_machines import make_plan
 from tests.planner.speed.speed_rows import model_shape
@@ -24,7 +25,7 @@ SMALL = replace(
 
 
 def weights_per_token(shape: ModelShape) -> float:
-    return split_reads(shape, make_plan(shape).settings, 0).cpu.weight_bytes
+    return split_cost(shape, make_plan(shape).settings, 0).cpu.weight_bytes
 
 
 @pytest.mark.parametrize(
@@ -63,22 +64,45 @@ def test_a_quantized_cache_reads_less() -> None:
     assert read == [320 * 8192, 320 * 4352, 320 * 2304]
 
 
+def test_cuda_and_rocm_convert_a_quantized_cache_of_long_heads() -> None:
+    architecture = model_shape("31B", 8).architecture
+    copied = [copied_cache_bytes(architecture, layer, KvType.Q8_0, 320) for layer in (4, 5)]
+    assert copied == [0, 2 * 320 * 8192]  # written, and read again; sliding layers have heads of 256
+    assert copied_cache_bytes(architecture, 5, KvType.F16, 320) == 0
+
+
 @pytest.mark.parametrize(
-    ("gpu_layers", "expert_layers", "expected"),
+    ("gpu_layers", "expert_layers", "gpu", "cpu", "moved"),  # weight bytes and layers
     [
-        (0, 0, SplitBytesRead(BytesRead(0, 0, 0), BytesRead(453, 0, 3), 0)),
-        (1, 0, SplitBytesRead(BytesRead(53, 0, 1), BytesRead(400, 0, 2), 0)),
-        (2, 0, SplitBytesRead(BytesRead(253, 0, 2), BytesRead(200, 0, 1), 0)),
-        (3, 0, SplitBytesRead(BytesRead(453, 0, 3), BytesRead(0, 0, 0), 0)),
-        (99, 0, SplitBytesRead(BytesRead(453, 0, 3), BytesRead(0, 0, 0), 0)),
-        (3, 1, SplitBytesRead(BytesRead(353, 0, 3), BytesRead(100, 0, 0), 1)),
-        (3, 30, SplitBytesRead(BytesRead(253, 0, 3), BytesRead(200, 0, 0), 2)),
-        (2, 1, SplitBytesRead(BytesRead(253, 0, 2), BytesRead(200, 0, 1), 0)),
+        (0, 0, (0, 0), (453, 3), 0),
+        (1, 0, (53, 1), (400, 2), 0),
+        (2, 0, (253, 2), (200, 1), 0),
+        (3, 0, (453, 3), (0, 0), 0),
+        (99, 0, (453, 3), (0, 0), 0),
+        (3, 1, (353, 3), (100, 0), 1),
+        (3, 30, (253, 3), (200, 0), 2),
+        (2, 1, (253, 2), (200, 1), 0),
     ],
 )
-def test_layers_are_divided_as_llama_cpp_does(gpu_layers: int, expert_layers: int, expected: SplitBytesRead) -> None:
-    settings = make_plan(SMALL, gpu_layers=gpu_layers, expert_layers=expert_layers).settings
-    assert split_reads(SMALL, settings, 0) == expected
+def test_layers_are_divided_as_llama_cpp_does(
+    gpu_layers: int, expert_layers: int, gpu: tuple[int, int], cpu: tuple[int, int], moved: int
+) -> None:
+    cost = split_cost(SMALL, make_plan(SMALL, gpu_layers=gpu_layers, expert_layers=expert_layers).settings, 0)
+    assert (cost.gpu.weight_bytes, cost.gpu.layers) == gpu
+    assert (cost.cpu.weight_bytes, cost.cpu.layers) == cpu
+    assert cost.expert_layers == moved
+
+
+def test_experts_on_the_cpu_take_their_arithmetic_with_them() -> None:
+    here, moved = (
+        split_cost(SMALL, make_plan(SMALL, gpu_layers=3, expert_layers=count).settings, 0) for count in (0, 1)
+    )
+    architecture = SMALL.architecture
+    head = architecture.vocabulary_size * architecture.embedding_length
+    assert here.cpu == TokenCost(0, 0, 0, 0, 0, 0, 0)
+    assert here.gpu.weights == sum(matrix_operations(architecture, layer) for layer in (0, 1)) / 2 + head
+    assert (moved.cpu.weights, moved.cpu.expert_bytes) == (expert_weights(architecture), 100)
+    assert moved.gpu.weights == here.gpu.weights - expert_weights(architecture)
 
 
 @pytest.mark.parametrize(("gpu_layers", "expert_layers", "expected"), [(3, 0, 0), (3, 1, 1600), (2, 2, 3300)])
