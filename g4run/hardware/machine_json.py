@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Final
 
 import msgspec
-from msgspec.structs import replace
 
 from g4run.errors import UsageError
 from g4run.hardware.machine import Machine
@@ -16,7 +15,7 @@ _REQUIRED: Final = re.compile(r"Object missing required field `(\w+)`")
 
 def machine_value(machine: Machine) -> dict[str, object]:
     """Return the machine's fields, and two derived ones: `processors.threads` and `memory.usable_bytes`."""
-    value = _own_fields(machine)
+    value = _fields(machine)
     value["processors"]["threads"] = machine.processors.threads
     value["memory"]["usable_bytes"] = machine.memory.usable_bytes
     return dict(value)
@@ -25,18 +24,18 @@ def machine_value(machine: Machine) -> dict[str, object]:
 def parse_machine(value: object) -> Machine:
     """Convert a JSON value; unknown fields are ignored. Raises UsageError, which names the wrong field."""
     try:
-        machine = replace(msgspec.convert(value, Machine), margin=None)
+        machine = msgspec.convert(value, Machine)
     except msgspec.ValidationError as error:
         raise UsageError(_explain(str(error)), _HINT) from None
-    for missing in _missing_fields(_own_fields(machine), value, ""):
+    for missing in _missing_fields(_fields(machine), value, ""):
         raise UsageError(f"the machine lacks {missing}", _HINT)
     return machine
 
 
-def _own_fields(machine: Machine) -> dict[str, dict[str, object]]:
-    """Return the machine without the margin, which is a setting."""
-    value: dict[str, dict[str, object]] = msgspec.to_builtins(machine)
-    return {name: field for name, field in value.items() if name != "margin"}
+def _fields(machine: Machine) -> dict[str, dict[str, object]]:
+    """Return the fields but for the assumptions, which no real machine has, and the margin, which is a setting."""
+    left_out = ("assumptions", "margin")
+    return {name: value for name, value in msgspec.to_builtins(machine).items() if name not in left_out}
 
 
 def _explain(message: str) -> str:
