@@ -56,7 +56,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         data_directory=data_directory,
         log_directory=log_directory,
         threads=_parse_positive(environment, "G4RUN_THREADS", _MOST_THREADS),
-        context_length=_parse_positive(environment, "G4RUN_CONTEXT", _LONGEST_CONTEXT),
+        context_length=_parse_positive(environment, "G4RUN_CONTEXT", _LONGEST_CONTEXT, thousand=1024),
         colour=not environment.get("NO_COLOR"),
         home_directory=home,
         hub_cache=_hub_cache(environment, home),
@@ -119,13 +119,16 @@ def _directories(home: Path | None) -> tuple[Path, Path]:
     )
 
 
-def _parse_positive(environment: Mapping[str, str], name: str, most: int) -> int | None:
+def _parse_positive(environment: Mapping[str, str], name: str, most: int, thousand: int = 0) -> int | None:
+    """Parse a number; `thousand` is what a k after it means, 0 if it means nothing."""
     text = environment.get(name)
     if not text:
         return None
-    digits = text.lstrip("0") if text.isascii() and text.isdigit() else ""
+    unit = thousand if thousand and text[-1] in "kK" else 1
+    number = text[:-1] if unit > 1 else text
+    digits = number.lstrip("0") if number.isascii() and number.isdigit() else ""
     if not digits:
         raise UsageError(f"{name} must be a positive whole number, not {text!r}", f"unset {name}")
-    if len(digits) > len(str(most)) or int(digits) > most:  # int() itself refuses 4,300 digits
+    if len(digits) > len(str(most)) or int(digits) * unit > most:  # int() itself refuses 4,300 digits
         raise UsageError(f"{name} must be at most {most}", f"unset {name}")
-    return int(digits)
+    return int(digits) * unit

@@ -1,8 +1,9 @@
-"""Format bytes, counts, durations and speeds, and parse sizes. GB is 10^9 bytes, GiB is 2^30."""
+"""Format bytes, counts, durations and speeds, and parse sizes and counts. GB is 10^9 bytes, GiB is 2^30."""
 
 import re
 
 _MOST_BYTES = 2**50
+_MOST_BARE = 4096
 
 
 def render_bytes(size_bytes: float) -> str:
@@ -39,11 +40,22 @@ def render_rate(tokens_per_second: float) -> str:
 
 
 def parse_bytes(text: str) -> int:
-    """Parse an amount of memory: 12GB (10^9), 12GiB (2^30), 512MB, 1.5TB. Raises ValueError."""
-    match = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*([kmgt])(i?)b?\s*", text, re.IGNORECASE | re.ASCII)
+    """Parse an amount of memory: 12 and 12GB (10^9), 12GiB (2^30), 512MB, 1.5TB. Raises ValueError.
+
+    A bare number means GB, below 4096: more is likely to be meant as MB.
+    """
+    match = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*(?:([kmgt])(i?)b?)?\s*", text, re.IGNORECASE | re.ASCII)
     size = 0.0
-    if match is not None:
-        size = float(match[1]) * (1024 if match[3] else 1000) ** ("kmgt".index(match[2].lower()) + 1)
+    if match is not None and (match[2] or float(match[1]) < _MOST_BARE):
+        size = float(match[1]) * (1024 if match[3] else 1000) ** ("kmgt".index((match[2] or "g").lower()) + 1)
     if not 1 <= size <= _MOST_BYTES:
         raise ValueError(f"not an amount of memory: {text!r}")
     return int(size)
+
+
+def parse_tokens(text: str) -> int:
+    """Parse a number of tokens: 8192, 8k and 128K (of 1,024), 131,072. Raises ValueError."""
+    match = re.fullmatch(r"\s*(-?\d{1,3}(?:,\d{3})+|-?\d{1,15})\s*([km]?)\s*", text, re.IGNORECASE | re.ASCII)
+    if match is None:
+        raise ValueError(f"not a number of tokens: {text!r}")
+    return int(match[1].replace(",", "")) * {"": 1, "k": 2**10, "m": 2**20}[match[2].lower()]

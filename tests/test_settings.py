@@ -49,7 +49,12 @@ def test_numbers_and_colour_are_read() -> None:
     assert (settings.threads, settings.context_length, settings.colour) == (7, 1024, False)
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", " 3", "\N{ARABIC-INDIC DIGIT THREE}"])
+@pytest.mark.parametrize(("text", "tokens"), [("8k", 8192), ("128K", 131_072)])
+def test_a_context_may_be_given_in_thousands(text: str, tokens: int) -> None:
+    assert read_settings({"G4RUN_HOME": "x", "G4RUN_CONTEXT": text}).context_length == tokens
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", " 3", "k", "0k", "\N{ARABIC-INDIC DIGIT THREE}"])
 @pytest.mark.parametrize("name", ["G4RUN_THREADS", "G4RUN_CONTEXT"])
 def test_what_is_no_count_is_refused(name: str, text: str) -> None:
     with pytest.raises(UsageError) as caught:

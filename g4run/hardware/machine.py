@@ -25,11 +25,12 @@ class FigureSource(StrEnum):
     ASSUMED = "assumed"
 
 
-class Bandwidth(msgspec.Struct, frozen=True):
-    """How fast memory is read."""
+class Bandwidth(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How fast memory is read; `was_busy` if other programs used the processors while it was measured."""
 
     bytes_per_second: Rate
     source: FigureSource
+    was_busy: bool = False
 
 
 class GpuProcess(msgspec.Struct, frozen=True):
@@ -79,7 +80,7 @@ class Platform(msgspec.Struct, frozen=True):
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """Everything that the planner needs to know of a machine."""
+    """Everything that the planner needs to know of a machine; `assumptions` describe one that was made up."""
 
     platform: Platform
     processors: Processors
@@ -89,3 +90,4 @@ class Machine(msgspec.Struct, frozen=True):
     disks: tuple[Disk, ...] = ()
     build: Build = Build(("CPU",))
     memory_processes: tuple[GpuProcess, ...] = ()  # the largest other programs, largest first
+    assumptions: tuple[str, ...] = ()

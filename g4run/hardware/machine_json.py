@@ -15,7 +15,7 @@ _REQUIRED: Final = re.compile(r"Object missing required field `(\w+)`")
 
 def machine_value(machine: Machine) -> dict[str, object]:
     """Return the machine's fields, and two derived ones: `processors.threads` and `memory.usable_bytes`."""
-    value: dict[str, dict[str, object]] = msgspec.to_builtins(machine)
+    value = _fields(machine)
     value["processors"]["threads"] = machine.processors.threads
     value["memory"]["usable_bytes"] = machine.memory.usable_bytes
     return dict(value)
@@ -27,9 +27,14 @@ def parse_machine(value: object) -> Machine:
         machine = msgspec.convert(value, Machine)
     except msgspec.ValidationError as error:
         raise UsageError(_explain(str(error)), _HINT) from None
-    for missing in _missing_fields(msgspec.to_builtins(machine), value, ""):
+    for missing in _missing_fields(_fields(machine), value, ""):
         raise UsageError(f"the machine lacks {missing}", _HINT)
     return machine
+
+
+def _fields(machine: Machine) -> dict[str, dict[str, object]]:
+    """Return the fields but for the assumptions, which no real machine has."""
+    return {name: value for name, value in msgspec.to_builtins(machine).items() if name != "assumptions"}
 
 
 def _explain(message: str) -> str:

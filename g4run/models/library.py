@@ -115,9 +115,7 @@ def open_file(name: str, path: Path) -> ModelFile:
     """
     try:
         _check_regular_file(path)
-        paths = shard_paths(path)
-        header = read_model(paths)
-        return ModelFile(name, paths[0], header, _checked(paths[0], header))
+        return _open(name, shard_paths(path))
     except FileNotFoundError:
         raise _missing(path) from None
     except OSError as error:
@@ -133,10 +131,15 @@ def open_record(record: Record) -> ModelFile:
             hint = f"g4run pull {source}" if source else f"g4run rm {record.name}, then import the file again"
             raise ModelNotFound(f"the file of {record.name} is gone: {path}", hint)
     try:
-        header = read_model(paths)
+        return _open(record.name, paths, record)
     except OSError as error:
         raise make_read_error(error, paths[0]) from None
-    return ModelFile(record.name, paths[0], header, _checked(paths[0], header), record)
+
+
+def _open(name: str, paths: tuple[Path, ...], record: Record | None = None) -> ModelFile:
+    header = read_model(paths)
+    with naming(paths[0].name):
+        return ModelFile(name, paths[0], header, check_loadable(header), record)
 
 
 def expand_path(name: str) -> Path:
@@ -160,11 +163,6 @@ def _check_regular_file(path: Path) -> None:
         raise ModelNotFound(f"{path} is a directory", _files_hint(_gguf_files(path), path))
     if not stat.S_ISREG(mode):
         raise ModelNotFound(f"{path} is not a regular file", "give the path of a GGUF file")
-
-
-def _checked(path: Path, header: GgufHeader) -> Gemma4:
-    with naming(path.name):
-        return check_loadable(header)
 
 
 def _missing(path: Path) -> ModelNotFound:

@@ -1,20 +1,21 @@
 """The memory's bandwidth: measured once, kept for this machine only."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from g4run.hardware.bandwidth import find_bandwidth, measure_bandwidth
+from g4run.hardware.bandwidth import Measurement, _total_rate, find_bandwidth, measure_bandwidth
 from g4run.hardware.machine import Bandwidth, FigureSource
 from g4run.hardware.memory import Memory
 from g4run.hardware.processors import Processors
 
 PROCESSORS = Processors(2, None, model="Some Processor")
 SMALL = Memory(1 << 30, 100 << 20, None)  # too little is available to measure with
-KEPT = {"processor": "Some Processor", "memory_bytes": 1 << 30, "threads": 2, "bytes_per_second": 5e10}
-KEPT |= {"measurements": 1, "was_busy": False}
+KEPT: dict[str, object] = {"processor": "Some Processor", "memory_bytes": 1 << 30, "threads": 2}
+KEPT |= {"measured": {"bytes_per_second": 5e10, "was_busy": False}, "tried_at": 1000.0}
 ASSUMED = Bandwidth(20e9, FigureSource.ASSUMED)
 
 
@@ -36,12 +37,12 @@ def test_what_was_kept_is_not_measured_again(tmp_path: Path) -> None:
         json.dumps(KEPT | {"processor": "Another"}),
         json.dumps(KEPT | {"memory_bytes": 2}),
         json.dumps(KEPT | {"threads": 3}),
-        json.dumps(KEPT | {"bytes_per_second": 0}),
-        json.dumps(KEPT | {"bytes_per_second": "fast"}),
-        json.dumps(KEPT | {"bytes_per_second": True}),
-        json.dumps(KEPT | {"bytes_per_second": float("inf")}),
-        json.dumps(KEPT | {"measurements": "two"}),
-        json.dumps(KEPT | {"was_busy": 1}),
+        json.dumps(KEPT | {"measured": {"bytes_per_second": 0, "was_busy": False}}),
+        json.dumps(KEPT | {"measured": {"bytes_per_second": "fast", "was_busy": False}}),
+        json.dumps(KEPT | {"measured": {"bytes_per_second": True, "was_busy": False}}),
+        json.dumps(KEPT | {"measured": {"bytes_per_second": float("inf"), "was_busy": False}}),
+        json.dumps(KEPT | {"measured": {"bytes_per_second": 5e10, "was_busy": 1}}),
+        json.dumps(KEPT | {"tried_at": "today"}),
     ],
 )
 def test_what_is_damaged_or_of_another_machine_does_not_count(content: str, tmp_path: Path) -> None:
@@ -59,31 +60,55 @@ def test_a_chip_whose_memory_is_known_is_not_guessed(tmp_path: Path) -> None:
 def test_a_measured_figure_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "new" / "hardware.json"
     memory = Memory(1 << 32, 256 << 20, None)
-    found = find_bandwidth(path, PROCESSORS, memory, measure=False)
+    found = find_bandwidth(path, PROCESSORS, memory, measure=False, now=lambda: 1000.0)
     assert found.source is FigureSource.MEASURED
-    kept = json.loads(path.read_text())
-    assert kept == KEPT | {
-        "memory_bytes": 1 << 32,
-        "bytes_per_second": found.bytes_per_second,
-        "was_busy": kept["was_busy"],
-    }
+    measured = {"bytes_per_second": found.bytes_per_second, "was_busy": found.was_busy}
+    assert json.loads(path.read_text()) == KEPT | {"memory_bytes": 1 << 32, "measured": measured}
     assert [file.name for file in path.parent.iterdir()] == ["hardware.json"]
-    path.write_text(json.dumps(kept | {"was_busy": False}))
-    assert find_bandwidth(path, PROCESSORS, memory, measure=False) == found
+    assert find_bandwidth(path, PROCESSORS, memory, measure=False, now=lambda: 1001.0) == found
 
 
-def test_what_was_measured_on_a_busy_machine_is_measured_again_and_the_best_is_kept(tmp_path: Path) -> None:
-    path = tmp_path / "hardware.json"
-    memory = Memory(1 << 32, 256 << 20, None)
-    slow = KEPT | {"memory_bytes": 1 << 32, "bytes_per_second": 1e6, "was_busy": True}
-    path.write_text(json.dumps(slow))
-    found = find_bandwidth(path, PROCESSORS, memory, measure=False)
-    assert found.bytes_per_second > 1e6
-    assert json.loads(path.read_text())["measurements"] == 2
-    path.write_text(json.dumps(slow | {"bytes_per_second": 1e15}))
-    assert find_bandwidth(path, PROCESSORS, memory, measure=False) == Bandwidth(1e15, FigureSource.MEASURED)
-    path.write_text(json.dumps(slow | {"measurements": 5}))
-    assert find_bandwidth(path, PROCESSORS, memory, measure=False) == Bandwidth(1e6, FigureSource.MEASURED)
+IDLE, BUSY = (9e9, False), (8e9, True)
+
+
+@pytest.mark.parametrize(
+    ("before", "seconds", "measure", "new", "expected"),
+    [
+        (BUSY, 30, False, IDLE, BUSY),  # not yet due
+        (BUSY, 61, False, IDLE, IDLE),
+        (BUSY, 61, False, (7e9, False), (8e9, False)),  # it reached more, even when busy
+        (BUSY, 61, False, (8.5e9, True), BUSY),  # the same answer on every run
+        (BUSY, 1, True, (7e9, True), BUSY),
+        (BUSY, -5, False, IDLE, IDLE),  # the clock was set back
+        (IDLE, 10**6, False, (1e10, False), IDLE),
+        (IDLE, 1, True, BUSY, IDLE),
+        (IDLE, 1, True, (8e9, False), IDLE),
+        (IDLE, 1, True, (1e10, False), (1e10, False)),
+    ],
+)
+def test_the_best_of_an_idle_machine_is_kept(
+    before: tuple[float, bool],
+    seconds: float,
+    measure: bool,
+    new: tuple[float, bool],
+    expected: tuple[float, bool],
+    tmp_path: Path,
+) -> None:
+    path, times = tmp_path / "hardware.json", iter((1000.0, 1000.0 + seconds, 1000.0 + seconds, 0.0))
+    for figures, again in ((before, False), (new, measure)):
+        now = Measurement(*figures)
+        sample = partial(lambda measured, _threads, _bytes: measured, now)
+        found = find_bandwidth(path, PROCESSORS, SMALL, measure=again, measure_now=sample, now=lambda: next(times))
+    assert found == Bandwidth(expected[0], FigureSource.MEASURED, expected[1])
+    kept = json.loads(path.read_text())["measured"]
+    assert (kept["bytes_per_second"], kept["was_busy"]) == expected
+
+
+def test_interrupted_pieces_do_not_lower_the_rate() -> None:
+    whole = [(moment / 10, 5e9) for moment in range(40)]
+    halting = [(moment / 10, 5e9 if moment % 4 else 1e8) for moment in range(40)]
+    assert _total_rate([whole, whole]) == _total_rate([whole, halting]) == 1e10
+    assert _total_rate([[(0.0, 5e9)], [(0.1, 4e9)]]) == 9e9  # never at the same moment
 
 
 def test_where_nothing_can_be_kept_it_is_measured_all_the_same(tmp_path: Path) -> None:
@@ -95,5 +120,5 @@ def test_where_nothing_can_be_kept_it_is_measured_all_the_same(tmp_path: Path) -
 def test_measuring_gives_what_memory_can_give() -> None:
     rate = measure_bandwidth(2, 256 << 20, seconds=0.02)
     assert rate is not None
-    assert 1e8 < rate < 1e13
-    assert rate == float(f"{rate:.3g}")
+    assert 1e8 < rate.bytes_per_second < 1e13
+    assert rate.bytes_per_second == float(f"{rate.bytes_per_second:.3g}")

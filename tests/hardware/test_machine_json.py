@@ -26,7 +26,7 @@ from g4run.hardware.processors import Processors
 COUNTS = st.integers(0, 2**63 - 1)
 RATES = st.floats(1e-3, 1e18)
 NAMES = st.text(max_size=8)
-BANDWIDTHS = st.builds(Bandwidth, RATES, st.sampled_from(FigureSource))
+BANDWIDTHS = st.builds(Bandwidth, RATES, st.sampled_from(FigureSource), st.booleans())
 PROCESSES = st.lists(st.builds(GpuProcess, COUNTS, NAMES, COUNTS), max_size=2).map(tuple)
 GPUS = st.builds(
     Gpu,

@@ -3,7 +3,7 @@ from msgspec.structs import replace
 
 from g4run.errors import UsageError
 from g4run.hardware.gpus.gpu_table import find_gpu
-from g4run.hardware.machine import Bandwidth, FigureSource, Gpu, GpuKind
+from g4run.hardware.machine import Bandwidth, FigureSource, Gpu, GpuKind, Platform
 from g4run.hardware.memory import Memory
 from g4run.hardware.processors import Processors
 from g4run.planner.hypothetical_machine import alter_machine, idle_machine
@@ -18,7 +18,7 @@ def test_without_options_the_machine_stays() -> None:
 
 
 def test_a_known_gpu_replaces_the_machines_gpus() -> None:
-    machine = alter_machine(MACHINES["desktop, two RTX 3090, 64 GB"], gpu="rtx 4090", find_gpu=find_gpu)
+    machine = alter_machine(MACHINES["desktop, two RTX 3090, 64 GB"], gpus=("rtx 4090",), find_gpu=find_gpu)
     known = find_gpu("rtx 4090")
     assert known is not None
     total = 24 * GIB
@@ -49,25 +49,25 @@ def test_a_known_gpu_replaces_the_machines_gpus() -> None:
     ],
 )
 def test_a_gpu_comes_with_its_backend(name: str, backend: str) -> None:
-    assert [gpu.backend for gpu in alter_machine(LAPTOP, gpu=name, find_gpu=find_gpu).gpus] == [backend]
+    assert [gpu.backend for gpu in alter_machine(LAPTOP, gpus=(name,), find_gpu=find_gpu).gpus] == [backend]
 
 
 def test_a_shared_memory_gpu_has_the_free_main_memory() -> None:
-    machine = alter_machine(LAPTOP, gpu="M4 Max", ram_bytes=64 * GIB, find_gpu=find_gpu)
+    machine = alter_machine(LAPTOP, gpus=("M4 Max",), ram_bytes=64 * GIB, find_gpu=find_gpu)
     assert [(gpu.total_bytes, gpu.free_bytes) for gpu in machine.gpus] == [(48 * GIB, 48 * GIB)]
-    small = alter_machine(LAPTOP, gpu="M2", ram_bytes=16 * GIB, find_gpu=find_gpu)
+    small = alter_machine(LAPTOP, gpus=("M2",), ram_bytes=16 * GIB, find_gpu=find_gpu)
     assert [gpu.total_bytes for gpu in small.gpus] == [16 * GIB * 2 // 3]
     crowded = replace(LAPTOP, memory=Memory(16 * GIB, 3 * GIB, None))
-    assert [gpu.free_bytes for gpu in alter_machine(crowded, gpu="GB10", find_gpu=find_gpu).gpus] == [3 * GIB]
+    assert [gpu.free_bytes for gpu in alter_machine(crowded, gpus=("GB10",), find_gpu=find_gpu).gpus] == [3 * GIB]
 
 
 def test_none_removes_the_gpus() -> None:
-    assert alter_machine(MACHINES["server, H100 80 GB"], gpu="None", find_gpu=find_gpu).gpus == ()
+    assert alter_machine(MACHINES["server, H100 80 GB"], gpus=("None",), find_gpu=find_gpu).gpus == ()
 
 
 def test_an_unknown_gpu_is_refused() -> None:
     with pytest.raises(UsageError, match=r"^'Voodoo 2' is not a known GPU$"):
-        alter_machine(LAPTOP, gpu="Voodoo 2", find_gpu=find_gpu)
+        alter_machine(LAPTOP, gpus=("Voodoo 2",), find_gpu=find_gpu)
 
 
 def test_vram_changes_the_first_gpu_or_adds_an_unknown_one() -> None:
@@ -77,9 +77,8 @@ def test_vram_changes_the_first_gpu_or_adds_an_unknown_one() -> None:
         (two.gpus[0].name, 48 * 10**9, 45_600_000_000),
         (two.gpus[1].name, two.gpus[1].total_bytes, two.gpus[1].free_bytes),
     ]
-    assumed = Bandwidth(300e9, FigureSource.ASSUMED)
     assert alter_machine(LAPTOP, vram_bytes=10**10, find_gpu=find_gpu).gpus == (
-        Gpu("GPU", GpuKind.DISCRETE, "CUDA", 10**10, 9_500_000_000, assumed, None),
+        Gpu("GPU", GpuKind.DISCRETE, "CUDA", 10**10, 9_500_000_000, None, None),
     )
 
 
@@ -90,6 +89,13 @@ def test_given_memory_and_cores_have_no_container_limits() -> None:
     assert machine.processors == Processors(8, None)
     small = alter_machine(container, ram_bytes=4 * 10**9, find_gpu=find_gpu)
     assert small.memory == Memory(4 * 10**9, 3_400_000_000, None)
+
+
+def test_windows_keeps_more_memory_for_itself() -> None:
+    windows = replace(LAPTOP, platform=Platform("Windows", "x86_64"))
+    assert alter_machine(windows, ram_bytes=16 * GIB, find_gpu=find_gpu).memory.available_bytes == 13 * GIB
+    small = alter_machine(windows, ram_bytes=4 * GIB, find_gpu=find_gpu)
+    assert small.memory.available_bytes == 4 * GIB - int(4 * GIB * 0.35)
 
 
 def test_an_idle_machine_frees_other_programs_memory_but_not_the_systems() -> None:
@@ -124,7 +130,7 @@ def test_vram_belongs_to_the_first_gpu_that_llama_cpp_uses() -> None:
 
 def test_gpu_none_and_vram_exclude_each_other() -> None:
     with pytest.raises(UsageError, match=r"^--gpu none and --vram exclude each other$"):
-        alter_machine(LAPTOP, gpu="none", vram_bytes=8 * 10**9, find_gpu=find_gpu)
+        alter_machine(LAPTOP, gpus=("none",), vram_bytes=8 * 10**9, find_gpu=find_gpu)
 
 
 def test_a_shared_memory_gpu_keeps_its_share_of_main_memory() -> None:

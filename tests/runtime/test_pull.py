@@ -187,7 +187,6 @@ def test_a_model_that_does_not_fit_gets_a_warning(place: Place, hub: FakeHub, re
     def notes(ram_gb: float) -> tuple[str, ...]:
         planner = PullPlanner(place.library, Hub(place.settings), _look, lambda: machine(ram_gb))
         plan = planner.plan(request)
-        assert plan.refusal is None
         return plan.notes
 
     assert notes(64) == ()

@@ -4,7 +4,7 @@ from typing import Final
 
 from g4run.chat.messages import JsonValue
 from g4run.chat.structured_output.keywords import Contradiction, Schema
-from g4run.chat.structured_output.nodes import Expanded, Group, Node, expand
+from g4run.chat.structured_output.nodes import Group, Node, expand
 from g4run.chat.structured_output.numbers import read_numbers, write_number
 from g4run.chat.structured_output.objects import ObjectReader
 from g4run.chat.structured_output.scalars import read_constants
@@ -60,16 +60,15 @@ class _Comparison:
         if expanded.group is not None:
             return any(self.may_hold(each, depth + 1) for each in node.choose(expanded.group))
         try:
-            return read_constants(expanded) is not None or self._may_hold_types(expanded, depth)
+            if read_constants(expanded) is not None:
+                return True
+            types = expanded.explicit_types()
+            if types == frozenset(["object"]):
+                reader = ObjectReader(self._root, expanded, is_open=True)
+                return all(self.may_hold(each, depth + 1) for name, each in reader.members() if reader.names[name])
+            if types is not None and types <= {"integer", "number"}:
+                bounds = read_numbers(expanded.schemas)
+                return bool(types and write_number(expanded.schemas[0], bounds, is_integer="number" not in types))
+            return True
         except Contradiction:
             return False
-
-    def _may_hold_types(self, expanded: Expanded, depth: int) -> bool:
-        types = expanded.explicit_types()
-        if types == frozenset(["object"]):
-            reader = ObjectReader(self._root, expanded, is_open=True)
-            return all(self.may_hold(each, depth + 1) for name, each in reader.members() if reader.names[name])
-        if types is not None and types <= {"integer", "number"}:
-            bounds = read_numbers(expanded.schemas)
-            return bool(types and write_number(expanded.schemas[0], bounds, is_integer="number" not in types))
-        return True

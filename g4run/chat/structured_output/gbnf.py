@@ -21,7 +21,8 @@ _NAME: Final = "[A-Za-z0-9-]+"
 _CHARACTER: Final = r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|[trn\\\"\[\]-])|[^\\]"
 _ESCAPES: Final = {"t": "\t", "r": "\r", "n": "\n"}
 _TOKEN: Final = r"<(?:\[\d{1,9}\]|[^\[<>\s][^<>\s]*)>"
-_TIMES: Final = r"[*+?]|\{[ \t\r\n]*(\d{1,9})[ \t\r\n]*(?:(,)[ \t\r\n]*(\d{1,9})?[ \t\r\n]*)?\}"
+_TIMES: Final = r"[*+?]|\{[ \t\r\n]*\d{1,9}[ \t\r\n]*(?:,[ \t\r\n]*(?:\d{1,9})?[ \t\r\n]*)?\}"
+_SIGNS: Final = {"*": "0,", "+": "1,", "?": "0,1"}
 _TEXT: Final = ((0, 0xD7FF), (0xE000, 0x10FFFF))  # the code points that UTF-8 can encode
 
 
@@ -129,7 +130,8 @@ class _Reader:
             self._fail("there is nothing to repeat")
         start = self._position
         found = self._take(_TIMES, "a repetition as *, +, ?, {m}, {m,} or {m,n}")
-        least, most = _read_times(found)
+        low, comma, high = _SIGNS.get(found[0], found[0].strip("{}")).partition(",")
+        least, most = int(low), int(high) if high.strip() else None if comma else int(low)
         if least > _MAX_REPETITIONS or (most is not None and most < least):
             self._position = start
             self._fail(f"{found[0]} must start at {_MAX_REPETITIONS} or less and not end below its start")
@@ -158,11 +160,3 @@ def _code(character: str) -> int:
     if character[1:2] in ("x", "u", "U"):
         return int(character[2:], 16)
     return ord(_ESCAPES.get(character[1:], character[-1]))
-
-
-def _read_times(found: re.Match[str]) -> tuple[int, int | None]:
-    fixed = {"*": (0, None), "+": (1, None), "?": (0, 1)}.get(found[0])
-    if fixed is not None:
-        return fixed
-    least = int(found[1])
-    return least, int(found[3]) if found[3] else None if found[2] else least

@@ -10,7 +10,7 @@ from g4run.chat.structured_output.json_schema import define_json
 from g4run.chat.structured_output.keywords import Schema
 from g4run.chat.structured_output.nodes import Node, expand
 from g4run.chat.structured_output.notations import CallNotation
-from g4run.chat.structured_output.rules import Reference, Rules, write_text
+from g4run.chat.structured_output.rules import Parts, Reference, Rules, write_text
 from g4run.chat.tokens import TOOL_CALL_CLOSE, TOOL_CALL_OPEN
 from g4run.errors import UsageError
 
@@ -40,18 +40,14 @@ def calls_or_json_grammar(tools: Sequence[Tool], schema: JsonValue) -> str:
 
 def _define_calls(rules: Rules, tools: Sequence[Tool], most: int) -> Reference:
     """Define one to `most` calls."""
-    calls = [
-        (TOOL_CALL_OPEN, write_text(f"call:{_check_name(tool)}"), _define_arguments(rules, tool), TOOL_CALL_CLOSE)
-        for tool in tools
-    ]
+    calls: list[Parts] = []
+    for tool in tools:
+        if not _NAME.fullmatch(tool.name):
+            raise UsageError(f'the tool name "{tool.name}" cannot be written in a call')
+        arguments = _define_arguments(rules, tool)
+        calls.append((TOOL_CALL_OPEN, write_text(f"call:{tool.name}"), arguments, TOOL_CALL_CLOSE))
     call = rules.define("call", calls)
     return rules.define("calls", [(Reference(call.rule, 1, most),)])
-
-
-def _check_name(tool: Tool) -> str:
-    if not _NAME.fullmatch(tool.name):
-        raise UsageError(f'the tool name "{tool.name}" cannot be written in a call')
-    return tool.name
 
 
 def _define_arguments(rules: Rules, tool: Tool) -> Reference:

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from g4run.errors import UsageError
 from g4run.kv_types import KvType
+from g4run.units import parse_tokens
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -14,6 +15,14 @@ def check_within(option: str, value: int | None, minimum: int, maximum: int, exa
     if value is not None and not minimum <= value <= maximum:
         raise UsageError(f"{option} must be between {minimum} and {maximum}, not {value}", f"{option} {example}")
     return value
+
+
+def parse_context(text: str) -> int:
+    """Parse a context length: 8192, 8k."""
+    try:
+        return parse_tokens(text)
+    except ValueError:
+        raise UsageError(f"--ctx must be a number of tokens, not {text!r}", "--ctx 8k") from None
 
 
 def parse_choice(option: str, text: str, choices: type[Choice]) -> Choice:

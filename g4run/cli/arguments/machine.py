@@ -20,44 +20,61 @@ _MAX_FILE_BYTES: Final = 1 << 20  # a saved machine has about 3,000; a device or
 
 _HINT: Final = "g4run hardware --json > machine.json"  # not the file you typed: it may be something else
 
-GpuName = Annotated[
-    str | None, typer.Option("--gpu", metavar="NAME", help='Assume this GPU, such as "RTX 4090"; "none" for no GPU.')
-]
-Vram = Annotated[str | None, typer.Option(metavar="SIZE", help="Assume this much GPU memory, such as 12GB.")]
-Ram = Annotated[str | None, typer.Option(metavar="SIZE", help="Assume this much main memory, such as 32GB.")]
-Cores = Annotated[int | None, typer.Option(metavar="COUNT", help="Assume this many physical CPU cores.")]
-MachineFile = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Use the machine in this file, saved with `g4run hardware --json`.")
-]
-
 
 @dataclass(frozen=True, slots=True)
 class MachineOptions:
-    """The machine to plan for: this one or a saved one, and the changes to it, as typed."""
+    """The machine to plan for: this one, a saved one or a typical one, and the changes to it, as typed."""
 
-    file: Path | None = None
-    gpu: str | None = None
-    vram: str | None = None
-    ram: str | None = None
-    cores: int | None = None
+    gpu: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help='Assume this GPU, such as "RTX 4090" or "2x RTX 3090"; repeat for more; "none" for none.',
+        ),
+    ] = None
+    vram: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Assume this much memory of each GPU, such as 12GB.")
+    ] = None
+    ram: Annotated[str | None, typer.Option(metavar="SIZE", help="Assume this much main memory, such as 32GB.")] = None
+    cores: Annotated[int | None, typer.Option(metavar="COUNT", help="Assume this many physical CPU cores.")] = None
+    bandwidth: Annotated[
+        str | None, typer.Option(metavar="RATE", help="Assume this bandwidth of main memory, such as 60GB/s.")
+    ] = None
+    like: Annotated[
+        str | None, typer.Option(metavar="NAME", help='Assume a typical machine, such as "Raspberry Pi 5 8GB".')
+    ] = None
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--machine", metavar="FILE", help="Use the machine in this file, saved with `g4run hardware --json`."
+        ),
+    ] = None
 
 
 def resolve_machine(options: MachineOptions, settings: "Settings") -> "Machine":
-    """Return the machine to plan for. Raises UsageError if the file does not describe one."""
-    from g4run.hardware.gpus.gpu_table import find_gpu
+    """Return the machine to plan for. Raises UsageError if the options or the file do not describe one."""
     from g4run.hardware.inspection import inspect_machine
-    from g4run.planner.hypothetical_machine import alter_machine
 
     if options.cores is not None and not 1 <= options.cores <= _MAX_CORES:
         raise UsageError(f"--cores must be between 1 and {_MAX_CORES}, not {options.cores}", "--cores 8")
-    return alter_machine(
-        inspect_machine(settings) if options.file is None else read_machine(options.file),
-        gpu=options.gpu,
+    if options == MachineOptions():
+        return inspect_machine(settings)
+    saved = None if options.file is None else read_machine(options.file)
+    if saved is not None and options == MachineOptions(file=options.file):
+        return saved
+    from g4run.hardware.gpus.gpu_names import split_gpus
+    from g4run.runtime.described_machine import Description, describe_machine
+
+    description = Description(
+        gpus=tuple(name for text in options.gpu or () for name in split_gpus(text)),
         vram_bytes=None if options.vram is None else parse_memory("--vram", options.vram),
         ram_bytes=None if options.ram is None else parse_memory("--ram", options.ram),
         cores=options.cores,
-        find_gpu=find_gpu,
+        bandwidth=None if options.bandwidth is None else _parse_bandwidth(options.bandwidth),
+        like=options.like,
+        saved=saved,
     )
+    return describe_machine(description, settings)
 
 
 def parse_memory(option: str, text: str) -> int:
@@ -66,6 +83,13 @@ def parse_memory(option: str, text: str) -> int:
         return parse_bytes(text)
     except ValueError:
         raise UsageError(f"{option} must be an amount of memory, not {text!r}", f"{option} 12GB") from None
+
+
+def _parse_bandwidth(text: str) -> int:
+    try:
+        return parse_bytes(text.removesuffix("/s"))
+    except ValueError:
+        raise UsageError(f"--bandwidth must be an amount per second, not {text!r}", "--bandwidth 60GB/s") from None
 
 
 def read_machine(path: Path) -> "Machine":

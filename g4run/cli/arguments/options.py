@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from g4run.cli.arguments.checks import parse_context
 from g4run.engine.parameters import SamplingParameters
 
 _DEFAULTS = SamplingParameters()
@@ -12,8 +13,8 @@ _DEFAULTS = SamplingParameters()
 System = Annotated[str | None, typer.Option("--system", metavar="TEXT", help="System message for the model.")]
 
 
-def _option(metavar: str, help: str, *names: str) -> object:
-    return typer.Option(*names, metavar=metavar, help=help)
+def _option(metavar: str, help: str) -> object:
+    return typer.Option(metavar=metavar, help=help)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,13 @@ class SharedOptions:
     ] = None
     max_tokens: Annotated[int | None, _option("COUNT", "Generate at most this many tokens, thinking included.")] = None
     context_length: Annotated[
-        int | None, _option("COUNT", "Context length in tokens. [default: G4RUN_CONTEXT, or 8192]", "--ctx")
+        int | None,
+        typer.Option(
+            "--ctx",
+            metavar="COUNT",
+            parser=parse_context,
+            help="Context length in tokens, such as 32k. [default: G4RUN_CONTEXT, or 8192]",
+        ),
     ] = None
     kv: Annotated[
         str | None, _option("TYPE", "Type of the KV cache: f16, q8_0, or q4_0. [default: f16 if it fits]")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from g4run.cli.arguments.checks import check_within, parse_kv_type
-from g4run.cli.arguments.machine import Cores, GpuName, MachineFile, MachineOptions, Ram, Vram, resolve_machine
+from g4run.cli.arguments.checks import check_within, parse_context, parse_kv_type
+from g4run.cli.arguments.machine import MachineOptions, resolve_machine
 from g4run.cli.command import Json, command
 from g4run.cli.open_hub import open_hub
 from g4run.cli.output import Output
@@ -36,7 +36,10 @@ class PlanOptions:
 @command
 def plan(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Model name, path of a GGUF file, or 'demo'.")],
-    ctx: Annotated[int | None, typer.Option("--ctx", metavar="COUNT", help="Context length in tokens.")] = None,
+    ctx: Annotated[
+        int | None,
+        typer.Option("--ctx", metavar="COUNT", parser=parse_context, help="Context length in tokens, such as 32k."),
+    ] = None,
     kv: Annotated[
         str | None, typer.Option("--kv", metavar="TYPE", help="Type of the KV cache: f16, q8_0, or q4_0.")
     ] = None,
@@ -50,13 +53,9 @@ def plan(
     cpu_experts: Annotated[
         int | None, typer.Option(metavar="COUNT", help="Layers whose experts stay on the CPU.")
     ] = None,
-    gpu: GpuName = None,
-    vram: Vram = None,
-    ram: Ram = None,
-    cores: Cores = None,
-    machine: MachineFile = None,
     as_json: Json = False,
     *,
+    machine: MachineOptions,
     output: Output,
 ) -> None:
     """Show how much memory a model needs on each device.
@@ -65,6 +64,7 @@ def plan(
     not on this machine, reads its header from the Hub, or uses the catalog if there is no network. For one that is,
     compares the plan with llama.cpp's own figures.
     """
+    from g4run.cli.views.hardware import assumptions_value, render_assumptions
     from g4run.cli.views.plan import plan_value, render_plan, render_source
     from g4run.cli.views.tables import line_width
     from g4run.models.library import Library
@@ -76,20 +76,21 @@ def plan(
     settings = read_settings()
     library = Library(settings)
     request = make_request(PlanOptions(ctx, kv, parallel, ubatch, gpu_layers, cpu_experts))
-    machine_options = MachineOptions(machine, gpu, vram, ram, cores)
-    place = resolve_machine(machine_options, settings)  # first, so that usage errors do not wait for the network
+    place = resolve_machine(machine, settings)  # first, so that usage errors do not wait for the network
     planned = find_planned_model(library, model, place, partial(open_hub, settings))
     output.notes.write(render_source(planned, line_width(output.notes)))
     check_request(request, planned.shape, place)
     found = plan_with_drafter(planned.shape, planned.drafter_bytes, place, request)
     advice = "" if found.ledger.fits else find_advice(library, found, place, request)
-    is_hypothetical = machine_options != MachineOptions()
+    is_hypothetical = machine != MachineOptions()
     confirmation = confirm_plan(found, planned.path, place, settings, is_hypothetical=is_hypothetical)
     if as_json:
-        output.write_json(plan_value(found, advice, confirmation, projector_bytes=planned.projector_bytes))
+        value = plan_value(found, advice, confirmation, projector_bytes=planned.projector_bytes)
+        output.write_json({**value, **assumptions_value(place)})
     else:
         width, projector_bytes = line_width(output.answer), planned.projector_bytes
         output.answer.write(render_plan(found, advice, confirmation, width, projector_bytes=projector_bytes))
+        output.answer.write(render_assumptions(place, width))
 
 
 def make_request(options: PlanOptions) -> "PlanRequest":

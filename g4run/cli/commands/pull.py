@@ -173,13 +173,13 @@ def _stopped(plan: "PullPlan", output: Output, *, as_json: bool) -> Interrupted:
 
 
 def _show_plan(plan: "PullPlan", output: Output, *, as_json: bool) -> None:
-    from g4run.cli.views.pull import plan_value, render_plan, render_refusal
+    from g4run.cli.views.pull import plan_value, render_plan
     from g4run.cli.views.tables import line_width
 
     if as_json:
         output.write_event("plan", plan_value(plan))
     else:
-        output.answer.write(render_plan(plan, line_width(output.answer)) + render_refusal(plan))
+        output.answer.write(render_plan(plan, line_width(output.answer)))
 
 
 def _summary(failures: Sequence[tuple[str, G4RunError]], count: int) -> G4RunError:

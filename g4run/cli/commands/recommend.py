@@ -4,14 +4,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from g4run.cli.arguments.checks import check_within, parse_choice, parse_kv_type
-from g4run.cli.arguments.machine import Cores, GpuName, MachineFile, MachineOptions, Ram, Vram, resolve_machine
+from g4run.cli.arguments.checks import check_within, parse_choice, parse_context, parse_kv_type
+from g4run.cli.arguments.machine import MachineOptions, resolve_machine
 from g4run.cli.command import Json, command
 from g4run.cli.output import Output
 from g4run.errors import DoesNotFit, UsageError
 from g4run.settings import read_settings
 
 if TYPE_CHECKING:
+    from g4run.hardware.machine import Machine
     from g4run.models.names.types import Size
     from g4run.planner.recommend.goals import RecommendRequest
     from g4run.planner.recommend.recommend import Recommendation
@@ -27,7 +28,10 @@ def recommend(
         typer.Argument(metavar="[MODEL]", help="Consider only this size, such as gemma4:26b."),
     ] = None,
     ctx: Annotated[
-        int | None, typer.Option("--ctx", metavar="COUNT", help="Context length in tokens that must fit.")
+        int | None,
+        typer.Option(
+            "--ctx", metavar="COUNT", parser=parse_context, help="Context length in tokens that must fit, such as 32k."
+        ),
     ] = None,
     min_speed: Annotated[
         float | None, typer.Option("--min-speed", metavar="NUMBER", help="Minimum speed in tokens per second.")
@@ -42,23 +46,19 @@ def recommend(
             "--kv", metavar="TYPE", help="Type of the KV cache: f16, q8_0, or q4_0. [default: f16 if it fits]"
         ),
     ] = None,
-    gpu: GpuName = None,
-    vram: Vram = None,
-    ram: Ram = None,
-    cores: Cores = None,
-    machine: MachineFile = None,
     show_all: Annotated[
         bool, typer.Option("--all", help="List all candidates, not only the eight most relevant.")
     ] = False,
     as_json: Json = False,
     *,
+    machine: MachineOptions,
     output: Output,
 ) -> int:
     """Recommend the model that suits this machine best.
 
     Never recommends a model that does not fit in the memory that is free now.
     """
-    from g4run.cli.views.hardware import render_advice
+    from g4run.cli.views.hardware import render_advice, render_assumptions
     from g4run.cli.views.recommend import render_recommendation
     from g4run.cli.views.tables import line_width
     from g4run.models.catalog.catalog import read_catalog
@@ -67,30 +67,32 @@ def recommend(
 
     request = make_request(model, ctx, min_speed, prefer, goal, kv)
     settings = read_settings()
-    place = resolve_machine(MachineOptions(machine, gpu, vram, ram, cores), settings)
+    place = resolve_machine(machine, settings)
     catalog = read_catalog(settings.data_directory)
     recommendation = recommend_file(catalog, with_measurements(place, settings), request)
     if as_json:
-        return _write_json(recommendation, output)
+        return _write_json(recommendation, place, output)
     best = recommendation.require_best()
     is_installed = Store(settings).find(best.file.name) is not None
     width = line_width(output.answer)
     output.answer.write(render_recommendation(recommendation, width, show_all=show_all, is_installed=is_installed))
+    output.answer.write(render_assumptions(place, width))
     output.notes.write(render_advice(place, line_width(output.notes)))
     return 0
 
 
-def _write_json(recommendation: "Recommendation", output: Output) -> int:
+def _write_json(recommendation: "Recommendation", place: "Machine", output: Output) -> int:
     """Write the whole recommendation; if there is no choice, the error and the candidates."""
     from g4run.cli.views.errors import error_value
+    from g4run.cli.views.hardware import assumptions_value
     from g4run.cli.views.recommend import others_value, recommendation_value
 
     try:
         value = recommendation_value(recommendation)
     except DoesNotFit as error:
-        output.write_json({**error_value(error), **others_value(recommendation)})
+        output.write_json({**error_value(error), **others_value(recommendation), **assumptions_value(place)})
         return error.exit_code
-    output.write_json(value)
+    output.write_json({**value, **assumptions_value(place)})
     return 0
 
 

@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from g4run.cli.views.json_values import json_value
 from g4run.cli.views.tables import capitalize, render_pairs, render_paragraph
 from g4run.units import render_bytes, render_plural
 
@@ -82,7 +83,8 @@ def _render_bandwidth(bandwidth: "Bandwidth") -> str:
     source = {"measured": "measured here", "nominal": "nominal, unconfirmed", "assumed": "assumed"}[
         bandwidth.source.value
     ]
-    return f"{bandwidth.bytes_per_second / 1e9:.0f} GB/s, {source}"
+    busy = " while other programs were busy" if bandwidth.was_busy else ""
+    return f"{bandwidth.bytes_per_second / 1e9:.0f} GB/s, {source}{busy}"
 
 
 def _gpu_pairs(gpu: "Gpu") -> Sequence[tuple[str, str]]:
@@ -113,3 +115,19 @@ def render_advice(machine: "Machine", width: int | None) -> str:
     advice = f"{capitalize(machine.build.advice)}."
     command = f"  {machine.build.command}\n" if machine.build.command else ""
     return f"\n{render_paragraph(advice, width or _USUAL_WIDTH)}{command}"
+
+
+def render_assumptions(machine: "Machine", width: int | None) -> str:
+    """Say what speeds and memory rest on besides the machine's own figures; empty if nothing."""
+    text = f"Assumed: {'; '.join(machine.assumptions)}." if machine.assumptions else ""
+    if machine.memory_bandwidth.was_busy:
+        text += (
+            " The memory bandwidth was measured while other programs were busy, so speeds may be too low; "
+            "g4run hardware --measure measures it again."
+        )
+    return f"\n{render_paragraph(text.strip(), width or _USUAL_WIDTH)}" if text else ""
+
+
+def assumptions_value(machine: "Machine") -> dict[str, object]:
+    """Return as JSON what is assumed of a machine, and the source of its bandwidth."""
+    return {"assumptions": list(machine.assumptions), "memory_bandwidth": json_value(machine.memory_bandwidth)}

@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from g4run.cli.views.errors import error_value
 from g4run.cli.views.json_values import json_value
 from g4run.cli.views.tables import Column, render_paragraph, render_rows, short_commit
 from g4run.units import render_bytes
@@ -30,13 +29,6 @@ def render_plan(plan: "PullPlan", width: int | None) -> str:
     return heading + render_rows(_COLUMNS, rows, width) + _render_space(plan) + notes
 
 
-def render_refusal(plan: "PullPlan") -> str:
-    """Say why a plan cannot run; empty if it can."""
-    if plan.refusal is None:
-        return ""
-    return f"cannot be pulled: {plan.refusal.message}\nHint: {plan.refusal.hint}\n"
-
-
 def plan_value(plan: "PullPlan") -> dict[str, object]:
     """Return a plan as JSON."""
     return {
@@ -45,7 +37,6 @@ def plan_value(plan: "PullPlan") -> dict[str, object]:
         "total_bytes": plan.total_bytes,
         "download_bytes": plan.download_bytes,
         "free_bytes_afterwards": None if plan.free_bytes is None else plan.free_bytes - plan.download_bytes,
-        "refusal": None if plan.refusal is None else error_value(plan.refusal)["error"],
     }
 
 

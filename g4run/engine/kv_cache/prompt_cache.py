@@ -24,7 +24,7 @@ class PromptCache:
 
     def __init__(self, kv_cache: KvCache, size: CacheSize) -> None:
         self._kv_cache = kv_cache
-        self._size = size
+        self.size = size
         self._sequences: dict[int, CachedSequence] = {}
         self.checkpoints = CheckpointStore(size.checkpoint_bytes)
         self._counter = itertools.count(1)
@@ -66,7 +66,7 @@ class PromptCache:
         live = [self._match(each, tokens, limit) for each in self.sequences]
         best = max(live, key=_preference, default=Reuse())
         running = [(each, each.computed) for each in self.sequences if each.is_running]
-        room = self._size.cells - self.occupied_cells(running)
+        room = self.size.cells - self.occupied_cells(running)
         stored = [self._match(each, tokens, limit) for each in self.host_cache if len(each.tokens) <= room]
         best_stored = max(stored, key=_preference, default=Reuse())
         return best_stored if best_stored.length >= best.length + _MIN_COPY_TOKENS else best
@@ -138,16 +138,16 @@ class PromptCache:
 
     @property
     def _free_global_cells(self) -> int:
-        return self._size.cells - self.occupied_cells((each, each.computed) for each in self.sequences)
+        return self.size.cells - self.occupied_cells((each, each.computed) for each in self.sequences)
 
     @property
     def _free_sliding_cells(self) -> int:
         """Cells that are empty or outside the window of their sequence's next token."""
-        return self._size.sliding_cells - sum(min(each.computed, self._size.window - 1) for each in self.sequences)
+        return self.size.sliding_cells - sum(min(each.computed, self.size.window - 1) for each in self.sequences)
 
     def _match(self, sequence: CachedSequence | StoredSequence, tokens: Sequence[int], limit: int) -> Reuse:
         """Return what a sequence has in common with a prompt, as far as its window or a checkpoint makes it usable."""
-        prefix, window = _common_prefix(sequence, tokens), self._size.window
+        prefix, window = _common_prefix(sequence, tokens), self.size.window
         if isinstance(sequence, StoredSequence):
             first = sequence.first
         else:
@@ -166,7 +166,7 @@ class PromptCache:
         if live.is_running:
             return False
         others = [each for each in self.sequences if not each.is_running and each is not live]
-        is_only_choice = len(self._sequences) == self._size.sequences and not others
+        is_only_choice = len(self._sequences) == self.size.sequences and not others
         if is_only_choice and live.computed - reuse.prefix >= _MIN_COPY_TOKENS:
             self._copy_to_host_cache(live)
         return is_only_choice or _is_continued(reuse.prefix, live.prompt_length)
@@ -175,9 +175,9 @@ class PromptCache:
         """Return an empty sequence, without evicting the one to be reused."""
         if reuse.stored is not None and _is_continued(reuse.prefix, reuse.stored.prompt_length):
             self.host_cache.take(reuse.stored)
-        if len(self._sequences) == self._size.sequences:
+        if len(self._sequences) == self.size.sequences:
             self.evict_oldest(keep=reuse.live)
-        free = next(number for number in range(self._size.sequences) if number not in self._sequences)
+        free = next(number for number in range(self.size.sequences) if number not in self._sequences)
         self._sequences[free] = CachedSequence(free, [], 0)
         return self._sequences[free]
 
@@ -209,7 +209,7 @@ class PromptCache:
 
     def _restore(self, stored: StoredSequence, target: CachedSequence, reuse: Reuse) -> CachedSequence:
         length = len(stored.tokens)
-        while self._free_global_cells < length or self._free_sliding_cells < min(length, self._size.window):
+        while self._free_global_cells < length or self._free_sliding_cells < min(length, self.size.window):
             if not self.evict_oldest():
                 break
         if not self._kv_cache.restore(target.sequence_id, stored.state, whole=True):
@@ -238,7 +238,7 @@ class PromptCache:
     def _first_saved_position(self, sequence: CachedSequence) -> int:
         """Return the oldest position in a saved sliding state: llama.cpp omits what the last token cannot see."""
         first = self._kv_cache.first_position(sequence.sequence_id)
-        return max(first, sequence.computed - self._size.window, 0)
+        return max(first, sequence.computed - self.size.window, 0)
 
     def _copy_to_host_cache(self, sequence: CachedSequence) -> None:
         if sequence.computed < _MIN_COPY_TOKENS or self.host_cache.covers(sequence.tokens[: sequence.computed]):

@@ -42,22 +42,13 @@ class Generator:
         self._speculator = _make_speculator(parameters, self.model, self._context, self._forced_tokens)
         self._batch = llama.Batch(self._context.micro_batch, parameters.sequences)
         self.cache = PromptCache(self._context, _cache_size(self._context, parameters))
-        self._scheduler = Scheduler(
-            self.cache,
-            parameters.sequences,
-            self._context.context_length,
-            self._context.micro_batch,
-            parameters.queue_length,
-        )
+        self._scheduler = Scheduler(self.cache, self._context.micro_batch, parameters.queue_length)
         self._active: dict[int, ActiveRequest] = {}
         self._kv_type = parameters.kv_type.value
         self._suppressed = list(self.model.suppressed_tokens())
         self._token_table = TokenTable(self.model.vocabulary)
         self._warm_up()
-        self.loaded = Loaded(
-            context_length=self._context.context_length,
-            parameter_count=self.model.parameter_count,
-        )
+        self.loaded = Loaded(self._context.context_length, self.model.parameter_count)
 
     @property
     def is_idle(self) -> bool:

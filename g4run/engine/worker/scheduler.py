@@ -23,15 +23,13 @@ class Scheduler:
     `prompt_limit` bounds prompt tokens per step while other requests generate.
     """
 
-    def __init__(
-        self, cache: PromptCache, sequences: int, context_length: int, micro_batch: int, queue_length: int
-    ) -> None:
-        if not 0 < sequences <= micro_batch:
-            raise ValueError(f"{sequences} sequences in micro-batches of {micro_batch} tokens")
+    def __init__(self, cache: PromptCache, micro_batch: int, queue_length: int) -> None:
+        if not 0 < cache.size.sequences <= micro_batch:
+            raise ValueError(f"{cache.size.sequences} sequences in micro-batches of {micro_batch} tokens")
         self.prompt_limit = micro_batch
         self._cache = cache
-        self._sequences = sequences
-        self._context_length = context_length
+        self._sequences = cache.size.sequences
+        self._context_length = cache.size.cells
         self._micro_batch = micro_batch
         self._queue_length = queue_length
         self.waiting: deque[Request] = deque()

@@ -11,6 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from g4run.hardware.machine import GpuKind
+from g4run.hardware.name_table import Entry, completions, most_specific
 
 _GIB: Final = 1 << 30
 # Words that do not identify a GPU.
@@ -42,17 +43,6 @@ class KnownGpu(msgspec.Struct, frozen=True):
     kind: GpuKind = GpuKind.DISCRETE
 
 
-class _Entry(msgspec.Struct, frozen=True):
-    """A row of the table, and the words of each of its names."""
-
-    gpu: KnownGpu
-    names: tuple[frozenset[str], ...]
-
-    @property
-    def all_words(self) -> frozenset[str]:
-        return frozenset().union(*self.names)
-
-
 def find_gpu(name: str, total_bytes: int | None = None) -> KnownGpu | None:
     """Find a GPU in the table; `total_bytes` decides between entries of one name. A MIG slice gets its share.
 
@@ -63,13 +53,22 @@ def find_gpu(name: str, total_bytes: int | None = None) -> KnownGpu | None:
     if slice_of is not None:
         whole = find_gpu(name[: slice_of.start()])
         return None if whole is None else _share(whole, int(slice_of[1]), int(slice_of[2]))
-    words = words_of(name)
-    sizes = {word for word in words if re.fullmatch(r"\d+gb", word)}
-    asked = words - sizes
+    asked, told = split_size(name)
+    return nearest(find_rows(asked), total_bytes or told)
+
+
+def find_rows(asked: frozenset[str]) -> list[KnownGpu]:
+    """Return the entries that some words may mean: several if they differ in memory, or if the name is partial."""
     if not asked:
-        return None
-    told = next((int(word[:-2]) * _GIB for word in sorted(sizes)), None)
-    return _nearest(_most_specific(asked) or _completions(asked), total_bytes or told)
+        return []
+    return most_specific(gpu_table(), asked, _distinguishing_words()) or completions(gpu_table(), asked)
+
+
+def split_size(name: str) -> tuple[frozenset[str], int | None]:
+    """Split a name into the words that identify the GPU and the memory in it: "RTX 3060 8GB"."""
+    words = words_of(name)
+    sizes = sorted(word for word in words if re.fullmatch(r"\d+gb", word))
+    return words.difference(sizes), next((int(size[:-2]) * _GIB for size in sizes), None)
 
 
 def find_memory_bandwidth(processor: str) -> float | None:
@@ -88,28 +87,8 @@ def words_of(name: str) -> frozenset[str]:
     return frozenset(re.findall(r"[a-z0-9+]+", text)) - _NOISE
 
 
-def _most_specific(asked: frozenset[str]) -> Sequence[_Entry]:
-    """Return the entries with the longest name in the words, unless a distinguishing word is left over."""
-    fitting: dict[int, list[_Entry]] = {}
-    for entry in _table():
-        lengths = [len(words) for words in entry.names if words <= asked]
-        if lengths and not (asked - entry.all_words) & _distinguishing_words():
-            fitting.setdefault(max(lengths), []).append(entry)
-    return fitting[max(fitting)] if fitting else ()
-
-
-def _completions(asked: frozenset[str]) -> Sequence[_Entry]:
-    """Return the entries that complete a partial name such as "4090" or "h100" with the fewest words."""
-    fitting: dict[int, list[_Entry]] = {}
-    for entry in _table():
-        missing = [len(words - asked) for words in entry.names if asked <= words]
-        if missing:
-            fitting.setdefault(min(missing), []).append(entry)
-    return fitting[min(fitting)] if fitting else ()
-
-
-def _nearest(entries: Sequence[_Entry], memory_bytes: int | None) -> KnownGpu | None:
-    gpus = [entry.gpu for entry in entries]
+def nearest(gpus: Sequence[KnownGpu], memory_bytes: int | None) -> KnownGpu | None:
+    """Return the entry with the nearest memory; the first if the memory is unknown."""
     if memory_bytes is None:
         return gpus[0] if gpus else None
     return min(gpus, key=lambda gpu: abs(gpu.total_bytes - memory_bytes), default=None)
@@ -130,16 +109,17 @@ def _share(gpu: KnownGpu, sevenths: int, memory: int) -> KnownGpu:
 
 @cache
 def _distinguishing_words() -> frozenset[str]:
-    return _DISTINGUISHING.union(*(entry.all_words for entry in _table()))
+    return _DISTINGUISHING.union(*(entry.all_words for entry in gpu_table()))
 
 
 @cache
-def _table() -> tuple[_Entry, ...]:
+def gpu_table() -> tuple[Entry[KnownGpu], ...]:
+    """Read the table, once."""
     content = tomllib.loads(Path(__file__).with_name("gpu_table.toml").read_text("utf-8"))
     return tuple(_entry(row, content["sources"], content["vector_shares"]) for row in content["gpus"])
 
 
-def _entry(row: dict[str, object], sources: dict[str, str], vector_shares: dict[str, float]) -> _Entry:
+def _entry(row: dict[str, object], sources: dict[str, str], vector_shares: dict[str, float]) -> Entry[KnownGpu]:
     """Read a row of the file; tests check its shape."""
     also = row.get("also", [])
     names = [str(row["name"]), *(str(name) for name in (also if isinstance(also, list) else []))]
@@ -153,4 +133,4 @@ def _entry(row: dict[str, object], sources: dict[str, str], vector_shares: dict[
         source=sources[source],
         kind=GpuKind(str(row.get("kind", "discrete"))),
     )
-    return _Entry(gpu, tuple(words_of(name) for name in names))
+    return Entry(gpu, tuple(words_of(name) for name in names))

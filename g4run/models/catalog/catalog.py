@@ -33,15 +33,19 @@ class Catalog(msgspec.Struct, frozen=True):
     overlay_problem: str | None  # why the refreshed listings are not used
 
     def find(self, name: FamilyName | HubName) -> CatalogFile | None:
-        """Return the file of a name; None if its repository or file is not listed. Raises as `resolve`."""
+        """Return the file of a name; None if its repository or file is not listed. Raises as `resolve`.
+
+        A repository alone means its best 4-bit file, else the next larger one, else any.
+        """
         match name:
             case FamilyName():
                 return self.resolve(name)
             case HubName(file=str(path)):
                 return self.find_file(name.repository, path)
             case HubName(quantization=str(quantization)):
-                return self.find_quantization(name.repository, quantization)
-        return self.find_default(name.repository)
+                files = self._files_of(name.repository)
+                return next((file for file in files if file.quantization == quantization), None)
+        return min(self._files_of(name.repository), key=_default_rank, default=None)
 
     def resolve(self, name: FamilyName) -> CatalogFile:
         """Return the file of a `gemma4` name. Raises ModelNotFound, which lists the files of that size."""
@@ -64,15 +68,6 @@ class Catalog(msgspec.Struct, frozen=True):
         """Return the model that has a path among its files."""
         wanted = path.lower()
         return next((file for file in self._files_of(repository) if wanted in map(str.lower, file.paths)), None)
-
-    def find_quantization(self, repository: str, quantization: str) -> CatalogFile | None:
-        """Return the file with a quantization in one repository."""
-        wanted = quantization.lower()
-        return next((file for file in self._files_of(repository) if file.quantization.lower() == wanted), None)
-
-    def find_default(self, repository: str) -> CatalogFile | None:
-        """Return a repository's default: its best 4-bit file, else the next larger one, else any."""
-        return min(self._files_of(repository), key=_default_rank, default=None)
 
     def _files_of(self, repository: str) -> tuple[CatalogFile, ...]:
         return tuple(file for file in self.files if file.repository.lower() == repository.lower())

@@ -29,12 +29,10 @@ WITHOUT_COMPANION = {FileRole.PROJECTOR: "pull without it: --no-projector", File
 def execute_pull(library: Library, hub: Hub, plan: PullPlan, observer: PullObserver) -> Record:
     """Carry out a plan and return the new record of its name.
 
-    Raises the plan's refusal and DiskFull before the first byte, and what `download` raises, which keeps what has
-    arrived for the next pull. Raises DigestMismatch or InvalidModelFile for wrong files; the name then stays as it was.
+    Raises DiskFull before the first byte, and what `download` raises, which keeps what has arrived for the next pull.
+    Raises DigestMismatch or InvalidModelFile for wrong files; the name then stays as it was.
     """
     observer.planned(plan)
-    if plan.refusal is not None:
-        raise plan.refusal
     check_space(plan)
     store = library.store
     with ExitStack() as locks:  # held until the record is complete, so that no process removes the new files

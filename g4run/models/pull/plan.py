@@ -1,13 +1,12 @@
 """Plan a pull: which files of which commit, what is on this machine already, and how much space is needed."""
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from g4run.errors import DigestMismatch, DiskFull, InvalidModelFile, ModelNotFound
+from g4run.errors import DiskFull, InvalidModelFile
 from g4run.files import free_bytes
 from g4run.models.download.partial_file import present_bytes
 from g4run.models.external.search import candidates_for
@@ -60,7 +59,6 @@ class PullPlan:
     free_bytes: int | None  # on the file system of the cache, if known
     cache_directory: Path
     notes: tuple[str, ...]
-    refusal: DigestMismatch | None = None  # why it cannot be carried out
 
     @property
     def total_bytes(self) -> int:
@@ -76,8 +74,8 @@ class PullPlan:
 def plan_pull(library: Library, hub: Hub, request: PullRequest) -> PullPlan:
     """Ask the Hub what a name means, and check what is on this machine.
 
-    If the Hub's files differ from the catalog's, the plan has a refusal. Raises UsageError, ModelNotFound,
-    NetworkError, Offline, and InvalidModelFile for a large file that is not in the catalog and not a Gemma 4.
+    If the Hub's files differ from the catalog's, a note says so. Raises UsageError, ModelNotFound, NetworkError,
+    Offline, and InvalidModelFile for a large file that is not in the catalog and not a Gemma 4.
     """
     target = find_target(library, request)
     is_offline = library.settings.is_offline
@@ -87,7 +85,7 @@ def plan_pull(library: Library, hub: Hub, request: PullRequest) -> PullPlan:
     selection = _select(list_repository, target, request)
     repository = selection.repository
     parts = sum(chosen.role is FileRole.MODEL for chosen in selection.files)
-    wanted = None if selection.is_pinned else request.revision or target.revision or "main"
+    wanted = request.revision or target.revision or "main"
     files = []
     for chosen in selection.files:
         reference = wanted if chosen.repository == repository else "main"
@@ -105,7 +103,6 @@ def plan_pull(library: Library, hub: Hub, request: PullRequest) -> PullPlan:
         free_bytes=free_bytes(library.settings.hub_cache),
         cache_directory=library.settings.hub_cache,
         notes=selection.notes,
-        refusal=selection.refusal,
     )
 
 
@@ -134,24 +131,20 @@ def check_space(plan: PullPlan) -> None:
 
 
 def _select(list_repository: ListRevision, target: Target, request: PullRequest) -> Selection:
-    """Select the files at the wanted revision, or at the catalog's if the branch has changed since."""
+    """Select the files at the wanted revision, with a note if they changed after the catalog was written."""
     wanted = request.revision or target.revision
 
     def list_main(other: str) -> RemoteRepository:
         return list_repository(other, None)
 
-    newest = select_files(list_repository(target.repository, wanted), target, request, list_main)
-    changed = _unlike_the_catalog(newest)
-    if not changed or wanted is not None or target.entry is None:
-        return newest
+    selection = select_files(list_repository(target.repository, wanted), target, request, list_main)
+    changed = "" if wanted is not None or target.entry is None else _unlike_the_catalog(selection)
+    if not changed or target.entry is None:
+        return selection
     pinned = target.entry.revision
-    if pinned is not None and pinned != newest.repository.commit:
-        with suppress(ModelNotFound):  # the revision is gone
-            older = select_files(list_repository(target.repository, pinned), target, request, list_main)
-            if not _unlike_the_catalog(older):
-                note = f"the Hub has a newer upload than {pinned[:8]}, which the catalog knows and is taken"
-                return replace(older, notes=(note, *older.notes), is_pinned=True)
-    return replace(newest, refusal=_other_bytes(target, newest.repository, changed))
+    other = f"; `g4run pull {target.exact_name} --revision {pinned}` pulls the catalog's file" if pinned else ""
+    note = f"{changed}: this pulls the newer file, verified by the Hub's digest{other}"
+    return replace(selection, notes=(note, *selection.notes))
 
 
 def _unlike_the_catalog(selection: Selection) -> str:
@@ -165,14 +158,6 @@ def _unlike_the_catalog(selection: Selection) -> str:
         if known.sha256 is None and known.size_bytes is not None and file.size_bytes != known.size_bytes:
             return f"{file.path} has {file.size_bytes} bytes on the Hub, {known.size_bytes} in the catalog"
     return ""
-
-
-def _other_bytes(target: Target, repository: RemoteRepository, difference: str) -> DigestMismatch:
-    return DigestMismatch(
-        f"{repository.id} changed after the catalog was written: {difference}",
-        "`g4run catalog refresh` updates the catalog; "
-        f"`g4run pull {target.exact_name} --revision main` pulls the new file this once",
-    )
 
 
 def _plan_file(library: Library, hub: Hub, chosen: Chosen, reference: str | None, *, is_part: bool) -> PlannedFile:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias
 
-from g4run.errors import DigestMismatch, ModelNotFound, Pointer
+from g4run.errors import ModelNotFound, Pointer
 from g4run.models.catalog.values import CatalogFile, CompanionFile
 from g4run.models.pull.target import PullRequest, Target
 from g4run.models.quantizations import (
@@ -35,14 +35,12 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The files to fetch, in order; if they differ from the catalog's, `refusal` says so."""
+    """The files to fetch, in order."""
 
     repository: RemoteRepository
     quantization: str | None
     files: tuple[Chosen, ...]
     notes: tuple[str, ...]
-    refusal: DigestMismatch | None = None
-    is_pinned: bool = False  # to the catalog's commit, because the branch has changed since
 
 
 ListRepository: TypeAlias = Callable[[str], RemoteRepository]

@@ -39,7 +39,7 @@ def test_a_command_gets_the_options_as_one_value() -> None:
     app = typer.Typer(add_completion=False)
     app.command()(record)
     app(["demo"], standalone_mode=False)(RecordedOutput())
-    typed = ["--ctx", "4096", "--stop", "a", "--stop", "b", "--temperature", "0", "--think", "--json", "--verbose"]
+    typed = ["--ctx", "4k", "--stop", "a", "--stop", "b", "--temperature", "0", "--think", "--json", "--verbose"]
     app(["demo", *typed], standalone_mode=False)(RecordedOutput())
     given = SharedOptions(temperature=0.0, context_length=4096, stop=["a", "b"], think=True, verbose=True)
     assert seen == [("demo", SharedOptions(), False), ("demo", given, True)]

@@ -5,11 +5,12 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from g4run.cli.commands.hardware import hardware
 from g4run.cli.output import Output, Stream
-from g4run.cli.views.hardware import render_machine
-from g4run.hardware.machine_json import parse_machine
+from g4run.cli.views.hardware import assumptions_value, render_assumptions, render_machine
+from g4run.hardware.machine_json import machine_value, parse_machine
 from tests.hardware.recorded import NAMES, load_expected
 
 BUSY = """\
@@ -52,9 +53,37 @@ def test_a_machine_is_shown_in_full() -> None:
     assert render_machine(parse_machine(load_expected("busy-gpu")), None) == BUSY
 
 
+def test_a_figure_of_a_busy_machine_is_marked() -> None:
+    value = load_expected("busy-gpu")
+    assert isinstance(value, dict)
+    value["memory_bandwidth"]["was_busy"] = True
+    machine = parse_machine(value)
+    assert "  bandwidth        38 GB/s, measured here while other programs were busy\n" in render_machine(machine, None)
+    assert machine_value(machine)["memory_bandwidth"] == value["memory_bandwidth"]
+
+
 def test_advice_comes_last_with_its_command_on_one_line() -> None:
     text = render_machine(parse_machine(load_expected("apple-16-without-backend")), None)
     assert text.endswith(ADVICE)
+
+
+def test_assumptions_are_one_line_and_a_busy_measurement_is_said() -> None:
+    machine = parse_machine(load_expected("busy-gpu"))
+    assert render_assumptions(machine, None) == ""
+    assumed = replace(machine, assumptions=("a board with 4 cores", "2 x RTX 3060 with 12 GiB each"))
+    text = "\nAssumed: a board with 4 cores; 2 x RTX 3060 with 12 GiB each.\n"
+    assert render_assumptions(assumed, 80) == text
+    assert assumptions_value(assumed)["assumptions"] == list(assumed.assumptions)
+    busy = replace(machine, memory_bandwidth=replace(machine.memory_bandwidth, was_busy=True))
+    assert render_assumptions(busy, 200) == (
+        "\nThe memory bandwidth was measured while other programs were busy, so speeds may be too low; "
+        "g4run hardware --measure measures it again.\n"
+    )
+    assert assumptions_value(busy)["memory_bandwidth"] == {
+        "bytes_per_second": machine.memory_bandwidth.bytes_per_second,
+        "source": "measured",
+        "was_busy": True,
+    }
 
 
 def test_limits_are_shown() -> None:

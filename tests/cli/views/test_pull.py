@@ -5,10 +5,8 @@ from g4run.cli.views.pull import (
     plan_value,
     render_plan,
     render_ready,
-    render_refusal,
     render_stopped,
 )
-from g4run.errors import DigestMismatch
 from tests.cli.pulls import COMMIT, DIGEST, MODEL, PLAN, PROJECTOR, REPOSITORY
 
 FOUND = replace(PROJECTOR, source="elsewhere", where=Path("/models/mmproj.gguf"))
@@ -87,7 +85,6 @@ def test_a_plan_as_json() -> None:
         "free_bytes_afterwards": 20_000_000_000,
         "cache_directory": str(PLAN.cache_directory),
         "notes": ["size unconfirmed"],
-        "refusal": None,
     }
 
 
@@ -96,14 +93,3 @@ def test_the_end_of_a_pull_names_the_next_command() -> None:
     assert render_stopped(1_200_000_000, 3_100_000_000) == (
         "stopped; 1.2 GB of 3.1 GB is kept, run the same command to resume"
     )
-
-
-def test_a_plan_that_cannot_run_says_why() -> None:
-    refused = replace(PLAN, refusal=DigestMismatch("acme/z was changed", "g4run catalog refresh"))
-    assert render_refusal(PLAN) == ""
-    assert render_refusal(refused) == "cannot be pulled: acme/z was changed\nHint: g4run catalog refresh\n"
-    assert plan_value(refused)["refusal"] == {
-        "code": "digest_mismatch",
-        "message": "acme/z was changed",
-        "hint": "g4run catalog refresh",
-    }

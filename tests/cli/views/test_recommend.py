@@ -226,7 +226,7 @@ def test_a_saved_machine_is_read_and_changed(tmp_path: Path) -> None:
     path = tmp_path / "machine.json"
     path.write_text(json.dumps(machine_value(RTX_4090)), "utf-8")
     assert read_machine(path) == RTX_4090
-    altered = resolve_machine(MachineOptions(path, gpu="none", ram="16GB", cores=4), read_settings())
+    altered = resolve_machine(MachineOptions(file=path, gpu=["none"], ram="16GB", cores=4), read_settings())
     assert (altered.gpus, altered.memory.total_bytes, altered.processors.threads) == ((), 16 * 10**9, 4)
 
 

@@ -149,4 +149,4 @@ class Setup:
         model = CacheModel(self.cells, sliding, self.window)
         size = CacheSize(self.sequences, self.cells, sliding, self.window, self.checkpoint_bytes, self.ram_cache_bytes)
         cache = PromptCache(model, size)
-        return Scheduler(cache, self.sequences, self.cells, self.micro_batch, self.queue_length), model, cache
+        return Scheduler(cache, self.micro_batch, self.queue_length), model, cache

@@ -2,11 +2,11 @@
 
 import pytest
 
-from g4run.hardware.gpus.gpu_table import _table, find_gpu, find_memory_bandwidth
+from g4run.hardware.gpus.gpu_table import find_gpu, find_memory_bandwidth, gpu_table
 from g4run.hardware.machine import GpuKind
 
 GIB = 1 << 30
-KNOWN_GPUS = [entry.gpu for entry in _table()]
+KNOWN_GPUS = [entry.row for entry in gpu_table()]
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ LADDERS = (
 @pytest.mark.parametrize("repository", CATALOG.repositories)
 @pytest.mark.parametrize("ladder", LADDERS, ids=lambda ladder: ladder[0])
 def test_more_bits_take_at_least_as_much_space(repository: str, ladder: tuple[str, ...]) -> None:
-    rungs = [file for tag in ladder if (file := CATALOG.find_quantization(repository, tag))]
+    rungs = [file for tag in ladder if (file := CATALOG.find(HubName(repository, tag)))]
     assert all(small.size_bytes <= large.size_bytes for small, large in pairwise(rungs))
 
 

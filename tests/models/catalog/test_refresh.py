@@ -10,7 +10,7 @@ from g4run.errors import AccessDenied, G4RunError, NetworkError, NotWritable, Of
 from g4run.models.catalog.catalog import Catalog, read_catalog
 from g4run.models.catalog.live import catalog_entries
 from g4run.models.catalog.refresh import refresh_catalog
-from g4run.models.names.types import FamilyName, Size
+from g4run.models.names.types import FamilyName, HubName, Size
 from g4run.models.remote_files import RemoteFile, RemoteRepository
 from tests.models.catalog.test_catalog import resolve
 
@@ -91,7 +91,7 @@ def test_other_repositories_stay_as_they_were(tmp_path: Path) -> None:
     assert catalog.overlay_problem is None
     assert catalog.available(Size.E4B) == built_in.available(Size.E4B)
     assert [facts.default for facts in catalog.sizes] == [facts.default for facts in built_in.sizes]
-    other = catalog.find_quantization("ggml-org/gemma-4-31B-it-GGUF", "Q8_0")
+    other = catalog.find(HubName("ggml-org/gemma-4-31B-it-GGUF", "Q8_0"))
     assert other is not None
     assert other.name == "hf.co/ggml-org/gemma-4-31B-it-GGUF:Q8_0"
     assert other.drafter is not None

@@ -221,22 +221,22 @@ def test_what_is_not_on_the_hub_cannot_be_pulled(settings: Settings, name: str) 
         pull(settings, PullRequest(name))
 
 
-def test_other_bytes_than_the_catalog_knows_are_refused_before_the_first(fake: FakeHub, settings: Settings) -> None:
+def test_a_newer_upload_than_the_catalog_knows_is_pulled_with_a_warning(fake: FakeHub, settings: Settings) -> None:
+    commit = fake.add_repository(GOOGLE, {"gemma-4-E2B_q4_0-it.gguf": DEMO_PATH})
+    library, hub = Library(settings), Hub(settings)
+    plan = plan_pull(library, hub, PullRequest("gemma4:e2b"))
+    (note,) = [note for note in plan.notes if "newer file, verified by the Hub's digest" in note]
+    assert note.startswith("gemma-4-E2B_q4_0-it.gguf has ")
+    record = execute_pull(library, hub, plan, Watching())
+    assert (record.commit, record.path.read_bytes()) == (commit, DEMO_PATH.read_bytes())
+
+
+def test_a_newer_upload_is_refused_if_its_bytes_are_not_the_announced_ones(fake: FakeHub, settings: Settings) -> None:
     fake.add_repository(GOOGLE, {"gemma-4-E2B_q4_0-it.gguf": DEMO_PATH})
-    with pytest.raises(DigestMismatch, match=r"changed after the catalog was written: .* in the catalog"):
+    fake.fault(FaultKind.FLIP, 100_000, path="*/gemma-4-E2B_q4_0-it.gguf", times=None)
+    with pytest.raises(DigestMismatch, match="sha256"):
         pull(settings, PullRequest("gemma4:e2b"))
-    assert fake.sent_bytes(f"{GOOGLE}/gemma-4-E2B_q4_0-it.gguf") == 0
     assert Library(settings).store.records() == ()
-    plan = plan_pull(Library(settings), Hub(settings), PullRequest("gemma4:e2b"))
-    assert (plan.repository, [file.path for file in plan.files]) == (GOOGLE, ["gemma-4-E2B_q4_0-it.gguf"])
-    assert plan.refusal is not None
-
-
-def test_a_revision_that_the_hub_has_no_more_is_not_looked_for_in_vain(fake: FakeHub, settings: Settings) -> None:
-    repository = "google/gemma-4-26B-A4B-it-qat-q4_0-gguf"
-    fake.add_repository(repository, {"gemma-4-26B_q4_0-it.gguf": DEMO_PATH})
-    with pytest.raises(DigestMismatch, match="changed after the catalog was written"):
-        pull(settings, PullRequest("gemma4:26b"))
 
 
 def test_a_revision_that_was_asked_for_is_taken_as_it_is(fake: FakeHub, settings: Settings) -> None:
@@ -246,20 +246,18 @@ def test_a_revision_that_was_asked_for_is_taken_as_it_is(fake: FakeHub, settings
     assert Library(settings).resolve("gemma4:e2b-it-qat").record == record
 
 
-def test_a_newer_upload_is_left_for_the_revision_that_the_catalog_knows(
-    fake: FakeHub, settings: Settings, tmp_path: Path
-) -> None:
+def test_the_revision_that_the_catalog_knows_can_be_pulled(fake: FakeHub, settings: Settings, tmp_path: Path) -> None:
     commit = fake.add_repository(GOOGLE, {"gemma-4-E2B_q4_0-it.gguf": DEMO_PATH})
     refresh_catalog(settings.data_directory, Hub(settings).list_repository)
     fake.add_revision(GOOGLE, {"gemma-4-E2B_q4_0-it.gguf": foreign_file().write(tmp_path / "new.gguf", "random")})
     library, hub = Library(settings), Hub(settings)
-    plan = plan_pull(library, hub, PullRequest("gemma4:e2b"))
+    newer = plan_pull(library, hub, PullRequest("gemma4:e2b"))
+    assert newer.commit != commit
+    assert any(f"--revision {commit}` pulls the catalog's file" in note for note in newer.notes)
+    plan = plan_pull(library, hub, PullRequest("gemma4:e2b", revision=commit))
     assert plan.commit == commit
-    assert any("newer upload" in note for note in plan.notes)
     record = execute_pull(library, hub, plan, Watching())
-    outdated = find_outdated(library, hub)
-    assert [(found.name, found.changed) for found in outdated] == [("gemma4:e2b", ("gemma-4-E2B_q4_0-it.gguf",))]
-    assert record.commit == commit
+    assert (record.name, record.commit) == ("gemma4:e2b", commit)
 
 
 def test_outdated_compares_the_files_in_use(fake: FakeHub, settings: Settings, demo: str) -> None:

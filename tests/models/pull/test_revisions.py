@@ -75,7 +75,7 @@ def test_an_older_commit_is_not_noted_as_the_branch(fake: FakeHub, settings: Set
     newer = foreign_file().write(tmp_path / "new.gguf", "random")
     newest = fake.add_revision(GOOGLE, {GOOGLE_FILE: newer})
     hf_hub_download(GOOGLE, GOOGLE_FILE, cache_dir=settings.hub_cache, endpoint=fake.endpoint)
-    assert pull(settings, PullRequest("gemma4:e2b")).commit == older
+    assert pull(settings, PullRequest("gemma4:e2b", revision=older)).commit == older
     assert refs_of(settings, GOOGLE) == {"main": newest}
 
 

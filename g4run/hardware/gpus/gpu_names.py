@@ -1,0 +1,53 @@
+"""GPUs as people type them: "2x RTX 3090", "RTX 4090 48GB"."""
+
+import re
+from typing import Final
+
+from msgspec.structs import replace
+
+from g4run.errors import UsageError
+from g4run.hardware.gpus.gpu_table import KnownGpu, find_gpu, find_rows, gpu_table, split_size, words_of
+from g4run.suggestions import MAX_SUGGESTIONS, did_you_mean, find_similar
+
+_MAX_GPUS: Final = 16  # GGML_SCHED_MAX_BACKENDS, ggml-backend.cpp
+_BEFORE: Final = re.compile(r"(\d{1,3})\s*(?:[x×*]\s*|\s(?=[a-z]))(.+)", re.IGNORECASE)
+_AFTER: Final = re.compile(r"(.+?)(?:(?:\s|(?<=\d))[x×]|\s*\*)\s*(\d{1,3})", re.IGNORECASE)
+_FORMS: Final = frozenset({"sxm", "pcie", "nvl"})  # of one GPU, which differ little
+
+
+def split_gpus(text: str) -> tuple[str, ...]:
+    """Return one name for each GPU of a text such as "2x RTX 3090, RTX 4090". Raises UsageError."""
+    names: list[str] = []
+    for part in re.split(r"\s*,\s*|\s+\+\s+", text.strip()):
+        count, name = _split_count(part)
+        if not 1 <= count <= _MAX_GPUS - len(names):
+            raise UsageError(f"--gpu must name 1 to {_MAX_GPUS} GPUs, not {text!r}", '--gpu "2x RTX 3090"')
+        names += [name] * count
+    return tuple(names)
+
+
+def _split_count(part: str) -> tuple[int, str]:
+    if match := _BEFORE.fullmatch(part):
+        return int(match[1]), match[2]
+    match = _AFTER.fullmatch(part)
+    return (int(match[2]), match[1]) if match else (1, part)
+
+
+def find_named_gpu(name: str) -> KnownGpu | None:
+    """Find a GPU that a person named, with the memory in the name. Raises UsageError if several GPUs may be meant."""
+    asked, told = split_size(name)
+    rows = find_rows(asked)
+    models = dict.fromkeys(split_size(row.name)[0] - _FORMS for row in rows)
+    if len(models) > 1 and not any(model <= asked for model in models):
+        names = tuple(dict.fromkeys(row.name for row in rows))[:MAX_SUGGESTIONS]
+        raise UsageError(f"{name!r} may be several GPUs", did_you_mean(names))
+    known = find_gpu(name)
+    if known is None or told is None or " MIG " in known.name:
+        return known
+    is_name = any(words_of(name) <= entry.all_words for entry in gpu_table() if entry.row in rows)
+    return rows[0] if is_name else replace(known, total_bytes=told)
+
+
+def similar_gpus(name: str) -> tuple[str, ...]:
+    """Return names of the table that look like a name."""
+    return find_similar(name, dict.fromkeys(entry.row.name for entry in gpu_table()))

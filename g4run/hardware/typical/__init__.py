@@ -1,0 +1,1 @@
+"""Typical machines: those with a name, and personal computers by their memory."""

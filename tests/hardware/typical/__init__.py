@@ -1,0 +1,1 @@
+"""Tests of g4run.hardware.typical."""
