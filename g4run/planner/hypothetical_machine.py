@@ -106,11 +106,10 @@ def assume(machine: Machine, origin: str) -> Machine:
     """Return another machine with its assumptions in words; `origin` says where its processors and memory are from."""
     processors, memory = machine.processors, machine.memory
     sets = next((f" ({name})" for key, name in _NAMED_SETS.items() if key in processors.instruction_sets), "")
-    gigabytes = machine.memory_bandwidth.bytes_per_second / 1e9
-    parts = [
-        f"{origin} with {render_plural(processors.physical_cores, 'core')}{sets} and {_size(memory.usable_bytes)} of "
-        f"memory at {gigabytes:.3g} GB/s"
-    ]
+    quota = processors.physical_cores if processors.quota is None else max(1, int(processors.quota))
+    cores = render_plural(min(processors.physical_cores, quota), "core")
+    bandwidth = f"{machine.memory_bandwidth.bytes_per_second / 1e9:.3g} GB/s"
+    parts = [f"{origin} with {cores}{sets} and {_size(memory.usable_bytes)} of memory at {bandwidth}"]
     for gpu in dict.fromkeys(machine.gpus):
         count = machine.gpus.count(gpu)
         times, each = (f"{count} x ", " each") if count > 1 else ("", "")

@@ -83,7 +83,7 @@ def words_of(name: str) -> frozenset[str]:
     text = re.sub(r"\b(rtx|gtx|rx|arc|radeon|quadro)(?=\d)", r"\1 ", text)
     text = re.sub(r"(?<=\d)(ti|xtx|xt|super|gre)\b", r" \1", text)
     text = re.sub(r"\bsxm\d\b", "sxm", text)
-    text = re.sub(r"(?<=\d)\s*gi?b\b", "gb", text)
+    text = re.sub(r"(?<=\d)\s*g(?:i?b)?\b", "gb", text)
     return frozenset(re.findall(r"[a-z0-9+]+", text)) - _NOISE
 
 

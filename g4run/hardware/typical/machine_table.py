@@ -15,12 +15,12 @@ from g4run.hardware.name_table import Entry, most_specific
 from g4run.suggestions import MAX_SUGGESTIONS, did_you_mean, find_similar
 
 _GIB: Final = 1 << 30
-_SIZE: Final = re.compile(r"(\d{1,5})\s*gi?b\b|\b(\d{1,3})\s*tb\b")
+_SIZE: Final = re.compile(r"\b(\d{1,5})\s*g(?:i?b)?\b|\b(\d{1,3})\s*tb\b")
 # What people add to a name; "pro" and "air" of a MacBook are not part of its chip's name.
 _ADDED: Final = re.compile(
-    r"\b(?:macbook|mac|imac)(?:\s+(?:pro|air|mini|studio))?(?=.*\bm\s?\d)|\b1[3-8](?:[- ]?inch|\")|\b20[12]\d\b|"
+    r"\b(?:macbook|mac|imac)(?:\s+(?:pro|air|mini|studio))?\b|\b1[3-8](?:[- ]?inch|\")|\b20[12]\d\b|"
     r"\b\d+[- ]core(?:s)?\s+cpu\b|\b(?:apple|amd|nvidia|qualcomm|valve|valves|ram|memory|with|and|a|an|the|model|board|"
-    r"windows|linux|x86|kit|developer|devkit|dev|machine|computer|chip|soc|phone|unified|of|rev|b)\b"
+    r"windows|linux|x86|kit|developer|devkit|dev|machine|computer|chip|soc|phone|silicon|unified|of|rev|b)\b"
 )
 _MAX_DESKTOP_CORES: Final = 24
 
@@ -83,11 +83,11 @@ def _nearest(rows: Sequence[KnownMachine], memory_bytes: int | None) -> tuple[Kn
 
 def _similar(words: frozenset[str]) -> tuple[str, ...]:
     """Return the names with the most of the words, else those that look alike."""
-    shared = {entry.row.name: max(len(words & name) for name in entry.names) for entry in _table()}
-    most = max(shared.values())
-    if most:
-        return tuple(name for name in shared if shared[name] == most)[:MAX_SUGGESTIONS]
-    return find_similar(" ".join(sorted(words)), shared)
+    ranks = {entry.row.name: max((len(words & name), -len(name - words)) for name in entry.names) for entry in _table()}
+    best = max(ranks.values())
+    if best[0]:
+        return tuple(name for name, rank in ranks.items() if rank == best)[:MAX_SUGGESTIONS]
+    return find_similar(" ".join(sorted(words)), ranks)
 
 
 def _split(text: str) -> tuple[frozenset[str], int | None]:

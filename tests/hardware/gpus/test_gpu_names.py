@@ -46,6 +46,8 @@ def test_no_gpus_and_too_many_are_refused(text: str) -> None:
         ("RTX 5060 Ti 8GB", "RTX 5060 Ti", 8),
         ("RTX 5060 Ti", "RTX 5060 Ti", 16),
         ("5060", "RTX 5060", 8),
+        ("RTX 3070 mobile", "RTX 3070 Laptop", 8),
+        ("L40S 48G", "L40S", 48),
         ("H100", "H100 SXM", 80),
         ("A100 80GB", "A100 SXM", 80),
         ("GH200 480GB", "GH200", 96),
@@ -64,6 +66,7 @@ def test_a_named_gpu_has_the_memory_in_its_name(name: str, expected: str, gib: i
     [
         ("rtx", "did you mean RTX 5090 or RTX 5080 or RTX 5070?"),
         ("RX", "did you mean RX 9070 or RX 9060 or RX 7600?"),
+        ("Vega", "did you mean RX Vega 64 or RX Vega 56 or Radeon Vega 8 Graphics?"),
         ("Titan", "did you mean TITAN RTX or TITAN Xp or TITAN V?"),
         ("RTX 6000", "did you mean RTX 6000 Ada or Quadro RTX 6000?"),
         ("7900", "did you mean RX 7900 XTX or RX 7900 XT or RX 7900 GRE?"),

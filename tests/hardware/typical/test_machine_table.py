@@ -28,6 +28,8 @@ ROWS = [entry.row for entry in _table()]
         ("Mac Studio M3 Ultra 512 GB", "M3 Ultra", 512, 32),
         ("M4 Max 36GB", "M4 Max", 36, 14),
         ("M4Max 128GB", "M4 Max", 128, 16),
+        ("16GB M3 MacBook Air", "M3", 16, 8),
+        ("Apple Silicon M1 Pro (32G)", "M1 Pro", 32, 10),
         ("Framework Desktop 64GB", "Ryzen AI Max+ 395", 64, 16),
         ("Ryzen AI Max 395 128GB", "Ryzen AI Max+ 395", 128, 16),
         ("Steam Deck OLED", "Steam Deck OLED", 16, 4),
@@ -47,7 +49,7 @@ def test_a_machine_is_found_by_its_names(text: str, name: str, gib: int, cores: 
     [
         ("Raspberry Pi 7 8GB", "did you mean Raspberry Pi 5 or Raspberry Pi 4 or Raspberry Pi 3?"),
         ("laptop with RTX 4060", "did you mean laptop?"),
-        ("Jetson Orin", "did you mean Jetson Orin Nano or Jetson Orin Nano Super or Jetson Orin NX?"),
+        ("Jetson Orin", "did you mean Jetson Orin Nano or Jetson Orin NX or Jetson AGX Orin?"),
         ("toaster", "give its figures instead, as in --ram 16GB --cores 8 --bandwidth 60GB/s --gpu none"),
         ("16GB", "give its figures instead, as in --ram 16GB --cores 8 --bandwidth 60GB/s --gpu none"),
     ],
