@@ -37,7 +37,6 @@ class SpeedDevice(msgspec.Struct, frozen=True):
 
     constants: Constants
     bytes_per_second: float
-    cache_bytes_per_second: float
     weights_per_second: float
     attention_flops: float
     copies_cache: bool
@@ -73,7 +72,6 @@ def _processors(plan: Plan, machine: Machine) -> SpeedDevice:
     return SpeedDevice(
         constants=constants,
         bytes_per_second=bytes_per_second,
-        cache_bytes_per_second=bytes_per_second,
         weights_per_second=threads * constants.arithmetic * _core_share(plan.shape, machine),
         attention_flops=threads * CORE_ATTENTION_FLOPS,
         copies_cache=False,
@@ -107,7 +105,6 @@ def _gpu(shape: ModelShape, gpu: Gpu, machine: Machine, share: float) -> SpeedDe
     return SpeedDevice(
         constants=constants,
         bytes_per_second=nominal * constants.efficiency,
-        cache_bytes_per_second=nominal * constants.efficiency * LAW.cache_share,
         weights_per_second=_vector_flops(gpu, nominal) * constants.arithmetic / 2 / type_cost,
         attention_flops=inf,
         copies_cache=gpu.backend in _COPYING,
@@ -127,14 +124,14 @@ def _layer_milliseconds(shape: ModelShape, constants: Constants) -> float:
 
 
 def _vector_flops(gpu: Gpu, bandwidth: float) -> float:
+    """Return what a GPU computes without tensor cores, in proportion to its half-precision rate."""
     known = _find_gpu(gpu.name, gpu.total_bytes)
-    return known or bandwidth * VECTOR_FLOPS_PER_BYTE
+    if known is None:
+        return bandwidth * VECTOR_FLOPS_PER_BYTE
+    return known.vector_flops * (gpu.half_precision_flops or known.half_precision_flops) / known.half_precision_flops
 
 
-@lru_cache(maxsize=16)
-def _find_gpu(name: str, total_bytes: int) -> float | None:
-    known = find_gpu(name, total_bytes)
-    return None if known is None else known.vector_flops
+_find_gpu = lru_cache(maxsize=16)(find_gpu)  # is asked for each candidate
 
 
 def _gpu_bandwidth(gpu: Gpu, machine: Machine) -> Bandwidth:
