@@ -81,6 +81,9 @@ CONSTANTS = {
 CORE_ATTENTION_FLOPS = 11.75e9  # operations of attention per second and core; fitted
 VECTOR_FLOPS_PER_BYTE = 35  # vector operations per byte of bandwidth of an unknown GPU: median of the table
 MOST_WAITING = 16  # threads whose barriers cost time; assumed: more were not measured
+# Types of 16 and 32 bits on processors, relative to quantized ones: a Cortex-A72 multiplies 0.96e9 weights of F16 per
+# second, 2.3e9 of Q4_K and 2.4e9 of Q8_0 (llama.cpp pull request 8151, test-quantize-perf).
+FLOAT_COST = 2.4
 CORE_BYTES_PER_SECOND = 12e9  # that one core can read, assumed
 # A virtual processor may be half a core. Measured with llama-bench on two of a Sapphire Rapids Xeon: E2B Q4_K_M
 # 7.4 to 8.5 tokens/s, E2B Q4_0 5.3, and 26B Q4_0 3.05, which one share and one factor match within 12 %.

@@ -15,6 +15,7 @@ from g4run.planner.speed.calibration import (
     CONSTANTS,
     CORE_ATTENTION_FLOPS,
     CORE_BYTES_PER_SECOND,
+    FLOAT_COST,
     LAW,
     MEASURED_OF_NOMINAL,
     MOST_WAITING,
@@ -29,6 +30,7 @@ from g4run.planner.speed.device_classes import class_of_gpu, class_of_processors
 from g4run.planner.values import ModelShape, Plan
 
 _K_QUANT: Final = re.compile(r"Q\d_K|IQ")
+_FLOATS: Final = ("F32", "F16", "BF16")
 _COPYING: Final = ("CUDA", "ROCm")  # backends that convert a quantized cache before they read it
 
 
@@ -90,7 +92,9 @@ def _read_bandwidth(bandwidth: Bandwidth, constants: Constants) -> float:
 
 
 def _core_share(shape: ModelShape, machine: Machine) -> float:
-    """Return what a processor multiplies, as a share of a core; WSL shows real cores."""
+    """Return what a processor multiplies, as a share of a core with quantized weights; WSL shows real cores."""
+    if shape.weight_type in _FLOATS:
+        return 1 / FLOAT_COST
     if not machine.processors.are_virtual or machine.platform.is_wsl:
         return 1.0
     return VIRTUAL_CORE_SHARE * VIRTUAL_TYPE_RATES.get(shape.weight_type, 1.0)

@@ -98,6 +98,13 @@ def test_arm_cores_without_dot_products_are_bound_by_arithmetic(sets: tuple[str,
     assert generation(plan, machine) == pytest.approx(expected, rel=0.25)
 
 
+def test_weights_that_are_not_quantized_cost_processors_arithmetic() -> None:
+    machine = make_machine(bandwidth=12.8e9, cores=4, architecture="aarch64", instruction_sets=("neon",))
+    shapes = (model_shape("E2B", 8, kind) for kind in ("Q8_0", "BF16"))
+    quantized, floats = (generation(make_plan(shape, threads=4), machine) for shape in shapes)
+    assert quantized == pytest.approx(2.4 * floats, rel=0.02)
+
+
 def test_attention_costs_processors_arithmetic() -> None:
     """An i7-10750H went from 20.48 tokens/s to 17.29 at 4,096 tokens, far more than reading 60 MB takes."""
     machine, plan = make_machine(bandwidth=45.8e9, cores=6), make_plan(model_shape("E2B", 4.865), threads=6)
