@@ -60,7 +60,8 @@ def alter_machine(
             "use --vram or --gpu none" if len(gpus) == 1 else "use --gpu none alone",
         )
     if cores is not None:
-        processors = Processors(cores, None, instruction_sets=machine.processors.instruction_sets)
+        before = machine.processors
+        processors = Processors(cores, None, instruction_sets=before.instruction_sets, are_virtual=before.are_virtual)
         machine = replace(machine, processors=processors)
     if ram_bytes is not None:
         memory = Memory(ram_bytes, ram_bytes - _kept_bytes(ram_bytes, machine.platform), None)
@@ -115,8 +116,8 @@ def assume(machine: Machine, origin: str) -> Machine:
         times, each = (f"{count} x ", " each") if count > 1 else ("", "")
         shared = "" if gpu.kind is GpuKind.DISCRETE else " of that memory"
         parts.append(f"{times}{gpu.name} with {_size(gpu.total_bytes)}{each}{shared}")
-    build = Build(machine.build.backends)  # without advice for this machine's GPUs
-    return replace(machine, assumptions=tuple(parts), build=build, disks=(), memory_processes=())
+    build = Build(machine.build.backends)  # without advice for the GPUs that were replaced
+    return replace(machine, assumptions=tuple(parts), build=build)
 
 
 def _size(size_bytes: int) -> str:

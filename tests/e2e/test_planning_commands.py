@@ -129,7 +129,10 @@ def test_a_model_that_llama_cpp_cannot_load_is_still_planned(nowhere: dict[str, 
 def test_if_nothing_fits_the_json_has_the_missing_memory(nowhere: dict[str, str]) -> None:
     ended = run_g4run("recommend", "--ram", "1GB", "--gpu", "none", "--json", environment=nowhere)
     value = json.loads(ended.stdout)
-    assert (ended.code, set(value)) == (4, {"error", "alternatives", "after_freeing"})
+    basis = {"assumptions", "memory_bandwidth"}
+    assert (ended.code, set(value)) == (4, {"error", "alternatives", "after_freeing", *basis})
+    assert value["assumptions"] == ["a typical desktop with 4 cores (AVX2) and 1.0 GB of memory at 38.4 GB/s"]
+    assert value["memory_bandwidth"] == {"bytes_per_second": 38.4e9, "source": "assumed"}
     assert value["error"]["code"] == "does_not_fit"
     assert len(value["alternatives"]) > 100
     assert {(one["fits"], one["verdict"], one["reason"].split()[0]) for one in value["alternatives"]} == {

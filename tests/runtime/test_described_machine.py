@@ -82,6 +82,8 @@ def test_a_machine_may_be_named_and_changed(settings: Settings) -> None:
     faster = describe(settings, like="Raspberry Pi 4 8GB", bandwidth="20GB/s", ram="16GiB")
     assert (faster.memory.total_bytes, faster.processors) == (16 * GIB, board.processors)
     assert faster.memory_bandwidth == Bandwidth(20e9, FigureSource.NOMINAL)
+    larger = describe(settings, like="cloud VM 16GB", cores=6)
+    assert (larger.processors.physical_cores, larger.processors.are_virtual) == (6, True)
     with_card = describe(settings, like="laptop 16GB", gpu=["RTX 4050 Laptop"])
     assert [gpu.name for gpu in with_card.gpus] == ["RTX 4050 Laptop"]
 

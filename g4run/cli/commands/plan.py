@@ -65,7 +65,7 @@ def plan(
     not on this machine, reads its header from the Hub, or uses the catalog if there is no network. For one that is,
     compares the plan with llama.cpp's own figures.
     """
-    from g4run.cli.views.hardware import assumptions_value, render_assumptions
+    from g4run.cli.views.hardware import render_assumptions
     from g4run.cli.views.plan import plan_value, render_plan, render_source
     from g4run.cli.views.tables import line_width
     from g4run.models.library import Library
@@ -87,7 +87,7 @@ def plan(
     confirmation = confirm_plan(found, planned.path, place, settings, is_hypothetical=is_hypothetical)
     if as_json:
         value = plan_value(found, advice, confirmation, projector_bytes=planned.projector_bytes)
-        output.write_json({**value, **assumptions_value(place)})
+        output.write_json({**value, "assumptions": place.assumptions})
     else:
         width, projector_bytes = line_width(output.answer), planned.projector_bytes
         output.answer.write(render_plan(found, advice, confirmation, width, projector_bytes=projector_bytes))

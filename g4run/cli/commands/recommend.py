@@ -59,7 +59,7 @@ def recommend(
 
     Never recommends a model that does not fit in the memory that is free now.
     """
-    from g4run.cli.views.hardware import render_advice, render_assumptions
+    from g4run.cli.views.hardware import render_advice, render_assumptions, render_busy_note
     from g4run.cli.views.recommend import render_recommendation
     from g4run.cli.views.tables import line_width
     from g4run.models.catalog.catalog import read_catalog
@@ -77,7 +77,7 @@ def recommend(
     is_installed = Store(settings).find(best.file.name) is not None
     width = line_width(output.answer)
     output.answer.write(render_recommendation(recommendation, width, show_all=show_all, is_installed=is_installed))
-    output.answer.write(render_assumptions(place, width))
+    output.answer.write(render_assumptions(place, width) + render_busy_note(place, width))
     output.notes.write(render_advice(place, line_width(output.notes)))
     return 0
 
@@ -85,15 +85,16 @@ def recommend(
 def _write_json(recommendation: "Recommendation", place: "Machine", output: Output) -> int:
     """Write the whole recommendation; if there is no choice, the error and the candidates."""
     from g4run.cli.views.errors import error_value
-    from g4run.cli.views.hardware import assumptions_value
+    from g4run.cli.views.json_values import json_value
     from g4run.cli.views.recommend import others_value, recommendation_value
 
+    basis = {"assumptions": place.assumptions, "memory_bandwidth": json_value(place.memory_bandwidth)}
     try:
         value = recommendation_value(recommendation)
     except DoesNotFit as error:
-        output.write_json({**error_value(error), **others_value(recommendation), **assumptions_value(place)})
+        output.write_json({**error_value(error), **others_value(recommendation), **basis})
         return error.exit_code
-    output.write_json({**value, **assumptions_value(place)})
+    output.write_json({**value, **basis})
     return 0
 
 

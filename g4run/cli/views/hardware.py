@@ -4,7 +4,6 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from g4run.cli.views.json_values import json_value
 from g4run.cli.views.tables import capitalize, render_pairs, render_paragraph
 from g4run.units import render_bytes, render_plural
 
@@ -118,16 +117,17 @@ def render_advice(machine: "Machine", width: int | None) -> str:
 
 
 def render_assumptions(machine: "Machine", width: int | None) -> str:
-    """Say what speeds and memory rest on besides the machine's own figures; empty if nothing."""
-    text = f"Assumed: {'; '.join(machine.assumptions)}." if machine.assumptions else ""
-    if machine.memory_bandwidth.was_busy:
-        text += (
-            " The memory bandwidth was measured while other programs were busy, so speeds may be too low; "
-            "g4run hardware --measure measures it again."
-        )
-    return f"\n{render_paragraph(text.strip(), width or _USUAL_WIDTH)}" if text else ""
+    """Say what was assumed of another machine; empty for a real one."""
+    text = f"Assumed: {'; '.join(machine.assumptions)}."
+    return f"\n{render_paragraph(text, width or _USUAL_WIDTH)}" if machine.assumptions else ""
 
 
-def assumptions_value(machine: "Machine") -> dict[str, object]:
-    """Return as JSON what is assumed of a machine, and the source of its bandwidth."""
-    return {"assumptions": list(machine.assumptions), "memory_bandwidth": json_value(machine.memory_bandwidth)}
+def render_busy_note(machine: "Machine", width: int | None) -> str:
+    """Say that speeds rest on a measurement that other programs disturbed; empty if they do not."""
+    if not machine.memory_bandwidth.was_busy:
+        return ""
+    return "\n" + render_paragraph(
+        "The memory bandwidth was measured while other programs were busy, so speeds may be too low; "
+        "g4run hardware --measure measures it again.",
+        width or _USUAL_WIDTH,
+    )

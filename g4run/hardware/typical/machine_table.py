@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from g4run.errors import UsageError
+from g4run.hardware.gpus.gpu_table import find_gpu
 from g4run.hardware.machine import Platform
 from g4run.hardware.name_table import Entry, most_specific
 from g4run.suggestions import MAX_SUGGESTIONS, did_you_mean, find_similar
@@ -50,7 +51,8 @@ def find_machine(text: str) -> tuple[KnownMachine, int]:
     words, told = _split(text)
     rows = most_specific(_table(), words, words)
     if not rows:
-        raise UsageError(f"there is no machine {text!r} in the table", did_you_mean(_similar(words), _HINT))
+        hint = _HINT if find_gpu(text) is None else f'use --gpu "{text}", which is a GPU'
+        raise UsageError(f"there is no machine {text!r} in the table", did_you_mean(_similar(words), hint))
     return _nearest(rows, told)
 
 

@@ -15,6 +15,7 @@ from g4run.planner.speed.calibration import (
     CONSTANTS,
     CORE_ATTENTION_FLOPS,
     CORE_BYTES_PER_SECOND,
+    FLOAT_COST,
     LAW,
     MEASURED_OF_NOMINAL,
     MOST_WAITING,
@@ -29,6 +30,7 @@ from g4run.planner.speed.device_classes import class_of_gpu, class_of_processors
 from g4run.planner.values import ModelShape, Plan
 
 _K_QUANT: Final = re.compile(r"Q\d_K|IQ")
+_FLOATS: Final = ("F32", "F16", "BF16")
 _COPYING: Final = ("CUDA", "ROCm")  # backends that convert a quantized cache before they read it
 
 
@@ -37,7 +39,6 @@ class SpeedDevice(msgspec.Struct, frozen=True):
 
     constants: Constants
     bytes_per_second: float
-    cache_bytes_per_second: float
     weights_per_second: float
     attention_flops: float
     copies_cache: bool
@@ -73,7 +74,6 @@ def _processors(plan: Plan, machine: Machine) -> SpeedDevice:
     return SpeedDevice(
         constants=constants,
         bytes_per_second=bytes_per_second,
-        cache_bytes_per_second=bytes_per_second,
         weights_per_second=threads * constants.arithmetic * _core_share(plan.shape, machine),
         attention_flops=threads * CORE_ATTENTION_FLOPS,
         copies_cache=False,
@@ -92,7 +92,9 @@ def _read_bandwidth(bandwidth: Bandwidth, constants: Constants) -> float:
 
 
 def _core_share(shape: ModelShape, machine: Machine) -> float:
-    """Return what a processor multiplies, as a share of a core; WSL shows real cores."""
+    """Return what a processor multiplies, as a share of a core with quantized weights; WSL shows real cores."""
+    if shape.weight_type in _FLOATS:
+        return 1 / FLOAT_COST
     if not machine.processors.are_virtual or machine.platform.is_wsl:
         return 1.0
     return VIRTUAL_CORE_SHARE * VIRTUAL_TYPE_RATES.get(shape.weight_type, 1.0)
@@ -107,7 +109,6 @@ def _gpu(shape: ModelShape, gpu: Gpu, machine: Machine, share: float) -> SpeedDe
     return SpeedDevice(
         constants=constants,
         bytes_per_second=nominal * constants.efficiency,
-        cache_bytes_per_second=nominal * constants.efficiency * LAW.cache_share,
         weights_per_second=_vector_flops(gpu, nominal) * constants.arithmetic / 2 / type_cost,
         attention_flops=inf,
         copies_cache=gpu.backend in _COPYING,
@@ -127,14 +128,14 @@ def _layer_milliseconds(shape: ModelShape, constants: Constants) -> float:
 
 
 def _vector_flops(gpu: Gpu, bandwidth: float) -> float:
+    """Return what a GPU computes without tensor cores, in proportion to its half-precision rate."""
     known = _find_gpu(gpu.name, gpu.total_bytes)
-    return known or bandwidth * VECTOR_FLOPS_PER_BYTE
+    if known is None:
+        return bandwidth * VECTOR_FLOPS_PER_BYTE
+    return known.vector_flops * (gpu.half_precision_flops or known.half_precision_flops) / known.half_precision_flops
 
 
-@lru_cache(maxsize=16)
-def _find_gpu(name: str, total_bytes: int) -> float | None:
-    known = find_gpu(name, total_bytes)
-    return None if known is None else known.vector_flops
+_find_gpu = lru_cache(maxsize=16)(find_gpu)  # is asked for each candidate
 
 
 def _gpu_bandwidth(gpu: Gpu, machine: Machine) -> Bandwidth:

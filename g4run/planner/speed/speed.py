@@ -63,12 +63,14 @@ def _generation_milliseconds(cost: SplitCost, devices: SpeedDevices) -> float:
 
 def _milliseconds(cost: TokenCost, device: SpeedDevice) -> float:
     """Apply the speed formula to one device's part."""
-    read_bytes = cost.weight_bytes + cost.expert_bytes * (1 / LAW.expert_share - 1)
-    reading, multiplying = read_bytes / device.bytes_per_second, cost.weights / device.weights_per_second
+    dense_bytes, dense_weights = cost.weight_bytes - cost.expert_bytes, cost.weights - cost.expert_weights
+    dense = max(dense_bytes / device.bytes_per_second, dense_weights / device.weights_per_second)
+    multiplying = LAW.expert_arithmetic * cost.expert_weights / device.weights_per_second
+    experts = cost.expert_bytes / device.bytes_per_second + multiplying
     cache_bytes = cost.cache_bytes + device.copies_cache * cost.copied_bytes
-    attention = cache_bytes / device.cache_bytes_per_second + cost.attention_operations / device.attention_flops
+    attention = cache_bytes / device.bytes_per_second + cost.attention_operations / device.attention_flops
     overhead = cost.layers * device.layer_milliseconds + device.token_milliseconds
-    return (max(reading, multiplying) + attention) * 1000 + overhead
+    return (dense + experts + attention) * 1000 + overhead
 
 
 def _range(expected: float, spread: Spread) -> SpeedRange:

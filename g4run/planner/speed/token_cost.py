@@ -20,6 +20,7 @@ class TokenCost(msgspec.Struct, frozen=True):
     weight_bytes: float
     expert_bytes: float  # those of experts among them
     weights: float  # number of weights multiplied
+    expert_weights: float  # those of experts among them
     cache_bytes: float
     copied_bytes: float  # what CUDA and ROCm also move to convert a quantized cache
     attention_operations: float
@@ -79,7 +80,7 @@ def split_cost(shape: ModelShape, settings: PlanSettings, position: int) -> Spli
     gpu = _cost(shape, on_gpu, settings.kv_type, position, has_head=has_head)
     cpu = _cost(shape, on_cpu, settings.kv_type, position, has_head=not has_head)
     expert_bytes = sum(expert_read_bytes(shape, layer) for layer in moved)
-    weights = len(moved) * expert_weights(shape.architecture)
+    weights = len(moved) * active_expert_weights(shape.architecture)
     return SplitCost(_with_experts(gpu, -expert_bytes, -weights), _with_experts(cpu, expert_bytes, weights), len(moved))
 
 
@@ -90,6 +91,7 @@ def _cost(shape: ModelShape, layers: range, kv_type: KvType, position: int, *, h
         weight_bytes=sum(layer_read_bytes(shape, layer) for layer in layers) + has_head * shape.head_bytes,
         expert_bytes=sum(expert_read_bytes(shape, layer) for layer in layers),
         weights=computed.weights + has_head * architecture.vocabulary_size * architecture.embedding_length,
+        expert_weights=computed.expert_weights,
         cache_bytes=computed.cache_bytes,
         copied_bytes=computed.copied_bytes,
         attention_operations=computed.attention_operations,
@@ -103,6 +105,7 @@ def _with_experts(cost: TokenCost, expert_bytes: float, weights: float) -> Token
         weight_bytes=cost.weight_bytes + expert_bytes,
         expert_bytes=cost.expert_bytes + expert_bytes,
         weights=cost.weights + weights,
+        expert_weights=cost.expert_weights + weights,
     )
 
 
@@ -113,6 +116,7 @@ def _computed(architecture: Gemma4, layers: range, kv_type: KvType, position: in
         weight_bytes=0.0,
         expert_bytes=0.0,
         weights=sum(matrix_operations(architecture, layer) for layer in layers) / 2,
+        expert_weights=len(layers) * active_expert_weights(architecture),
         cache_bytes=sum(cache_read_bytes(architecture, layer, kv_type, position) for layer in layers),
         copied_bytes=sum(copied_cache_bytes(architecture, layer, kv_type, position) for layer in layers),
         attention_operations=sum(attention_operations(architecture, layer, position) for layer in layers),
@@ -120,7 +124,7 @@ def _computed(architecture: Gemma4, layers: range, kv_type: KvType, position: in
     )
 
 
-def expert_weights(architecture: Gemma4) -> float:
+def active_expert_weights(architecture: Gemma4) -> float:
     """Return the number of weights of a layer's active experts."""
     return (
         3.0 * architecture.embedding_length * architecture.expert_used_count * architecture.expert_feed_forward_length
@@ -132,7 +136,7 @@ def matrix_operations(architecture: Gemma4, layer: int) -> float:
     return 2.0 * (
         _attention_weights(architecture, layer)
         + 3 * architecture.embedding_length * architecture.feed_forward_lengths[layer]
-        + expert_weights(architecture)
+        + active_expert_weights(architecture)
         + 3 * architecture.embedding_length * architecture.per_layer_embedding_length
     )
 

@@ -50,6 +50,7 @@ def test_a_machine_is_found_by_its_names(text: str, name: str, gib: int, cores: 
         ("Raspberry Pi 7 8GB", "did you mean Raspberry Pi 5 or Raspberry Pi 4 or Raspberry Pi 3?"),
         ("laptop with RTX 4060", "did you mean laptop?"),
         ("Jetson Orin", "did you mean Jetson Orin Nano or Jetson Orin NX or Jetson AGX Orin?"),
+        ("RX 7600 XT", 'use --gpu "RX 7600 XT", which is a GPU'),
         ("toaster", "give its figures instead, as in --ram 16GB --cores 8 --bandwidth 60GB/s --gpu none"),
         ("16GB", "give its figures instead, as in --ram 16GB --cores 8 --bandwidth 60GB/s --gpu none"),
     ],

@@ -31,13 +31,12 @@ GPU_COMMON = {
     "mixture_milliseconds": (0.05, 0.5),
     "embedding_milliseconds": (0.03, 0.5),
     "token_milliseconds": (0.5, 0.5),
-    "cache_share": (0.75, 0.3),
     "k_quant_cost": (1.3, 0.3),
-    "expert_share": (0.8, 0.3),
+    "expert_arithmetic": (0.7, 0.5),
 }
 GPU_DEVIATIONS = {"efficiency": 0.1, "arithmetic": 0.3, "layer_milliseconds": 0.4}
 PROCESSOR_COMMON = {
-    "efficiency": (0.65, None),
+    "efficiency": (0.65, 0.1),  # what copies in memory reach on most machines
     "layer_milliseconds": (0.02, 0.7),  # per thread: barriers
     "attention_flops": (12e9, 0.5),
     "arithmetic": (1.0, 0.2),  # relative to CORE_WEIGHTS
@@ -59,6 +58,7 @@ class Observation:
     weight_bytes: float
     expert_bytes: float
     weights: float
+    expert_weights: float
     is_k_quant: bool
     cache_bytes: float
     attention_operations: float
@@ -109,27 +109,30 @@ def columns_of(observations: Sequence[Observation]) -> Columns:
 
 def gpu_milliseconds(values: Values, rows: Columns) -> Vector:
     """Apply the formula to rows of GPUs."""
-    read = rows.weight_bytes + rows.expert_bytes * (1 / values["expert_share"] - 1)
     rate = values["efficiency"] * rows.bytes_per_second
     cost = 1 + rows.is_k_quant * (values["k_quant_cost"] - 1)
-    multiplying = 2 * rows.weights * cost / (values["arithmetic"] * rows.arithmetic_rate)
+    weights_per_second = values["arithmetic"] * rows.arithmetic_rate / 2 / cost
     layer = values["layer_milliseconds"] + values["mixture_milliseconds"] * rows.is_mixture
     layer += values["embedding_milliseconds"] * rows.has_embeddings
-    attention = rows.cache_bytes / (values["cache_share"] * rate)
     overhead = rows.layers * layer + rows.is_sampled * values["token_milliseconds"]
-    return (np.maximum(read / rate, multiplying) + attention) * 1000 + overhead
+    return (_weights(values, rows, rate, weights_per_second) + rows.cache_bytes / rate) * 1000 + overhead
 
 
 def processor_milliseconds(values: Values, rows: Columns) -> Vector:
     """Apply the formula to rows of processors."""
     rate = values["efficiency"] * rows.bytes_per_second
     core_weights = values["arithmetic"] * np.array([CORE_WEIGHTS[one] for one in rows.classes])
-    multiplying = rows.weights / (core_weights * rows.arithmetic_rate)
     attention = rows.cache_bytes / rate + rows.attention_operations / (values["attention_flops"] * rows.arithmetic_rate)
-    reading = rows.weight_bytes / rate
     waiting = np.minimum(rows.arithmetic_rate, MOST_WAITING) * rows.layers * values["layer_milliseconds"]
-    longest: Vector = np.maximum(reading, multiplying)
-    return (longest + attention) * 1000 + waiting
+    return (_weights(values, rows, rate, core_weights * rows.arithmetic_rate) + attention) * 1000 + waiting
+
+
+def _weights(values: Values, rows: Columns, rate: Vector, weights_per_second: Vector) -> Vector:
+    """Return the seconds for the weights; no row of processors has experts."""
+    reading, multiplying = rows.weight_bytes - rows.expert_bytes, rows.weights - rows.expert_weights
+    dense: Vector = np.maximum(reading / rate, multiplying / weights_per_second)
+    share = values.get("expert_arithmetic", np.zeros(1))
+    return dense + rows.expert_bytes / rate + share * rows.expert_weights / weights_per_second
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,7 @@ def observation(row: Row) -> Observation:
         weight_bytes=cost.weight_bytes - no_head * plan.shape.head_bytes,
         expert_bytes=cost.expert_bytes,
         weights=cost.weights - no_head * architecture.vocabulary_size * architecture.embedding_length,
+        expert_weights=cost.expert_weights,
         is_k_quant=plan.shape.weight_type.endswith("_K") or plan.shape.weight_type.startswith("IQ"),
         cache_bytes=cost.cache_bytes + copied,
         attention_operations=cost.attention_operations,
@@ -141,8 +142,8 @@ def observation(row: Row) -> Observation:
 
 def _vector_flops(gpu: Gpu) -> float:
     known = find_gpu(gpu.name, gpu.total_bytes)
-    assert known is not None, gpu.name
-    return known.vector_flops
+    assert known is not None and gpu.half_precision_flops, gpu.name
+    return known.vector_flops * gpu.half_precision_flops / known.half_precision_flops
 
 
 def prompt_ratio(row: Row) -> float:

@@ -5,10 +5,10 @@ from g4run.kv_types import KvType
 from g4run.planner.speed.prompt import host_bytes
 from g4run.planner.speed.token_cost import (
     TokenCost,
+    active_expert_weights,
     attention_operations,
     cache_read_bytes,
     copied_cache_bytes,
-    expert_weights,
     matrix_operations,
     split_cost,
 )
@@ -99,10 +99,10 @@ def test_experts_on_the_cpu_take_their_arithmetic_with_them() -> None:
     )
     architecture = SMALL.architecture
     head = architecture.vocabulary_size * architecture.embedding_length
-    assert here.cpu == TokenCost(0, 0, 0, 0, 0, 0, 0)
+    assert here.cpu == TokenCost(0, 0, 0, 0, 0, 0, 0, 0)
     assert here.gpu.weights == sum(matrix_operations(architecture, layer) for layer in (0, 1)) / 2 + head
-    assert (moved.cpu.weights, moved.cpu.expert_bytes) == (expert_weights(architecture), 100)
-    assert moved.gpu.weights == here.gpu.weights - expert_weights(architecture)
+    assert (moved.cpu.weights, moved.cpu.expert_bytes) == (active_expert_weights(architecture), 100)
+    assert moved.gpu.weights == here.gpu.weights - active_expert_weights(architecture)
 
 
 @pytest.mark.parametrize(("gpu_layers", "expert_layers", "expected"), [(3, 0, 0), (3, 1, 1600), (2, 2, 3300)])
