@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from llguidance import LLMatcher
 
 _MARGIN = 256  # tokens between the known ending and the limit; with less, each drawn token is checked
-_MAX_SECONDS = 0.05  # of computing for one ending; most take 0.1 ms
+_MAX_SECONDS = 0.25  # of computing for one ending; most take 0.1 ms, and a search that fails is not soon repeated
 _TRIED_FIRST = b"@:./-"  # bytes that addresses, dates and file names need
 _NOT_TRIED = b"\\"  # in JSON any byte may follow it, and a quote then closes nothing
 
