@@ -69,9 +69,11 @@ class Library:
         if record is not None or isinstance(name, CustomName):
             return record
         wanted = self._hub_place(name)
-        if wanted is None:
-            return None
-        return next((found for found in self.store.records() if _is_from(found, wanted)), None)
+        return None if wanted is None else self.find_place(*wanted)
+
+    def find_place(self, repository: str, path: str) -> Record | None:
+        """Return the newest record of a file on the Hub, whatever its name."""
+        return next((found for found in self.store.records() if _is_from(found, (repository, path))), None)
 
     def get_record(self, name: str) -> Record:
         """Return the record of a typed name. Raises ModelNotFound."""
@@ -84,9 +86,11 @@ class Library:
         return record
 
     def _hub_place(self, name: FamilyName | HubName) -> tuple[str, str] | None:
-        """Return the repository and path of a name; the catalog completes names without a file."""
+        """Return the repository and path of a name; the catalog completes names without a file, except a size's."""
         if isinstance(name, HubName) and name.file is not None:
             return name.repository, name.file
+        if isinstance(name, FamilyName) and name.is_size_only:
+            return None
         file = self.catalog.find(name)
         return None if file is None else (file.repository, file.path)
 

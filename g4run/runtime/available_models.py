@@ -1,6 +1,6 @@
 """The models that can be pulled, from the catalog or from one repository as the Hub lists it now."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from g4run.errors import UsageError
 from g4run.hardware.machine import Machine
 from g4run.models.catalog.live import LiveFile, catalog_entries
-from g4run.models.catalog.values import CatalogFile, Quality
+from g4run.models.catalog.values import CatalogFile, Quality, SizeFacts
 from g4run.models.library import Library
 from g4run.models.names.parse import parse_name
 from g4run.models.names.types import DEFAULT_SIZE, FAMILY, FamilyName, HubName, Size
@@ -17,6 +17,8 @@ from g4run.models.unlisted import describe_unlisted
 from g4run.planner.memory.catalog_weights import loaded_shape
 from g4run.planner.placement import estimate_fit
 from g4run.planner.values import Fit
+from g4run.runtime.choose_file import MeasuredMachine
+from g4run.runtime.named_model import settle_name
 
 if TYPE_CHECKING:
     from g4run.models.hub.client import Hub
@@ -55,6 +57,32 @@ def find_available(
     return _Listing(library, inspect_machine).of_catalog(place)
 
 
+def with_short_names(
+    library: Library, models: Sequence[AvailableModel], find_machine: Callable[[], MeasuredMachine | None]
+) -> tuple[AvailableModel, ...]:
+    """Add to the models of the catalog the names of sizes that mean them on this machine."""
+    listed, names = {model.name for model in models}, dict[str, tuple[str, ...]]()
+    for facts in library.catalog.sizes:
+        if facts.default.name in listed:
+            file = _file_of_size(library, facts, find_machine)
+            family = (FAMILY,) if facts.size is DEFAULT_SIZE else ()
+            names[file.name if file else ""] = (*family, FamilyName(facts.size).text)
+    return tuple(replace(model, short_names=names.get(model.name, ())) for model in models)
+
+
+def _file_of_size(
+    library: Library, facts: SizeFacts, find_machine: Callable[[], MeasuredMachine | None]
+) -> CatalogFile | None:
+    """Return the file of the catalog that a size's name means; None if the store has another under that name."""
+    name = FamilyName(facts.size).text
+    record = library.store.find(name)
+    if record is not None:
+        place = record.model_files[0].hub_place
+        return None if place is None else library.catalog.find_file(*place)
+    _, choice = settle_name(library, name, find_machine)
+    return choice.file if choice else facts.default
+
+
 def _parse(typed: str | None) -> Size | HubName | None:
     if typed is None:
         return None
@@ -84,11 +112,7 @@ class _Listing:
 
     def of_catalog(self, size: Size | None) -> tuple[AvailableModel, ...]:
         """List the catalog's models, of one size or all."""
-        short_names = self._short_names()
-        return tuple(
-            self._describe(file, file, file.name, short_names.get(file.name, ()))
-            for file in self._catalog.available(size)
-        )
+        return tuple(self._describe(file, file, file.name) for file in self._catalog.available(size))
 
     def of_repository(self, name: HubName, hub: "Hub") -> tuple[AvailableModel, ...]:
         """List every model that a repository holds now, named by path if its quantization is not unique."""
@@ -103,9 +127,7 @@ class _Listing:
             for file in found
         )
 
-    def _describe(
-        self, file: CatalogFile | LiveFile, known: CatalogFile | None, name: str, short_names: tuple[str, ...] = ()
-    ) -> AvailableModel:
+    def _describe(self, file: CatalogFile | LiveFile, known: CatalogFile | None, name: str) -> AvailableModel:
         """Describe a listed file; `known` is its entry in the catalog."""
         size_bytes = file.size_bytes
         return AvailableModel(
@@ -120,7 +142,6 @@ class _Listing:
             fits=None if size_bytes is None else self._fit(file, known, size_bytes),
             is_confirmed=isinstance(file, LiveFile) or file.path_is_confirmed,
             is_installed=(file.repository.lower(), file.path.lower()) in self._installed,
-            short_names=short_names,
         )
 
     def _fit(self, file: CatalogFile | LiveFile, known: CatalogFile | None, size_bytes: int) -> Fit:
@@ -134,13 +155,6 @@ class _Listing:
         )
         shape = loaded_shape(replace(listed, size_bytes=size_bytes), self._catalog.facts(listed.size))
         return estimate_fit(shape, self._machine)
-
-    def _short_names(self) -> dict[str, tuple[str, ...]]:
-        """Return the names without a quantization, by the name of the file that each means."""
-        return {
-            facts.default.name: (*((FAMILY,) if facts.size is DEFAULT_SIZE else ()), FamilyName(facts.size).text)
-            for facts in self._catalog.sizes
-        }
 
 
 def _name_of(file: LiveFile, *, names_file: bool) -> str:

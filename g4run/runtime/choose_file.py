@@ -1,6 +1,6 @@
 """Choose the file for a name that leaves it open, as `recommend` would on this machine.
 
-`pull` uses this for the name of a size, `chat` without a name. Nothing here writes or uses the network.
+All commands use this for the name of a size, and `chat` without a name. Nothing here writes or uses the network.
 """
 
 from collections.abc import Mapping, Sequence

@@ -13,12 +13,12 @@ from g4run.models.details import ModelDetails, inspect_details
 from g4run.models.library import Library
 from g4run.models.names.parse import parse_name
 from g4run.models.names.types import FamilyName, HubName
-from g4run.models.pull.target import PullRequest, open_size
 from g4run.models.quantizations import FileRole
 from g4run.planner.memory.catalog_weights import loaded_shape, shape_of_catalog
 from g4run.planner.memory.weights import shape_of
 from g4run.planner.values import ModelShape
-from g4run.runtime.choose_file import QuantizationChoice, choose_quantization, with_measurements
+from g4run.runtime.choose_file import QuantizationChoice, with_measurements
+from g4run.runtime.named_model import settle_name
 
 if TYPE_CHECKING:
     from g4run.models.hub.client import Hub
@@ -48,11 +48,8 @@ def find_planned_model(library: Library, name: str, machine: Machine, open_hub: 
     The name of a size that is not installed means the file that `pull` would download for the machine. Raises
     ModelNotFound, InvalidModelFile, and NetworkError if the catalog does not list it either.
     """
-    size = open_size(library, PullRequest(name))
-    if size is None:
-        return _find(library, name, open_hub)
-    choice = choose_quantization(library.catalog, with_measurements(machine, library.settings), size)
-    return replace(_find(library, choice.file.name, open_hub), choice=choice)
+    full_name, choice = settle_name(library, name, lambda: with_measurements(machine, library.settings))
+    return replace(_find(library, full_name, open_hub), choice=choice)
 
 
 def _find(library: Library, name: str, open_hub: "Callable[[], Hub]") -> PlannedModel:

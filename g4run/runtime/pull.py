@@ -28,7 +28,7 @@ from g4run.units import render_bytes
 class PullPlanner:
     """Plans pulls. `find_machine` is called only if a name leaves the quantization open.
 
-    Offline, only cached files are available, and a size's name means the catalog's default.
+    Offline, only cached files are available.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class PullPlanner:
 
     def plan(self, request: PullRequest) -> PullPlan:
         """Plan a request's download, and note what its name means and whether that fits. Raises G4RunError."""
-        size = None if self._library.settings.is_offline else open_size(self._library, request)
+        size = open_size(self._library, request)
         known = None if size is None or request.entry is not None else self._find_machine()
         if size is not None and known is not None:
             plan = self._plan_choice(request, size, known)

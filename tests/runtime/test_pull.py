@@ -122,12 +122,10 @@ def test_a_second_pull_keeps_the_quantization_on_whatever_machine(
         assert offline.fetch(plan).files == record.files
 
 
-def test_offline_a_size_means_what_it_means_everywhere(place: Place, hub: FakeHub) -> None:
-    default = place.library.catalog.facts(Size.E2B).default
-    hub.add_repository(default.repository, {default.path: DEMO_PATH})
-    place.fetch(place.pulling_by_name().plan(PullRequest(default.name, revision="main")))
+def test_offline_a_size_means_what_it_means_everywhere(place: Place, chosen: CatalogFile) -> None:
+    place.fetch(place.pulling_by_name().plan(PullRequest(chosen.name, revision="main")))
     offline = replace(place, settings=structs.replace(place.settings, is_offline=True))
-    assert paths(offline.pulling_by_name().plan(PullRequest("gemma4:e2b"))) == [default.path]
+    assert paths(offline.pulling().plan(PullRequest(NAME))) == [chosen.path]
 
 
 @pytest.mark.parametrize(

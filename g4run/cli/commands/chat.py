@@ -45,11 +45,12 @@ def chat(
     from g4run.cli.repl.loop import converse
     from g4run.cli.repl.session import ChatSession
     from g4run.models.library import Library
+    from g4run.runtime.named_model import resolve_model
 
     options, loading = make_answer_options(shared), make_load_options(shared)
     settings = with_margin(read_settings(), shared.margin)
     library = Library(settings)
-    file = _choose(library, loading, output) if model is None else library.resolve(model)
+    file = _choose(library, loading, output) if model is None else resolve_model(library, model)
     display = Display(shared.hide_thinking, faint=settings.colour, verbose=shared.verbose)
     is_interactive = _is_interactive(output)
     with open_model(file, settings, loading, output.notes) as loaded:

@@ -1,6 +1,6 @@
 """`g4run list`: installed models, and models you can pull."""
 
-from functools import partial
+from functools import cache, partial
 from typing import Annotated
 
 import typer
@@ -90,11 +90,13 @@ def _show_available(typed: str | None, as_json: bool, output: Output) -> None:
     from g4run.cli.views.tables import line_width
     from g4run.hardware.inspection import inspect_unmeasured
     from g4run.models.library import Library
-    from g4run.runtime.available_models import find_available
+    from g4run.runtime.available_models import find_available, with_short_names
+    from g4run.runtime.choose_file import inspect_measured_machine
 
     library = Library(read_settings())
     inspect = partial(inspect_unmeasured, library.settings)
     models = find_available(library, typed, inspect, partial(open_hub, library.settings))
+    models = with_short_names(library, models, cache(partial(inspect_measured_machine, library.settings)))
     table = render_available(models, line_width(output.answer))
     output.write_result(available_value(models), table, as_json=as_json)
     if as_json:

@@ -52,13 +52,14 @@ def run(
     """Answer one prompt, from the arguments, stdin, or both."""
     from g4run.models.library import Library
     from g4run.runtime.answers.answer import FinishReason
+    from g4run.runtime.named_model import resolve_model
 
     if size is not None and not show_prompt:
         raise UsageError("--as needs --show-prompt", f"--as {size} --show-prompt")
     check_has_messages(tool_choice, messages)
     options, loading = make_answer_options(shared), make_load_options(shared)
     settings = with_margin(read_settings(), shared.margin)
-    file = Library(settings).resolve(model)
+    file = resolve_model(Library(settings), model)
     conversation = read_conversation(model, prompt or (), messages, system)
     options = add_tool_choice(options, tool_choice, conversation)
     if show_prompt:

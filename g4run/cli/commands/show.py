@@ -42,14 +42,18 @@ def show(
     from g4run.cli.views.show import details_value
     from g4run.models.details import inspect_details
     from g4run.models.library import Library
+    from g4run.runtime.named_model import settle_name
 
     names = ("modelfile", "parameters", "template", "system", "license")
     wanted = (modelfile, parameters, template, system, show_license)
     parts = [part for part, is_wanted in zip(names, wanted, strict=True) if is_wanted]
     if len(parts) > 1:
         raise UsageError(f"--{parts[0]} and --{parts[1]} cannot be used together", f"g4run show {name} --{parts[0]}")
-    settings = read_settings()
-    details = inspect_details(Library(settings), name, partial(open_hub, settings))
+    library = Library(read_settings())
+    full_name, choice = settle_name(library, name)
+    if choice is not None:
+        output.notes.write(f"{name} means {full_name} on this machine\n")
+    details = inspect_details(library, full_name, partial(open_hub, library.settings))
     if details.wire_bytes is not None:
         source = f"from the Hub ({render_bytes(details.wire_bytes)})" if details.wire_bytes else "from the local cache"
         output.notes.write(f"read the header {source}\n")

@@ -44,7 +44,6 @@ _AVAILABLE_COLUMNS: Final = (
     Column("FITS"),
     Column("LOCAL"),
 )
-_CHOICE_NOTE: Final = "`g4run pull` of a short name picks another if it suits this machine better"
 
 
 def render_age(moment: str, now: datetime) -> str:
@@ -87,8 +86,6 @@ def render_available(models: Sequence["AvailableModel"], width: int | None) -> s
     scales = _scales(models)
     table = render_table(_AVAILABLE_COLUMNS, [_available_row(model, scales) for model in models], width)
     marks = [render_paragraph(_render_default(model), width, _INDENT) for model in models if model.short_names]
-    if marks:
-        marks.append(render_paragraph(_CHOICE_NOTE, width, _INDENT))
     marks += [render_paragraph(f"[{number}] {scale}", width, _INDENT) for number, scale in enumerate(scales, 1)]
     if any(model.size_bytes is not None and not model.size_is_exact for model in models):
         marks.append("≈ approximate: published rounded, or computed\n")
@@ -115,7 +112,7 @@ def available_value(models: Sequence["AvailableModel"]) -> dict[str, object]:
 
 def _render_default(model: "AvailableModel") -> str:
     verb = "means" if len(model.short_names) == 1 else "mean"
-    return f"{' and '.join(model.short_names)} {verb} {model.name}"
+    return f"{' and '.join(model.short_names)} {verb} {model.name} on this machine"
 
 
 def _available_row(model: "AvailableModel", scales: Sequence[str]) -> tuple[str, ...]:

@@ -172,11 +172,10 @@ def test_a_list_without_uncertain_values_has_no_notes() -> None:
 def test_short_names_are_explained_below_the_table() -> None:
     default = replace(KNOWN, quality=None, short_names=("gemma4:31b",))
     assert render_available([default, replace(KNOWN, quality=None, name="x")], 80).endswith(
-        "\n\ngemma4:31b means gemma4:31b-q4_k_m\n"
-        "`g4run pull` of a short name picks another if it suits this machine better\n"
+        "\n\ngemma4:31b means gemma4:31b-q4_k_m on this machine\n"
     )
     both = replace(default, short_names=("gemma4", "gemma4:31b"))
-    assert "\n\ngemma4 and gemma4:31b mean gemma4:31b-q4_k_m\n`g4run pull` of " in render_available([both], None)
+    assert "\n\ngemma4 and gemma4:31b mean gemma4:31b-q4_k_m on this machine\n" in render_available([both], None)
     assert "'short_names': ['gemma4:31b']" in str(available_value([default]))
 
 
