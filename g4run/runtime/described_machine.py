@@ -1,7 +1,7 @@
 """Build another machine from a description: what it leaves out is typical of such machines, not as here.
 
-A GPU alone goes into this machine. Another amount of memory or number of cores, or a chip that is a whole machine, such
-as Apple's, describes another machine.
+Another GPU, amount of memory, or number of cores describes another machine, with as much memory as this one unless
+it is given. A chip that is a whole machine, such as Apple's, stands for that machine.
 """
 
 from collections.abc import Callable, Sequence
@@ -90,12 +90,12 @@ def _of_chip(name: str, ram_bytes: int | None) -> _Base | None:
 
 def _near_here(description: Description, inspect: Callable[..., Machine]) -> _Base:
     """Return this machine, or what is typical of its platform; a Mac takes no cards, so with one it is a PC."""
-    is_another = description.ram_bytes is not None or description.cores is not None
-    here = inspect(is_measured=not is_another and description.bandwidth is None)
-    is_mac = here.platform.system == "macOS"
     has_cards = any(name.lower() != NO_GPU for name in description.gpus)
-    if not is_another and not (is_mac and has_cards):
+    is_another = has_cards or description.ram_bytes is not None or description.cores is not None
+    here = inspect(is_measured=not is_another and description.bandwidth is None)
+    if not is_another:
         return _Base(here, "this machine")
+    is_mac = here.platform.system == "macOS"
     memory_bytes = description.ram_bytes or here.memory.usable_bytes
     mac = _of_chip(here.processors.model, memory_bytes) if is_mac and not has_cards else None
     if mac is not None:
