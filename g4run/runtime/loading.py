@@ -42,7 +42,9 @@ class LoadPlan:
 
 def inspect_for(model: ModelFile, settings: Settings) -> Machine:
     """Inspect this machine, without its GPUs for a model too small to gain from them."""
-    return inspect_without_gpus() if is_tiny(model) else inspect_machine(settings)
+    if is_tiny(model):
+        return structs.replace(inspect_without_gpus(), margin=settings.margin)
+    return inspect_machine(settings)
 
 
 def plan_load(

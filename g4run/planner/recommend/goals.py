@@ -97,7 +97,7 @@ _NEEDS = {
 _CURVES = {
     Preference.QUALITY: _Curve(1.0, 0.7, 6.0, 0.0),
     Preference.BALANCED: _Curve(1.0, 1.0, 3.0, 0.15),
-    Preference.SPEED: _Curve(3.0, 6.0, 1.0, 0.0),
+    Preference.SPEED: _Curve(4.0, 6.0, 1.0, 0.0),
 }
 _FAST = 200.0  # tokens per second
 _MIN_CONTEXT = 4096
