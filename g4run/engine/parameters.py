@@ -60,6 +60,7 @@ class LoadParameters:
     ram_cache_bytes: int = 1 << 30
     queue_length: int = 256
     drafter_path: bytes | None = None
+    rpc_servers: tuple[str, ...] = ()  # HOST:PORT, whose devices come before the machine's own
 
 
 @dataclass(frozen=True, slots=True)

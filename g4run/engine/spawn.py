@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -45,12 +46,14 @@ def start(module: str, *arguments: str, stderr: int | IO[Any]) -> "subprocess.Po
     return subprocess.Popen(_command(module, *arguments), stdin=pipe, stdout=pipe, stderr=stderr, **_options())
 
 
-def ask(module: str, request: object, reply_type: type[Reply], timeout_seconds: float) -> Reply:
-    """Send a request as JSON to a module's `main` and decode the last line that it prints.
+def ask(
+    module: str, request: object, reply_type: type[Reply], timeout_seconds: float, arguments: Sequence[str] = ()
+) -> Reply:
+    """Send a request as JSON to a module's `main`, called with `arguments`, and decode the last line that it prints.
 
     The line counts even if the process crashes or hangs after it. Raises ProcessFailed if there is none.
     """
-    command, message = _command(module), msgspec.json.encode(request)
+    command, message = _command(module, *arguments), msgspec.json.encode(request)
     try:
         ended = subprocess.run(command, input=message, capture_output=True, timeout=timeout_seconds, **_options())
         printed = ended.stdout

@@ -9,9 +9,10 @@ from msgspec.structs import replace
 
 from g4run.engine.llama.devices import EngineReport, inspect_engine
 from g4run.engine.llama.library import is_built_for_cpu_alone
+from g4run.errors import NetworkError, UsageError
 from g4run.hardware.apple import find_mac_card, inspect_mac_memory, inspect_mac_processors, read_sysctl
-from g4run.hardware.build import describe_build
-from g4run.hardware.gpus.gpus import Card, backend_name, merge_gpus
+from g4run.hardware.build import describe_build, rebuild_command
+from g4run.hardware.gpus.gpus import Card, backend_name, drop_software, merge_gpus
 from g4run.hardware.gpus.nvidia import find_nvidia_cards
 from g4run.hardware.gpus.pci_cards import find_pci_cards
 from g4run.hardware.gpus.visibility import choose_cards, drop_hidden
@@ -34,16 +35,19 @@ _SILENT: Final = Build(
 )
 
 
-def inspect_machine(settings: Settings, *, measure: bool = False, asks_always: bool = False) -> Machine:
+def inspect_machine(
+    settings: Settings, *, measure: bool = False, asks_always: bool = False, rpc_servers: Sequence[str] = ()
+) -> Machine:
     """Inspect the machine that this process runs on; `measure` measures the memory bandwidth again.
 
-    `asks_always` queries the engine even if the answer is known, to show whether it starts.
+    `asks_always` queries the engine even if the answer is known, to show whether it starts. The devices of the RPC
+    servers that answer count as GPUs; raises UsageError if the build has no RPC.
     """
     from g4run.hardware.bandwidth import find_bandwidth  # noqa: PLC0415 - takes 4 ms, and `g4run list` needs none
 
     find = partial(find_bandwidth, settings.data_directory / "hardware.json", measure=measure)
     directories = (settings.data_directory, settings.hub_cache)
-    ask = _ask_engine if asks_always else _ask_if_needed
+    ask = partial(_ask_engine, rpc_servers=rpc_servers) if asks_always or rpc_servers else _ask_if_needed
     machine = inspect_system(local_system(), ask, directories=directories, find_bandwidth=find)
     return replace(machine, margin=settings.margin)
 
@@ -63,8 +67,21 @@ def inspect_without_gpus() -> Machine:
     return Machine(system.platform, processors.without_amx(), memory, _ASSUMED)
 
 
-def _ask_engine(_processors: Processors) -> EngineReport:
-    return inspect_engine()
+def _ask_engine(_processors: Processors, rpc_servers: Sequence[str]) -> EngineReport:
+    report = inspect_engine(rpc_servers=rpc_servers)
+    if rpc_servers and report.backends and "RPC" not in report.backends:
+        command = rebuild_command("RPC", local_system())
+        raise UsageError("--rpc needs a llama.cpp that was built with RPC, and the installed one was not", command)
+    return report
+
+
+def check_servers(machine: Machine, rpc_servers: Sequence[str]) -> None:
+    """Raise NetworkError if an RPC server did not answer when the machine was inspected."""
+    for server in rpc_servers:
+        if server not in machine.rpc_servers:
+            host, _, port = server.rpartition(":")
+            hint = f"start it there: ggml-rpc-server -H {host} -p {port}"
+            raise NetworkError(f"the RPC server at {server} does not answer", hint)
 
 
 def _ask_if_needed(processors: Processors) -> EngineReport:
@@ -87,8 +104,9 @@ def inspect_system(
     engine = ask_engine(processors)
     bandwidth = find_bandwidth(processors, memory)
     present = _gpu_backends(engine)
+    devices = drop_software(engine.devices, system.environment)
     visible = choose_cards(_find_cards(system, memory), system.environment, present)
-    found = drop_hidden(merge_gpus(engine.devices, visible, memory, bandwidth), system.environment, present)
+    found = drop_hidden(merge_gpus(devices, visible, memory, bandwidth), system.environment, present)
     return Machine(
         platform=system.platform,
         processors=processors if engine.has_amx else processors.without_amx(),

@@ -43,7 +43,10 @@ class GpuProcess(msgspec.Struct, frozen=True):
 
 
 class Gpu(msgspec.Struct, frozen=True):
-    """A GPU. `backend` is ggml's name (CUDA, ROCm, Metal, Vulkan, SYCL), None if the build cannot use it."""
+    """A GPU. `backend` is ggml's name (CUDA, ROCm, Metal, Vulkan, SYCL, RPC), None if the build cannot use it.
+
+    The name of an RPC server's device is the server's address.
+    """
 
     name: str
     kind: GpuKind
@@ -93,3 +96,8 @@ class Machine(msgspec.Struct, frozen=True):
     memory_processes: tuple[GpuProcess, ...] = ()  # the largest other programs, largest first
     assumptions: tuple[str, ...] = ()
     margin: Margin | None = None  # memory that plans leave free, if you set it
+
+    @property
+    def rpc_servers(self) -> tuple[str, ...]:
+        """The addresses of the RPC servers whose devices are among the GPUs."""
+        return tuple(dict.fromkeys(gpu.name for gpu in self.gpus if gpu.backend == "RPC"))

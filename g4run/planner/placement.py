@@ -14,6 +14,7 @@ from g4run.hardware.machine import GpuKind, Machine
 from g4run.kv_types import KvType
 from g4run.planner.hypothetical_machine import idle_machine
 from g4run.planner.longest_context import KV_TYPES, LongestContexts, first_accepted
+from g4run.planner.memory.exact_compute import with_exact_compute
 from g4run.planner.memory.layer_split import shares_main_memory, usable_gpus
 from g4run.planner.memory.ledger import DeviceShare, is_repacked, ledger_of, shares_of
 from g4run.planner.values import (
@@ -81,12 +82,15 @@ def without_margin(machine: Machine) -> Machine:
 
 
 def plan_with_drafter(shape: ModelShape, drafter_bytes: int, machine: Machine, request: PlanRequest) -> Plan:
-    """Return the best plan, including the drafter if it fits without changing the settings."""
+    """Return the best plan, including the drafter if it fits without changing the settings.
+
+    Its compute buffers are exact; those of `plan_model`, which compares many plans, are upper bounds.
+    """
     plan = plan_model(shape, machine, request)
-    if not drafter_bytes:
-        return plan
-    both = plan_model(replace(shape, drafter_bytes=drafter_bytes), machine, request)
-    return both if both.ledger.fits and both.settings == plan.settings else plan
+    if drafter_bytes:
+        both = plan_model(replace(shape, drafter_bytes=drafter_bytes), machine, request)
+        plan = both if both.ledger.fits and both.settings == plan.settings else plan
+    return replace(plan, ledger=with_exact_compute(plan.ledger, plan.shape, plan.settings, machine))
 
 
 def missing_bytes(ledger: Ledger) -> int:
@@ -228,7 +232,7 @@ class Planner:
             case Placement.EXPERTS_ON_CPU:
                 return self._with_fewest_experts(everything)
             case Placement.PARTIAL if asked is not None:
-                return replace(base, gpu_layers=asked, cpu_expert_layers=experts or 0)
+                return replace(base, gpu_layers=asked, cpu_expert_layers=min(experts or 0, self._layers))
             case Placement.PARTIAL:
                 return self._with_most_layers(base)
 

@@ -14,6 +14,7 @@ from g4run.engine.client import Engine
 from g4run.engine.parameters import LoadParameters
 from g4run.engine.probe.probe import Probed, ProbeFailure
 from g4run.errors import DoesNotFit
+from g4run.hardware.inspection import check_servers
 from g4run.hardware.machine import Machine
 from g4run.models.library import ModelFile
 from g4run.planner.confirmed_ledger import confirmed_ledger
@@ -27,7 +28,7 @@ from g4run.units import render_bytes, render_count
 MAX_ATTEMPTS = 6
 MEMORY_BACKOFF = 0.9  # of the memory that did not fit, what the next attempt assumes to be free
 
-Inspect: TypeAlias = Callable[[ModelFile, Settings], Machine]
+Inspect: TypeAlias = Callable[[ModelFile, Settings, LoadOptions], Machine]
 Confirm: TypeAlias = Callable[[LoadParameters, Machine, Settings], Probed]
 
 _HINT = "close other programs, use what `g4run recommend` suggests, or add --force"
@@ -97,11 +98,13 @@ class Loader:
         self._on_step = on_step
         self._inspect = inspect
         self._confirm = confirm
+        self._has_loaded = False
 
     def load(self, engine: Engine, on_progress: Callable[[float], None] | None = None) -> LoadPlan:
         """Load by the first plan that works and return it.
 
-        Raises UsageError (options that no plan can meet), DoesNotFit (no plan works), LoadFailed.
+        An RPC server may be missing when a dead engine restarts, not before. Raises UsageError (options that no plan
+        can meet), DoesNotFit (no plan works), LoadFailed, NetworkError (an RPC server does not answer).
         """
         limits = _Limits()
         failure: DoesNotFit | None = None
@@ -116,16 +119,23 @@ class Loader:
                 failure = error
                 limits = limits.after_load(planned.plan)
             else:
+                self._has_loaded = True
                 return planned
         raise failure or self._refusal(planned.plan)
 
     def _plan(self, limits: _Limits) -> LoadPlan:
         """Return the best plan that fits, by llama.cpp's own figures if available; else the closest one."""
-        machine = self._inspect(self._model, self.settings)
+        machine = self._inspect(self._model, self.settings, self._options)
+        options = self._options
+        if not self._has_loaded:
+            check_servers(machine, options.rpc_servers)
+        elif set(options.rpc_servers) - set(machine.rpc_servers):  # the requested placement needs what is lost
+            options = structs.replace(options, gpu_layers=None, cpu_expert_layers=None)
         for _attempt in range(MAX_ATTEMPTS):
             limited = limits.apply(machine)
-            planned = plan_load(self._model, limited, self.settings, self._options, may_repack=limits.may_repack)
-            if is_tiny(self._model) or not planned.plan.ledger.can_load:
+            planned = plan_load(self._model, limited, self.settings, options, may_repack=limits.may_repack)
+            is_on_cpu = not planned.plan.settings.gpu_layers
+            if (is_on_cpu and is_tiny(self._model)) or not planned.plan.ledger.can_load:
                 return planned
             confirmed = self._confirmed(planned)
             if confirmed.plan.ledger.can_load:

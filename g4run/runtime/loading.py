@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from msgspec import structs
 
 from g4run.engine.parameters import LoadParameters
-from g4run.errors import UsageError
 from g4run.hardware.inspection import inspect_machine, inspect_without_gpus
 from g4run.hardware.machine import Machine
 from g4run.models.library import ModelFile
@@ -29,6 +28,7 @@ class LoadOptions(PlanRequest, frozen=True):
     """The settings that the user fixed; `ignores_memory` also loads a model that does not fit."""
 
     ignores_memory: bool = False
+    rpc_servers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,11 @@ class LoadPlan:
     parameters: LoadParameters
 
 
-def inspect_for(model: ModelFile, settings: Settings) -> Machine:
-    """Inspect this machine, without its GPUs for a model too small to gain from them."""
-    if is_tiny(model):
+def inspect_for(model: ModelFile, settings: Settings, options: LoadOptions) -> Machine:
+    """Inspect this machine, without its GPUs for a model too small to gain from them, unless it is to use them."""
+    if is_tiny(model) and not options.gpu_layers:
         return structs.replace(inspect_without_gpus(), margin=settings.margin)
-    return inspect_machine(settings)
+    return inspect_machine(settings, rpc_servers=options.rpc_servers)
 
 
 def plan_load(
@@ -53,8 +53,6 @@ def plan_load(
     """Return the best plan for `model`, fitting or not. Raises UsageError for impossible options (check_request)."""
     request = structs.replace(options, context=_choose_context(model, settings, options), may_repack=may_repack)
     shape, drafter = shape_of_file(model), _find_drafter(model)
-    if request.gpu_layers and is_tiny(model):
-        raise UsageError(f"{model.name} is too small to gain from a GPU and runs on the CPU", "omit --gpu-layers")
     check_request(request, shape, machine)
     plan = plan_with_drafter(shape, drafter.size_bytes if drafter else 0, machine, request)
     threads = settings.threads or (1 if is_tiny(model) else plan.settings.threads)
@@ -91,6 +89,7 @@ def load_parameters(path: bytes, settings: PlanSettings, machine: Machine) -> Lo
         lazy_table=settings.lazy_table,
         repack=settings.repack,
         amx=machine.processors.may_use_amx,
+        rpc_servers=machine.rpc_servers if settings.gpu_layers > 0 else (),
         gpu_split=tuple(float(gpu.free_bytes) for gpu in gpus) if len(gpus) > 1 else (),
     )
 

@@ -34,7 +34,7 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = read_settings()
     model = resolve("demo")
-    parameters = plan_load(model, inspect_for(model, settings), settings, LoadOptions()).parameters
+    parameters = plan_load(model, inspect_for(model, settings, LoadOptions()), settings, LoadOptions()).parameters
     engine, vocabulary = Engine(parameters, settings.log_directory), Vocabulary(resolve("demo").path, CONTROL_TEXTS)
     greedy = GenerationParameters(MAX_TOKENS, dataclasses.replace(SamplingParameters(), temperature=0))
     equal, prompts = 0, _prompts(vocabulary)

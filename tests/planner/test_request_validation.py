@@ -32,13 +32,6 @@ LOOK = "omit --gpu-layers; g4run hardware shows your GPUs"
             "--cpu-experts needs a model with experts, and 12b-Q4_0 has none",
             "omit --cpu-experts",
         ),
-        (
-            "26b",
-            machine(64, gpu(24)),
-            PlanRequest(cpu_expert_layers=31),
-            "26b-Q4_0 has 30 layers with experts, not 31",
-            "--cpu-experts 30",
-        ),
     ],
 )
 def test_settings_without_effect_are_refused(

@@ -61,7 +61,7 @@ class Case:
         self.probed: list[LoadParameters] = []
         self._answers = list(answers)
         self.loader = Loader(
-            model, read_settings(), options, self.steps.append, inspect=lambda _m, _s: on, confirm=self._confirm
+            model, read_settings(), options, self.steps.append, inspect=lambda *_: on, confirm=self._confirm
         )
 
     def _confirm(self, parameters: LoadParameters, *_: object) -> Probed:
@@ -165,7 +165,7 @@ def test_every_load_inspects_the_machine(experts: ModelFile) -> None:
     case.loader.load(ScriptedEngine())
     busy = machine(64, structs.replace(gpu(24), free_bytes=9 * GB))
     again = Loader(
-        experts, read_settings(), LoadOptions(), case.steps.append, inspect=lambda _m, _s: busy, confirm=case._confirm
+        experts, read_settings(), LoadOptions(), case.steps.append, inspect=lambda *_: busy, confirm=case._confirm
     )
     again.load(ScriptedEngine())
     assert [step.plan.placement for step in case.steps] == [Placement.GPU, Placement.EXPERTS_ON_CPU]

@@ -105,7 +105,6 @@ def test_fixed_options_are_kept(experts: ModelFile) -> None:
 def test_an_option_without_effect_is_refused(model: ModelFile, experts: ModelFile) -> None:
     for file, on, options, message in (
         (experts, WITHOUT, LoadOptions(gpu_layers=5), "--gpu-layers needs a GPU that llama.cpp can use"),
-        (model, MACHINE, LoadOptions(gpu_layers=5), "demo is too small to gain from a GPU and runs on the CPU"),
         (model, WITHOUT, LoadOptions(cpu_expert_layers=1), "--cpu-experts needs a model with experts"),
     ):
         with pytest.raises(UsageError, match=f"^{message}"):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from g4run.cli.arguments.checks import parse_kv_type
+from g4run.cli.arguments.checks import parse_kv_type, parse_servers
 from g4run.cli.arguments.options import SharedOptions
 from g4run.engine.limits import MAX_COUNT
 from g4run.engine.parameters import SAMPLING_RANGES, SamplingParameters
@@ -107,6 +107,7 @@ def make_load_options(shared: SharedOptions) -> "LoadOptions":
         gpu_layers=shared.gpu_layers,
         cpu_expert_layers=shared.cpu_experts,
         ignores_memory=shared.force,
+        rpc_servers=parse_servers(shared.rpc),
     )
 
 

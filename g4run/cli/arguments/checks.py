@@ -9,6 +9,8 @@ from g4run.units import parse_tokens
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
+_MAX_PORT = 65_535
+
 
 def check_within(option: str, value: int | None, minimum: int, maximum: int, example: int) -> int | None:
     """Check that a number, if given, is in a range."""
@@ -36,3 +38,17 @@ def parse_choice(option: str, text: str, choices: type[Choice]) -> Choice:
 def parse_kv_type(text: str | None) -> KvType | None:
     """Parse the type of the KV cache, if given."""
     return None if text is None else parse_choice("--kv", text, KvType)
+
+
+def parse_servers(text: str | None) -> tuple[str, ...]:
+    """Parse the addresses of RPC servers, if given: HOST:PORT, separated by commas."""
+    servers = tuple(dict.fromkeys(part.strip() for part in (text or "").split(",") if part.strip()))
+    for server in servers:
+        host, _, port = server.rpartition(":")
+        if not host or not port.isdecimal() or not 1 <= int(port) <= _MAX_PORT:
+            raise UsageError(
+                f"--rpc must be HOST:PORT, or several with commas, not {server!r}", "--rpc 192.168.1.5:50052"
+            )
+    if text is not None and not servers:
+        raise UsageError("--rpc must not be empty", "omit --rpc to use this machine alone")
+    return servers

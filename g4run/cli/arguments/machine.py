@@ -1,6 +1,7 @@
 """The options of `plan` and `recommend` that select or change the machine."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -56,23 +57,27 @@ class MachineOptions:
     ] = None
 
 
-def resolve_machine(options: MachineOptions, settings: "Settings") -> "Machine":
-    """Return the machine to plan for, with the margin of the settings.
+def resolve_machine(options: MachineOptions, settings: "Settings", rpc_servers: Sequence[str] = ()) -> "Machine":
+    """Return the machine to plan for, with the margin of the settings and the devices of RPC servers.
 
-    Raises UsageError if the options or the file do not describe one.
+    Raises UsageError if the options or the file do not describe one, and NetworkError if a server does not answer.
     """
     from msgspec.structs import replace
 
-    return replace(_find_machine(options, settings), margin=settings.margin)
+    return replace(_find_machine(options, settings, rpc_servers), margin=settings.margin)
 
 
-def _find_machine(options: MachineOptions, settings: "Settings") -> "Machine":
-    from g4run.hardware.inspection import inspect_machine
+def _find_machine(options: MachineOptions, settings: "Settings", rpc_servers: Sequence[str]) -> "Machine":
+    from g4run.hardware.inspection import check_servers, inspect_machine
 
     if options.cores is not None and not 1 <= options.cores <= _MAX_CORES:
         raise UsageError(f"--cores must be between 1 and {_MAX_CORES}, not {options.cores}", "--cores 8")
     if options == MachineOptions():
-        return inspect_machine(settings)
+        this = inspect_machine(settings, rpc_servers=rpc_servers)
+        check_servers(this, rpc_servers)
+        return this
+    if rpc_servers:
+        raise UsageError("--rpc adds to this machine, but the other options describe another one", "omit them or --rpc")
     saved = None if options.file is None else read_machine(options.file)
     if saved is not None and options == MachineOptions(file=options.file):
         return saved

@@ -17,6 +17,11 @@ def _option(metavar: str, help: str) -> object:
     return typer.Option(metavar=metavar, help=help)
 
 
+Rpc = Annotated[
+    str | None, typer.Option("--rpc", metavar="HOST:PORT,...", help="Use the devices of these RPC servers as GPUs.")
+]
+
+
 @dataclass(frozen=True, slots=True)
 class SharedOptions:
     """The options as typed, in the order of --help; None if omitted."""
@@ -91,6 +96,7 @@ class SharedOptions:
     cpu_experts: Annotated[
         int | None, _option("COUNT", "Layers whose experts stay on the CPU. [default: as few as possible]")
     ] = None
+    rpc: Rpc = None
     margin: Annotated[
         str | None,
         typer.Option(metavar="SIZE", help="Leave this much memory free on each device, such as 1GB or 5%."),

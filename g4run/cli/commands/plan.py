@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from g4run.cli.arguments.checks import check_within, parse_context, parse_kv_type
+from g4run.cli.arguments.checks import check_within, parse_context, parse_kv_type, parse_servers
 from g4run.cli.arguments.machine import MachineOptions, MarginSize, resolve_machine
+from g4run.cli.arguments.options import Rpc
 from g4run.cli.command import Json, command
 from g4run.cli.open_hub import open_hub
 from g4run.cli.output import Output
@@ -53,6 +54,7 @@ def plan(
     cpu_experts: Annotated[
         int | None, typer.Option(metavar="COUNT", help="Layers whose experts stay on the CPU.")
     ] = None,
+    rpc: Rpc = None,
     margin: MarginSize = None,
     as_json: Json = False,
     *,
@@ -77,7 +79,7 @@ def plan(
     settings = with_margin(read_settings(), margin)
     library = Library(settings)
     request = make_request(PlanOptions(ctx, kv, parallel, ubatch, gpu_layers, cpu_experts))
-    place = resolve_machine(machine, settings)  # first, so that usage errors do not wait for the network
+    place = resolve_machine(machine, settings, parse_servers(rpc))  # first: usage errors do not wait for the network
     planned = find_planned_model(library, model, place, partial(open_hub, settings))
     output.notes.write(render_source(planned, line_width(output.notes)))
     check_request(request, planned.shape, place)

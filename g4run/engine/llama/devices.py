@@ -1,5 +1,6 @@
 """The GPUs that llama.cpp's backends see, queried in a child process: a driver may crash, hang, or keep memory."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -35,9 +36,12 @@ class EngineReport(msgspec.Struct, frozen=True):
     has_amx: bool = False
 
 
-def inspect_engine(timeout_seconds: float = TIMEOUT_SECONDS) -> EngineReport:
-    """Query backends and devices; empty if the child process crashes, hangs or cannot load the library."""
+def inspect_engine(timeout_seconds: float = TIMEOUT_SECONDS, rpc_servers: Sequence[str] = ()) -> EngineReport:
+    """Query backends and devices; empty if the child process crashes, hangs or cannot load the library.
+
+    The devices of the `rpc_servers` that answer count as this machine's; their description is the server's address.
+    """
     try:
-        return ask("g4run.engine.probe.device_query", None, EngineReport, timeout_seconds)
+        return ask("g4run.engine.probe.device_query", None, EngineReport, timeout_seconds, rpc_servers)
     except ProcessFailed:
         return EngineReport()

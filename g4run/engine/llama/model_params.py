@@ -5,7 +5,7 @@ import ctypes
 import llama_cpp.llama_cpp as C  # noqa: N812 - as in llama.py
 from llama_cpp import _ggml
 
-from g4run.engine.llama import amx
+from g4run.engine.llama import amx, rpc
 from g4run.engine.log import note
 from g4run.engine.parameters import LoadParameters
 
@@ -27,6 +27,8 @@ class ModelParameters:
         raw.use_extra_bufts = parameters.repack
         if not parameters.amx and amx.switch_off(_ggml.libggml):
             note("g4run: AMX is off: it crashes with this build, or was not tried\n")
+        if parameters.gpu_layers != 0:
+            rpc.add_servers(C._lib, parameters.rpc_servers)  # finds the ggml that llama.cpp uses, if there are copies
         self._no_devices = (ctypes.c_void_p * 1)(None)
         if parameters.gpu_layers == 0:  # otherwise a GPU would hold buffers and take part in long batches
             raw.devices = ctypes.addressof(self._no_devices)

@@ -5,16 +5,14 @@ and none of the modules that would double its 20 ms: importlib.util, json, pathl
 """
 
 import ctypes
-import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from g4run.engine.llama import amx
-from g4run.engine.llama.library import library_directory
+from g4run.engine.llama import amx, rpc
+from g4run.engine.llama.library import load_library
 from g4run.engine.standard_streams import take_standard_streams
 
 _KINDS = {1: "gpu", 2: "igpu"}  # ggml-backend.h: enum ggml_backend_dev_type; 0 is the CPU, 3 its accelerators
-_SUFFIXES = {"win32": (".dll",), "darwin": (".dylib", ".so")}
 
 
 class _Properties(ctypes.Structure):
@@ -29,31 +27,6 @@ class _Properties(ctypes.Structure):
         ("device_id", ctypes.c_char_p),
         ("capabilities", ctypes.c_bool * 64),
     )
-
-
-def load_library(environment: Mapping[str, str] = os.environ) -> ctypes.CDLL:
-    """ggml's library with all its backends, from where the bindings would load llama.cpp's. Raises OSError."""
-    directory = library_directory(environment)
-    if sys.platform == "win32":
-        _add_dll_directories(directory, environment)
-    suffixes = _SUFFIXES.get(sys.platform, (".so",))
-    names = [f"{prefix}ggml{suffix}" for suffix in suffixes for prefix in ("lib", "")]
-    paths = [os.path.join(directory, name) for name in names]
-    path = next((path for path in paths if os.path.exists(path)), None)
-    if path is None:
-        raise OSError(f"no ggml library in {directory}")
-    library = ctypes.CDLL(path)
-    library.ggml_backend_load_all()  # backends in files of their own, if it was built so
-    return library
-
-
-def _add_dll_directories(directory: str, environment: Mapping[str, str]) -> None:
-    """llama_cpp/_ctypes_extensions.py: where the libraries of CUDA and HIP lie on Windows."""
-    if sys.platform == "win32":
-        toolkits = [environment[name] for name in ("CUDA_PATH", "HIP_PATH") if environment.get(name)]
-        places = [directory, *(os.path.join(kit, name) for kit in toolkits for name in ("bin", "lib"))]
-        for place in filter(os.path.isdir, places):
-            os.add_dll_directory(place)
 
 
 def backends_of(library: ctypes.CDLL) -> list[str]:
@@ -103,14 +76,16 @@ def render_json(value: object) -> str:
     return str(value).lower()
 
 
-def main() -> None:
-    """Print the report; where there is AMX, print it again once AMX has proved not to crash."""
+def main(*servers: str) -> None:
+    """Print the report, RPC devices included; where there is AMX, print it again once AMX has proved not to crash."""
     _, output = take_standard_streams()
     try:
         library = load_library()
     except OSError as error:
         sys.exit(str(error))
-    report = {"backends": backends_of(library), "devices": list(devices_of(library))}
+    backends = backends_of(library)
+    rpc.add_servers(library, rpc.find_reachable(servers))
+    report = {"backends": backends, "devices": list(devices_of(library))}
     with output:
         output.write(f"{render_json(report)}\n".encode())
         output.flush()

@@ -4,7 +4,7 @@ A card that several backends of a build list counts once, for the best of them. 
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -80,8 +80,8 @@ def merge_gpus(
 
 
 def without_duplicates(devices: Iterable[DeviceReport]) -> Sequence[DeviceReport]:
-    """Return one device per card, from its best backend, in the given order; software renderers are left out."""
-    real = [replace(device, backend=backend_name(device.backend)) for device in devices if not _is_software(device)]
+    """Return one device per card, from its best backend, in the given order."""
+    real = [replace(device, backend=backend_name(device.backend)) for device in devices]
     kept: list[DeviceReport] = []
     for device in sorted(real, key=lambda device: _rank(device.backend)):
         if not _has_better(device, real, kept):
@@ -208,8 +208,11 @@ def _plain_name(description: str) -> str:
     return re.sub(r"\s*\((?:radv|amdvlk|nvk|llpc|anv|intel)[^)]*\)", "", plain, flags=re.IGNORECASE).strip()
 
 
-def _is_software(device: DeviceReport) -> bool:
-    return any(word in device.description.lower() for word in _SOFTWARE)
+def drop_software(devices: Iterable[DeviceReport], environment: Mapping[str, str]) -> Sequence[DeviceReport]:
+    """Return the devices without software renderers, which count only if GGML_VK_VISIBLE_DEVICES names them."""
+    if environment.get("GGML_VK_VISIBLE_DEVICES"):
+        return tuple(devices)
+    return [device for device in devices if not any(word in device.description.lower() for word in _SOFTWARE)]
 
 
 def _rank(backend: str) -> int:

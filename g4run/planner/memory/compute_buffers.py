@@ -1,7 +1,8 @@
 """Compute the size of the compute buffers and the logits buffer that llama.cpp reserves before the first token.
 
 It reserves the worst graph: a full micro-batch over a full cache, with flash attention (src/llama-context.cpp:659-740).
-On the CPU the result is exact to the byte for the five sizes; on a GPU it is an estimate, with its evidence beside it.
+Without a GPU, the result is exact to the byte for the five sizes. With one, it is an upper bound for comparing many
+plans; `exact_compute` has the exact size of a single one.
 """
 
 from enum import Enum, auto
@@ -9,6 +10,7 @@ from enum import Enum, auto
 from g4run.engine.limits import max_outputs
 from g4run.kv_types import KvType
 from g4run.models.gguf.dimensions import Gemma4
+from g4run.planner.memory.graph.rotation import VALUE_ROTATION, largest_rotation
 from g4run.planner.memory.kv_cache import cells_of
 from g4run.planner.values import PlanSettings
 
@@ -19,15 +21,15 @@ PADDING_BYTES = 32  # tensor sizes are rounded up to a multiple of this
 # Share of the activations alive while a GPU holds a copy of a CPU tensor: from the log of a 12B with 38 of 49 layers
 # offloaded (ollama#16617: 5665 MiB in total, which leaves 139 for the buffer).
 STAGING_SHARE = 0.8
-INDEX_BYTES = 1068  # on the host, per token: its number, position, cells, and the allocator's rounding
+INDEX_BYTES = 44  # on the host, per token: its number, position, and cells
+LOG_BYTES = 1024  # more than that in llama.cpp#24376
 
 # Bytes per token of a micro-batch without masks, all layers together: measured with no_alloc, and the same for every
 # context, micro-batch, quantization, and number of sequences (tests/benchmarks/memory.py).
 ACTIVATION_BYTES = {"E2B": 224_300, "E4B": 229_420, "12B": 263_208, "26B A4B": 196_648, "31B": 355_368}
 
-# A quantized cache is rotated (src/llama-kv-cache.cpp:1450-1490): keys by the largest power of two that divides a
-# head, values by 64; one pair of matrices for the global layers, one for the sliding ones.
-VALUE_ROTATION = 64
+# The most that a GPU takes of them (exact_compute), where that is more: the allocator leaves other holes there.
+GPU_ACTIVATION_BYTES = {"E2B": 232_484, "26B A4B": 219_156, "31B": 366_630}
 
 
 class ComputeRole(Enum):
@@ -35,7 +37,7 @@ class ComputeRole(Enum):
 
     ALL = auto()  # the CPU, without a GPU
     LAYERS = auto()  # a GPU with its own layers
-    INPUTS = auto()  # the CPU with a GPU, which also computes long batches of the CPU's layers (op_offload)
+    INPUTS = auto()  # the CPU with GPUs that compute all layers in long batches, also the CPU's (op_offload)
 
 
 def compute_bytes(
@@ -45,32 +47,43 @@ def compute_bytes(
     *,
     input_copies: int = 1,
     staging_bytes: int = 0,
+    copied_cache_bytes: int = 0,
 ) -> int:
-    """Return the size of one device's compute buffer; `staging_bytes` is the largest tensor that a GPU copies."""
-    tokens = _reserved_tokens(settings)
+    """Return the size of one device's compute buffer.
+
+    `staging_bytes` is the most that a GPU copies for one operation, `copied_cache_bytes` what it copies of other
+    devices' caches for all its layers.
+    """
+    tokens = reserved_tokens(settings)
     cells = cells_of(architecture.sliding_window, settings)
     masks = MASK_BYTES * (cells.context + cells.sliding)
-    places = -(-FLOAT_BYTES * _outputs(settings) // PADDING_BYTES) * PADDING_BYTES
+    places = -(-FLOAT_BYTES * reserved_outputs(settings) // PADDING_BYTES) * PADDING_BYTES
     rest = places + (0 if settings.kv_type is KvType.F16 else rotation_bytes(architecture))
     match role:
         case ComputeRole.INPUTS:
-            return tokens * (masks + host_input_bytes(architecture)) + rest
+            return input_copies * (tokens * (masks + host_input_bytes(architecture)) + rest)
         case ComputeRole.LAYERS:
+            activations = tokens * activation_bytes(architecture)
+            most = tokens * GPU_ACTIVATION_BYTES.get(architecture.size_label, 0)
+            activations = max(activations, most, int(activations * STAGING_SHARE) + staging_bytes)
+            # E4B on ROCm: 1278 MiB at a micro-batch of 2048 and 131,072 tokens (llama.cpp#24376).
+            activations = max(activations, tokens * 9 * per_layer_input_bytes(architecture)) + copied_cache_bytes
+            if input_copies > 1:
+                masks += 2 * FLOAT_BYTES * architecture.embedding_length + per_layer_input_bytes(architecture)
             masks *= input_copies
-            activations = tokens * device_activation_bytes(architecture)
-            activations = max(activations, int(activations * STAGING_SHARE) + staging_bytes)
+            rest *= input_copies
         case ComputeRole.ALL:
             activations = tokens * activation_bytes(architecture)
     return tokens * masks + max(activations, _logits_bytes(architecture, settings, tokens)) + rest
 
 
-def _reserved_tokens(settings: PlanSettings) -> int:
+def reserved_tokens(settings: PlanSettings) -> int:
     """Return the micro-batch, rounded up to an equal number per sequence (llama_context::graph_reserve)."""
     tokens = min(settings.micro_batch, settings.context)
     return -(-tokens // settings.sequences) * settings.sequences
 
 
-def _outputs(settings: PlanSettings) -> int:
+def reserved_outputs(settings: PlanSettings) -> int:
     """Return the rows of logits that the graph is reserved for."""
     return max_outputs(settings.sequences, min(settings.micro_batch, settings.context))
 
@@ -89,23 +102,18 @@ def activation_bytes(architecture: Gemma4) -> int:
     return known if known is not None else _activation_bound(architecture)
 
 
-def device_activation_bytes(architecture: Gemma4) -> int:
-    """Return the bytes of a token's activations on a GPU.
-
-    12B on Metal takes 6 % less than on the CPU. E4B on ROCm takes nine times its per-layer inputs (llama.cpp#24376:
-    1278 MiB at a micro-batch of 2048 and 131,072 tokens); this applies to both sizes that have them.
-    """
-    return max(activation_bytes(architecture), 9 * per_layer_input_bytes(architecture))
-
-
 def host_input_bytes(architecture: Gemma4) -> int:
-    """Return what the CPU keeps per token for the GPUs: its embedding twice, its per-layer embeddings, its indexes.
+    """Return what the CPU keeps per token for the GPUs: its embedding, its per-layer embeddings, its indexes.
+
+    And the embedding once more, which is scaled, or later a layer's new keys and values, which go to the CPU's cache.
 
     Including masks, llama.cpp#24376 reports 648 MiB for E4B at a micro-batch of 2048 and 131,072 tokens, and
     ollama#16617 22 MiB for a partly offloaded 12B at 512 and 4096.
     """
-    embedding = 2 * FLOAT_BYTES * architecture.embedding_length
-    return embedding + per_layer_input_bytes(architecture) + INDEX_BYTES
+    widths = (count * architecture.key_length_of(layer) for layer, count in enumerate(architecture.kv_head_counts))
+    embedding = FLOAT_BYTES * architecture.embedding_length
+    later = max(embedding + LOG_BYTES, 2 * FLOAT_BYTES * max(widths))
+    return embedding + later + per_layer_input_bytes(architecture) + INDEX_BYTES
 
 
 def per_layer_input_bytes(architecture: Gemma4) -> int:
@@ -117,15 +125,8 @@ def rotation_bytes(architecture: Gemma4) -> int:
     """Return the bytes of the matrices that rotate a quantized cache."""
     if architecture.key_length % VALUE_ROTATION:
         return 0
-    sides = [_largest_rotation(length) for length in (architecture.key_length, architecture.key_length_swa)]
+    sides = [largest_rotation(length) for length in (architecture.key_length, architecture.key_length_swa)]
     return FLOAT_BYTES * sum(side**2 + VALUE_ROTATION**2 for side in sides)
-
-
-def _largest_rotation(head_length: int) -> int:
-    side = VALUE_ROTATION
-    while head_length % (2 * side) == 0:
-        side *= 2
-    return side
 
 
 def _activation_bound(architecture: Gemma4) -> int:
@@ -138,5 +139,5 @@ def _activation_bound(architecture: Gemma4) -> int:
 
 def _logits_bytes(architecture: Gemma4, settings: PlanSettings, tokens: int) -> int:
     """Return the bytes of the logits of all outputs, which exceed the layers if the micro-batch is small."""
-    logits = min(tokens, _outputs(settings)) * architecture.vocabulary_size * FLOAT_BYTES
+    logits = min(tokens, reserved_outputs(settings)) * architecture.vocabulary_size * FLOAT_BYTES
     return logits + tokens * 2 * FLOAT_BYTES * architecture.embedding_length

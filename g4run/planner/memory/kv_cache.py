@@ -16,8 +16,8 @@ from g4run.planner.values import PlanSettings
 CELL_PADDING = 256
 
 # ggml-common.h: values in a block, and its bytes.
-_BLOCKS = {KvType.F16: (1, 2), KvType.Q8_0: (32, 34), KvType.Q4_0: (32, 18)}
-VALUE_BYTES = {kv_type: size / values for kv_type, (values, size) in _BLOCKS.items()}  # including the block's scale
+BLOCKS = {KvType.F16: (1, 2), KvType.Q8_0: (32, 34), KvType.Q4_0: (32, 18)}
+VALUE_BYTES = {kv_type: size / values for kv_type, (values, size) in BLOCKS.items()}  # including the block's scale
 
 
 class Cells(msgspec.Struct, frozen=True):
@@ -55,9 +55,16 @@ def widths_of_layer(architecture: Gemma4, layer: int) -> CellWidths:
     return CellWidths(sliding=width) if architecture.sliding_pattern[layer] else CellWidths(context=width)
 
 
+def owner_of(architecture: Gemma4, layer: int) -> int:
+    """Return the layer whose cache a layer uses: its own, or the last one of its kind (src/llama-model.cpp)."""
+    if layer < architecture.kv_layers:
+        return layer
+    return architecture.kv_layers - (2 if architecture.sliding_pattern[layer] else 1)
+
+
 def cache_bytes(widths: CellWidths, cells: Cells, kv_type: KvType) -> int:
     """Return the size of the cache of some layers. Rows are whole blocks, because heads are 256 or 512 long."""
-    values, size = _BLOCKS[kv_type]
+    values, size = BLOCKS[kv_type]
     return (widths.context * cells.context + widths.sliding * cells.sliding) * size // values
 
 

@@ -14,11 +14,17 @@ SHARED_MEMORY = frozenset({GpuKind.INTEGRATED, GpuKind.UNIFIED})
 def usable_gpus(machine: Machine) -> tuple[Gpu, ...]:
     """Return the GPUs that llama.cpp would use: those that the build supports, an integrated one only without others.
 
-    src/llama.cpp:255-285.
+    RPC servers come first, and an integrated GPU counts beside them (src/llama.cpp:225-285).
     """
-    gpus = tuple(gpu for gpu in machine.gpus if gpu.backend is not None)
+    gpus = tuple(gpu for gpu in machine.gpus if gpu.backend not in (None, "RPC"))
     dedicated = tuple(gpu for gpu in gpus if gpu.kind is not GpuKind.INTEGRATED)
-    return dedicated or gpus[:1]
+    servers = tuple(gpu for gpu in machine.gpus if gpu.backend == "RPC")
+    return (*servers, *(dedicated or gpus[:1]))
+
+
+def offloads_batches(gpu: Gpu) -> bool:
+    """Return whether a GPU computes long batches with the CPU's weights: all but RPC servers do (ggml-rpc.cpp)."""
+    return gpu.backend != "RPC"
 
 
 def shares_main_memory(machine: Machine) -> bool:

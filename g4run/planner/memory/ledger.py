@@ -5,12 +5,16 @@ releases the originals; only a tied head that is repacked is there twice. Not co
 (CUDA pads a tensor's last row to 512 values), a few kilobytes in total.
 """
 
+from collections.abc import Sequence
+from functools import partial
+
 import msgspec
 
 from g4run.hardware.machine import Gpu, Machine
+from g4run.models.gguf.dimensions import Gemma4
 from g4run.planner.memory.compute_buffers import PIPELINE_COPIES, ComputeRole, compute_bytes, output_bytes
-from g4run.planner.memory.kv_cache import CellWidths, cache_bytes, cells_of, sum_widths
-from g4run.planner.memory.layer_split import CPU, SHARED_MEMORY, assign_layers, usable_gpus
+from g4run.planner.memory.kv_cache import CellWidths, cache_bytes, cells_of, owner_of, sum_widths, widths_of_layer
+from g4run.planner.memory.layer_split import CPU, SHARED_MEMORY, assign_layers, offloads_batches, usable_gpus
 from g4run.planner.memory.margins import gpu_margin, main_memory_margin
 from g4run.planner.values import DeviceLedger, Ledger, ModelShape, PlanSettings
 
@@ -49,6 +53,10 @@ class DeviceShare(msgspec.Struct, frozen=True):
     projector_bytes: int = 0
     drafter_bytes: int = 0
     staging_bytes: int = 0  # of the largest CPU tensor, which the GPU copies for long batches
+    copied_widths: CellWidths = CellWidths()  # of other devices' caches, which its layers share
+    staged_widths: tuple[CellWidths, ...] = (
+        CellWidths(),
+    )  # of the CPU's layers, whose caches the GPU copies one by one
     input_copies: int = 1
     shares_main_memory: bool = False
     gpu: int | None = None  # index among the GPUs that llama.cpp uses
@@ -66,22 +74,35 @@ def shares_of(shape: ModelShape, settings: PlanSettings, machine: Machine) -> tu
     layers = shape.architecture.layers
     gpus = usable_gpus(machine)
     places = assign_layers(layers, settings.gpu_layers, [gpu.free_bytes for gpu in gpus])
-    copies = PIPELINE_COPIES if _is_pipeline(gpus, settings, layers) else 1
+    copies = PIPELINE_COPIES if is_pipeline(gpus, settings, layers) else 1
     used = [number for number in range(len(gpus)) if number in places]
     found = [_gpu_share(shape, settings, machine, number, places, copies) for number in used]
-    return (*found, _cpu_share(shape, settings, machine, places, has_gpu=bool(used)))
+    role = _cpu_role(settings, places, [gpus[number] for number in used])
+    return (*found, _cpu_share(shape, settings, machine, places, role, copies))
+
+
+def _cpu_role(settings: PlanSettings, places: tuple[int, ...], used: Sequence[Gpu]) -> ComputeRole:
+    has_work = CPU in places or settings.cpu_expert_layers > 0
+    return ComputeRole.ALL if has_work and not any(map(offloads_batches, used)) else ComputeRole.INPUTS
 
 
 def _device(shape: ModelShape, share: DeviceShare, settings: PlanSettings, taken_bytes: int = 0) -> DeviceLedger:
     architecture = shape.architecture
     cells = cells_of(architecture.sliding_window, settings)
-    copies, staging = share.input_copies, share.staging_bytes
+    sizes = partial(cache_bytes, cells=cells, kv_type=settings.kv_type)
     return DeviceLedger(
         name=share.name,
         kind=share.kind,
         weights_bytes=share.weights_bytes,
-        kv_bytes=cache_bytes(share.widths, cells, settings.kv_type),
-        compute_bytes=compute_bytes(architecture, settings, share.role, input_copies=copies, staging_bytes=staging),
+        kv_bytes=sizes(share.widths),
+        compute_bytes=compute_bytes(
+            architecture,
+            settings,
+            share.role,
+            input_copies=share.input_copies,
+            staging_bytes=max(share.staging_bytes, *map(sizes, share.staged_widths)),
+            copied_cache_bytes=share.input_copies * sizes(share.copied_widths),
+        ),
         output_bytes=output_bytes(architecture, settings.sequences) if share.kind == "cpu" else 0,
         projector_bytes=share.projector_bytes,
         drafter_bytes=share.drafter_bytes,
@@ -92,8 +113,11 @@ def _device(shape: ModelShape, share: DeviceShare, settings: PlanSettings, taken
     )
 
 
-def _is_pipeline(gpus: tuple[Gpu, ...], settings: PlanSettings, layers: int) -> bool:
-    """src/llama-context.cpp:430-436: several GPUs, all layers on them, no tensors overridden."""
+def is_pipeline(gpus: tuple[Gpu, ...], settings: PlanSettings, layers: int) -> bool:
+    """Return whether the GPUs form a pipeline: several, all layers on them, no tensors overridden.
+
+    src/llama-context.cpp:430-436.
+    """
     return len(gpus) > 1 and settings.gpu_layers > layers and settings.cpu_expert_layers == 0
 
 
@@ -110,6 +134,7 @@ def _gpu_share(
     own = tuple(layer for layer, place in enumerate(places[:-1]) if place == number)
     has_head = places[-1] == number
     weights = sum(_on_gpu(shape, layer, settings) for layer in own) + (shape.head_bytes if has_head else 0)
+    weights += _duplicate_bytes(shape.architecture, own)
     return DeviceShare(
         name=_name_of(gpus, number),
         kind="gpu",
@@ -121,11 +146,20 @@ def _gpu_share(
         margin_bytes=gpu_margin(gpu, machine, is_first=number == 0),
         projector_bytes=_with_margin(shape.projector_bytes, PROJECTOR_COMPUTE_BYTES) if number == 0 else 0,
         drafter_bytes=_with_margin(shape.drafter_bytes, DRAFTER_COMPUTE_BYTES) if has_head else 0,
-        staging_bytes=_staging_bytes(shape, settings, places),
+        staging_bytes=_staging_bytes(shape, settings, places) if offloads_batches(gpu) else 0,
+        copied_widths=_copied_widths(shape.architecture, own, places, number),
+        staged_widths=_staged_widths(shape.architecture, places if offloads_batches(gpu) else ()),
         input_copies=copies,
         shares_main_memory=gpu.kind in SHARED_MEMORY,
         gpu=number,
     )
+
+
+def _duplicate_bytes(architecture: Gemma4, own: Sequence[int]) -> int:
+    """Return the size of rope_freqs, of which each device with a global layer has a copy (src/models/gemma4.cpp:87)."""
+    globals_ = [layer for layer, sliding in enumerate(architecture.sliding_pattern) if not sliding]
+    needs_copy = any(layer in own for layer in globals_[1:]) and globals_[0] not in own
+    return 4 * architecture.key_length // 2 if needs_copy else 0
 
 
 def _name_of(gpus: tuple[Gpu, ...], number: int) -> str:
@@ -136,8 +170,14 @@ def _name_of(gpus: tuple[Gpu, ...], number: int) -> str:
 
 
 def _cpu_share(
-    shape: ModelShape, settings: PlanSettings, machine: Machine, places: tuple[int, ...], *, has_gpu: bool
+    shape: ModelShape,
+    settings: PlanSettings,
+    machine: Machine,
+    places: tuple[int, ...],
+    role: ComputeRole,
+    copies: int,
 ) -> DeviceShare:
+    has_gpu = any(place != CPU for place in places)
     own = tuple(layer for layer, place in enumerate(places[:-1]) if place == CPU)
     return DeviceShare(
         name=CPU_NAME,
@@ -145,7 +185,8 @@ def _cpu_share(
         free_bytes=machine.memory.available_bytes,
         weights_bytes=_cpu_weights_bytes(shape, settings, places, machine),
         widths=sum_widths(shape.architecture, own),
-        role=ComputeRole.INPUTS if has_gpu else ComputeRole.ALL,
+        role=role,
+        input_copies=copies,
         overhead_bytes=ENGINE_BYTES,
         margin_bytes=main_memory_margin(machine),
         projector_bytes=_with_margin(shape.projector_bytes, PROJECTOR_COMPUTE_BYTES) if not has_gpu else 0,
@@ -198,6 +239,18 @@ def _staging_bytes(shape: ModelShape, settings: PlanSettings, places: tuple[int,
     """
     moved = max(places[:-1].count(CPU), min(settings.cpu_expert_layers, _expert_layers(shape)))
     return max((layer.largest_bytes for layer in shape.layers[:moved]), default=0)
+
+
+def _copied_widths(architecture: Gemma4, own: Sequence[int], places: tuple[int, ...], number: int) -> CellWidths:
+    """Return the caches of other devices that a GPU's layers share; each layer has a copy of its own."""
+    owners = (owner_of(architecture, layer) for layer in own)
+    return sum_widths(architecture, (owner for owner in owners if places[owner] != number))
+
+
+def _staged_widths(architecture: Gemma4, places: tuple[int, ...]) -> tuple[CellWidths, ...]:
+    """Return the caches of the CPU's layers, whose attention a GPU computes in long batches."""
+    layers = (owner_of(architecture, layer) for layer, place in enumerate(places[:-1]) if place == CPU)
+    return (CellWidths(), *{widths_of_layer(architecture, layer) for layer in layers})
 
 
 def _expert_layers(shape: ModelShape) -> int:

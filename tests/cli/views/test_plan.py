@@ -24,7 +24,7 @@ EXPECTED = """\
           RTX 3060 Ti       CPU
 weights        6.3 GB    8.7 GB
 KV cache     482.3 MB       0 B
-compute      376.0 MB   22.0 MB
+compute      376.0 MB   24.1 MB
 output            0 B    1.0 MB
 overhead     600.0 MB  250.0 MB
 total          7.7 GB    9.0 GB

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from g4run.engine.llama.devices import DeviceReport
-from g4run.hardware.gpus.gpus import Card, Vendor, merge_gpus, without_duplicates
+from g4run.hardware.gpus.gpus import Card, Vendor, drop_software, merge_gpus, without_duplicates
 from g4run.hardware.machine import Bandwidth, FigureSource, Gpu, GpuKind
 from g4run.hardware.memory import Memory
 
@@ -40,8 +40,10 @@ def test_the_names_of_backends_are_ours() -> None:
     assert [device.backend for device in without_duplicates(devices)] == ["Metal", "ROCm"]
 
 
-def test_what_a_processor_imitates_is_no_gpu() -> None:
-    assert without_duplicates([replace(VULKAN, description="llvmpipe (LLVM 15.0.7, 256 bits)")]) == []
+def test_what_a_processor_imitates_is_no_gpu_unless_it_is_named() -> None:
+    software = replace(VULKAN, description="llvmpipe (LLVM 15.0.7, 256 bits)")
+    assert drop_software([CUDA, software], {}) == [CUDA]
+    assert drop_software([software], {"GGML_VK_VISIBLE_DEVICES": "0"}) == (software,)
 
 
 @pytest.mark.parametrize(

@@ -57,10 +57,10 @@ def test_gpu_buffers_match_published_logs() -> None:
     assert round(compute_bytes(real_architecture("e4b"), whole, ComputeRole.INPUTS) / MIB) == 648
 
 
-def test_a_pipeline_of_gpus_has_four_copies_of_the_masks() -> None:
+def test_a_pipeline_of_gpus_has_four_copies_of_its_inputs() -> None:
     architecture, load = real_architecture("31b"), settings_of(262_144, 512, 1, KvType.F16)
     one, four = (compute_bytes(architecture, load, ComputeRole.LAYERS, input_copies=copies) for copies in (1, 4))
-    assert four - one == 3 * 2 * 512 * (262_144 + 1536)
+    assert four - one == 3 * (2 * 512 * (262_144 + 1536) + 64) + 4 * 512 * 2 * 4 * 5376
 
 
 def test_the_output_buffer_has_a_row_of_logits_per_sequence() -> None:

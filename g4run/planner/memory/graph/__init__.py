@@ -1,0 +1,1 @@
+"""What llama.cpp's graph of a micro-batch takes on each device: its tensors, their places, and their memory."""
