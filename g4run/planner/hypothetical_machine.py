@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -12,10 +13,12 @@ from g4run.hardware.gpus.gpu_table import KnownGpu
 from g4run.hardware.machine import Bandwidth, Build, FigureSource, Gpu, GpuKind, Machine, Platform
 from g4run.hardware.memory import Memory
 from g4run.hardware.processors import Processors
-from g4run.hardware.typical.machine_table import KnownMachine
 from g4run.planner.memory.layer_split import usable_gpus
 from g4run.suggestions import did_you_mean
 from g4run.units import render_bytes, render_plural
+
+if TYPE_CHECKING:
+    from g4run.hardware.typical.machine_table import KnownMachine
 
 NO_GPU = "none"
 
@@ -75,7 +78,7 @@ def alter_machine(
     return machine if bandwidth is None else _with_bandwidth(machine, Bandwidth(bandwidth, FigureSource.NOMINAL))
 
 
-def machine_like(known: KnownMachine, memory_bytes: int, find_gpu: Callable[[str], KnownGpu | None]) -> Machine:
+def machine_like(known: "KnownMachine", memory_bytes: int, find_gpu: Callable[[str], KnownGpu | None]) -> Machine:
     """Return an idle machine of a kind, with its own GPU if it has one."""
     source = FigureSource.ASSUMED if known.is_assumed else FigureSource.NOMINAL
     machine = Machine(

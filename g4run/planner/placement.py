@@ -14,7 +14,6 @@ from g4run.hardware.machine import GpuKind, Machine
 from g4run.kv_types import KvType
 from g4run.planner.hypothetical_machine import idle_machine
 from g4run.planner.longest_context import KV_TYPES, LongestContexts, first_accepted
-from g4run.planner.memory.exact_compute import with_exact_compute
 from g4run.planner.memory.layer_split import shares_main_memory, usable_gpus
 from g4run.planner.memory.ledger import DeviceShare, is_repacked, ledger_of, shares_of
 from g4run.planner.values import (
@@ -86,6 +85,8 @@ def plan_with_drafter(shape: ModelShape, drafter_bytes: int, machine: Machine, r
 
     Its compute buffers are exact; those of `plan_model`, which compares many plans, are upper bounds.
     """
+    from g4run.planner.memory.exact_compute import with_exact_compute  # noqa: PLC0415 - 3 ms that lists do not need
+
     plan = plan_model(shape, machine, request)
     if drafter_bytes:
         both = plan_model(replace(shape, drafter_bytes=drafter_bytes), machine, request)
