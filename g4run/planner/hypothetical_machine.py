@@ -8,7 +8,6 @@ from msgspec.structs import replace
 
 from g4run.errors import UsageError
 from g4run.hardware.apple import working_set_bytes
-from g4run.hardware.gpus.gpu_names import similar_gpus
 from g4run.hardware.gpus.gpu_table import KnownGpu
 from g4run.hardware.machine import Bandwidth, Build, FigureSource, Gpu, GpuKind, Machine, Platform
 from g4run.hardware.memory import Memory
@@ -173,6 +172,8 @@ def _gpu(name: str, machine: Machine, vram_bytes: int | None, find_gpu: Callable
     if known is None and vram_bytes is not None:
         return Gpu(name, GpuKind.DISCRETE, _backend(name, GpuKind.DISCRETE), *_card_memory(vram_bytes), None, None)
     if known is None:
+        from g4run.hardware.gpus.gpu_names import similar_gpus  # noqa: PLC0415 - patterns that lists do not need
+
         hint = "give its memory, too, as in --vram 12GB, or use --gpu none"
         near = did_you_mean(similar_gpus(name))
         raise UsageError(f"{name!r} is not a known GPU", f"{near} If not, {hint}" if near else hint)
