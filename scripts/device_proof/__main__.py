@@ -11,6 +11,7 @@ from scripts.device_proof.tokens import prove_tokens
 from scripts.shapes.sizes import SHAPES
 
 _PARTS = ("memory", "tokens", "failures")
+_VULKAN = "vulkan"  # the software device instead of RPC servers
 
 
 def main() -> int:
@@ -18,15 +19,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=scripts.device_proof.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("parts", nargs="*", choices=[*_PARTS, []], default=list(_PARTS))
-    parser.add_argument("--sizes", nargs="+", choices=SHAPES, default=tuple(SHAPES))
-    parser.add_argument("--vulkan", action="store_true", help="use Vulkan's software device instead of RPC servers")
-    given = parser.parse_args()
-    if given.vulkan:
+    parser.add_argument("words", nargs="*", metavar="PART|SIZE|vulkan", help="of what is proven, only this")
+    words = set(parser.parse_args().words)
+    if unknown := words - {*_PARTS, *SHAPES, _VULKAN}:
+        parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    is_vulkan = _VULKAN in words
+    if is_vulkan:
         os.environ["GGML_VK_VISIBLE_DEVICES"] = "0"
-    wrong = prove_memory(given.sizes, is_vulkan=given.vulkan) if "memory" in given.parts else 0
-    wrong += prove_tokens(is_vulkan=given.vulkan) if "tokens" in given.parts else 0
-    wrong += prove_failures() if "failures" in given.parts and not given.vulkan else 0
+    parts = words.intersection(_PARTS) or set(_PARTS)
+    sizes = [size for size in SHAPES if size in words] or list(SHAPES)
+    wrong = prove_memory(sizes, is_vulkan=is_vulkan) if "memory" in parts else 0
+    wrong += prove_tokens(is_vulkan=is_vulkan) if "tokens" in parts else 0
+    wrong += prove_failures() if "failures" in parts and not is_vulkan else 0
     return min(wrong, 1)
 
 

@@ -22,8 +22,11 @@ from scripts.shapes.sizes import SHAPES
 from scripts.shapes.writer import write_shape
 
 QUANTIZATION = "Q4_K_M"
-CONTEXTS = (4096, 32_768)
-LOADS = tuple(product(CONTEXTS, (KvType.F16, KvType.Q8_0), (1, 4), (512, 2048)))
+LOADS = (  # context, cache, sequences, micro-batch
+    *product((4096,), (KvType.F16, KvType.Q8_0), (1, 4), (512, 2048)),
+    (32_768, KvType.F16, 1, 512),
+    (32_768, KvType.Q8_0, 4, 2048),
+)
 _MORE_BYTES, _MORE_SHARE = 10_000_000, 0.02  # what a plan may be above
 _ITEMS = ("weights_bytes", "kv_bytes", "compute_bytes", "output_bytes")
 

@@ -204,6 +204,12 @@ def test_requested_settings_decide_the_placement(
     assert tuple(plan.placement for plan in plans) == placements
 
 
+@pytest.mark.parametrize(("gpu_layers", "placement"), [(99, Placement.EXPERTS_ON_CPU), (9, Placement.PARTIAL)])
+def test_more_experts_than_there_are_mean_all(gpu_layers: int, placement: Placement) -> None:
+    plan = plan_model(real_shape("26b"), machine(64, gpu(24)), PlanRequest(gpu_layers=gpu_layers, cpu_expert_layers=99))
+    assert (plan.placement, plan.settings.cpu_expert_layers) == (placement, 30)
+
+
 def test_large_sizes_process_an_image_in_one_micro_batch() -> None:
     large, small = (replace(real_shape(size), projector_bytes=10**9) for size in ("12b", "e4b"))
     here = machine(64)

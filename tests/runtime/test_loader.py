@@ -11,7 +11,7 @@ from g4run.engine.client import Engine
 from g4run.engine.parameters import LoadParameters
 from g4run.engine.probe.probe import DeviceMemory, Probed, ProbedMemory, ProbeFailure
 from g4run.engine.protocol import Loaded
-from g4run.errors import DoesNotFit, LoadFailed
+from g4run.errors import DoesNotFit, LoadFailed, NetworkError
 from g4run.hardware.machine import Machine
 from g4run.kv_types import KvType
 from g4run.models.library import ModelFile
@@ -169,3 +169,26 @@ def test_every_load_inspects_the_machine(experts: ModelFile) -> None:
     )
     again.load(ScriptedEngine())
     assert [step.plan.placement for step in case.steps] == [Placement.GPU, Placement.EXPERTS_ON_CPU]
+
+
+def test_a_lost_server_is_refused_at_first_and_missed_later(experts: ModelFile) -> None:
+    """The placement that was asked for goes with it."""
+    server = gpu(24, "RPC", name="10.0.0.1:50052")
+    options = LoadOptions(gpu_layers=31, rpc_servers=(server.name,))
+    with pytest.raises(NetworkError) as caught:
+        Case(experts, machine(64), options).loader.load(ScriptedEngine())
+    assert caught.value.message == "the RPC server at 10.0.0.1:50052 does not answer"
+    assert caught.value.hint == "start it there: ggml-rpc-server -H 10.0.0.1 -p 50052"
+    machines = [machine(64, server), machine(64)]
+    steps: list[LoadStep] = []
+    loader = Loader(
+        experts,
+        read_settings(),
+        options,
+        steps.append,
+        inspect=lambda *_: machines.pop(0),
+        confirm=lambda *_: NO_FIGURES,
+    )
+    loaded = [loader.load(ScriptedEngine()).parameters for _ in range(2)]
+    assert [step.plan.placement for step in steps] == [Placement.GPU, Placement.CPU]
+    assert [parameters.rpc_servers for parameters in loaded] == [(server.name,), ()]

@@ -45,7 +45,7 @@ def parse_servers(text: str | None) -> tuple[str, ...]:
     servers = tuple(dict.fromkeys(part.strip() for part in (text or "").split(",") if part.strip()))
     for server in servers:
         host, _, port = server.rpartition(":")
-        if not host or not port.isdecimal() or not 1 <= int(port) <= _MAX_PORT:
+        if not host or ":" in host or not port.isdecimal() or not 1 <= int(port) <= _MAX_PORT:
             raise UsageError(
                 f"--rpc must be HOST:PORT, or several with commas, not {server!r}", "--rpc 192.168.1.5:50052"
             )

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 
 import llama_cpp.llama_cpp as C  # noqa: N812 - as in llama.py
 import msgspec
-from llama_cpp import _ggml
 
+from g4run.engine.llama import amx
 from g4run.engine.llama import api as llama
 from g4run.engine.log import failure_reason
 from g4run.engine.parameters import LoadParameters
@@ -112,22 +112,29 @@ def _read_breakdown(context: object) -> dict[str, DeviceMemory] | None:
     ask.restype, ask.argtypes = ctypes.c_void_p, (ctypes.c_void_p, ctypes.c_void_p)
     answer = _Map()
     ask(ctypes.addressof(answer), ctypes.cast(context, ctypes.c_void_p))  # type: ignore[arg-type] # not typed there
-    parts = tuple(_walk(answer.root))
-    return {part.name: part for part in parts} if len(parts) == answer.count else None
+    parts = sorted(_walk(answer.root), key=_device_order)
+    found = {part.name: part for _, part in parts}
+    return found if len(found) == answer.count else None
 
 
-def _walk(address: int | None) -> Iterator[DeviceMemory]:
+def _walk(address: int | None) -> Iterator[tuple[int, DeviceMemory]]:
+    """Yield the buffer types and their memory, in the order of their addresses."""
     if address is not None:
         node = _Node.from_address(address)
         yield from _walk(node.left)
-        yield DeviceMemory(_name_of(node.buffer_type), node.model, node.context, node.compute, 0)
+        name_of = amx.bind(C._lib, "ggml_backend_buft_name", ctypes.c_char_p, ctypes.c_void_p)
+        name = str(name_of(node.buffer_type).decode("utf-8", "replace"))
+        yield node.buffer_type, DeviceMemory(name, node.model, node.context, node.compute, 0)
         yield from _walk(node.right)
 
 
-def _name_of(buffer_type: int) -> str:
-    name = _ggml.libggml.ggml_backend_buft_name
-    name.restype, name.argtypes = ctypes.c_char_p, (ctypes.c_void_p,)
-    return str(name(buffer_type).decode("utf-8", "replace"))
+def _device_order(part: tuple[int, DeviceMemory]) -> tuple[bool, int]:
+    """Return where llama.cpp has the device of a buffer type: RPC servers first (src/llama.cpp:255-275)."""
+    count = amx.bind(C._lib, "ggml_backend_dev_count", ctypes.c_size_t)()
+    device_at = amx.bind(C._lib, "ggml_backend_dev_get", ctypes.c_void_p, ctypes.c_size_t)
+    devices = [device_at(index) for index in range(count)]
+    device = amx.bind(C._lib, "ggml_backend_buft_get_device", ctypes.c_void_p, ctypes.c_void_p)(part[0])
+    return not part[1].name.startswith("RPC"), devices.index(device) if device in devices else len(devices)
 
 
 def main() -> None:

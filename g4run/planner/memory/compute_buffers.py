@@ -29,7 +29,8 @@ LOG_BYTES = 1024  # more than that in llama.cpp#24376
 ACTIVATION_BYTES = {"E2B": 224_300, "E4B": 229_420, "12B": 263_208, "26B A4B": 196_648, "31B": 355_368}
 
 # The most that a GPU takes of them (exact_compute), where that is more: the allocator leaves other holes there.
-GPU_ACTIVATION_BYTES = {"E2B": 232_484, "26B A4B": 219_156, "31B": 366_630}
+GPU_ACTIVATION_BYTES = {"E2B": 232_484, "31B": 366_630}
+SPLIT_EXPERTS_BYTES = {"26B A4B": 219_156}  # with the experts of some layers on the CPU
 
 
 class ComputeRole(Enum):
@@ -64,7 +65,8 @@ def compute_bytes(
             return input_copies * (tokens * (masks + host_input_bytes(architecture)) + rest)
         case ComputeRole.LAYERS:
             activations = tokens * activation_bytes(architecture)
-            most = tokens * GPU_ACTIVATION_BYTES.get(architecture.size_label, 0)
+            table = SPLIT_EXPERTS_BYTES if settings.cpu_expert_layers else GPU_ACTIVATION_BYTES
+            most = tokens * table.get(architecture.size_label, 0)
             activations = max(activations, most, int(activations * STAGING_SHARE) + staging_bytes)
             # E4B on ROCm: 1278 MiB at a micro-batch of 2048 and 131,072 tokens (llama.cpp#24376).
             activations = max(activations, tokens * 9 * per_layer_input_bytes(architecture)) + copied_cache_bytes

@@ -143,7 +143,7 @@ def _gpu_share(
         widths=sum_widths(shape.architecture, own),
         role=ComputeRole.LAYERS,
         overhead_bytes=CUDA_CONTEXT_BYTES if gpu.backend in _HEAVY_BACKENDS else GPU_CONTEXT_BYTES,
-        margin_bytes=gpu_margin(gpu, machine, is_first=number == 0),
+        margin_bytes=gpu_margin(gpu, machine, is_first=number == _first_local(gpus)),
         projector_bytes=_with_margin(shape.projector_bytes, PROJECTOR_COMPUTE_BYTES) if number == 0 else 0,
         drafter_bytes=_with_margin(shape.drafter_bytes, DRAFTER_COMPUTE_BYTES) if has_head else 0,
         staging_bytes=_staging_bytes(shape, settings, places) if offloads_batches(gpu) else 0,
@@ -153,6 +153,11 @@ def _gpu_share(
         shares_main_memory=gpu.kind in SHARED_MEMORY,
         gpu=number,
     )
+
+
+def _first_local(gpus: Sequence[Gpu]) -> int | None:
+    """Return the number of this machine's first GPU, which may have a display; RPC servers come before it."""
+    return next((number for number, gpu in enumerate(gpus) if gpu.backend != "RPC"), None)
 
 
 def _duplicate_bytes(architecture: Gemma4, own: Sequence[int]) -> int:

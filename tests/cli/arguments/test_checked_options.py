@@ -101,3 +101,14 @@ def test_an_invalid_load_option_is_one_sentence(given: SharedOptions, message: s
     with pytest.raises(UsageError) as caught:
         make_load_options(given)
     assert caught.value.message == message
+
+
+def test_rpc_servers_are_addresses_with_commas() -> None:
+    found = make_load_options(SharedOptions(rpc="10.0.0.1:50052, localhost:1,10.0.0.1:50052"))
+    assert found.rpc_servers == ("10.0.0.1:50052", "localhost:1")
+
+
+@pytest.mark.parametrize("typed", ["", ",", "host", "host:", ":1", "host:0", "host:65536", "host:1;host:2"])
+def test_what_is_no_address_is_refused(typed: str) -> None:
+    with pytest.raises(UsageError, match=r"^--rpc must "):
+        make_load_options(SharedOptions(rpc=typed))

@@ -214,6 +214,12 @@ def test_unsupported_gpus_and_integrated_ones_next_to_others_are_unused() -> Non
     assert usable_gpus(machine(32, shared)) == (shared,)
 
 
+def test_servers_come_first_and_leave_an_integrated_gpu_its_place() -> None:
+    shared, server = gpu(16, "Vulkan", GpuKind.INTEGRATED, "iGPU"), gpu(8, "RPC", name="10.0.0.1:50052")
+    assert usable_gpus(machine(32, shared, server)) == (server, shared)
+    assert usable_gpus(machine(32, gpu(8), server)) == (server, gpu(8))
+
+
 @pytest.mark.parametrize(
     ("architecture", "instruction_sets", "repacked"),
     [
