@@ -85,10 +85,10 @@ MOST_WAITING = 16  # threads whose barriers cost time; assumed: more were not me
 # second, 2.3e9 of Q4_K and 2.4e9 of Q8_0 (llama.cpp pull request 8151, test-quantize-perf).
 FLOAT_COST = 2.4
 CORE_BYTES_PER_SECOND = 12e9  # that one core can read, assumed
-# A virtual processor may be half a core. Measured with llama-bench on two of a Sapphire Rapids Xeon: E2B Q4_K_M
-# 7.4 to 8.5 tokens/s, E2B Q4_0 5.3, and 26B Q4_0 3.05, which one share and one factor match within 12 %.
-VIRTUAL_CORE_SHARE = 0.6
-VIRTUAL_TYPE_RATES = {"Q4_0": 0.65}  # factor by weight type: Q4_0 needs more arithmetic per weight than Q4_K there
+# A virtual processor is a core or half of one. Measured with llama-bench on two: of a Sapphire Rapids Xeon, E2B Q4_K_M
+# 7.4 to 8.5 tokens/s, E2B Q4_0 5.3, 26B Q4_0 3.05; of a Zen 4 EPYC, E2B Q4_K_M 17.6, Q4_0 19.5, Q8_0 10.4.
+VIRTUAL_CORE_SHARE = 0.8
+VIRTUAL_SPREAD = Spread(0.42, 1.9)
 MEASURED_OF_NOMINAL = 0.8  # share of the nominal memory bandwidth that a copy loop reaches, assumed
 READ_OF_MEASURED = 0.877  # share of a measured memory bandwidth at which processors read weights: x86's 0.702 / 0.8
 

@@ -7,6 +7,7 @@ from math import inf
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from g4run.hardware.gpus.gpu_table import find_gpu
 from g4run.hardware.machine import Bandwidth, FigureSource, Gpu, GpuKind, Machine
@@ -22,7 +23,7 @@ from g4run.planner.speed.calibration import (
     READ_OF_MEASURED,
     VECTOR_FLOPS_PER_BYTE,
     VIRTUAL_CORE_SHARE,
-    VIRTUAL_TYPE_RATES,
+    VIRTUAL_SPREAD,
     Constants,
     card_bandwidth,
 )
@@ -69,6 +70,8 @@ def speed_devices(plan: Plan, machine: Machine) -> SpeedDevices:
 def _processors(plan: Plan, machine: Machine) -> SpeedDevice:
     """Return the processors, limited by memory bandwidth, and by what their cores can read and multiply."""
     constants = CONSTANTS[class_of_processors(machine)]
+    if _are_virtual(machine):
+        constants = replace(constants, spread=VIRTUAL_SPREAD)
     threads = max(1, min(plan.settings.threads, machine.processors.threads))
     bytes_per_second = min(_read_bandwidth(machine.memory_bandwidth, constants), threads * CORE_BYTES_PER_SECOND)
     return SpeedDevice(
@@ -92,12 +95,15 @@ def _read_bandwidth(bandwidth: Bandwidth, constants: Constants) -> float:
 
 
 def _core_share(shape: ModelShape, machine: Machine) -> float:
-    """Return what a processor multiplies, as a share of a core with quantized weights; WSL shows real cores."""
+    """Return what a processor multiplies, as a share of a core with quantized weights."""
     if shape.weight_type in _FLOATS:
         return 1 / FLOAT_COST
-    if not machine.processors.are_virtual or machine.platform.is_wsl:
-        return 1.0
-    return VIRTUAL_CORE_SHARE * VIRTUAL_TYPE_RATES.get(shape.weight_type, 1.0)
+    return VIRTUAL_CORE_SHARE if _are_virtual(machine) else 1.0
+
+
+def _are_virtual(machine: Machine) -> bool:
+    """Return whether processors may be hyperthreads; WSL shows real cores."""
+    return machine.processors.are_virtual and not machine.platform.is_wsl
 
 
 def _gpu(shape: ModelShape, gpu: Gpu, machine: Machine, share: float) -> SpeedDevice:
