@@ -13,6 +13,7 @@ _KEPT_LOGS = 10
 _FUNCTION_NAME = r"^\w+: (?=\w+ )"
 _REASONS = (  # the most informative first
     r"(GGML_ASSERT\(.*)",
+    r"ggml-rpc\.cpp:\d+: (.+)",  # a lost server
     r"error loading model(?: \w+)?: (.+)",
     r"\w+: (?:error: )?((?:failed to|cannot|unable to|could not|invalid|unknown) .+)",
 )

@@ -32,10 +32,11 @@ CONTEXT = "llama_init_from_model: failed to initialize the context: failed to al
         (NO_MEMORY, "unable to allocate CPU buffer"),
         (ASSERTION, "GGML_ASSERT(map_layer_ids.find(il) != map_layer_ids.end()) failed"),
         (CONTEXT, "failed to initialize the context: failed to allocate buffer for kv cache"),
+        ("/src/ggml-rpc/ggml-rpc.cpp:569: Remote RPC server crashed\n", "Remote RPC server crashed"),
         ("print_info: all is well\n", ""),
         ("", ""),
     ],
-    ids=["shape", "memory", "assertion", "context", "no failure", "empty"],
+    ids=["shape", "memory", "assertion", "context", "lost server", "no failure", "empty"],
 )
 def test_the_most_informative_line_is_the_reason(text: str, reason: str) -> None:
     assert failure_reason(text) == reason
