@@ -9,6 +9,7 @@ and writes counted: the C library implements both with vector instructions.
 """
 
 import contextlib
+import ctypes
 import mmap
 import os
 import sys
@@ -120,8 +121,6 @@ def measure_bandwidth(threads: int, available_bytes: int, seconds: float = _SECO
     size = _buffers_bytes(available_bytes)
     if size < _MIN_BYTES:
         return None
-    import ctypes  # noqa: PLC0415 - 2 ms that only a measurement needs
-
     each = size // threads
     buffers = [mmap.mmap(-1, each) for _ in range(threads)]
     addresses = [ctypes.addressof(ctypes.c_char.from_buffer(buffer)) for buffer in buffers]
@@ -151,8 +150,6 @@ def _buffers_bytes(available_bytes: int) -> int:
 def _passes() -> list[_Pass]:
     if sys.platform == "win32":  # its memchr reads byte by byte
         return [_copy]
-    import ctypes  # noqa: PLC0415
-
     library = ctypes.CDLL(None)
     library.memchr.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t)
     library.memchr.restype = ctypes.c_void_p
@@ -165,8 +162,6 @@ def _passes() -> list[_Pass]:
 
 
 def _copy(address: int, size: int) -> int:
-    import ctypes  # noqa: PLC0415
-
     half = size // 2
     ctypes.memmove(address, address + half, half)
     return 2 * half

@@ -11,6 +11,8 @@ import ctypes
 import itertools
 from collections.abc import Iterator
 
+from g4run.engine.llama.ggml import bind
+
 _AMX = b"AMX"  # the buffer type's name (ggml-cpu/amx/amx.cpp)
 _DEVICE_CPU = 0  # ggml-backend.h
 
@@ -48,10 +50,3 @@ def _buffer_types(library: ctypes.CDLL) -> "ctypes._Pointer[ctypes.c_void_p] | c
     find = bind(library, "ggml_backend_reg_get_proc_address", *[ctypes.c_void_p] * 2, ctypes.c_char_p)
     prototype = ctypes.CFUNCTYPE(ctypes.POINTER(ctypes.c_void_p), ctypes.c_void_p)
     return prototype(find(registry, b"ggml_backend_dev_get_extra_bufts"))(device)  # type: ignore[no-any-return]
-
-
-def bind(library: ctypes.CDLL, name: str, result: type | None, *arguments: type) -> "ctypes._NamedFuncPointer":
-    """Return one of ggml's functions with its types."""
-    function = library[name]  # a new object each time, so that other users keep their types
-    function.restype, function.argtypes = result, arguments
-    return function

@@ -1,14 +1,12 @@
 """Where the installed llama.cpp's libraries lie, found without importing its bindings, which takes 0.2 s.
 
-The device query runs this too, and imports nothing that takes long: os.path in place of pathlib.
+It imports nothing that takes long: os.path in place of pathlib.
 """
 
-import ctypes
 import os
 import sys
 from collections.abc import Mapping
 
-_SUFFIXES = {"win32": (".dll",), "darwin": (".dylib", ".so")}
 _OF_THE_CPU = frozenset({"base", "cpu"})  # libggml-base.so, libggml-cpu.so or libggml-cpu-haswell.so
 
 
@@ -33,28 +31,3 @@ def is_built_for_cpu_alone() -> bool:
         return False
     backends = {name.split(".")[0].split("-")[1] for name in names if name.startswith("ggml-")}
     return bool(backends) and backends <= _OF_THE_CPU and "GGML_BACKEND_PATH" not in os.environ
-
-
-def load_library(environment: Mapping[str, str] = os.environ) -> ctypes.CDLL:
-    """ggml's library with all its backends, from where the bindings would load llama.cpp's. Raises OSError."""
-    directory = library_directory(environment)
-    if sys.platform == "win32":
-        _add_dll_directories(directory, environment)
-    suffixes = _SUFFIXES.get(sys.platform, (".so",))
-    names = [f"{prefix}ggml{suffix}" for suffix in suffixes for prefix in ("lib", "")]
-    paths = [os.path.join(directory, name) for name in names]
-    path = next((path for path in paths if os.path.exists(path)), None)
-    if path is None:
-        raise OSError(f"no ggml library in {directory}")
-    library = ctypes.CDLL(path)
-    library.ggml_backend_load_all()  # backends in files of their own, if it was built so
-    return library
-
-
-def _add_dll_directories(directory: str, environment: Mapping[str, str]) -> None:
-    """llama_cpp/_ctypes_extensions.py: where the libraries of CUDA and HIP lie on Windows."""
-    if sys.platform == "win32":
-        toolkits = [environment[name] for name in ("CUDA_PATH", "HIP_PATH") if environment.get(name)]
-        places = [directory, *(os.path.join(kit, name) for kit in toolkits for name in ("bin", "lib"))]
-        for place in filter(os.path.isdir, places):
-            os.add_dll_directory(place)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 
 from g4run.engine.llama import amx, rpc
-from g4run.engine.llama.library import load_library
+from g4run.engine.llama.ggml import bind, load_library
 from g4run.engine.standard_streams import take_standard_streams
 
 _KINDS = {1: "gpu", 2: "igpu"}  # ggml-backend.h: enum ggml_backend_dev_type; 0 is the CPU, 3 its accelerators
@@ -31,20 +31,20 @@ class _Properties(ctypes.Structure):
 
 def backends_of(library: ctypes.CDLL) -> list[str]:
     """Names of the backends that a loaded library has registered."""
-    count = amx.bind(library, "ggml_backend_reg_count", ctypes.c_size_t)
-    get = amx.bind(library, "ggml_backend_reg_get", ctypes.c_void_p, ctypes.c_size_t)
-    name_of = amx.bind(library, "ggml_backend_reg_name", ctypes.c_char_p, ctypes.c_void_p)
+    count = bind(library, "ggml_backend_reg_count", ctypes.c_size_t)
+    get = bind(library, "ggml_backend_reg_get", ctypes.c_void_p, ctypes.c_size_t)
+    name_of = bind(library, "ggml_backend_reg_name", ctypes.c_char_p, ctypes.c_void_p)
     return [_text(name_of(get(index))) for index in range(count())]
 
 
 def devices_of(library: ctypes.CDLL) -> Iterator[dict[str, str | int]]:
     """The GPUs that it finds, with the fields of a DeviceReport."""
-    count = amx.bind(library, "ggml_backend_dev_count", ctypes.c_size_t)
-    get = amx.bind(library, "ggml_backend_dev_get", ctypes.c_void_p, ctypes.c_size_t)
-    kind_of = amx.bind(library, "ggml_backend_dev_type", ctypes.c_int, ctypes.c_void_p)
-    registry_of = amx.bind(library, "ggml_backend_dev_backend_reg", ctypes.c_void_p, ctypes.c_void_p)
-    name_of = amx.bind(library, "ggml_backend_reg_name", ctypes.c_char_p, ctypes.c_void_p)
-    describe = amx.bind(library, "ggml_backend_dev_get_props", None, ctypes.c_void_p, ctypes.POINTER(_Properties))
+    count = bind(library, "ggml_backend_dev_count", ctypes.c_size_t)
+    get = bind(library, "ggml_backend_dev_get", ctypes.c_void_p, ctypes.c_size_t)
+    kind_of = bind(library, "ggml_backend_dev_type", ctypes.c_int, ctypes.c_void_p)
+    registry_of = bind(library, "ggml_backend_dev_backend_reg", ctypes.c_void_p, ctypes.c_void_p)
+    name_of = bind(library, "ggml_backend_reg_name", ctypes.c_char_p, ctypes.c_void_p)
+    describe = bind(library, "ggml_backend_dev_get_props", None, ctypes.c_void_p, ctypes.POINTER(_Properties))
     for device in map(get, range(count())):
         kind, properties = _KINDS.get(kind_of(device)), _Properties()
         if kind is not None:

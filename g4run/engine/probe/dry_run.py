@@ -16,8 +16,8 @@ from collections.abc import Iterator
 import llama_cpp.llama_cpp as C  # noqa: N812 - as in llama.py
 import msgspec
 
-from g4run.engine.llama import amx
 from g4run.engine.llama import api as llama
+from g4run.engine.llama.ggml import bind
 from g4run.engine.log import failure_reason
 from g4run.engine.parameters import LoadParameters
 from g4run.engine.probe.probe import DeviceMemory, Probed, ProbedMemory, ProbeFailure
@@ -122,7 +122,7 @@ def _walk(address: int | None) -> Iterator[tuple[int, DeviceMemory]]:
     if address is not None:
         node = _Node.from_address(address)
         yield from _walk(node.left)
-        name_of = amx.bind(C._lib, "ggml_backend_buft_name", ctypes.c_char_p, ctypes.c_void_p)
+        name_of = bind(C._lib, "ggml_backend_buft_name", ctypes.c_char_p, ctypes.c_void_p)
         name = str(name_of(node.buffer_type).decode("utf-8", "replace"))
         yield node.buffer_type, DeviceMemory(name, node.model, node.context, node.compute, 0)
         yield from _walk(node.right)
@@ -130,10 +130,10 @@ def _walk(address: int | None) -> Iterator[tuple[int, DeviceMemory]]:
 
 def _device_order(part: tuple[int, DeviceMemory]) -> tuple[bool, int]:
     """Return where llama.cpp has the device of a buffer type: RPC servers first (src/llama.cpp:255-275)."""
-    count = amx.bind(C._lib, "ggml_backend_dev_count", ctypes.c_size_t)()
-    device_at = amx.bind(C._lib, "ggml_backend_dev_get", ctypes.c_void_p, ctypes.c_size_t)
+    count = bind(C._lib, "ggml_backend_dev_count", ctypes.c_size_t)()
+    device_at = bind(C._lib, "ggml_backend_dev_get", ctypes.c_void_p, ctypes.c_size_t)
     devices = [device_at(index) for index in range(count)]
-    device = amx.bind(C._lib, "ggml_backend_buft_get_device", ctypes.c_void_p, ctypes.c_void_p)(part[0])
+    device = bind(C._lib, "ggml_backend_buft_get_device", ctypes.c_void_p, ctypes.c_void_p)(part[0])
     return not part[1].name.startswith("RPC"), devices.index(device) if device in devices else len(devices)
 
 

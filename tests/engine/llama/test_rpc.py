@@ -4,7 +4,7 @@ import socket
 
 from g4run.engine.llama import rpc
 from g4run.engine.llama.devices import inspect_engine
-from g4run.engine.llama.library import load_library
+from g4run.engine.llama.ggml import load_library
 
 CLOSED = "127.0.0.1:1"
 

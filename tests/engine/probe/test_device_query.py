@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from g4run.engine.llama.devices import DeviceReport, EngineReport, inspect_engine
-from g4run.engine.llama.library import load_library
+from g4run.engine.llama.ggml import load_library
 from g4run.engine.probe.device_query import backends_of, devices_of, render_json
 
 ROOT = Path(__file__).parents[3]
@@ -28,7 +28,7 @@ def test_the_other_process_says_what_the_library_says() -> None:
 
 def test_asking_loads_neither_the_bindings_nor_numpy() -> None:
     code = (
-        "import sys; from g4run.engine.llama.library import load_library; "
+        "import sys; from g4run.engine.llama.ggml import load_library; "
         "from g4run.engine.probe.device_query import devices_of; "
         "list(devices_of(load_library())); print({'llama_cpp', 'numpy', 'msgspec'} & set(sys.modules))"
     )
