@@ -16,7 +16,9 @@ _MAIN_SHARE, _MAIN_BYTES, _MOST_MAIN_BYTES = 0.05, 250_000_000, 2_000_000_000
 _SHARED_SHARE, _SHARED_BYTES = 0.15, 4_000_000_000  # of memory that a GPU shares, with what is in use already
 
 _SERVER_CARD = re.compile(
-    r"\b(?:[AHLBV]\d{1,3}[GS]?|GH200|GB[23]00|[TPK]\d{1,3}|MI\d{2,3}X?|MIG|Tesla|Instinct)\b", re.ASCII
+    r"\b(?:A(?:2|10G?|16|30|40|100|800)|H(?:20|100|200|800)|L(?:2|4|20|40S?)|B[123]00|V100S?|T4G?|P(?:4|40|100)|K[48]0|"
+    r"M[46]0|GH200|GB[23]00|MI\d{2,3}X?|MIG|Tesla|Instinct)\b",
+    re.ASCII,
 )
 
 

@@ -38,6 +38,12 @@ def card(name: str, gib: float, used_bytes: int = 0, kind: GpuKind = GpuKind.DIS
         (card("AMD Instinct MI300X", 192), 4123),
         (card("Tesla T4", 16), 343),
         (card("NVIDIA RTX A4000", 16), 858),  # a workstation's card
+        (card("Intel Arc A770 Graphics", 16), 858),
+        (card("Intel Arc B580 Graphics", 12), 644),
+        (card("NVIDIA T600", 4), 500),
+        (card("Quadro P620", 2), 500),
+        (card("NVIDIA L40S", 48), 1030),
+        (card("Tesla P40", 24), 515),
         (card("AMD Radeon 780M", 14, kind=GpuKind.INTEGRATED), 300),  # main memory has the margin
     ],
 )
