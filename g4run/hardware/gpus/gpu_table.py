@@ -119,18 +119,28 @@ def gpu_table() -> tuple[Entry[KnownGpu], ...]:
     return tuple(_entry(row, content["sources"], content["vector_shares"]) for row in content["gpus"])
 
 
-def _entry(row: dict[str, object], sources: dict[str, str], vector_shares: dict[str, float]) -> Entry[KnownGpu]:
-    """Read a row of the file; tests check its shape."""
-    also = row.get("also", [])
-    names = [str(row["name"]), *(str(name) for name in (also if isinstance(also, list) else []))]
-    source, half = str(row["source"]), float(str(row["half"])) * 1e12
+class _Row(msgspec.Struct, frozen=True):
+    """A row of the file, without `unconfirmed`; memory in GiB, bandwidth in GB and rates in 10^12 per second."""
+
+    name: str
+    memory: float
+    bandwidth: float
+    half: float
+    source: str
+    also: tuple[str, ...] = ()
+    vector: float | None = None
+    kind: GpuKind = GpuKind.DISCRETE
+
+
+def _entry(content: object, sources: dict[str, str], vector_shares: dict[str, float]) -> Entry[KnownGpu]:
+    row = msgspec.convert(content, _Row)
     gpu = KnownGpu(
-        name=names[0],
-        total_bytes=int(float(str(row["memory"])) * _GIB),
-        bandwidth=float(str(row["bandwidth"])) * 1e9,
-        half_precision_flops=half,
-        vector_flops=float(str(row["vector"])) * 1e12 if "vector" in row else half * vector_shares[source],
-        source=sources[source],
-        kind=GpuKind(str(row.get("kind", "discrete"))),
+        name=row.name,
+        total_bytes=int(row.memory * _GIB),
+        bandwidth=row.bandwidth * 1e9,
+        half_precision_flops=row.half * 1e12,
+        vector_flops=(row.half * vector_shares[row.source] if row.vector is None else row.vector) * 1e12,
+        source=sources[row.source],
+        kind=row.kind,
     )
-    return Entry(gpu, tuple(words_of(name) for name in names))
+    return Entry(gpu, tuple(words_of(name) for name in (row.name, *row.also)))
