@@ -83,7 +83,7 @@ def without_margin(machine: Machine) -> Machine:
 def plan_with_drafter(shape: ModelShape, drafter_bytes: int, machine: Machine, request: PlanRequest) -> Plan:
     """Return the best plan, including the drafter if it fits without changing the settings.
 
-    Its compute buffers are exact; those of `plan_model`, which compares many plans, are upper bounds.
+    Its compute buffers are exact where `exact_compute` knows them; those of `plan_model` are estimates beside a GPU.
     """
     from g4run.planner.memory.exact_compute import with_exact_compute  # noqa: PLC0415 - 3 ms that lists do not need
 

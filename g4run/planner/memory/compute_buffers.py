@@ -1,8 +1,8 @@
 """Compute the size of the compute buffers and the logits buffer that llama.cpp reserves before the first token.
 
 It reserves the worst graph: a full micro-batch over a full cache, with flash attention (src/llama-context.cpp:659-740).
-Without a GPU, the result is exact to the byte for the five sizes. With one, it is an upper bound for comparing many
-plans; `exact_compute` has the exact size of a single one.
+Without a GPU, the result is exact to the byte for the five sizes. With one, it is an estimate for comparing many plans;
+`exact_compute` corrects that of a single one.
 """
 
 from enum import Enum, auto

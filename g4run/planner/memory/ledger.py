@@ -54,9 +54,7 @@ class DeviceShare(msgspec.Struct, frozen=True):
     drafter_bytes: int = 0
     staging_bytes: int = 0  # of the largest CPU tensor, which the GPU copies for long batches
     copied_widths: CellWidths = CellWidths()  # of other devices' caches, which its layers share
-    staged_widths: tuple[CellWidths, ...] = (
-        CellWidths(),
-    )  # of the CPU's layers, whose caches the GPU copies one by one
+    staged_widths: tuple[CellWidths, ...] = (CellWidths(),)  # of the CPU's layers, whose caches a GPU copies one by one
     input_copies: int = 1
     shares_main_memory: bool = False
     gpu: int | None = None  # index among the GPUs that llama.cpp uses

@@ -27,7 +27,6 @@ from g4run.planner.values import DEFAULT_CONTEXT, Placement, Plan, PlanRequest, 
 
 INFERRED_STEPS = 1.0  # about a size: what a file must be better by if nobody has seen its name on the Hub
 
-
 # What layers on the CPU cost beside their speed if there is a GPU: that is less certain, and the CPU has other work.
 _CPU_STEPS = 0.3
 
